@@ -1,0 +1,20 @@
+# Every target does its own set-up: a bare clone with Python 3.11 to 3.13 and make is enough.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo "$$p" && break; done)
+
+help: ## show this help
+	@awk -F ':.*## ' '/^[a-z.]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.venv: .venv/installed ## make the virtual environment from the locked requirements
+
+.venv/installed: requirements/dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "BYOI needs Python 3.11, 3.12 or 3.13; found: $$(python3 --version 2>&1 || echo none). Install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "setting up .venv with $$($(PYTHON) --version) (a few minutes the first time) ..."
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: help .venv

@@ -1,0 +1,46 @@
+"""SageMaker's container contract: paths, ports, limits and header names.
+
+Every constant names where AWS states it. The numbers of `nginx.conf`,
+`gunicorn.conf.py` and the tests come from here.
+
+Sources: "DG" is the SageMaker Developer Guide page named, "BC" the botocore
+service model of `sagemaker` or `sagemaker-runtime`.
+"""
+
+from pathlib import Path
+
+# DG your-algorithms-inference-code: the container listens here, on all interfaces.
+PORT = 8080
+PING_PATH = "/ping"
+INVOCATIONS_PATH = "/invocations"
+
+# DG your-algorithms-inference-code: where model data is unpacked, read-only.
+MODEL_DIR = Path("/opt/ml/model")
+# DG your-algorithms-training-algo-running-container and -algo-output.
+HYPERPARAMETERS_FILE = Path("/opt/ml/input/config/hyperparameters.json")
+INPUT_DATA_DIR = Path("/opt/ml/input/data")
+OUTPUT_DATA_DIR = Path("/opt/ml/output/data")
+FAILURE_FILE = Path("/opt/ml/output/failure")
+# The first characters of the failure file become the job's FailureReason.
+FAILURE_REASON_CHARACTERS = 1024
+
+# DG your-algorithms-inference-code: limits of one request.
+INVOCATION_TIMEOUT_S = 60
+PING_TIMEOUT_S = 2
+CONNECT_TIMEOUT_S = 0.25
+# DG deploy-model-options says 25 MB; API InvokeEndpoint says 6,291,456 B. The container takes the larger.
+REQUEST_BODY_BYTES = 25 * 1024 * 1024
+# BC Message: the caller sees at most this many characters of an error body.
+ERROR_MESSAGE_CHARACTERS = 2048
+
+# DG your-algorithms-inference-code: SIGTERM, then SIGKILL this much later.
+STOP_GRACE_S = 30
+# Ours, below STOP_GRACE_S: in-flight requests are answered within this time.
+DRAIN_S = 25
+
+# API InvokeEndpoint: the one request header a caller can fill freely; echoed.
+CUSTOM_ATTRIBUTES_HEADER = "X-Amzn-SageMaker-Custom-Attributes"
+# DG inference-pipeline-real-time: set by the platform when 8080 is not the port.
+BIND_TO_PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"
+# DG multi-container-troubleshooting: the label an image needs for that.
+BIND_TO_PORT_LABEL = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true"

@@ -1,0 +1,76 @@
+"""Every error byoi_lib raises on purpose.
+
+* ByoiError
+  * RequestError                 the client sent something wrong
+    * UnsupportedContentType
+    * NotAcceptable
+    * MalformedBody
+  * DatasetError                 the training data cannot be used
+  * ModelDataError               the model directory or archive cannot be used
+  * ConfigurationError           a setting or argument cannot be used
+  * MissingProgramError          a program this step needs is not installed
+  * HostingError                 an endpoint could not be made, reached or removed
+    * EndpointFailedError        it started and did not become healthy
+    * InvocationError            it answered with an error status
+
+No class knows the server's HTTP statuses; `serving.statuses` maps classes to them.
+A message says what was received, what was expected, and the way out.
+"""
+
+
+class ByoiError(Exception):
+    """Base of every deliberate error."""
+
+
+class RequestError(ByoiError):
+    """The invocation cannot be served as sent; retrying it unchanged fails again."""
+
+
+class UnsupportedContentType(RequestError):  # noqa: N818 - names the condition, as HTTP does
+    """No decoder exists for the Content-Type."""
+
+
+class NotAcceptable(RequestError):  # noqa: N818 - names the condition, as HTTP does
+    """No encoder exists for the Accept header."""
+
+
+class MalformedBody(RequestError):  # noqa: N818 - names the condition, as HTTP does
+    """The body does not parse as its Content-Type, or is not what the model takes."""
+
+
+class DatasetError(ByoiError):
+    """The training data is missing, unsafe or inconsistent."""
+
+
+class ModelDataError(ByoiError):
+    """The model directory lacks a file, or its files disagree with each other."""
+
+
+class ConfigurationError(ByoiError):
+    """A setting, variable or argument has a value that cannot be used."""
+
+
+class MissingProgramError(ByoiError):
+    """A program that this step runs is not on PATH or does not answer."""
+
+
+class HostingError(ByoiError):
+    """An endpoint could not be created, reached or deleted."""
+
+
+class EndpointFailedError(HostingError):
+    """The endpoint's container ended or never became healthy; the message has its log."""
+
+
+class InvocationError(HostingError):
+    """The endpoint answered an invocation with an error status.
+
+    Attributes:
+        status: HTTP status, 400 to 599.
+        body: Response body as text.
+    """
+
+    def __init__(self, status: int, body: str) -> None:
+        super().__init__(f"the endpoint answered with status {status}: {body}")
+        self.status = status
+        self.body = body

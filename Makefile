@@ -18,3 +18,31 @@ help: ## show this help
 	@touch $@
 
 .PHONY: help .venv
+
+demo: .venv ## train on the built-in sample, serve, and predict through the SageMaker SDK
+	@.venv/bin/byoi demo
+
+test: .venv ## run everything: lint, types, unit, container, local mode, notebooks
+	@tests/run
+
+check: .venv ## lint and types only: seconds, before each commit
+	@tests/run lint types docstrings
+
+lab: .venv ## open JupyterLab on the notebooks
+	@.venv/bin/jupyter lab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
+
+image: .venv ## build byoi:latest (MODEL_DIR=dir bakes a model in, TARGET=tensorflow trains and serves Keras)
+	@MODEL_DIR="$(MODEL_DIR)" TARGET="$(TARGET)" container/build_image.sh
+
+bench: .venv ## run the benchmarks that need only the built-in sample
+	@.venv/bin/python benchmarks/encode.py
+
+lock: ## resolve requirements/*.in again (needs uv)
+	@for name in serve train dev; do \
+		uv pip compile --universal --generate-hashes --python-version 3.11 --quiet --no-header --no-annotate \
+			requirements/$$name.in --output-file requirements/$$name.txt; done
+
+clean: ## remove what the targets above made in this folder
+	@rm -rf .venv build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache
+
+.PHONY: demo test check lab image bench lock clean

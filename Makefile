@@ -41,6 +41,8 @@ lock: ## resolve requirements/*.in again (needs uv)
 	@for name in serve train dev; do \
 		uv pip compile --universal --generate-hashes --python-version 3.11 --quiet --no-header --no-annotate \
 			requirements/$$name.in --output-file requirements/$$name.txt; done
+	@uv pip compile --universal --python-version 3.11 --quiet --no-header --no-annotate \
+		--constraint requirements/dev.txt requirements/notebooks.in --output-file requirements/conda.txt
 
 clean: ## remove what the targets above made in this folder
 	@rm -rf .venv build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache

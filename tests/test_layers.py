@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("inference", "serving.", "training"),
     ("runtime", "decoder", "encoder", "serializers", "report", "datasets"),
     ("model", "model_data", "sample", "content_types"),
-    ("preprocessing",),
+    ("preprocessing", "manifest"),
     ("contract", "errors"),
 )
 

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Make a Debian bookworm image without any registry, as small as Debian's slim one.
+#
+# Usage:     container/make_base_image.sh [TAG]        (default byoi-base:bookworm)
+# Settings:  DEBIAN_MIRROR  the archive to install from, default Debian's own
+# Needs:     root, debootstrap (Debian or Ubuntu: apt-get install debootstrap), docker
+#
+# The tag is never one of Debian's: this image is made here, not by Debian.
+set -Eeuo pipefail
+
+tag=${1:-byoi-base:bookworm}
+mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+work=
+
+fail() {
+  printf 'make_base_image: %s\n' "$1" >&2
+  exit 1
+}
+clean_up() {
+  if [ -n "$work" ]; then rm -rf --one-file-system "$work"; fi
+}
+trap clean_up EXIT
+
+remedy="pull debian:bookworm-slim where a registry can be reached, or name another image: make image BASE_IMAGE=..."
+[ "$(uname -s)" = Linux ] || fail "debootstrap needs Linux, this is $(uname -s); $remedy"
+command -v debootstrap >/dev/null || fail "debootstrap is not installed (Debian, Ubuntu: apt-get install debootstrap), or $remedy"
+[ "$(id -u)" -eq 0 ] || fail "debootstrap needs root, this is user $(id -un): sudo container/make_base_image.sh, or $remedy"
+[ -r /usr/share/keyrings/debian-archive-keyring.gpg ] || fail "Debian's keys are not here (apt-get install debian-archive-keyring), or $remedy"
+
+work=$(mktemp -d)
+root=$work/root
+mkdir -p "$root/etc/dpkg/dpkg.cfg.d" "$root/etc/apt/apt.conf.d"
+# As in Debian's slim image: documentation is not unpacked, its licences are.
+cat >"$root/etc/dpkg/dpkg.cfg.d/slim" <<'RULES'
+path-exclude /usr/share/doc/*
+path-include /usr/share/doc/*/copyright
+path-exclude /usr/share/man/*
+path-exclude /usr/share/info/*
+path-exclude /usr/share/locale/*
+path-exclude /usr/share/lintian/*
+path-exclude /usr/share/groff/*
+RULES
+cat >"$root/etc/apt/apt.conf.d/slim" <<'RULES'
+Acquire::Languages "none";
+Acquire::GzipIndexes "true";
+RULES
+
+echo "debootstrap bookworm from $mirror (half a minute) ..." >&2
+debootstrap --variant=minbase --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
+  bookworm "$root" "$mirror" >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; fail "debootstrap failed, see above; or $remedy"; }
+security=${mirror%/debian}/debian-security
+cat >"$root/etc/apt/sources.list" <<SOURCES
+deb $mirror bookworm main
+deb $mirror bookworm-updates main
+deb $security bookworm-security main
+SOURCES
+# debootstrap knows the point release only; security updates come through apt.
+{ chroot "$root" apt-get update && DEBIAN_FRONTEND=noninteractive chroot "$root" apt-get -y dist-upgrade; } \
+  >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; fail "the updates of $mirror could not be installed, see above"; }
+
+# debootstrap unpacks without dpkg's rules, so what they leave out is removed here.
+find "$root/usr/share/doc" -mindepth 2 ! -name copyright ! -type d -delete
+rm -rf "$root"/usr/share/{man,info,locale,lintian,groff}/* "$root"/var/lib/apt/lists/* \
+  "$root"/var/cache/{apt,debconf}/* "$root"/var/cache/ldconfig/aux-cache "$root"/var/log/* "$root"/etc/resolv.conf "$root"/etc/hostname
+tar --create --numeric-owner --one-file-system --directory "$root" . |
+  docker import --change 'CMD ["bash"]' --message "debootstrap bookworm" - "$tag" >&2

@@ -1,0 +1,205 @@
+"""Labelled reviews to train on: the built-in sample, IMDB, or a file laid out like it.
+
+A file is Keras's `imdb.npz`: the object arrays `x_train` and `x_test` of lists of word ranks
+(most frequent word = 1) and the labels `y_train` and `y_test`, with the word index as JSON.
+Object arrays are pickles; `datasets` reads them with `rank_lists`, which builds lists of numbers
+and nothing else.
+
+Source: keras.datasets.imdb (addresses, digests, layout).
+"""
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from byoi_lib import errors, preprocessing, rank_lists, sample
+
+# Published in keras.datasets.imdb.load_data and get_word_index.
+KERAS_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+KERAS_SHA256 = "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"
+KERAS_WORD_INDEX_MD5 = "bfafd718b763782e994055a2d397834f"
+IMDB_FILE, WORD_INDEX_FILE = "imdb.npz", "imdb_word_index.json"
+
+
+@dataclass(frozen=True)
+class Reviews:
+    """Reviews of one part, as texts or as the ranks of their words.
+
+    Attributes:
+        labels: Shape (n,), int32, 1 = positive, 0 = negative.
+        texts: n texts, or None where only ranks are known.
+        ranks: n lists of word ranks, most frequent word = 1, or None where texts are known.
+    """
+
+    labels: npt.NDArray[np.int32]
+    texts: Sequence[str] | None = None
+    ranks: Sequence[Sequence[int]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def token_ids(
+        self, vocabulary: preprocessing.Vocabulary, *, max_length: int
+    ) -> list[preprocessing.TokenIds]:
+        """Return n arrays of token ids as `preprocessing.encode` returns them."""
+        if self.texts is not None:
+            return preprocessing.encode(self.texts, vocabulary, max_length=max_length)
+        return preprocessing.encode_ranks(
+            self.ranks or [], vocabulary_size=vocabulary.size, max_length=max_length
+        )
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A training part, a held-out part and the words of both.
+
+    Attributes:
+        name: `sample`, `imdb` or the file's name.
+        sha256: Hex digest of the file, or of the sample's texts.
+        train: What the network learns from.
+        held_out: What it is judged by.
+        word_index: Word to rank, most frequent word = 1.
+        note: What a reader of the results should know, or an empty text.
+    """
+
+    name: str
+    sha256: str
+    train: Reviews
+    held_out: Reviews
+    word_index: Mapping[str, int]
+    note: str = ""
+
+    def held_out_text(self, row: int) -> str:
+        """Return held-out review `row` as text; ranks become their words, with spaces between."""
+        if self.held_out.texts is not None:
+            return self.held_out.texts[row]
+        words = {rank: word for word, rank in self.word_index.items()}
+        ranks = (self.held_out.ranks or [])[row]
+        return " ".join(words[rank] for rank in ranks if rank in words)
+
+
+def download(get_file: Callable[..., Any] | None = None) -> tuple[Path, Path]:
+    """Fetch IMDB into Keras's cache and return the paths of reviews and word index.
+
+    Args:
+        get_file: Stands for `keras.utils.get_file`, which it is when None.
+    """
+    if get_file is None:
+        import os  # noqa: PLC0415 - read by TensorFlow when Keras imports it
+
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        from keras import utils  # noqa: PLC0415 - the sample needs no Keras
+
+        get_file = utils.get_file
+    files = ((IMDB_FILE, KERAS_SHA256), (WORD_INDEX_FILE, KERAS_WORD_INDEX_MD5))
+    paths = [Path(get_file(name, origin=KERAS_URL + name, file_hash=h)) for name, h in files]
+    return paths[0], paths[1]
+
+
+def load(
+    name: str | Path,
+    *,
+    word_index: Path | None = None,
+    fetch: Callable[[], tuple[Path, Path]] = download,
+) -> Dataset:
+    """Return the data set of that name.
+
+    Args:
+        name: `sample`, `imdb` (fetched through Keras), or the path of an `.npz` file.
+        word_index: JSON file of the words' ranks; `imdb_word_index.json` beside the
+            `.npz` file when None.
+        fetch: Gives the paths of IMDB's reviews and word index.
+
+    Raises:
+        DatasetError: There is no such data set, or its files cannot be used.
+    """
+    if str(name) == "sample":
+        return _sample()
+    if str(name) == "imdb":
+        path, words = fetch()
+        return _read("imdb", path, word_index or words)
+    path = Path(name)
+    if path.suffix != ".npz":
+        raise errors.DatasetError(f"expected sample, imdb or a file *.npz, received {str(name)!r}")
+    return _read(path.name, path, word_index or path.with_name(WORD_INDEX_FILE))
+
+
+def _sample() -> Dataset:
+    """Make the built-in sample; its words are those of the training part."""
+    train = sample.texts("train", count=sample.TRAIN_TEXTS)
+    held_out = sample.texts("held-out", count=sample.HELD_OUT_TEXTS)
+    lines = "\n".join(f"{one.label} {one.text}" for one in train + held_out)
+    return Dataset(
+        name="sample",
+        sha256=hashlib.sha256(lines.encode("utf-8")).hexdigest(),
+        train=_made(train),
+        held_out=_made(held_out),
+        word_index=sample.word_index(train),
+    )
+
+
+def _made(texts: Sequence[sample.LabelledText]) -> Reviews:
+    labels = np.array([one.label for one in texts], np.int32)
+    return Reviews(labels, texts=[one.text for one in texts])
+
+
+def _read(name: str, path: Path, words: Path) -> Dataset:
+    """Read a file of Keras's layout and its word index."""
+    if not path.is_file():
+        raise errors.DatasetError(f"{path}: no such file; give the path of an imdb.npz")
+    if not words.is_file():
+        raise errors.DatasetError(
+            f"{words}: no such file; put Keras's {WORD_INDEX_FILE} there, or name it "
+            "with --word-index FILE"
+        )
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    parts = {part: _part(path, part) for part in ("train", "test")}
+    note = f"{path.name} has the digest {sha256[:12]}..., Keras publishes {KERAS_SHA256[:12]}..."
+    return Dataset(
+        name=name,
+        sha256=sha256,
+        train=parts["train"],
+        held_out=parts["test"],
+        word_index=_word_index(words),
+        note="" if sha256 == KERAS_SHA256 else note,
+    )
+
+
+def _part(path: Path, part: str) -> Reviews:
+    """Read the arrays `x_<part>` and `y_<part>` and check that they fit each other."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            with archive.open(f"x_{part}.npy") as stream:
+                ranks = rank_lists.read(stream)
+            with archive.open(f"y_{part}.npy") as stream:
+                labels = np.lib.format.read_array(stream, allow_pickle=False)
+    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
+        raise errors.DatasetError(
+            f"{path}: not laid out like Keras's imdb.npz ({error}); expected the arrays "
+            "x_train, y_train, x_test, y_test of word ranks and of labels 0 and 1"
+        ) from error
+    if labels.shape != (len(ranks),) or not len(ranks) or not np.isin(labels, (0, 1)).all():
+        raise errors.DatasetError(
+            f"{path}: {len(ranks)} reviews in x_{part} and labels of shape {labels.shape}, "
+            f"expected one label, 0 or 1, for each review, and at least one"
+        )
+    return Reviews(labels.astype(np.int32), ranks=ranks)
+
+
+def _word_index(path: Path) -> dict[str, int]:
+    """Read a JSON object of word to rank; `Vocabulary` checks what is in it."""
+    try:
+        words = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise errors.DatasetError(f"{path}: not JSON ({error}); give Keras's file") from error
+    if not isinstance(words, dict):
+        raise errors.DatasetError(f"{path}: expected a JSON object of word to rank")
+    return words

@@ -9,6 +9,7 @@
   * ModelDataError               the model directory or archive cannot be used
   * ConfigurationError           a setting or argument cannot be used
   * MissingProgramError          a program this step needs is not installed
+  * RegistryError                an image cannot be pushed, or SageMaker would refuse it
   * HostingError                 an endpoint could not be made, reached or removed
     * EndpointFailedError        it started and did not become healthy
     * InvocationError            it answered with an error status
@@ -54,6 +55,10 @@ class MissingProgramError(ByoiError):
     """A program that this step runs is not on PATH or does not answer."""
 
 
+class RegistryError(ByoiError):
+    """An image could not be read back from its registry, or SageMaker would refuse it."""
+
+
 class HostingError(ByoiError):
     """An endpoint could not be created, reached or deleted."""
 
@@ -66,11 +71,12 @@ class InvocationError(HostingError):
     """The endpoint answered an invocation with an error status.
 
     Attributes:
-        status: HTTP status, 400 to 599.
+        status: HTTP status, 400 to 599; None where the SDK's local mode lost it.
         body: Response body as text.
     """
 
-    def __init__(self, status: int, body: str) -> None:
-        super().__init__(f"the endpoint answered with status {status}: {body}")
+    def __init__(self, status: int | None, body: str) -> None:
+        said = "an error" if status is None else f"status {status}"
+        super().__init__(f"the endpoint answered with {said}: {body}")
         self.status = status
         self.body = body

@@ -14,10 +14,10 @@ PACKAGE = Path(__file__).resolve().parent.parent / "byoi_lib"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("demo",),
-    ("runner", "hosting.", "training_job", "registry"),
+    ("runner", "hosting.", "training_job", "push"),
     ("inference", "serving.", "training"),
-    ("runtime", "decoder", "encoder", "serializers", "report", "datasets"),
-    ("model", "model_data", "sample", "content_types"),
+    ("runtime", "decoder", "encoder", "serializers", "report", "datasets", "ecr"),
+    ("model", "model_data", "sample", "content_types", "registry"),
     ("preprocessing", "manifest"),
     ("contract", "errors"),
 )
@@ -33,6 +33,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
         "decoder",
         "encoder",
         "inference",
+        "instances",
         "model",
         "report",
         "runtime",
@@ -45,8 +46,8 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "matplotlib": ("report",),
     "tqdm": ("training",),
     "sagemaker": ("hosting.",),
-    "boto3": ("hosting.", "registry"),
-    "botocore": ("hosting.", "registry"),
+    "boto3": ("hosting.", "ecr"),
+    "botocore": ("hosting.", "ecr"),
 }
 
 

@@ -13,6 +13,7 @@
   * HostingError                 an endpoint could not be made, reached or removed
     * EndpointFailedError        it started and did not become healthy
     * InvocationError            it answered with an error status
+    * JobFailedError             a training or batch transform job did not reach its end
 
 No class knows the server's HTTP statuses; `serving.statuses` maps classes to them.
 A message says what was received, what was expected, and the way out.
@@ -80,3 +81,7 @@ class InvocationError(HostingError):
         super().__init__(f"the endpoint answered with {said}: {body}")
         self.status = status
         self.body = body
+
+
+class JobFailedError(HostingError):
+    """A training or batch transform job ended early; the message has the container's reason."""

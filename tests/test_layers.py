@@ -17,7 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("runner", "hosting.", "training_job", "push"),
     ("inference", "serving.", "training"),
     ("runtime", "decoder", "encoder", "serializers", "report", "datasets", "ecr"),
-    ("model", "model_data", "sample", "content_types", "registry"),
+    ("model", "model_data", "sample", "content_types", "instances", "registry"),
     ("preprocessing", "manifest"),
     ("contract", "errors"),
 )

@@ -1,0 +1,124 @@
+"""What runs the network: ONNX Runtime in the container, or Keras.
+
+Both give the same answers to 1e-5. ONNX Runtime starts in 0.1 s and holds 60 MB,
+Keras needs TensorFlow, which is imported only when it is asked for.
+"""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from byoi_lib import errors
+from byoi_lib.manifest import KERAS_FILE, LABELS, ONNX_FILE, refusal
+
+TokenIds = npt.NDArray[np.int32]
+Probabilities = npt.NDArray[np.float32]
+
+# The file each runtime reads.
+FILES = {"onnx": ONNX_FILE, "keras": KERAS_FILE}
+
+_REMEDY = "train again with the versions installed here"
+
+
+class Network(Protocol):
+    """A loaded network; safe to share between threads."""
+
+    def predict(self, token_ids: TokenIds) -> Probabilities:
+        """Return the probabilities of each review.
+
+        Args:
+            token_ids: Shape (n, width), int32, 0 as padding.
+
+        Returns:
+            Shape (n, 2), float32, `[p_negative, p_positive]`.
+
+        Raises:
+            ModelDataError: The network gives another shape.
+        """
+
+
+def load(model_dir: Path, runtime: str, *, threads: int = 1) -> Network:
+    """Load the network of a model directory.
+
+    Args:
+        model_dir: Where the network's file lies.
+        runtime: A key of `FILES`.
+        threads: Threads of one prediction in ONNX Runtime. More than one makes a long
+            review quicker and, with several workers, all reviews together slower.
+
+    Raises:
+        ConfigurationError: `runtime` is unknown.
+        ModelDataError: The file cannot be loaded.
+    """
+    if runtime == "onnx":
+        return OnnxNetwork(model_dir / ONNX_FILE, threads)
+    if runtime == "keras":
+        return KerasNetwork(model_dir / KERAS_FILE)
+    raise errors.ConfigurationError(f"runtime {runtime!r} is none of {', '.join(FILES)}; name one")
+
+
+class OnnxNetwork:
+    """A network in ONNX Runtime.
+
+    Attributes:
+        path: The file it came from.
+    """
+
+    def __init__(self, path: Path, threads: int) -> None:
+        import onnxruntime  # noqa: PLC0415 - the Keras runtime does not need it
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # errors; they are raised, too
+        try:
+            self._session = onnxruntime.InferenceSession(
+                path, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime's errors have no class in common
+            raise refusal(path, f"cannot be loaded ({error})", _REMEDY) from error
+        self.path = path
+        # By position: exporters choose names such as "Identity:0".
+        self._input = self._session.get_inputs()[0].name
+        self._output = self._session.get_outputs()[0].name
+
+    def predict(self, token_ids: TokenIds) -> Probabilities:
+        """As in `Network`."""
+        (output,) = self._session.run([self._output], {self._input: token_ids})
+        return _checked(output, len(token_ids), self.path)
+
+
+class KerasNetwork:
+    """A network in Keras.
+
+    Attributes:
+        path: The file it came from.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import keras  # noqa: PLC0415 - takes seconds, and the default image has none
+
+        from byoi_lib import model  # noqa: F401, PLC0415 - registers the layers
+
+        try:
+            self._network = keras.models.load_model(path, compile=False)
+        except Exception as error:  # Keras raises whatever the file's content leads to
+            raise refusal(path, f"cannot be loaded ({error})", _REMEDY) from error
+        self.path = path
+
+    def predict(self, token_ids: TokenIds) -> Probabilities:
+        """As in `Network`."""
+        # Called directly: `predict` would set up a data pipeline, 40 ms for each request.
+        return _checked(np.asarray(self._network(token_ids)), len(token_ids), self.path)
+
+
+def _checked(output: Any, rows: int, path: Path) -> Probabilities:
+    """Return the network's output if it is what the encoders expect."""
+    expected = (rows, len(LABELS))
+    if output.shape != expected or output.dtype != np.float32:
+        cause = f"gives shape {output.shape} of {output.dtype}, expected {expected} of float32"
+        raise refusal(path, cause, "export a network with one probability a label")
+    probabilities: Probabilities = output
+    return probabilities

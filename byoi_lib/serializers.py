@@ -1,0 +1,91 @@
+"""Client side: reviews to request bodies, and response bodies to probabilities.
+
+Duck-typed after `sagemaker.serializers.BaseSerializer` and its counterpart, so a
+`sagemaker.Predictor` takes them and nothing here imports the SDK. The SDK's own JSON,
+CSV, JSON Lines and NumPy classes work too; docs/formats.md shows each.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from byoi_lib import content_types, errors
+from byoi_lib.instances import gather
+from byoi_lib.manifest import LABELS
+
+
+class Stream(Protocol):
+    """The part of botocore.response.StreamingBody that is used."""
+
+    def read(self) -> bytes:
+        """Return all bytes that are left."""
+
+    def close(self) -> None:
+        """Release the connection."""
+
+
+class ReviewSerializer:
+    """Serialize reviews as the JSON object `{"instances": [...]}`."""
+
+    CONTENT_TYPE = content_types.JSON
+
+    def serialize(self, data: str | Sequence[Any] | npt.NDArray[Any]) -> bytes:
+        """Return the body of POST /invocations.
+
+        Args:
+            data: One text, n texts, one review's token ids, or n lists of token ids.
+
+        Raises:
+            MalformedBody: It is something else, or empty; found before it is sent.
+        """
+        is_one = isinstance(data, str) or (len(data) > 0 and not hasattr(data[0], "__len__"))
+        entries = [data] if is_one else data
+        plain = [entry.tolist() if isinstance(entry, np.ndarray) else entry for entry in entries]
+        gather(plain, "instance")
+        return json.dumps({"instances": plain}).encode("ascii")
+
+
+class PredictionDeserializer:
+    """Deserialize `{"predictions": [...]}` into an array of probabilities."""
+
+    ACCEPT = (content_types.JSON,)
+
+    def deserialize(self, stream: Stream, content_type: str) -> npt.NDArray[np.float32]:
+        """Return what `parse` makes of the stream, and close it, also when that fails.
+
+        Args:
+            stream: Response body.
+            content_type: Not looked at: local mode reports the type that was asked for,
+                whatever came back.
+        """
+        del content_type
+        try:
+            body = stream.read()
+        finally:
+            stream.close()
+        return self.parse(body)
+
+    def parse(self, body: bytes) -> npt.NDArray[np.float32]:
+        """Return the probabilities in a response body.
+
+        Returns:
+            Shape (n, 2), float32, `[p_negative, p_positive]`.
+
+        Raises:
+            InvocationError: The body holds no predictions. The SDK's local mode hands
+                error bodies over as if they were answers; this is where they surface.
+
+        Source of that: sagemaker 2.257, local/local_session.py, invoke_endpoint.
+        """
+        try:
+            content = json.loads(body)
+            answers = content["predictions"] if isinstance(content, dict) else content
+            probabilities = np.array(answers, np.float32)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise errors.InvocationError(None, body.decode("utf-8", "replace")) from error
+        if probabilities.ndim != 2 or probabilities.shape[1] != len(LABELS):
+            raise errors.InvocationError(None, body.decode("utf-8", "replace"))
+        return probabilities

@@ -44,3 +44,6 @@ CUSTOM_ATTRIBUTES_HEADER = "X-Amzn-SageMaker-Custom-Attributes"
 BIND_TO_PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"
 # DG multi-container-troubleshooting: the label an image needs for that.
 BIND_TO_PORT_LABEL = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true"
+
+# Ours: model data baked into the image; outside /opt/ml, which the platform mounts over.
+BAKED_MODEL_DIR = Path("/opt/byoi/model")

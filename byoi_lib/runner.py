@@ -1,0 +1,173 @@
+"""Run the server as the platform runs it: the same stack as in the container, as processes.
+
+Used by the demo, the tests and the benchmarks. What is started is ended, whatever happens.
+"""
+
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from byoi_lib import contract, errors
+from byoi_lib.serving import container_files
+
+# The container's own start limit on the platform is 480 s; a process on this machine is faster.
+START_TIMEOUT_S = 60.0
+_HOST = "127.0.0.1"
+
+
+class ProcessStack:
+    """nginx, gunicorn and Flask as processes, for one model directory.
+
+    A context manager: starts on entry and waits until /ping answers 200, stops on exit.
+
+    Attributes:
+        url: Where it answers, for example `http://127.0.0.1:8080`.
+        port: TCP port.
+        log_file: What the stack wrote to stdout and stderr.
+    """
+
+    def __init__(
+        self,
+        model_dir: Path,
+        *,
+        port: int = 0,
+        environ: Mapping[str, str] | None = None,
+        log_file: Path | None = None,
+        start_timeout_s: float = START_TIMEOUT_S,
+    ) -> None:
+        """Prepare; nothing runs yet.
+
+        Args:
+            model_dir: Given to the inference module's `model_fn`.
+            port: TCP port; 0 is any free one.
+            environ: Further variables, `Settings` in the first place.
+            log_file: Where the log goes; by default a file in a temporary directory
+                that `stop` removes.
+            start_timeout_s: Seconds for /ping to turn 200.
+        """
+        self.port = port or _free_port()
+        self.url = f"http://{_HOST}:{self.port}"
+        self._own_dir = Path(tempfile.mkdtemp(prefix="byoi-log-")) if log_file is None else None
+        self.log_file = log_file or Path(f"{self._own_dir}/server.log")
+        self._start_timeout_s = start_timeout_s
+        self._environ = {
+            **os.environ,
+            "BYOI_BIND_ADDRESS": _HOST,
+            **(environ or {}),
+            "BYOI_MODEL_DIR": str(model_dir),
+            contract.BIND_TO_PORT_VARIABLE: str(self.port),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        try:
+            self.wait()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def log(self) -> str:
+        """What the stack has written so far."""
+        return self.log_file.read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the supervisor, None before the start and after the stop."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start the processes without waiting for them."""
+        with self.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, str(container_files.find("serve"))],
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C ends the caller, which then ends the stack in order.
+                start_new_session=True,
+            )
+
+    def wait(self) -> None:
+        """Wait until /ping answers 200.
+
+        Raises:
+            EndpointFailedError: The stack ended, or /ping did not turn 200 in time.
+        """
+        end_s = time.monotonic() + self._start_timeout_s
+        while not self.is_ready():
+            status = self._process.poll() if self._process else None
+            if status is not None:
+                raise errors.EndpointFailedError(
+                    f"the server ended with status {status}; its log:\n{self.log}"
+                )
+            if time.monotonic() > end_s:
+                raise errors.EndpointFailedError(
+                    f"{self.url}{contract.PING_PATH} did not answer 200 within "
+                    f"{self._start_timeout_s:g} s; the server's log:\n{self.log}"
+                )
+            time.sleep(0.02)
+
+    def is_ready(self) -> bool:
+        """Whether /ping answers 200 now."""
+        return ping(_HOST, self.port) == http.client.OK
+
+    def stop(self) -> int | None:
+        """Stop as the platform does, SIGTERM and SIGKILL 30 s later.
+
+        Returns:
+            Exit status, 0 after an orderly stop; None when nothing ran.
+        """
+        process, self._process = self._process, None
+        status = None
+        if process is not None:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            try:
+                status = process.wait(contract.STOP_GRACE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                status = process.wait()
+        if self._own_dir is not None:
+            shutil.rmtree(self._own_dir, ignore_errors=True)
+        return status
+
+
+def ping(host: str, port: int) -> int | None:
+    """Return the status of GET /ping within the platform's 2 s, None without an answer."""
+    connection = http.client.HTTPConnection(host, port, timeout=contract.PING_TIMEOUT_S)
+    try:
+        connection.request("GET", contract.PING_PATH)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind((_HOST, 0))
+        port: int = listener.getsockname()[1]
+        return port

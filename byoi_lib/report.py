@@ -1,0 +1,147 @@
+"""What a training run achieved, as a table and as plots."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from byoi_lib.evaluation import Evaluation, Training
+from byoi_lib.manifest import LABELS
+
+_TRAIN_COLOUR, _HELD_OUT_COLOUR, _GREY = "#7a9cc6", "#1f3b63", "#8a8a8a"
+_DOTS_PER_INCH = 120
+
+
+def table(training: Training) -> str:
+    """Return the figures of a run as lines of text, names left, values right."""
+    evaluation, history = training.evaluation, training.history
+    rows = [
+        ("data set", training.data_name),
+        ("reviews learnt from", f"{training.train_reviews:,}"),
+        ("reviews held out", f"{len(evaluation.labels):,}"),
+        ("epochs", f"{len(history['loss'])}"),
+        ("accuracy, training part", f"{history['accuracy'][-1]:.4f}"),
+        ("accuracy, held-out part", f"{evaluation.accuracy:.4f}"),
+        ("ONNX against Keras, largest difference", f"{training.onnx_difference:.1e}"),
+        ("time to fit", f"{training.fit_s:.1f} s"),
+        ("time in all", f"{training.total_s:.1f} s"),
+    ]
+    if training.note:
+        rows.append(("note", training.note))
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{name:<{width}}  {value}" for name, value in rows]
+    return "\n".join([*lines, "", confusion_table(evaluation)])
+
+
+def confusion_table(evaluation: Evaluation) -> str:
+    """Return the confusion matrix as lines of text: true labels down, given ones across."""
+    head = f"{'true label':<12}" + "".join(f"{label:>12}" for label in LABELS)
+    lines = [
+        f"{label:<12}" + "".join(f"{count:>12,}" for count in counts)
+        for label, counts in zip(LABELS, evaluation.confusion.tolist(), strict=True)
+    ]
+    return "\n".join([head, *lines])
+
+
+def plots(training: Training, directory: Path) -> list[Path]:
+    """Write the three plots as PNG files into `directory`, made where absent.
+
+    Returns:
+        The paths of learning curves, confusion matrix and calibration.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    drawn = {
+        "learning_curves.png": learning_curves(training.history),
+        "confusion_matrix.png": confusion_matrix(training.evaluation),
+        "calibration.png": calibration(training.evaluation),
+    }
+    for name, figure in drawn.items():
+        figure.savefig(directory / name)
+    return [directory / name for name in drawn]
+
+
+def learning_curves(history: Any) -> Any:
+    """Draw loss and accuracy by epoch, of the training part and of held-out reviews.
+
+    Args:
+        history: `Training.history`.
+
+    Returns:
+        A matplotlib figure.
+    """
+    figure = _figure(width_in=9)
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        epochs = range(1, len(history[name]) + 1)
+        for key, label, colour in (
+            (name, "training, while learning", _TRAIN_COLOUR),
+            (f"held_out_{name}", "held out", _HELD_OUT_COLOUR),
+        ):
+            axes.plot(epochs, history[key], marker="o", color=colour, label=label)
+        axes.set(title=name.capitalize(), xlabel="epoch", ylabel=name)
+        axes.set_xticks(list(epochs))
+        axes.legend(frameon=False)
+        _tidy(axes)
+    return figure
+
+
+def confusion_matrix(evaluation: Evaluation) -> Any:
+    """Draw how many held-out reviews of each label got which label; a matplotlib figure."""
+    figure = _figure(width_in=4.6)
+    axes = figure.subplots()
+    counts = evaluation.confusion
+    axes.imshow(counts, cmap="Blues", vmin=0)
+    for row in range(2):
+        for column in range(2):
+            share = counts[row, column] / max(counts[row].sum(), 1)
+            axes.text(
+                column,
+                row,
+                f"{counts[row, column]:,}\n{share:.1%}",
+                ha="center",
+                va="center",
+                color="white" if counts[row, column] > counts.max() / 2 else "black",
+            )
+    axes.set_xticks([0, 1], LABELS)
+    axes.set_yticks([0, 1], LABELS, rotation=90, va="center")
+    axes.set(title=f"Accuracy {evaluation.accuracy:.4f}", xlabel="given label", ylabel="true label")
+    return figure
+
+
+def calibration(evaluation: Evaluation) -> Any:
+    """Draw the share of positive reviews against what the network said; a matplotlib figure."""
+    figure = _figure(width_in=4.6)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    bins = evaluation.calibration()
+    said = [one.mean_probability for one in bins]
+    above.plot([0, 1], [0, 1], color=_GREY, linestyle="--", label="perfect")
+    above.plot(
+        said,
+        [one.share_positive for one in bins],
+        marker="o",
+        color=_HELD_OUT_COLOUR,
+        label="held out",
+        clip_on=False,
+    )
+    above.set(title="Calibration", ylabel="share positive", xlim=(0, 1), ylim=(0, 1))
+    above.legend(frameon=False)
+    below.bar(said, _counts(evaluation), width=0.05, color=_TRAIN_COLOUR)
+    below.set(xlabel="probability of positive", ylabel="reviews")
+    _tidy(above)
+    _tidy(below)
+    return figure
+
+
+def _counts(evaluation: Evaluation) -> Sequence[int]:
+    return [one.count for one in evaluation.calibration()]
+
+
+def _figure(width_in: float) -> Any:
+    """Return an empty figure that belongs to no window and no global list."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - loads fonts
+
+    return Figure(figsize=(width_in, 4), dpi=_DOTS_PER_INCH, layout="constrained")
+
+
+def _tidy(axes: Any) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#e6e6e6")
+    axes.set_axisbelow(True)

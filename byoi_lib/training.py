@@ -1,0 +1,250 @@
+"""From labelled reviews to a model directory."""
+
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from tqdm import tqdm
+
+from byoi_lib import errors, onnx_file, preprocessing, runtime
+from byoi_lib.batches import Batches
+from byoi_lib.datasets import Dataset
+from byoi_lib.evaluation import Evaluation, Training
+from byoi_lib.manifest import (
+    KERAS_FILE,
+    MANIFEST_FILE,
+    ONNX_FILE,
+    VOCABULARY_FILE,
+    Golden,
+    Manifest,
+    digests,
+)
+from byoi_lib.model import ModelConfig, build_model
+
+__all__ = ["Recipe", "Training", "train"]
+
+# Held-out reviews shown in the learning curves; the final accuracy is that of all.
+_CURVE_REVIEWS = 1_000
+_GOLDEN_TOKENS = 40
+_PREDICTION_BATCH = 256
+_MAKERS = ("byoi", "keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the network learns.
+
+    Attributes:
+        epochs: Passes over the training part.
+        batch_size: Reviews in one step.
+        learning_rate: Its largest value; it rises to it and falls along a cosine.
+        warm_up: Share of all steps in which it rises.
+    """
+
+    epochs: int = 3
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    warm_up: float = 0.1
+
+
+def train(  # noqa: PLR0913 - each of them is one decision of the caller
+    dataset: Dataset,
+    model_dir: Path,
+    *,
+    config: ModelConfig | None = None,
+    recipe: Recipe | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> Training:
+    """Fit the classifier and write network, vocabulary and manifest to `model_dir`.
+
+    Args:
+        dataset: Reviews to learn from and to be judged by.
+        model_dir: Made where absent; may hold an earlier model directory.
+        config: Sizes of the network; the vocabulary is no larger than the data's.
+        recipe: How it learns.
+        seed: Fixes weights, order and dropout; equal arguments on one machine give
+            equal accuracy.
+        progress: Draw a bar for each epoch on stderr.
+
+    Raises:
+        ConfigurationError: `model_dir` holds files of another kind.
+        DatasetError: The word index cannot be used.
+        ModelDataError: The ONNX file does not answer as the network does.
+    """
+    started_s = time.monotonic()
+    config, recipe = config or ModelConfig(), recipe or Recipe()
+    _prepare(model_dir)
+    largest = max(dataset.word_index.values(), default=1) + preprocessing.INDEX_FROM + 1
+    config = replace(config, vocabulary_size=min(config.vocabulary_size, largest))
+    vocabulary = preprocessing.Vocabulary.from_word_index(
+        dataset.word_index, size=config.vocabulary_size
+    )
+    train_rows = dataset.train.token_ids(vocabulary, max_length=config.max_length)
+    held_out_rows = dataset.held_out.token_ids(vocabulary, max_length=config.max_length)
+    curve = np.linspace(0, len(held_out_rows) - 1, min(_CURVE_REVIEWS, len(held_out_rows)))
+    curve = np.unique(curve.astype(int))
+
+    keras.utils.set_random_seed(seed)
+    network = build_model(config)
+    fit_started_s = time.monotonic()
+    history = _fit(
+        network,
+        Batches(train_rows, dataset.train.labels, recipe.batch_size, np.random.default_rng(seed)),
+        Batches(
+            [held_out_rows[row] for row in curve], dataset.held_out.labels[curve], _PREDICTION_BATCH
+        ),
+        recipe,
+        progress,
+    )
+    fit_s = time.monotonic() - fit_started_s
+
+    evaluation = Evaluation(dataset.held_out.labels, predict(network, held_out_rows))
+    network.save(model_dir / KERAS_FILE)
+    onnx_file.write(network, model_dir / ONNX_FILE)
+    difference = onnx_file.compare(network, model_dir / ONNX_FILE, held_out_rows)
+    vocabulary.save(model_dir / VOCABULARY_FILE)
+    Manifest(
+        created_with={"python": platform.python_version()}
+        | {maker: metadata.version(maker) for maker in _MAKERS},
+        config=asdict(config),
+        files=digests(model_dir),
+        training_data={
+            "name": dataset.name,
+            "sha256": dataset.sha256,
+            "reviews": len(dataset.train),
+            "held_out_reviews": len(dataset.held_out),
+            "seed": seed,
+        }
+        | asdict(recipe),
+        held_out_accuracy=evaluation.accuracy,
+        golden=_golden(dataset, held_out_rows, vocabulary, config, model_dir),
+    ).write(model_dir)
+    return Training(
+        model_dir=model_dir,
+        data_name=dataset.name,
+        note=dataset.note,
+        train_reviews=len(dataset.train),
+        evaluation=evaluation,
+        history=history,
+        fit_s=fit_s,
+        total_s=time.monotonic() - started_s,
+        onnx_difference=difference,
+    )
+
+
+def predict(
+    network: keras.Model, rows: Sequence[preprocessing.TokenIds]
+) -> npt.NDArray[np.float32]:
+    """Return the probabilities of n reviews, shape (n, 2), float32, in the order of `rows`."""
+    step = tf.function(network, input_signature=[tf.TensorSpec((None, None), tf.int32)])
+    probabilities = np.empty((len(rows), 2), np.float32)
+    batches = Batches(rows, np.zeros(len(rows), np.int32), _PREDICTION_BATCH)
+    for chosen in batches.indices():
+        probabilities[chosen] = step(preprocessing.pad([rows[row] for row in chosen])).numpy()
+    return probabilities
+
+
+class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
+    """One bar for each epoch, on stderr, so that stdout holds results only."""
+
+    def __init__(self, epochs: int, steps: int) -> None:
+        super().__init__()
+        self._epochs, self._steps = epochs, steps
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        self._bar = tqdm(total=self._steps, desc=f"epoch {epoch + 1}/{self._epochs}", unit="batch")
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+        self._bar.update()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        logs = logs or {}
+        self._bar.set_postfix(
+            {name: f"{logs[name]:.3f}" for name in ("loss", "accuracy", "val_accuracy")}
+        )
+        self._bar.close()
+
+
+def _fit(
+    network: keras.Model, train_part: Batches, curve: Batches, recipe: Recipe, progress: bool
+) -> dict[str, list[float]]:
+    """Train `network` in place and return one number an epoch for each curve."""
+    steps = recipe.epochs * len(train_part)
+    rising = int(steps * recipe.warm_up)
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0,
+        steps - rising,
+        alpha=0.01,
+        warmup_target=recipe.learning_rate,
+        warmup_steps=rising,
+    )
+    network.compile(
+        keras.optimizers.Adam(rate),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False,  # a compilation for each width costs more than it saves
+    )
+    history = network.fit(
+        _stream(train_part),
+        validation_data=_stream(curve),
+        epochs=recipe.epochs,
+        verbose=0,
+        callbacks=[_Progress(recipe.epochs, len(train_part))] if progress else [],
+    ).history
+    names = {"val_loss": "held_out_loss", "val_accuracy": "held_out_accuracy"}
+    return {names.get(name, name): values for name, values in history.items()}
+
+
+def _stream(batches: Batches) -> tf.data.Dataset:
+    """Let TensorFlow make the next batch while it works on this one; widths stay free."""
+
+    def generate() -> Iterator[Any]:
+        yield from batches
+
+    signature = (tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None,), tf.int32))
+    stream = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    return stream.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(2)
+
+
+def _prepare(model_dir: Path) -> None:
+    """Make the directory; what is in it already must be a model directory's files."""
+    ours = {KERAS_FILE, ONNX_FILE, VOCABULARY_FILE, MANIFEST_FILE}
+    model_dir.mkdir(parents=True, exist_ok=True)
+    foreign = sorted({path.name for path in model_dir.iterdir()} - ours)
+    if foreign:
+        raise errors.ConfigurationError(
+            f"{model_dir}: holds {', '.join(foreign[:3])}, expected an empty directory or an "
+            "earlier model directory; name another one"
+        )
+    # Without its manifest a half-written directory is refused instead of served.
+    (model_dir / MANIFEST_FILE).unlink(missing_ok=True)
+
+
+def _golden(
+    dataset: Dataset,
+    rows: Sequence[preprocessing.TokenIds],
+    vocabulary: preprocessing.Vocabulary,
+    config: ModelConfig,
+    model_dir: Path,
+) -> tuple[Golden, ...]:
+    """Answer two held-out reviews of each label that are easy to read: near 40 words."""
+    near = sorted(range(len(rows)), key=lambda row: abs(len(rows[row]) - _GOLDEN_TOKENS))
+    labels = dataset.held_out.labels
+    chosen = [row for label in (1, 0) for row in [r for r in near if labels[r] == label][:2]]
+    exported = runtime.OnnxNetwork(model_dir / ONNX_FILE, threads=1)
+    golden = []
+    for row in chosen:
+        text = dataset.held_out_text(row)
+        token_ids = preprocessing.encode([text], vocabulary, max_length=config.max_length)
+        negative, positive = exported.predict(preprocessing.pad(token_ids))[0].tolist()
+        golden.append(Golden(text, int(labels[row]), (negative, positive)))
+    return tuple(golden)

@@ -1,0 +1,198 @@
+"""The docker and compose commands, asked before they are needed and while they run."""
+
+import contextlib
+import json
+import re
+import shutil
+import subprocess
+import urllib.parse
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from byoi_lib import errors
+
+# One question to the engine; it answers in tens of milliseconds unless it hangs.
+_COMMAND_TIMEOUT_S = 60
+_TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True)
+class ContainerState:
+    """What `docker inspect` says of a container.
+
+    Attributes:
+        status: Docker's word: created, running, exited, dead ...; `absent` without container.
+        exit_code: Meaningful once it has ended.
+        is_out_of_memory: The kernel ended it for its memory limit.
+        error: Docker's own reason for not starting it, or "".
+    """
+
+    status: str
+    exit_code: int = 0
+    is_out_of_memory: bool = False
+    error: str = ""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it ran and will not run on."""
+        return self.status in {"exited", "dead"}
+
+
+class Engine:
+    """The container engine that one environment's PATH and variables lead to."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        """Remember the environment; nothing runs yet.
+
+        Args:
+            environ: Every command gets these variables and is looked for on their PATH.
+        """
+        self.environ = dict(environ)
+
+    def find_compose(self) -> list[str]:
+        """Return the words that start compose.
+
+        The plugin is taken where it works, whatever its version text says (the SDK wants
+        to read "v2" there, which Debian's 2.26 and every v5 do not print).
+
+        Raises:
+            MissingProgramError: docker or compose is not there, or does not answer.
+        """
+        if self._find("docker") is None:
+            raise errors.MissingProgramError(
+                "local mode runs the docker command, which is not on PATH; install Docker"
+            )
+        version = self._docker("version", "--format", "{{.Server.Version}}")
+        if version.returncode != 0:
+            raise errors.MissingProgramError(
+                f"docker does not answer ({_last_line(version.stderr)}); start the Docker engine, "
+                "or give this user the right to use it"
+            )
+        if self._docker("compose", "version").returncode == 0:
+            return ["docker", "compose"]
+        if (path := self._find("docker-compose")) is not None:
+            return [path]
+        raise errors.MissingProgramError(
+            "local mode starts containers with compose, and neither `docker compose` nor "
+            "docker-compose works here; install the package docker-compose or docker-compose-plugin"
+        )
+
+    def require_image(self, image: str) -> None:
+        """Check that the image is on this machine, since nothing here may pull it.
+
+        Raises:
+            HostingError: It is not; the message says how to get it.
+        """
+        if self._docker("image", "inspect", "--format", "{{.Id}}", image).returncode != 0:
+            raise errors.HostingError(
+                f"local mode needs the image {image!r} on this machine and it is not there; "
+                f"run `make image` for byoi:latest, or `docker pull {image}`"
+            )
+
+    def holder_of_port(self, port: int) -> str | None:
+        """Return the name of the container that publishes a port, if one does."""
+        done = self._docker("ps", "--filter", f"publish={port}", "--format", "{{.Names}}")
+        return done.stdout.strip() or None
+
+    def state(self, container: str) -> ContainerState:
+        """Return how the container is now."""
+        done = self._docker("container", "inspect", "--format", "{{json .State}}", container)
+        if done.returncode != 0:
+            return ContainerState("absent")
+        state = json.loads(done.stdout)
+        return ContainerState(
+            state["Status"], state["ExitCode"], state["OOMKilled"], state.get("Error", "")
+        )
+
+    def last_lines(self, container: str, lines: int) -> list[str]:
+        """Return the end of what the container wrote, without colours and blank lines."""
+        done = self._docker("logs", "--tail", str(lines), container)
+        return plain_lines(done.stdout + done.stderr)
+
+    def find_host(self) -> str | None:
+        """Return the address of published ports, or None where it is this machine's own.
+
+        Source of both cases: sagemaker 2.257, local/utils.py `get_docker_host`.
+        """
+        if self._docker("info", "--format", "{{.CgroupDriver}}").stdout.strip() == "none":
+            return "172.17.0.1"  # rootless, as on SageMaker Studio
+        form = "{{.Endpoints.docker.Host}}"
+        url = urllib.parse.urlsplit(self._docker("context", "inspect", "--format", form).stdout)
+        return url.hostname if url.scheme == "tcp" else None
+
+    def existing(self, containers: Iterable[str]) -> list[str]:
+        """Return those of the names that a container has, running or not."""
+        return [name for name in containers if self.state(name).status != "absent"]
+
+    def find_labels(self, name: str) -> dict[str, str]:
+        """Return id to value for all containers that carry the label `name`."""
+        form = f'{{{{.ID}}}} {{{{.Label "{name}"}}}}'
+        done = self._docker("ps", "--all", "--filter", f"label={name}", "--format", form)
+        return dict(line.split(" ", 1) for line in done.stdout.splitlines())
+
+    def networks_of(self, containers: Iterable[str]) -> set[str]:
+        """Return the names of the networks the containers are attached to."""
+        form = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}"
+        done = self._docker("container", "inspect", "--format", form, *containers)
+        return set(done.stdout.split())
+
+    def stop(self, containers: Iterable[str], grace_s: int) -> None:
+        """Send SIGTERM, and SIGKILL `grace_s` later to what has not ended."""
+        self._docker("stop", "-t", str(grace_s), *containers, timeout_s=grace_s + 30)
+
+    def remove(self, containers: Iterable[str], networks: Iterable[str]) -> None:
+        """Remove containers, running or not, with their volumes, and then networks."""
+        if containers := list(containers):
+            self._docker("rm", "--force", "--volumes", *containers)
+        if networks := list(networks):
+            self._docker("network", "rm", *networks)
+
+    def has_network(self, network: str) -> bool:
+        """Whether a network of this name exists."""
+        return self._docker("network", "inspect", network).returncode == 0
+
+    def unlock(self, directory: Path, image: str) -> None:
+        """Let this user delete what a container wrote as root into a mounted directory."""
+        mount = f"{directory}:/unlock"
+        command = ("run", "--rm", "--network", "none", "--volume", mount, "--entrypoint", "chmod")
+        self._docker(*command, image, "-R", "a+rwX", "/unlock")
+
+    def _find(self, program: str) -> str | None:
+        return shutil.which(program, path=self.environ.get("PATH", ""))
+
+    def _docker(
+        self, *arguments: str, timeout_s: float = _COMMAND_TIMEOUT_S
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["docker", *arguments],
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            check=False,
+        )
+
+
+def remove_tree(directory: Path, engine: Engine, image: str) -> None:
+    """Delete a directory, also where a container left files of root in it."""
+    try:
+        shutil.rmtree(directory)
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        engine.unlock(directory, image)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(directory)
+
+
+def plain_lines(text: str) -> list[str]:
+    """Return the lines of a terminal's output that say something, without colours."""
+    lines = (_TERMINAL_CODES.sub("", line).rstrip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def _last_line(text: str) -> str:
+    return (plain_lines(text) or ["no reason given"])[-1]

@@ -1,0 +1,109 @@
+"""The SDK's LocalSession, offline, without credentials, and without what it leaves behind."""
+
+import logging
+import os
+import shutil
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+import sagemaker.local
+
+from byoi_lib import errors
+from byoi_lib.hosting import offline, staging
+from byoi_lib.hosting.container import LocalContainer, Place
+from byoi_lib.hosting.engine import Engine
+from byoi_lib.hosting.local_client import LocalClient
+from byoi_lib.hosting.runtime_client import RuntimeClient
+
+# Local mode takes any ARN as it is; a bare name would be looked up at AWS.
+LOCAL_ROLE = "arn:aws:iam::111111111111:role/local-mode"
+# Loading a large model on a busy machine, with room to spare.
+STARTUP_TIMEOUT_S = 120
+
+
+class LocalSession(sagemaker.local.LocalSession):  # type: ignore[misc] # the SDK ships no types
+    """A `sagemaker.local.LocalSession` that works without AWS, and cleans up.
+
+    Use it where the SDK's own would be used: `Model`, `Estimator` and `Transformer` take it
+    as `sagemaker_session`. Each endpoint gets a free port of its own. What still runs when
+    the process ends is stopped; what a killed process left, the next one removes.
+
+    Attributes:
+        directory: Logs and staged files; gone when the process ends.
+    """
+
+    config: Any
+
+    def __init__(
+        self,
+        boto_session: boto3.Session | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        startup_timeout_s: float = STARTUP_TIMEOUT_S,
+        **arguments: Any,
+    ) -> None:
+        """Make a session; docker is not asked before something is started.
+
+        Args:
+            boto_session: Only for model data or inputs in S3; by default one without
+                credentials. Its keys never reach a container.
+            environ: PATH and variables for docker and compose; by default this process's.
+            startup_timeout_s: Seconds for a container's /ping to turn 200.
+            arguments: Others of the SDK's class, for example `default_bucket`.
+        """
+        # It tells the SDK's steps, with random names in them, and, as an error, where the
+        # troubleshooting page is; what went wrong is always raised, too.
+        logging.getLogger("sagemaker").setLevel(logging.CRITICAL)
+        self._has_bucket = bool(arguments.get("default_bucket"))
+        arguments.setdefault("sagemaker_config", offline.SDK_CONFIG)
+        super().__init__(boto_session or offline.boto_session(), **arguments)
+        self.directory = staging.make_directory("byoi-local-")
+        engine = Engine(os.environ if environ is None else environ)
+        client = LocalClient(self, Place(engine, self.directory, startup_timeout_s))
+        self.sagemaker_client = client
+        self.sagemaker_runtime_client = RuntimeClient(
+            client.find_url, boto_session=self.boto_session, find_log=client.find_log
+        )
+        # local_code: training without output_path stays on this machine, too.
+        local = {"local_code": True, **((self.config or {}).get("local") or {})}
+        self.config = {"local": local}
+        weakref.finalize(self, _clean_up, client.containers, self.directory)
+
+    def wait_for_endpoint(self, endpoint: str, *_: Any, **__: Any) -> dict[str, Any]:
+        """Return the endpoint's description at once: creating it has waited already.
+
+        The SDK would sleep 30 s before it looks.
+        """
+        described: dict[str, Any] = self.sagemaker_client.describe_endpoint(endpoint)
+        return described
+
+    def wait_for_transform_job(self, job: str, *_: Any, **__: Any) -> dict[str, Any]:
+        """Return the job's description at once, for the same reason."""
+        described: dict[str, Any] = self.sagemaker_client.describe_transform_job(job)
+        return described
+
+    def logs_for_transform_job(self, job_name: str, *_: Any, **__: Any) -> None:
+        """Do nothing: the SDK would ask CloudWatch for the log that lies in `directory`."""
+
+    def default_bucket(self) -> str:
+        """Return the bucket given to the session.
+
+        Raises:
+            ConfigurationError: None was given; without credentials none can be found or made.
+        """
+        if not self._has_bucket:
+            raise errors.ConfigurationError(
+                "this call wants the account's default bucket, and local mode has no account; "
+                "give the call a place on this machine: output_path='file:///absolute/path' "
+                "(asynchronous inference has no local mode)"
+            )
+        return str(super().default_bucket())
+
+
+def _clean_up(containers: dict[str, LocalContainer], directory: Path) -> None:
+    for container in containers.values():
+        container.stop_serving(grace_s=1)
+    shutil.rmtree(directory, ignore_errors=True)

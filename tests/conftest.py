@@ -4,6 +4,10 @@ import os
 import shutil
 import socket
 import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +25,10 @@ _COMMANDS = {
     "make": ["make", "--version"],
 }
 _MISSING: dict[str, str | None] = {}
+# The real data set stands beside the checkout where it is measured, never in it.
+IMDB_DIR = ROOT.parent / "shared" / "data" / "imdb"
+# What a stranger cannot install: its absence is a skip, also where everything is required.
+_OPTIONAL = ("imdb",)
 
 
 def missing(program: str) -> str | None:
@@ -31,6 +39,8 @@ def missing(program: str) -> str | None:
 
 
 def _look_for(program: str) -> str | None:
+    if program == "imdb":
+        return None if IMDB_DIR.is_dir() else "imdb is not beside the checkout"
     if program == "compose":
         if shutil.which("docker-compose"):
             return None
@@ -54,14 +64,31 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 pytest.skip(reason)
 
 
+def _is_optional(item: pytest.Item) -> bool:
+    needs = [program for mark in item.iter_markers("needs") for program in mark.args]
+    absent = [program for program in needs if missing(program)]
+    return bool(absent) and all(program in _OPTIONAL for program in absent)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
     """Where BYOI_REQUIRE_ALL=1, a skip is a failure."""
     report = yield
-    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
+    if (
+        REQUIRE_ALL
+        and report.skipped
+        and not hasattr(report, "wasxfail")
+        and not _is_optional(item)
+    ):
         report.outcome = "failed"
         report.longrepr = f"skipped although BYOI_REQUIRE_ALL=1: {report.longrepr[2]}"
     return report
+
+
+@pytest.fixture(scope="session")
+def imdb_dir() -> Path:
+    """Return the folder of the real data; a test that asks for it is marked needs("imdb")."""
+    return IMDB_DIR
 
 
 @pytest.fixture
@@ -70,3 +97,76 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+@pytest.fixture
+def image_registry(tmp_path: Path, free_port: int) -> Iterator[Callable[..., str]]:
+    """Start Debian's docker-registry on a free port; the call returns its host:port.
+
+    An argument is the content of an htpasswd file: then it asks for a login.
+    """
+    if reason := missing("docker-registry"):
+        pytest.skip(reason)
+    started: list[subprocess.Popen[bytes]] = []
+    log_path = tmp_path / "registry.log"
+
+    def start(htpasswd: str = "") -> str:
+        host = f"127.0.0.1:{free_port}"
+        settings = [
+            "version: 0.1",
+            "log: {level: error, accesslog: {disabled: true}}",
+            f"storage: {{filesystem: {{rootdirectory: {tmp_path}/registry}}}}",
+            f"http: {{addr: '{host}'}}",
+        ]
+        if htpasswd:
+            (tmp_path / "htpasswd").write_text(htpasswd + "\n")
+            settings.append(f"auth: {{htpasswd: {{realm: test, path: {tmp_path}/htpasswd}}}}")
+        (tmp_path / "registry.yml").write_text("\n".join(settings) + "\n")
+        with log_path.open("wb") as log:
+            command = ["docker-registry", "serve", str(tmp_path / "registry.yml")]
+            started.append(subprocess.Popen(command, stdout=log, stderr=log))
+        deadline = time.monotonic() + 15
+        while True:
+            try:
+                urllib.request.urlopen(f"http://{host}/v2/", timeout=2).close()
+            except urllib.error.HTTPError as answer:
+                answer.close()
+            except OSError:
+                assert started[0].poll() is None, log_path.read_text()
+                assert time.monotonic() < deadline, log_path.read_text()
+                time.sleep(0.05)
+                continue
+            return host
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait(timeout=15)
+
+
+@pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
+    """Serve moto's AWS on a free port."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - slow to import
+
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def moto_aws(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Point boto3, here and in child processes, at an empty AWS account of moto's."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {
+        "AWS_ENDPOINT_URL": moto_url,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    urllib.request.urlopen(f"{moto_url}/moto-api/reset", data=b"", timeout=10).close()
+    return moto_url

@@ -27,17 +27,18 @@ def platform_of(instance_type: str) -> str:
     """Return the platform of a SageMaker instance type: linux/amd64 or linux/arm64.
 
     Graviton families have a g behind the generation, as c7g, m6gd, g5g; g5 and g4dn do not.
+    Those with Grace Blackwell end in -gb200 and the like.
 
     Raises:
         ConfigurationError: It does not look like ml.FAMILY.SIZE.
     """
-    match = re.fullmatch(r"ml\.[a-z]+\d+([a-z-]*)\.[a-z0-9-]+", instance_type)
+    match = re.fullmatch(r"ml\.([a-z][a-z0-9-]+)\.[a-z0-9-]+", instance_type)
     if match is None:
         raise errors.ConfigurationError(
             f"INSTANCE_TYPE={instance_type!r}: expected a SageMaker type such as ml.m5.large "
             "or ml.c7g.large"
         )
-    return "linux/arm64" if match[1].startswith("g") else "linux/amd64"
+    return "linux/arm64" if re.match(r"[a-z]+\d+(g|.*-gb)", match[1]) else "linux/amd64"
 
 
 def check(registry: Registry, repository: str, tag: str, platform: str) -> Manifest:

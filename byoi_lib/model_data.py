@@ -14,6 +14,8 @@ from pathlib import Path
 from byoi_lib import errors
 from byoi_lib.manifest import MANIFEST_FILE, FileDigest, Manifest, refusal
 
+_CHUNK_BYTES = 1 << 20
+
 
 @dataclass(frozen=True)
 class ModelData:
@@ -78,6 +80,11 @@ def unpack(archive: Path, directory: Path) -> None:
     """
     remedy = "pack the model directory again with `byoi pack`"
     try:
+        # Only reading to the end compares the checksum; tarfile stops before, and takes an
+        # archive that was cut short for a shorter one.
+        with gzip.open(archive) as stream:
+            while stream.read(_CHUNK_BYTES):
+                pass
         with tarfile.open(archive, "r:gz") as tar:
             members = tar.getmembers()
             for member in members:
@@ -93,7 +100,7 @@ def unpack(archive: Path, directory: Path) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 content = tar.extractfile(member)
                 target.write_bytes(content.read() if content else b"")
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise refusal(archive, f"not a complete gzip tar ({error})", remedy) from error
     except OSError as error:
-        raise refusal(archive, error.strerror or str(error), remedy) from error
+        raise refusal(archive, str(error.strerror), remedy) from error

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, Response, g, request
-from werkzeug.exceptions import HTTPException
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import (
+    BadRequest,
+    ClientDisconnected,
+    HTTPException,
+    RequestEntityTooLarge,
+    RequestTimeout,
+)
 
 from byoi_lib import contract, errors
 from byoi_lib.serving import statuses
@@ -43,7 +50,8 @@ def create_app(
         behind_nginx: Whether the request id and time in the headers are nginx's.
     """
     app = Flask("byoi", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
+    # Werkzeug cuts a chunked body at this size without a word, so `_body` counts one byte more.
+    app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes + 1
     app.url_map.merge_slashes = False  # `//ping` is another path, not a redirect
     routes = _Routes(settings, inference, model, ready, behind_nginx)
     app.before_request(routes.name_request)
@@ -122,17 +130,14 @@ class _Routes:
 
     def ping(self) -> Response:
         """Answer 200 while the server is ready."""
-        return Response() if self.is_ready() else self.failure(503)
+        return Response(mimetype="application/json") if self.is_ready() else self.failure(503)
 
     def invocations(self) -> Response:
         """Run one request through the inference module."""
         sent, timeout_s = request.headers.get(SENT_HEADER), self.settings.invocation_timeout_s
         if self.behind_nginx and _is_late(sent, timeout_s):
             return self.failure(504)  # nginx has answered already; spare the model
-        try:
-            body = request.get_data(cache=False)
-        except TimeoutError:
-            return self.failure(408)
+        body = _body(self.settings.body_limit_bytes)
         accept = request.headers.get("Accept") or self.settings.default_accept
         try:
             data = self.inference.input_fn(body, request.headers.get("Content-Type", ""))
@@ -141,6 +146,27 @@ class _Routes:
         except SystemExit as error:  # a model that calls sys.exit() must not end the worker
             return self.unexpected(error)
         return _response(output, accept, self.settings)
+
+
+def _body(limit_bytes: int) -> bytes:
+    """Return the whole request body.
+
+    Raises:
+        HTTPException: It is too large, stopped arriving, or is not framed as HTTP frames bodies.
+    """
+    if (request.content_length or 0) > limit_bytes:
+        raise RequestEntityTooLarge
+    try:
+        body = request.get_data(cache=False)
+    except ClientDisconnected as error:
+        if isinstance(error.__context__, TimeoutError):
+            raise RequestTimeout from error
+        raise
+    except ParseException as error:
+        raise BadRequest from error
+    if len(body) > limit_bytes:
+        raise RequestEntityTooLarge
+    return body
 
 
 def _is_late(sent: str | None, timeout_s: float) -> bool:

@@ -44,9 +44,7 @@ class JsonLogger(Logger):  # type: ignore[misc] # gunicorn ships no types
             return
         headers = {name.lower(): value for name, value in resp.headers}
         length = environ.get("CONTENT_LENGTH", "")
-        line = logs.line(
-            "info",
-            "request",
+        self._write(
             request_id=headers.get("x-request-id", ""),
             method=environ.get("REQUEST_METHOD", ""),
             path=path,
@@ -58,19 +56,17 @@ class JsonLogger(Logger):  # type: ignore[misc] # gunicorn ships no types
             accept=environ.get("HTTP_ACCEPT", ""),
             user_agent=environ.get("HTTP_USER_AGENT", ""),
         )
-        sys.stdout.write(line)
+
+    def answered(self, status: int, request_id: str, request: Any) -> None:
+        """Write the line of a request that the worker answered in the application's place."""
+        if self.access_log_enabled:
+            method, path = (getattr(request, name, None) or "" for name in ("method", "path"))
+            self._write(request_id=request_id, method=method, path=path, status=status)
+
+    def _write(self, **fields: Any) -> None:
+        sys.stdout.write(logs.line("info", "request", **fields))
         sys.stdout.flush()
 
     def now(self) -> str:
         """Return the time as in every other line."""
         return logs.timestamp(time.time())
-
-    def refused(self, status: int, request_id: str) -> None:
-        """Write the line of a request that could not be parsed."""
-        if self.access_log_enabled:
-            sys.stdout.write(
-                logs.line(
-                    "info", "request", request_id=request_id, method="", path="", status=status
-                )
-            )
-            sys.stdout.flush()

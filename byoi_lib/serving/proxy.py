@@ -22,7 +22,7 @@ _CONNECTIONS = 2048
 # 494 is nginx's own number for headers that are too large.
 _OWN_NUMBERS = {431: 494}
 # Errors nginx can make of a request; 406 and 415 are the inference module's to say.
-_MADE = (400, 404, 405, 408, 413, 414, 431, 500, 502, 503, 504)
+_MADE = (400, 404, 405, 408, 413, 414, 431, 500, 501, 502, 503, 504, 505)
 
 
 def find_nginx() -> str | None:
@@ -84,8 +84,8 @@ def _error_locations(settings: Settings, request_id: str) -> str:
     return "\n".join(
         f"        location = /.error/{status} {{\n"
         "            internal;\n"
-        "            add_header Allow $allow always;\n"
-        f"            add_header X-Request-Id {request_id} always;\n"
+        + ("            add_header Allow $allow always;\n" if status == 405 else "")
+        + f"            add_header X-Request-Id {request_id} always;\n"
         f"            add_header {contract.CUSTOM_ATTRIBUTES_HEADER} "
         "$http_x_amzn_sagemaker_custom_attributes always;\n"
         f"            return {status} '{_body(status, settings, request_id)}';\n"

@@ -39,12 +39,14 @@ ERRORS: dict[int, tuple[str, str]] = {
     417: ("ExpectationFailed", "the only expectation this server knows is 100-continue"),
     431: ("HeadersTooLarge", "the request headers are too large; send data in the body"),
     500: ("InternalError", "the server failed; its log has the cause under this request id"),
+    501: ("NotImplemented", "the only transfer coding this server takes is chunked"),
     502: ("BadGateway", "the worker ended before it answered; the request may be sent again"),
     503: ("NotReady", "no worker is ready to serve; wait until /ping answers 200"),
     504: (
         "DeadlineExceeded",
         "no answer within {invocation_timeout_s:g} s, the limit for one invocation",
     ),
+    505: ("HttpVersionNotSupported", "this server speaks HTTP/1.0 and HTTP/1.1"),
 }
 """Status to stable name and default message; braces are fields of `Settings`."""
 

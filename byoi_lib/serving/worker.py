@@ -40,6 +40,8 @@ CLIENT_FAULTS: dict[type[Exception], int] = {
     http_errors.LimitRequestHeaders: 431,
     http_errors.LimitRequestLine: 414,
     http_errors.ExpectationFailed: 417,
+    http_errors.UnsupportedTransferCoding: 501,
+    http_errors.InvalidHTTPVersion: 505,
     http_errors.InvalidResponseHeader: 500,
     http_errors.InvalidResponseHeaderName: 500,
     http_errors.ConfigurationProblem: 500,
@@ -139,6 +141,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
         )  # fmt: skip
         if not self.behind_nginx:
             send_error(processing.socket, 504, self.settings, request_id)
+            self.log.answered(504, request_id, processing.request)
 
     def handle_error(self, req: Any, client: Any, _addr: Any, exc: Exception) -> None:
         """Answer, in JSON, what gunicorn itself refuses or fails at."""
@@ -149,8 +152,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
         if status == statuses.INTERNAL_ERROR:
             _log.error("gunicorn failed", exc_info=exc, extra={"request_id": request_id})
         send_error(client, status, self.settings, request_id)
-        if self.log.access_log_enabled:
-            self.log.refused(status, request_id)
+        self.log.answered(status, request_id, req)
 
 
 def request_id_of(request: Any) -> str | None:

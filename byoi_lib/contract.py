@@ -18,6 +18,7 @@ INVOCATIONS_PATH = "/invocations"
 MODEL_DIR = Path("/opt/ml/model")
 # DG your-algorithms-training-algo-running-container and -algo-output.
 HYPERPARAMETERS_FILE = Path("/opt/ml/input/config/hyperparameters.json")
+RESOURCE_CONFIG_FILE = Path("/opt/ml/input/config/resourceconfig.json")
 INPUT_DATA_DIR = Path("/opt/ml/input/data")
 OUTPUT_DATA_DIR = Path("/opt/ml/output/data")
 FAILURE_FILE = Path("/opt/ml/output/failure")

@@ -34,6 +34,7 @@ from byoi_lib.serving.settings import Settings
 AFTER_NGINX_S = 1.0
 _BEAT_S = 0.5
 _LOOK_S = 0.05
+_LINGER_S = 10.0
 
 # What gunicorn's parser raises for a client's fault; the rest are ours, 500.
 CLIENT_FAULTS: dict[type[Exception], int] = {
@@ -105,10 +106,17 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Process one request, counted as in flight until its response is written."""
-        if not self.behind_nginx:
-            conn.sock.settimeout(self.settings.body_timeout_s)  # nginx does that otherwise
+        if self.behind_nginx:
+            with self.in_flight.track(req, conn.sock):
+                return super().handle_request(req, conn)
+        conn.sock.settimeout(self.settings.body_timeout_s)  # which nginx does otherwise
         with self.in_flight.track(req, conn.sock):
-            return super().handle_request(req, conn)
+            keep = super().handle_request(req, conn)
+        # A client that still sends a refused body reads the answer after it; a connection
+        # closed under it would be an error of the network instead.
+        end_s = time.monotonic() + _LINGER_S
+        conn.parser.finish_body(deadline=end_s, max_bytes=4 * self.settings.body_limit_bytes)
+        return keep
 
     def _watch(self) -> None:
         """Wait for a request past its deadline, then see the worker out."""

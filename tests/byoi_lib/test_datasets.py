@@ -1,0 +1,166 @@
+"""Data sets: the sample, files of Keras's layout, and what is wrong with other files."""
+
+import json
+
+import numpy as np
+import pytest
+
+from byoi_lib import datasets, errors, preprocessing
+
+WORDS = {"the": 1, "film": 2, "good": 3, "bad": 4, "rare": 5}
+TRAIN, TEST = [[1, 2, 3], [1, 2, 4]], [[2, 3], [2, 4, 5], [9, 1]]
+
+
+def objects(rows):
+    array = np.empty(len(rows), object)
+    array[:] = rows
+    return array
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "reviews.npz"
+    write(path)
+    (tmp_path / "imdb_word_index.json").write_text(json.dumps(WORDS))
+    return path
+
+
+def write(path, **changed):
+    arrays = {
+        "x_train": objects(TRAIN),
+        "y_train": np.array([1, 0]),
+        "x_test": objects(TEST),
+        "y_test": np.array([1, 0, 1]),
+    }
+    arrays |= changed
+    np.savez(path, **{name: value for name, value in arrays.items() if value is not None})
+
+
+def test_a_file_gives_both_parts_and_the_words_beside_it(file):
+    dataset = datasets.load(file)
+    assert (dataset.name, len(dataset.train), len(dataset.held_out)) == ("reviews.npz", 2, 3)
+    assert dataset.train.ranks == TRAIN
+    assert dataset.held_out.labels.tolist() == [1, 0, 1]
+    assert dataset.word_index == WORDS
+
+
+def test_another_digest_than_that_of_keras_is_accepted_with_a_note(file):
+    dataset = datasets.load(file)
+    assert dataset.sha256[:12] in dataset.note
+    assert datasets.KERAS_SHA256[:12] in dataset.note
+
+
+def test_ranks_become_token_ids_and_the_cut_holds(file):
+    vocabulary = preprocessing.Vocabulary.from_word_index(WORDS, size=8)
+    rows = datasets.load(file).held_out.token_ids(vocabulary, max_length=3)
+    assert [row.tolist() for row in rows] == [[1, 5, 6], [5, 7, 2], [1, 2, 4]]
+
+
+def test_texts_become_the_ids_that_encode_gives():
+    dataset = datasets.load("sample")
+    vocabulary = preprocessing.Vocabulary.from_word_index(dataset.word_index, size=5_000)
+    rows = dataset.held_out.token_ids(vocabulary, max_length=20)
+    expected = preprocessing.encode(dataset.held_out.texts, vocabulary, max_length=20)
+    assert all(np.array_equal(row, other) for row, other in zip(rows, expected, strict=True))
+
+
+def test_every_word_of_the_sample_is_known_to_its_index():
+    dataset = datasets.load("sample")
+    vocabulary = preprocessing.Vocabulary.from_word_index(dataset.word_index, size=5_000)
+    unknown = [preprocessing.share_unknown(text, vocabulary) for text in dataset.train.texts]
+    assert max(unknown) == 0
+
+
+def test_the_samples_digest_names_its_texts():
+    assert datasets.load("sample").sha256 == datasets.load("sample").sha256
+    assert len(datasets.load("sample").sha256) == 64
+
+
+def test_held_out_ranks_read_as_words_and_unknown_ranks_are_left_out(file):
+    dataset = datasets.load(file)
+    assert dataset.held_out_text(1) == "film bad rare"
+    assert dataset.held_out_text(2) == "the"
+
+
+def test_held_out_texts_are_given_as_they_are():
+    dataset = datasets.load("sample")
+    assert dataset.held_out_text(7) == dataset.held_out.texts[7]
+
+
+def test_imdb_is_what_fetch_gives(file):
+    words = file.with_name("imdb_word_index.json")
+    dataset = datasets.load("imdb", fetch=lambda: (file, words))
+    assert (dataset.name, len(dataset.held_out)) == ("imdb", 3)
+
+
+def test_download_asks_keras_for_both_files_with_their_digests():
+    asked = {}
+
+    def get_file(name, *, origin, file_hash):
+        asked[name] = (origin, file_hash)
+        return f"/cache/{name}"
+
+    reviews, words = datasets.download(get_file)
+    assert (reviews.name, words.name) == ("imdb.npz", "imdb_word_index.json")
+    assert asked["imdb.npz"] == (datasets.KERAS_URL + "imdb.npz", datasets.KERAS_SHA256)
+    assert asked["imdb_word_index.json"][1] == datasets.KERAS_WORD_INDEX_MD5
+
+
+def test_the_word_index_can_be_named(file, tmp_path):
+    other = tmp_path / "other.json"
+    other.write_text('{"one": 1}')
+    assert datasets.load(file, word_index=other).word_index == {"one": 1}
+
+
+def test_an_absent_word_index_says_where_it_belongs(file):
+    file.with_name("imdb_word_index.json").unlink()
+    with pytest.raises(errors.DatasetError, match=r"imdb_word_index.json there, .*--word-index"):
+        datasets.load(file)
+
+
+def test_an_absent_file_is_named(tmp_path):
+    with pytest.raises(errors.DatasetError, match=r"gone.npz: no such file"):
+        datasets.load(tmp_path / "gone.npz")
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones():
+    with pytest.raises(errors.DatasetError, match=r"expected sample, imdb or .* received 'news'"):
+        datasets.load("news")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"x_test": None}, "not laid out like"),
+        ({"x_train": np.zeros((2, 3))}, "not laid out like"),
+        ({"y_train": objects([1, 0])}, "not laid out like"),
+        ({"y_train": np.array([1, 0, 1])}, "expected one label"),
+        ({"y_test": np.array([1, 0, 2])}, "expected one label"),
+        ({"x_train": objects([]), "y_train": np.array([], int)}, "at least one"),
+    ],
+)
+def test_another_layout_is_refused(file, changed, message):
+    write(file, **changed)
+    with pytest.raises(errors.DatasetError, match=message):
+        datasets.load(file)
+
+
+def test_a_file_that_is_no_archive_is_refused(file):
+    file.write_bytes(b"no zip")
+    with pytest.raises(errors.DatasetError, match="not laid out like"):
+        datasets.load(file)
+
+
+def test_a_foreign_pickle_is_refused(file):
+    write(file, x_train=objects([[1], print]))
+    with pytest.raises(errors.DatasetError, match=r"asks for builtins\.print"):
+        datasets.load(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("{", "not JSON"), ("[1]", "expected a JSON object")]
+)
+def test_a_file_that_is_no_word_index_is_refused(file, text, message):
+    file.with_name("imdb_word_index.json").write_text(text)
+    with pytest.raises(errors.DatasetError, match=message):
+        datasets.load(file)

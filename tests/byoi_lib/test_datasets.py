@@ -17,6 +17,11 @@ def objects(rows):
     return array
 
 
+@pytest.fixture(scope="module")
+def sample():
+    return datasets.load("sample")
+
+
 @pytest.fixture
 def file(tmp_path):
     path = tmp_path / "reviews.npz"
@@ -56,24 +61,22 @@ def test_ranks_become_token_ids_and_the_cut_holds(file):
     assert [row.tolist() for row in rows] == [[1, 5, 6], [5, 7, 2], [1, 2, 4]]
 
 
-def test_texts_become_the_ids_that_encode_gives():
-    dataset = datasets.load("sample")
-    vocabulary = preprocessing.Vocabulary.from_word_index(dataset.word_index, size=5_000)
-    rows = dataset.held_out.token_ids(vocabulary, max_length=20)
-    expected = preprocessing.encode(dataset.held_out.texts, vocabulary, max_length=20)
+def test_texts_become_the_ids_that_encode_gives(sample):
+    vocabulary = preprocessing.Vocabulary.from_word_index(sample.word_index, size=5_000)
+    rows = sample.held_out.token_ids(vocabulary, max_length=20)
+    expected = preprocessing.encode(sample.held_out.texts, vocabulary, max_length=20)
     assert all(np.array_equal(row, other) for row, other in zip(rows, expected, strict=True))
 
 
-def test_every_word_of_the_sample_is_known_to_its_index():
-    dataset = datasets.load("sample")
-    vocabulary = preprocessing.Vocabulary.from_word_index(dataset.word_index, size=5_000)
-    unknown = [preprocessing.share_unknown(text, vocabulary) for text in dataset.train.texts]
+def test_every_word_of_the_sample_is_known_to_its_index(sample):
+    vocabulary = preprocessing.Vocabulary.from_word_index(sample.word_index, size=5_000)
+    unknown = [preprocessing.share_unknown(text, vocabulary) for text in sample.train.texts]
     assert max(unknown) == 0
 
 
-def test_the_samples_digest_names_its_texts():
-    assert datasets.load("sample").sha256 == datasets.load("sample").sha256
-    assert len(datasets.load("sample").sha256) == 64
+def test_the_samples_digest_names_its_texts(sample):
+    assert len(sample.sha256) == 64
+    assert datasets.load("sample").sha256 == sample.sha256
 
 
 def test_held_out_ranks_read_as_words_and_unknown_ranks_are_left_out(file):
@@ -82,9 +85,8 @@ def test_held_out_ranks_read_as_words_and_unknown_ranks_are_left_out(file):
     assert dataset.held_out_text(2) == "the"
 
 
-def test_held_out_texts_are_given_as_they_are():
-    dataset = datasets.load("sample")
-    assert dataset.held_out_text(7) == dataset.held_out.texts[7]
+def test_held_out_texts_are_given_as_they_are(sample):
+    assert sample.held_out_text(7) == sample.held_out.texts[7]
 
 
 def test_imdb_is_what_fetch_gives(file):

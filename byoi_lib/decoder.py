@@ -137,13 +137,17 @@ def _read_npy(body: bytes) -> npt.NDArray[Any]:
     Source: numpy.lib.format, versions 1.0 and 2.0 (3.0 is for named fields only).
     """
     stream = io.BytesIO(body)
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
     try:
-        if np.lib.format.read_magic(stream) == (1, 0):
-            shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-        else:
-            shape, is_fortran, dtype = np.lib.format.read_array_header_2_0(stream)
-    # The header is parsed as Python, which fails in all these ways.
-    except (ValueError, SyntaxError, TokenError, TypeError, RecursionError, MemoryError) as error:
+        read_header = readers[np.lib.format.read_magic(stream)]
+        shape, is_fortran, dtype = read_header(stream)
+    # The header is parsed as Python, which fails in many ways; KeyError is another version.
+    except (
+        KeyError, ValueError, SyntaxError, TokenError, TypeError, RecursionError, MemoryError,
+    ) as error:  # fmt: skip
         raise errors.MalformedBody(
             "the body is not in NumPy's .npy format 1.0 or 2.0; write it with numpy.save"
         ) from error

@@ -1,0 +1,95 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from tiny_model import WEIGHTS, tiny_answer, write_tiny_network
+
+from byoi_lib import errors, runtime
+
+IDS = np.array([[0, 1, 6], [1, 7, 8], [2, 2, 2]], np.int32)
+
+
+def test_onnx_runtime_gives_a_pair_for_each_review(tiny_model_dir):
+    network = runtime.load(tiny_model_dir, "onnx")
+    answers = network.predict(IDS)
+    assert answers.shape == (3, 2)
+    assert answers.dtype == np.float32
+    np.testing.assert_allclose(answers, [tiny_answer(row) for row in IDS], atol=1e-6)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_any_number_of_threads_gives_the_same_answers(threads, tiny_model_dir):
+    network = runtime.load(tiny_model_dir, "onnx", threads=threads)
+    expected = runtime.load(tiny_model_dir, "onnx").predict(IDS)
+    np.testing.assert_allclose(network.predict(IDS), expected, atol=1e-6)
+
+
+def test_the_files_are_those_the_runtimes_read():
+    assert runtime.FILES == {"onnx": "model.onnx", "keras": "model.keras"}
+
+
+def test_an_unknown_runtime_is_refused(tiny_model_dir):
+    with pytest.raises(errors.ConfigurationError, match="'torch' is none of onnx, keras; name one"):
+        runtime.load(tiny_model_dir, "torch")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a network"])
+@pytest.mark.parametrize("name", ["onnx", "keras"])
+def test_a_file_that_is_no_network_is_refused_in_one_line(content, name, tiny_model_dir):
+    path = tiny_model_dir / runtime.FILES[name]
+    path.write_bytes(content)
+    with pytest.raises(errors.ModelDataError) as caught:
+        runtime.load(tiny_model_dir, name)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: cannot be loaded (")
+    assert message.endswith("); train again with the versions installed here")
+    assert "\n" not in message
+
+
+def test_a_network_of_another_shape_is_refused(tiny_model_dir):
+    write_tiny_network(tiny_model_dir / "model.onnx", np.ones((9, 3), np.float32))
+    network = runtime.load(tiny_model_dir, "onnx")
+    with pytest.raises(errors.ModelDataError) as caught:
+        network.predict(IDS)
+    assert "model.onnx: gives shape (3, 3) of float32, expected (3, 2) of float32; export" in str(
+        caught.value
+    )
+
+
+def test_a_network_of_another_type_is_refused(tiny_model_dir):
+    write_tiny_network(tiny_model_dir / "model.onnx", WEIGHTS.astype(np.float64))
+    with pytest.raises(errors.ModelDataError, match="of float64, expected"):
+        runtime.load(tiny_model_dir, "onnx").predict(IDS)
+
+
+# Keras's own variables do not know NumPy 2's copy argument.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_keras_gives_the_answers_of_the_network_that_was_saved(tmp_path):
+    import keras  # noqa: PLC0415 - takes seconds, and the other tests do not need it
+
+    from byoi_lib.model import ModelConfig, build_model  # noqa: PLC0415
+
+    keras.utils.set_random_seed(1)
+    config = ModelConfig(vocabulary_size=50, max_length=12)
+    network = build_model(config)
+    network.save(tmp_path / "model.keras")
+    loaded = runtime.load(tmp_path, "keras")
+    ids = np.array([[0, 0, 1, 7, 49], [1, 5, 6, 7, 8]], np.int32)
+    answers = loaded.predict(ids)
+    assert answers.shape == (2, 2)
+    assert answers.dtype == np.float32
+    np.testing.assert_allclose(answers, network.predict(ids, verbose=0), atol=1e-6)
+    np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-6)
+
+
+def test_onnx_runtime_needs_no_tensorflow(tiny_model_dir):
+    code = (
+        "import sys, pathlib, byoi_lib.runtime as r;"
+        "r.load(pathlib.Path(sys.argv[1]), 'onnx');"
+        "print([name for name in ('tensorflow', 'keras') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, str(tiny_model_dir)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ})
+    assert done.stdout == "[]\n"

@@ -10,8 +10,8 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -22,12 +22,10 @@ from typing import Any
 from sagemaker.local.image import DOCKER_COMPOSE_FILENAME, _SageMakerContainer, _Volume
 from sagemaker.local.utils import check_for_studio
 
-from byoi_lib import contract, errors
-from byoi_lib.hosting import health, staging
-from byoi_lib.hosting.engine import Engine, remove_tree
+from byoi_lib import contract
+from byoi_lib.hosting import health, orphans, ports, staging
+from byoi_lib.hosting.engine import Engine
 
-OWNER_LABEL = "byoi.owner"
-_LOOPBACK = "127.0.0.1"
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 # After its containers have ended, compose has this long to notice.
 _COMPOSE_END_S = 5
@@ -140,7 +138,7 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
                 os.killpg(self._compose_process.pid, signal.SIGKILL)
             self._compose_process.wait()
         self.remove()
-        remove_tree(self.workspace, self._place.engine, self.image)
+        shutil.rmtree(self.workspace, ignore_errors=True)
         self.url = ""
 
     def remove(self) -> None:
@@ -165,6 +163,8 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
                 return str(super().train(*arguments))
             finally:
                 self.remove()
+                # What the container wrote belongs to root.
+                self._place.engine.unlock(self.workspace, self.image)
 
     def retrieve_artifacts(self, *arguments: Any) -> str:
         """Pack what training wrote, as the SDK does; the last moment the failure file exists."""
@@ -203,10 +203,12 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
             if variable in self._asked_for or variable.split("=", 1)[0] not in _CREDENTIALS
         ]
         content: dict[str, Any] = super()._create_docker_host(host, kept, subdirs, command, volumes)
-        content["labels"] = {OWNER_LABEL: owner()}
+        content["labels"] = {orphans.OWNER_LABEL: orphans.owner()}
         if "ports" in content:
             address = self.url.removeprefix("http://")
-            published = address if address.startswith(_LOOPBACK) else address.rpartition(":")[2]
+            published = (
+                address if address.startswith(ports.LOOPBACK) else address.rpartition(":")[2]
+            )
             content["ports"] = [f"{published}:{contract.PORT}"]
         return content
 
@@ -217,28 +219,11 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
         if self.is_studio:
             self.url = f"http://sagemaker-local:{contract.PORT}"
             return
-        host = self._place.engine.find_host() or _LOOPBACK
+        host = self._place.engine.find_host() or ports.LOOPBACK
         local = (self.sagemaker_session.config or {}).get("local") or {}
-        port = local.get("serving_port") or free_port()
-        self._require_free(port)
+        port = local.get("serving_port") or ports.find_free()
+        ports.require_free(port, self._place.engine)
         self.url = f"http://{host}:{port}"
-
-    def _require_free(self, port: int) -> None:
-        if (holder := self._place.engine.holder_of_port(port)) is not None:
-            raise errors.HostingError(
-                f"port {port} is taken by the container {holder!r}, which would answer in the new "
-                f"one's place; remove it with `docker rm -f {holder}`, or leave serving_port out "
-                "of the session's config and a free port is taken"
-            )
-        try:
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind((_LOOPBACK, port))
-        except OSError as error:
-            raise errors.HostingError(
-                f"port {port} cannot be used ({error.strerror}): another program on this machine "
-                "holds it; end it, or leave serving_port out of the session's config"
-            ) from error
 
     def _start(self) -> None:
         with self.log.open("ab") as log:
@@ -254,39 +239,3 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
 
     def _has_compose_ended(self) -> bool:
         return self._compose_process is None or self._compose_process.poll() is not None
-
-
-def owner() -> str:
-    """Return the label's value for containers of this process."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def remove_orphans(engine: Engine) -> list[str]:
-    """Remove the containers of processes of this machine that are gone; return their ids.
-
-    A notebook kernel that is killed has no chance to clean up.
-    """
-    removed = []
-    for container, label in engine.find_labels(OWNER_LABEL).items():
-        host, _, pid = label.rpartition(":")
-        if host == socket.gethostname() and not _is_alive(int(pid)):
-            engine.remove([container], engine.networks_of([container]))
-            removed.append(container)
-    return removed
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind((_LOOPBACK, 0))
-        return int(probe.getsockname()[1])

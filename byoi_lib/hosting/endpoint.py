@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import subprocess
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -186,7 +185,7 @@ def _delete(session: Any, endpoint: str | None, config: str | None, models: list
     for step, parameters in steps:
         try:
             _is_done(step, **parameters)
-        except (ClientError, OSError, errors.ByoiError, subprocess.SubprocessError) as error:
+        except (ClientError, OSError, errors.ByoiError) as error:
             failures.append(f"{', '.join(parameters.values())}: {error}")
     if failures:
         raise errors.HostingError(

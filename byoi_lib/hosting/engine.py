@@ -1,6 +1,5 @@
 """The docker and compose commands, asked before they are needed and while they run."""
 
-import contextlib
 import json
 import re
 import shutil
@@ -13,7 +12,7 @@ from pathlib import Path
 from byoi_lib import errors
 
 # One question to the engine; it answers in tens of milliseconds unless it hangs.
-_COMMAND_TIMEOUT_S = 60
+COMMAND_TIMEOUT_S = 60
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -42,13 +41,17 @@ class ContainerState:
 class Engine:
     """The container engine that one environment's PATH and variables lead to."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], *, command_timeout_s: float = COMMAND_TIMEOUT_S
+    ) -> None:
         """Remember the environment; nothing runs yet.
 
         Args:
             environ: Every command gets these variables and is looked for on their PATH.
+            command_timeout_s: Seconds after which a question to the engine is given up.
         """
         self.environ = dict(environ)
+        self._timeout_s = command_timeout_s
 
     def find_compose(self) -> list[str]:
         """Return the words that start compose.
@@ -139,7 +142,7 @@ class Engine:
 
     def stop(self, containers: Iterable[str], grace_s: int) -> None:
         """Send SIGTERM, and SIGKILL `grace_s` later to what has not ended."""
-        self._docker("stop", "-t", str(grace_s), *containers, timeout_s=grace_s + 30)
+        self._docker("stop", "-t", str(grace_s), *containers, more_s=grace_s)
 
     def remove(self, containers: Iterable[str], networks: Iterable[str]) -> None:
         """Remove containers, running or not, with their volumes, and then networks."""
@@ -161,31 +164,24 @@ class Engine:
     def _find(self, program: str) -> str | None:
         return shutil.which(program, path=self.environ.get("PATH", ""))
 
-    def _docker(
-        self, *arguments: str, timeout_s: float = _COMMAND_TIMEOUT_S
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["docker", *arguments],
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout_s,
-            check=False,
-        )
-
-
-def remove_tree(directory: Path, engine: Engine, image: str) -> None:
-    """Delete a directory, also where a container left files of root in it."""
-    try:
-        shutil.rmtree(directory)
-    except FileNotFoundError:
-        return
-    except PermissionError:
-        engine.unlock(directory, image)
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(directory)
+    def _docker(self, *arguments: str, more_s: float = 0) -> subprocess.CompletedProcess[str]:
+        timeout_s = self._timeout_s + more_s
+        try:
+            return subprocess.run(
+                ["docker", *arguments],
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=timeout_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise errors.HostingError(
+                f"`docker {' '.join(arguments[:2])}` did not answer within {timeout_s:g} s; "
+                "look after the Docker engine, restart it if need be"
+            ) from error
 
 
 def plain_lines(text: str) -> list[str]:

@@ -15,7 +15,8 @@ from sagemaker.local.local_session import LocalSagemakerClient
 
 from byoi_lib import errors
 from byoi_lib.hosting import staging
-from byoi_lib.hosting.container import LocalContainer, Place, remove_orphans
+from byoi_lib.hosting.container import LocalContainer, Place
+from byoi_lib.hosting.orphans import remove_orphans
 from byoi_lib.hosting.transform_job import TransformJob
 
 

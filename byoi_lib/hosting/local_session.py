@@ -68,8 +68,8 @@ class LocalSession(sagemaker.local.LocalSession):  # type: ignore[misc] # the SD
             client.find_url, boto_session=self.boto_session, find_log=client.find_log
         )
         # local_code: training without output_path stays on this machine, too.
-        local = {"local_code": True, **((self.config or {}).get("local") or {})}
-        self.config = {"local": local}
+        local = {"local_code": True, "container_root": str(self.directory)}
+        self.config = {"local": local | ((self.config or {}).get("local") or {})}
         weakref.finalize(self, _clean_up, client.containers, self.directory)
 
     def wait_for_endpoint(self, endpoint: str, *_: Any, **__: Any) -> dict[str, Any]:

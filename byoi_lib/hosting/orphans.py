@@ -1,0 +1,39 @@
+"""Containers whose process is gone: a notebook kernel that was killed cleans up nothing."""
+
+import os
+import socket
+
+from byoi_lib.hosting.engine import Engine
+
+OWNER_LABEL = "byoi.owner"
+
+
+def owner() -> str:
+    """Return the label's value for containers of this process."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def remove_orphans(engine: Engine) -> list[str]:
+    """Remove containers, with their networks, of processes that ended on this machine.
+
+    Returns:
+        Ids of the containers removed. Those of other machines' processes stay, since
+        several may share one engine.
+    """
+    removed = []
+    for container, label in engine.find_labels(OWNER_LABEL).items():
+        host, _, pid = label.rpartition(":")
+        if host == socket.gethostname() and not _is_alive(int(pid)):
+            engine.remove([container], engine.networks_of([container]))
+            removed.append(container)
+    return removed
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # another user's
+    return True

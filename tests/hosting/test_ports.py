@@ -1,0 +1,25 @@
+"""Ports that are free, and who has those that are not."""
+
+import os
+import socket
+
+import pytest
+
+from byoi_lib import errors
+from byoi_lib.hosting import ports
+from byoi_lib.hosting.engine import Engine
+
+pytestmark = pytest.mark.needs("docker")
+
+
+def test_a_free_port_is_taken_as_it_is():
+    ports.require_free(ports.find_free(), Engine(os.environ))
+
+
+def test_a_port_of_another_program_is_refused():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(errors.HostingError, match=f"port {port} cannot be used"):
+            ports.require_free(port, Engine(os.environ))

@@ -133,6 +133,11 @@ class ProcessStack:
         """Whether /ping answers 200 now."""
         return ping(_HOST, self.port) == http.client.OK
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the supervisor, if it runs."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
     def stop(self) -> int | None:
         """Stop as the platform does, SIGTERM and SIGKILL 30 s later.
 

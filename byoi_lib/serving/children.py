@@ -18,6 +18,7 @@ class Children:
 
     def __init__(self) -> None:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._groups: list[int] = []
 
     def start(
         self, name: str, command: Sequence[str], *, environ: Mapping[str, str], piped: bool = False
@@ -42,6 +43,7 @@ class Children:
             preexec_fn=_end_with_parent(),  # noqa: PLW1509 - no thread runs yet
         )
         self._running[name] = child
+        self._groups.append(child.pid)
         return child
 
     def reap(self) -> dict[str, int]:
@@ -63,6 +65,8 @@ class Children:
                     child.returncode = os.waitstatus_to_exitcode(wait_status)
                     ended[name] = child.returncode
                     del self._running[name]
+                    if not _group_exists(pid):  # its number may soon be somebody else's
+                        self._groups.remove(pid)
 
     def runs(self, name: str) -> bool:
         """Whether the child was started and has not been reaped."""
@@ -78,10 +82,18 @@ class Children:
             os.kill(child.pid, number)  # not reaped, so the id is still its own
 
     def kill_groups(self) -> None:
-        """Kill what is left, with everything it started."""
-        for child in self._running.values():
+        """Kill what is left of every child, also what outlived it: nginx's workers do."""
+        for group in self._groups:
             with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
+                os.killpg(group, signal.SIGKILL)
+
+
+def _group_exists(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _end_with_parent() -> Callable[[], None] | None:

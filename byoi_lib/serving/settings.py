@@ -8,7 +8,6 @@ Source of the SAGEMAKER_ names: SageMaker Developer Guide, inference-pipeline-re
 
 import dataclasses
 import difflib
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +90,13 @@ def _word(text: str) -> str:
     return text
 
 
+def _address(text: str) -> str:
+    numbers = _word(text).split(".")
+    if len(numbers) != 4 or not all(n.isdecimal() and int(n) < 256 for n in numbers):
+        raise ValueError("an IPv4 address, for example 127.0.0.1")
+    return text
+
+
 def _path(text: str) -> Path:
     return Path(_word(text)).absolute()
 
@@ -114,7 +120,7 @@ class Settings:
     )
     bind_address: str = _variable(
         "BYOI_BIND_ADDRESS",
-        _word,
+        _address,
         "0.0.0.0",  # noqa: S104 - the contract: on all interfaces
         "IPv4 address to listen on; the platform needs all of them, 127.0.0.1 suits a laptop.",
     )
@@ -194,7 +200,7 @@ class Settings:
         for name in sorted(environ):
             if name.startswith("BYOI_") and name not in fields and name not in OTHER_VARIABLES:
                 near = difflib.get_close_matches(name, [*fields, *OTHER_VARIABLES], n=1)
-                remedy = f"did you mean {near[0]}?" if near else "remove it"
+                remedy = f"did you mean {near[0]}?" if near else "remove it;"
                 raise errors.ConfigurationError(
                     f"{name}={environ[name]!r}: no such setting; {remedy} "
                     "docs/configuration.md lists them all"
@@ -221,16 +227,16 @@ class Settings:
             del values["BYOI_MODEL_DIR"]  # unset, so that the baked model stays a fallback
         return values
 
-    def model_directory(self, baked: Path = contract.BAKED_MODEL_DIR) -> Path:
+    def model_directory(
+        self, *, baked: Path = contract.BAKED_MODEL_DIR, mounted: Path = contract.MODEL_DIR
+    ) -> Path:
         """Return the directory to load from.
 
         Args:
             baked: Where the image's own model data lies, if it has any.
+            mounted: Where the platform's would.
         """
-        if self.model_dir != contract.MODEL_DIR or not baked.is_dir():
+        if self.model_dir != contract.MODEL_DIR:
             return self.model_dir
-        try:
-            empty = not os.listdir(self.model_dir)  # noqa: PTH208 - stops at the first need
-        except OSError:
-            empty = True
-        return baked if empty else self.model_dir
+        mounted_is_empty = not mounted.is_dir() or not any(mounted.iterdir())
+        return baked if mounted_is_empty and baked.is_dir() else mounted

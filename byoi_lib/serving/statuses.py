@@ -4,6 +4,7 @@ The only place that knows both the errors of byoi_lib and HTTP. nginx's error
 bodies are rendered from here, gunicorn's and Flask's are made here.
 """
 
+import bisect
 import json
 from http import HTTPStatus
 
@@ -67,11 +68,16 @@ def body(name: str, message: str, request_id: str) -> bytes:
         message: What was received and what was expected; cut where it is too long.
         request_id: The id under which the log has this request.
     """
-    while True:
-        text = json.dumps(
-            {"error": name, "message": message, "request_id": request_id}, ensure_ascii=False
+    limit = contract.ERROR_MESSAGE_CHARACTERS
+
+    def dump(text: str) -> str:
+        error = {"error": name, "message": text, "request_id": request_id}
+        return json.dumps(error, ensure_ascii=False)
+
+    if len(message) > limit or len(dump(message)) > limit:
+        lengths = range(limit)
+        cut = bisect.bisect_left(
+            lengths, True, key=lambda length: len(dump(message[:length] + "…")) > limit
         )
-        if len(text) <= contract.ERROR_MESSAGE_CHARACTERS:
-            return text.encode("utf-8", errors="replace")
-        excess = len(text) - contract.ERROR_MESSAGE_CHARACTERS
-        message = message[: -max(excess, 2)].rstrip("…") + "…"
+        message = message[: cut - 1] + "…"
+    return dump(message).encode("utf-8", errors="replace")

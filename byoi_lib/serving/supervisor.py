@@ -49,20 +49,15 @@ def serve(settings: Settings, environ: Mapping[str, str]) -> int:
     Raises:
         ConfigurationError: The port cannot be listened on.
     """
-    nginx = proxy.find_nginx() if settings.proxy == "auto" else None
-    if nginx is None:
-        if settings.proxy == "auto":
-            _say(
-                "warning",
-                "nginx is not installed: serving through gunicorn alone; get it with "
-                "`apt-get install nginx-light` or `brew install nginx`",
-            )
-        settings = dataclasses.replace(settings, proxy="off")
+    nginx = proxy.find_nginx()
+    settings = choose_proxy(settings, nginx)
     _check_port(settings)
     state_dir = STATE_ROOT / f"byoi-{os.getpid()}-{time.time_ns():x}"
     state_dir.mkdir(mode=0o700)  # fails where somebody else made it
     try:
-        return _Stack(settings, state_dir, nginx, environ).run()
+        return _Stack(
+            settings, state_dir, nginx if settings.proxy == "auto" else None, environ
+        ).run()
     finally:
         shutil.rmtree(state_dir, ignore_errors=True)
 
@@ -75,6 +70,23 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     except errors.ConfigurationError as error:
         _say("error", str(error))
         return 2
+
+
+def choose_proxy(settings: Settings, nginx: str | None) -> Settings:
+    """Return the settings to serve with; say so where nginx is wanted and missing.
+
+    Args:
+        settings: As the operator gave them.
+        nginx: Path of nginx, None where it is not installed.
+    """
+    if nginx is not None or settings.proxy == "off":
+        return settings
+    _say(
+        "warning",
+        "nginx is not installed: serving through gunicorn alone; get it with "
+        "`apt-get install nginx-light` or `brew install nginx`",
+    )
+    return dataclasses.replace(settings, proxy="off")
 
 
 def _check_arguments(arguments: Sequence[str]) -> None:
@@ -96,7 +108,8 @@ class _Stack:
         self._environ = environ
         self._readiness = Readiness(state_dir)
         self._children = Children()
-        self._stop_signals = 0
+        self._stop_asked = False
+        self._interrupts = 0
         self._relays: list[threading.Thread] = []
         self._wake_up, self._waker = os.pipe()
 
@@ -109,8 +122,8 @@ class _Stack:
         finally:
             self._children.kill_groups()
             self._wait_until(lambda: not self._children.any_runs(), 2.0)
-            for relay in self._relays:
-                relay.join(1.0)
+            for thread in self._relays:
+                thread.join(1.0)
 
     def _take_signals(self) -> None:
         """Have signals wake the loop; the handlers themselves do next to nothing."""
@@ -118,16 +131,17 @@ class _Stack:
         os.set_blocking(self._wake_up, False)
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._count_stop)
+        signal.signal(signal.SIGTERM, self._ask_to_stop)
+        signal.signal(signal.SIGINT, self._ask_to_stop)
 
-    def _count_stop(self, *_: object) -> None:
-        self._stop_signals += 1
+    def _ask_to_stop(self, number: int, _frame: object) -> None:
+        self._stop_asked = True
+        self._interrupts += number == signal.SIGINT
 
     def _start(self) -> None:
         """Start nginx, which answers at once, and gunicorn beside it."""
         self._readiness.prepare()
-        environ = _children_environ(self._settings, self._state_dir, self._environ)
+        environ = children_environ(self._settings, self._state_dir, self._environ)
         streams: list[tuple[IO[bytes], Callable[[bytes], None]]] = []
         if self._nginx is not None:
             configuration = self._state_dir / "nginx.conf"
@@ -142,14 +156,14 @@ class _Stack:
                 piped=True,
             )
             assert nginx.stdout is not None and nginx.stderr is not None  # noqa: PT018, S101
-            streams = [(nginx.stdout, _pass_on), (nginx.stderr, _say_for_nginx)]
+            streams = [(nginx.stdout, _pass_on), (nginx.stderr, say_for_nginx)]
         gunicorn = ["-m", "gunicorn", "--config", str(container_files.find("gunicorn.conf.py"))]
         self._children.start("gunicorn", [sys.executable, *gunicorn], environ=environ)
         # Threads only after the last fork.
         for stream, write in streams:
-            relay = threading.Thread(target=_relay, args=(stream, write), daemon=True)
-            relay.start()
-            self._relays.append(relay)
+            thread = threading.Thread(target=relay, args=(stream, write), daemon=True)
+            thread.start()
+            self._relays.append(thread)
 
     def _watch(self) -> int:
         """Keep /ping true until there is a reason to end."""
@@ -160,7 +174,7 @@ class _Stack:
             if (failure := self._readiness.failure()) is not None:
                 sys.stderr.write(failure)
                 return 1
-            if self._stop_signals:
+            if self._stop_asked:
                 self._drain()
                 return 0
             for name, status in ended.items():
@@ -178,20 +192,18 @@ class _Stack:
             _say("info", f"ready: {self._settings.inference_module} on port {self._settings.port}")
 
     def _drain(self) -> None:
-        """Answer what is in flight, then end; a second signal ends at once."""
-        children, before = self._children, self._stop_signals
+        """Answer what is in flight, then end; a second Ctrl-C ends at once."""
+        children = self._children
         end_s = time.monotonic() + contract.DRAIN_S - _GUNICORN_STOP_S - 1.0
         self._readiness.ready_file.unlink(missing_ok=True)
         children.send("nginx", signal.SIGQUIT)
         self._wait_until(
-            lambda: not children.runs("nginx") or self._stop_signals > before,
+            lambda: not children.runs("nginx") or self._interrupts > 1,
             end_s - time.monotonic(),
         )
         children.send("gunicorn", signal.SIGTERM)
         left_s = _GUNICORN_STOP_S if self._nginx else end_s + _GUNICORN_STOP_S - time.monotonic()
-        self._wait_until(
-            lambda: not children.runs("gunicorn") or self._stop_signals > before, left_s
-        )
+        self._wait_until(lambda: not children.runs("gunicorn") or self._interrupts > 1, left_s)
 
     def _wait_until(self, happened: Callable[[], bool], timeout_s: float) -> None:
         end_s = time.monotonic() + timeout_s
@@ -206,7 +218,7 @@ class _Stack:
             os.read(self._wake_up, 1024)
 
 
-def _children_environ(
+def children_environ(
     settings: Settings, state_dir: Path, environ: Mapping[str, str]
 ) -> dict[str, str]:
     """Return the environment of nginx and gunicorn."""
@@ -248,11 +260,12 @@ def _pass_on(line: bytes) -> None:
     os.write(1, line)
 
 
-def _say_for_nginx(line: bytes) -> None:
+def say_for_nginx(line: bytes) -> None:
+    """Write a line of nginx's stderr as one of ours."""
     _say("error", f"nginx: {line.decode(errors='replace').strip()}")
 
 
-def _relay(stream: IO[bytes], write: Callable[[bytes], None]) -> None:
+def relay(stream: IO[bytes], write: Callable[[bytes], None]) -> None:
     """Pass on whole lines until the stream ends."""
     with stream:
         for line in stream:

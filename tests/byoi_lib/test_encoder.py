@@ -81,8 +81,8 @@ def test_an_accept_that_nothing_satisfies_is_refused():
 )
 def test_what_is_no_finite_number_is_never_sent(value, accept):
     pairs = PAIRS.copy()
-    pairs[1, 1] = value
+    pairs[2, 0] = value
     with pytest.raises(
-        errors.ModelDataError, match=r"answer to instance 1 is not finite, .*; train"
+        errors.ModelDataError, match=r"answer to instance 2 is not finite, .*; train"
     ):
         encode(Predictions(pairs), accept)

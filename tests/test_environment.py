@@ -1,0 +1,52 @@
+"""environment.yml: its pip part is installed by pip into an empty environment and used."""
+
+import os
+import subprocess
+import venv
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pip_part() -> list[str]:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    (part,) = (entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+    return part
+
+
+def test_conda_part_names_python_nginx_and_pip() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    names = [e for e in environment["dependencies"] if isinstance(e, str)]
+    assert names == ["python=3.11", "nginx", "pip"]
+
+
+@pytest.mark.timeout(900)
+def test_pip_part_installs_and_runs_the_first_notebook(tmp_path: Path) -> None:
+    requirements = tmp_path / "requirements.txt"
+    # conda hands the lines to pip in a file that lies beside environment.yml.
+    lines = [
+        line.replace("requirements/", f"{ROOT}/requirements/").replace("-e .", f"-e '{ROOT}'")
+        for line in pip_part()
+    ]
+    requirements.write_text("\n".join(lines), encoding="utf-8")
+    venv.create(tmp_path / "env", with_pip=True)
+    python = tmp_path / "env" / "bin" / "python"
+    subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", "--requirement", requirements],
+        check=True,
+        cwd=ROOT,
+    )
+    environ = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    subprocess.run(
+        [
+            *(python, "-m", "jupyter", "nbconvert", "--to", "notebook", "--execute"),
+            *(f"--output-dir={tmp_path}", ROOT / "notebooks" / "01_train.ipynb"),
+        ],
+        check=True,
+        env={**environ, "PATH": f"{python.parent}{os.pathsep}{environ['PATH']}"},
+        capture_output=True,
+    )
+    assert (tmp_path / "01_train.ipynb").is_file()

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Build the image; what `make image` runs. Nothing is printed on stdout.
 #
-# Usage:     container/build_image.sh
+# Usage:     container/build_image.sh [OPTION OF docker build ...]      such as --no-cache
 # Settings:  TARGET      serve (default: ONNX Runtime) or tensorflow (trains, serves in Keras)
 #            TAG         default byoi:latest, for tensorflow byoi:tensorflow
 #            MODEL_DIR   a model directory to bake in; used when /opt/ml/model is empty
@@ -71,7 +71,7 @@ model_dir=${MODEL_DIR:-}
 program_tag=$tag
 if [ -n "$model_dir" ]; then program_tag=${tag%:*}:without-model; fi
 "$client" build "${options[@]}" ${secrets[@]+"${secrets[@]}"} --build-arg "BASE_IMAGE=$base" \
-  --target "$target" --tag "$program_tag" --file container/Dockerfile .
+  --target "$target" --tag "$program_tag" --file container/Dockerfile "$@" .
 if [ -n "$model_dir" ]; then
   "$client" build "${options[@]}" --build-arg "IMAGE=$program_tag" --tag "$tag" --file container/Dockerfile.model "$model_dir"
 fi

@@ -1,0 +1,131 @@
+"""What is in the images, and what is not."""
+
+import gzip
+import json
+import os
+import tarfile
+import uuid
+from pathlib import Path
+
+import pytest
+from containers import ROOT, build, docker
+
+from byoi_lib import contract
+
+pytestmark = pytest.mark.needs("docker")
+BOTH = pytest.mark.parametrize("fixture", ["image", "tensorflow_image"])
+
+
+def run(image: str, *command: str) -> str:
+    return docker("run", "--rm", "--network", "none", image, *command)
+
+
+def test_the_default_image_is_at_most_350_mb(image) -> None:
+    assert json.loads(docker("image", "inspect", image))[0]["Size"] <= 350e6
+
+
+def test_the_default_image_holds_no_tensorflow_and_no_pip(image) -> None:
+    names = ("tensorflow", "keras", "pip", "setuptools", "onnxruntime")
+    code = f"import importlib.util as u; print(*(n for n in {names} if u.find_spec(n)))"
+    assert run(image, "python3", "-c", code) == "onnxruntime\n"
+
+
+def test_its_packages_are_those_of_the_lock(image) -> None:
+    code = (
+        "import importlib.metadata as m\n"
+        "for d in m.distributions(): print(f'{d.name}=={d.version}')"
+    )
+    packages = {
+        line.lower().replace("_", "-") for line in run(image, "python3", "-c", code).split()
+    }
+    lock = (ROOT / "requirements" / "serve.txt").read_text().lower()
+    locked = {line.split()[0] for line in lock.splitlines() if line[:1].isalpha()}
+    ours = {package for package in packages if package.startswith("byoi==")}
+    assert len(ours) == 1
+    assert packages - ours <= locked
+    assert {package.partition("==")[0] for package in locked} == {
+        package.partition("==")[0] for package in packages - ours
+    }
+
+
+@BOTH
+def test_the_platform_can_start_it(fixture, request) -> None:
+    image = request.getfixturevalue(fixture)
+    settings = json.loads(docker("image", "inspect", image))[0]["Config"]
+    name, _, value = contract.BIND_TO_PORT_LABEL.partition("=")
+    assert settings["Labels"][name] == value
+    assert settings["Cmd"] == ["serve"]
+    for key in ("Entrypoint", "User", "Volumes"):
+        assert not settings.get(key)
+    programs = run(image, "sh", "-c", "command -v serve train")
+    assert programs.split() == ["/opt/program/container/serve", "/opt/program/container/train"]
+
+
+@BOTH
+def test_every_module_comes_with_its_bytecode(fixture, request) -> None:
+    folders = "/opt/program /opt/venv/lib/python3*/site-packages/flask"
+    count = f"for kind in py pyc; do find {folders} -name '*.'$kind | wc -l; done"
+    sources, compiled = run(request.getfixturevalue(fixture), "sh", "-c", count).split()
+    assert int(sources) == int(compiled) > 50
+
+
+def test_onnx_runtime_reports_to_nobody(image) -> None:
+    assert run(image, "printenv", "ORT_DISABLE_TELEMETRY") == "1\n"
+
+
+def test_secrets_of_the_build_are_used_and_leave_no_trace(tmp_path) -> None:
+    """A build without cache, so that every command really runs with the secrets."""
+    mark = f"secret-{uuid.uuid4().hex}"
+    pip_conf = tmp_path / "pip.conf"
+    pip_conf.write_text(f"# {mark}\n[global]\nverbose = 1\n")
+    secrets = {"PIP_CONF": str(pip_conf)}
+    if authorities := os.environ.get("CA_BUNDLE") or os.environ.get("PIP_CERT"):
+        bundle = tmp_path / "ca.pem"
+        bundle.write_text(f"# {mark}\n{Path(authorities).read_text()}")
+        secrets["CA_BUNDLE"] = str(bundle)
+    tag = f"byoi-test:{uuid.uuid4().hex}"
+    try:
+        log = build("--no-cache", TAG=tag, **secrets)
+        assert "Collecting flask" in log, "pip did not read its configuration"
+        archive = tmp_path / "image.tar"
+        docker("save", "--output", str(archive), tag)
+    finally:
+        docker("rmi", "--force", tag, check=False)
+    assert mark not in log
+    found = [name for name, content in members(archive) if mark.encode() in content]
+    assert found == []
+
+
+def members(archive: Path):
+    """Yield name and bytes of each file of a saved image: history, configuration, layers."""
+    layers_bytes = 0
+    with tarfile.open(archive) as image:
+        for member in image:
+            if member.isfile():
+                content = image.extractfile(member).read()
+                content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+                layers_bytes += len(content)
+                yield member.name, content
+    assert layers_bytes > 100e6, "these are not the layers"
+
+
+def test_a_second_build_takes_everything_from_the_cache(image) -> None:
+    log = build(TAG=image)
+    assert log.startswith("docker client: /")
+    assert "BuildKit" in log.splitlines()[0]
+    commands = sum("] RUN " in line or "] COPY " in line for line in log.splitlines())
+    assert log.count("CACHED") >= commands > 5
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ({"TARGET": "torch"}, "TARGET=torch is unknown; there are serve and tensorflow"),
+        ({"MODEL_DIR": "/absent"}, "MODEL_DIR=/absent is no directory with a model in it"),
+        ({"CA_BUNDLE": "/absent.pem"}, "/absent.pem cannot be read"),
+        ({"DOCKER": "/bin/true"}, r"no docker client with BuildKit \(found: /bin/true\)"),
+    ],
+)
+def test_a_wrong_setting_is_named(setting, reason) -> None:
+    with pytest.raises(AssertionError, match=reason):
+        build(**setting)

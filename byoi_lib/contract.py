@@ -29,7 +29,7 @@ FAILURE_REASON_CHARACTERS = 1024
 INVOCATION_TIMEOUT_S = 60
 PING_TIMEOUT_S = 2
 CONNECT_TIMEOUT_S = 0.25
-# DG deploy-model-options says 25 MB; API InvokeEndpoint says 6,291,456 B. The container takes the larger.
+# DG deploy-model-options says 25 MB, API InvokeEndpoint 6,291,456 B; we take the larger.
 REQUEST_BODY_BYTES = 25 * 1024 * 1024
 # BC Message: the caller sees at most this many characters of an error body.
 ERROR_MESSAGE_CHARACTERS = 2048

@@ -92,12 +92,9 @@ def download(get_file: Callable[..., Any] | None = None) -> tuple[Path, Path]:
         get_file: Stands for `keras.utils.get_file`, which it is when None.
     """
     if get_file is None:
-        import os  # noqa: PLC0415 - read by TensorFlow when Keras imports it
+        from byoi_lib.quiet_tensorflow import keras  # noqa: PLC0415 - the sample needs no Keras
 
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        from keras import utils  # noqa: PLC0415 - the sample needs no Keras
-
-        get_file = utils.get_file
+        get_file = keras.utils.get_file
     files = ((IMDB_FILE, KERAS_SHA256), (WORD_INDEX_FILE, KERAS_WORD_INDEX_MD5))
     paths = [Path(get_file(name, origin=KERAS_URL + name, file_hash=h)) for name, h in files]
     return paths[0], paths[1]

@@ -90,4 +90,5 @@ def invoke(url: str, texts: Sequence[str]) -> list[list[float]]:
     answer = post(url, serializer.serialize(list(texts)), headers)
     if answer.status != http.client.OK:
         raise errors.InvocationError(answer.status, answer.body.decode("utf-8", "replace"))
-    return deserializer.parse(answer.body).tolist()
+    pairs: list[list[float]] = deserializer.parse(answer.body).tolist()
+    return pairs

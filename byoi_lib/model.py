@@ -9,8 +9,7 @@ a direct path from the embeddings to the classifier lets the words speak for the
 from dataclasses import dataclass
 from typing import Any
 
-import keras
-from keras import layers, ops
+from byoi_lib.quiet_tensorflow import keras
 
 PACKAGE = "byoi"
 
@@ -39,7 +38,7 @@ class ModelConfig:
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class TokenAndPositionEmbedding(layers.Layer):  # type: ignore[misc]
+class TokenAndPositionEmbedding(keras.layers.Layer):  # type: ignore[misc]
     """Embed each token and its place in the text.
 
     Places count from the text's first token, wherever padding puts it.
@@ -60,8 +59,8 @@ class TokenAndPositionEmbedding(layers.Layer):  # type: ignore[misc]
         self.vocabulary_size = vocabulary_size
         self.max_length = max_length
         self.embedding_dim = embedding_dim
-        self.tokens = layers.Embedding(vocabulary_size, embedding_dim, name="tokens")
-        self.positions = layers.Embedding(max_length, embedding_dim, name="positions")
+        self.tokens = keras.layers.Embedding(vocabulary_size, embedding_dim, name="tokens")
+        self.positions = keras.layers.Embedding(max_length, embedding_dim, name="positions")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make both tables."""
@@ -71,14 +70,14 @@ class TokenAndPositionEmbedding(layers.Layer):  # type: ignore[misc]
 
     def compute_mask(self, inputs: Any, previous: Any = None) -> Any:  # noqa: ARG002 - Keras calls it so
         """Return what is text: shape (batch, length), bool."""
-        return ops.not_equal(inputs, 0)
+        return keras.ops.not_equal(inputs, 0)
 
     def call(self, inputs: Any) -> Any:
         """Embed `inputs`."""
-        is_text = ops.cast(ops.not_equal(inputs, 0), "int32")
-        places = ops.clip(ops.cumsum(is_text, axis=1) - 1, 0, self.max_length - 1)
+        is_text = keras.ops.cast(keras.ops.not_equal(inputs, 0), "int32")
+        places = keras.ops.clip(keras.ops.cumsum(is_text, axis=1) - 1, 0, self.max_length - 1)
         embedded = self.tokens(inputs) + self.positions(places)
-        return embedded * ops.cast(is_text, embedded.dtype)[:, :, None]
+        return embedded * keras.ops.cast(is_text, embedded.dtype)[:, :, None]
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return (batch, length, embedding_dim)."""
@@ -95,7 +94,7 @@ class TokenAndPositionEmbedding(layers.Layer):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class TransformerBlock(layers.Layer):  # type: ignore[misc]
+class TransformerBlock(keras.layers.Layer):  # type: ignore[misc]
     """Let each token attend to all others, then transform each by itself.
 
     Args:
@@ -115,13 +114,13 @@ class TransformerBlock(layers.Layer):  # type: ignore[misc]
         self.embedding_dim = embedding_dim
         self.num_heads = num_heads
         self.feed_forward_dim = feed_forward_dim
-        self.attention = layers.MultiHeadAttention(
+        self.attention = keras.layers.MultiHeadAttention(
             num_heads, embedding_dim // num_heads, name="attention"
         )
-        self.hidden = layers.Dense(feed_forward_dim, activation="relu", name="hidden")
-        self.output_dense = layers.Dense(embedding_dim, name="output")
-        self.attention_norm = layers.LayerNormalization(epsilon=1e-6, name="attention_norm")
-        self.output_norm = layers.LayerNormalization(epsilon=1e-6, name="output_norm")
+        self.hidden = keras.layers.Dense(feed_forward_dim, activation="relu", name="hidden")
+        self.output_dense = keras.layers.Dense(embedding_dim, name="output")
+        self.attention_norm = keras.layers.LayerNormalization(epsilon=1e-6, name="attention_norm")
+        self.output_norm = keras.layers.LayerNormalization(epsilon=1e-6, name="output_norm")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the weights of every part."""
@@ -154,7 +153,7 @@ class TransformerBlock(layers.Layer):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class MaskedMean(layers.Layer):  # type: ignore[misc]
+class MaskedMean(keras.layers.Layer):  # type: ignore[misc]
     """Average the vectors of a text, padding left out.
 
     Input shape: (batch, length, embedding_dim), float32, with a mask.
@@ -171,9 +170,11 @@ class MaskedMean(layers.Layer):  # type: ignore[misc]
     def call(self, inputs: Any, mask: Any = None) -> Any:
         """Average `inputs` over the places that `mask` (batch, length) shows."""
         if mask is None:
-            return ops.mean(inputs, axis=1)
-        weights = ops.cast(mask, inputs.dtype)[:, :, None]
-        return ops.sum(inputs * weights, axis=1) / ops.maximum(ops.sum(weights, axis=1), 1.0)
+            return keras.ops.mean(inputs, axis=1)
+        weights = keras.ops.cast(mask, inputs.dtype)[:, :, None]
+        return keras.ops.sum(inputs * weights, axis=1) / keras.ops.maximum(
+            keras.ops.sum(weights, axis=1), 1.0
+        )
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return (batch, embedding_dim)."""
@@ -198,9 +199,9 @@ def build_model(config: ModelConfig) -> keras.Model:
     )(embedded)
     words = MaskedMean(name="mean_of_words")(embedded)
     context = MaskedMean(name="mean_in_context")(transformed)
-    features = layers.Concatenate(name="features")([words, context])
-    features = layers.Dropout(config.dropout, name="features_dropout")(features)
-    hidden = layers.Dense(config.hidden_dim, activation="relu", name="hidden")(features)
-    hidden = layers.Dropout(config.dropout, name="hidden_dropout")(hidden)
-    probabilities = layers.Dense(2, activation="softmax", name="probabilities")(hidden)
+    features = keras.layers.Concatenate(name="features")([words, context])
+    features = keras.layers.Dropout(config.dropout, name="features_dropout")(features)
+    hidden = keras.layers.Dense(config.hidden_dim, activation="relu", name="hidden")(features)
+    hidden = keras.layers.Dropout(config.dropout, name="hidden_dropout")(hidden)
+    probabilities = keras.layers.Dense(2, activation="softmax", name="probabilities")(hidden)
     return keras.Model(tokens, probabilities, name="review_classifier")

@@ -23,7 +23,7 @@ def write(network: Any, path: Path) -> None:
         network: Input (batch, length), int32; both stay free in the file.
         path: Where the file goes.
     """
-    from keras import InputSpec  # noqa: PLC0415 - takes seconds
+    from byoi_lib.quiet_tensorflow import keras  # noqa: PLC0415 - takes seconds
 
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         # Keras looks for `np.object`, which NumPy 2 answers with this warning.
@@ -32,7 +32,7 @@ def write(network: Any, path: Path) -> None:
             path,
             format="onnx",
             verbose=False,
-            input_signature=[InputSpec(shape=(None, None), dtype="int32", name="token_ids")],
+            input_signature=[keras.InputSpec(shape=(None, None), dtype="int32", name="token_ids")],
         )
 
 

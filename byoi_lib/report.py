@@ -1,5 +1,6 @@
 """What a training run achieved, as a table and as plots."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,15 @@ def _figure(width_in: float) -> Any:
     """Return an empty figure that belongs to no window and no global list."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - loads fonts
 
-    return Figure(figsize=(width_in, 4), dpi=_DOTS_PER_INCH, layout="constrained")
+    class Plot(Figure):
+        """A figure that a notebook shows as it is, without pyplot's setup."""
+
+        def _repr_png_(self) -> bytes:
+            content = io.BytesIO()
+            self.savefig(content, format="png")
+            return content.getvalue()
+
+    return Plot(figsize=(width_in, 4), dpi=_DOTS_PER_INCH, layout="constrained")
 
 
 def _tidy(axes: Any) -> None:

@@ -45,8 +45,8 @@ def load(model_dir: Path, runtime: str, *, threads: int = 1) -> Network:
     Args:
         model_dir: Where the network's file lies.
         runtime: A key of `FILES`.
-        threads: Threads of one prediction in ONNX Runtime. More than one makes a long
-            review quicker and, with several workers, all reviews together slower.
+        threads: Threads of one prediction in ONNX Runtime. A second one costs twice the
+            processor time for a review and leaves nothing for the other workers.
 
     Raises:
         ConfigurationError: `runtime` is unknown.
@@ -72,6 +72,8 @@ class OnnxNetwork:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
+        # A plan of memory for each width: hardly one comes twice.
+        options.enable_mem_pattern = False
         options.log_severity_level = 3  # errors; they are raised, too
         try:
             self._session = onnxruntime.InferenceSession(
@@ -98,9 +100,8 @@ class KerasNetwork:
     """
 
     def __init__(self, path: Path) -> None:
-        import keras  # noqa: PLC0415 - takes seconds, and the default image has none
-
         from byoi_lib import model  # noqa: F401, PLC0415 - registers the layers
+        from byoi_lib.quiet_tensorflow import keras  # noqa: PLC0415 - takes seconds
 
         try:
             self._network = keras.models.load_model(path, compile=False)

@@ -8,10 +8,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 from tqdm import tqdm
 
 from byoi_lib import errors, onnx_file, preprocessing, runtime
@@ -28,6 +26,7 @@ from byoi_lib.manifest import (
     digests,
 )
 from byoi_lib.model import ModelConfig, build_model
+from byoi_lib.quiet_tensorflow import keras, tf
 
 __all__ = ["Recipe", "Training", "train"]
 
@@ -197,6 +196,7 @@ def _fit(
         _stream(train_part),
         validation_data=_stream(curve),
         epochs=recipe.epochs,
+        shuffle=False,  # each pass over the batches is in another order already
         verbose=0,
         callbacks=[_Progress(recipe.epochs, len(train_part))] if progress else [],
     ).history

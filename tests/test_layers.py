@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("batches", "datasets", "decoder", "encoder", "evaluation", "runtime", "serializers"),
     ("content_types", "instances", "model", "model_data", "rank_lists", "sample"),
     ("manifest", "preprocessing"),
-    ("contract", "errors"),
+    ("contract", "errors", "quiet_tensorflow"),
 )
 
 # Which modules may import a package that is not in the standard library; "." as above.
@@ -43,8 +43,8 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
         "serializers",
         "training",
     ),
-    "keras": ("datasets", "model", "onnx_file", "runtime", "training"),
-    "tensorflow": ("training",),
+    "keras": ("quiet_tensorflow",),
+    "tensorflow": ("quiet_tensorflow",),
     "onnxruntime": ("runtime",),
     "matplotlib": ("report",),
     "tqdm": ("training",),
@@ -88,7 +88,7 @@ def imported(module: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"byoi_lib.{module} has a relative import"
             assert node.module
-            if PACKAGE.parent.joinpath(*node.module.split(".")).is_dir():
+            if node.module.startswith("byoi_lib"):
                 names |= {f"{node.module}.{alias.name}" for alias in node.names}
             else:
                 names.add(node.module)
@@ -142,3 +142,8 @@ def test_importing_the_package_loads_nothing_else() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["byoi_lib"]
+
+
+def test_tensorflow_is_loaded_only_where_a_network_is_built_trained_or_run() -> None:
+    users = {name for name in modules() if "byoi_lib.quiet_tensorflow.keras" in imported(name)}
+    assert users == {"datasets", "model", "onnx_file", "runtime", "training"}

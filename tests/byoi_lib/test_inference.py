@@ -123,12 +123,12 @@ def test_one_review_is_not_padded():
 
 
 def test_short_reviews_do_not_wait_for_long_ones():
-    assert recorded([1, 8192, 2, 1]) == [(1, 8192), (3, 2)]
+    assert recorded([1, 1024, 2, 1]) == [(1, 1024), (3, 2)]
 
 
-def test_a_batch_is_full_at_8192_ids():
-    assert recorded([1024] * 9) == [(8, 1024), (1, 1024)]
-    assert recorded([8193, 8193]) == [(1, 8193), (1, 8193)]
+def test_a_batch_is_full_at_1024_ids():
+    assert recorded([128] * 9) == [(8, 128), (1, 128)]
+    assert recorded([1025, 1025]) == [(1, 1025), (1, 1025)]
 
 
 def test_an_altered_network_is_refused(tiny_model_dir):

@@ -17,15 +17,13 @@ from byoi_lib import contract, errors
 from byoi_lib.serving import cpus
 
 # Variables that start with BYOI_ and are read elsewhere; any other unknown one is a typing error.
-OTHER_VARIABLES = frozenset(
-    {
-        "BYOI_BUCKET",  # hosting: where model data is uploaded
-        "BYOI_REQUIRE_ALL",  # tests: a skip is a failure
-        "BYOI_ROLE_ARN",  # hosting: the execution role
-        "BYOI_RUNTIME",  # inference: onnx or keras
-        "BYOI_STATE_DIR",  # the supervisor, for its own workers
-    }
-)
+OTHER_VARIABLES = {
+    "BYOI_BUCKET": "The S3 bucket for model data; read by `byoi_lib.hosting`.",
+    "BYOI_REQUIRE_ALL": "`1` makes a skipped test a failure; read by the tests.",
+    "BYOI_ROLE_ARN": "The execution role of endpoints; read by `byoi_lib.hosting`.",
+    "BYOI_RUNTIME": "`onnx` or `keras`: what runs the built-in classifier's network.",
+    "BYOI_STATE_DIR": "Set by `serve` for its own processes; a value of yours is replaced.",
+}
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _DEFAULT_MODULE = "byoi_lib.inference"
 

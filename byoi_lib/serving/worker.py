@@ -153,14 +153,17 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
 
     def handle_error(self, req: Any, client: Any, _addr: Any, exc: Exception) -> None:
         """Answer, in JSON, what gunicorn itself refuses or fails at."""
-        status = next(
-            (CLIENT_FAULTS[kind] for kind in type(exc).__mro__ if kind in CLIENT_FAULTS), 500
-        )
+        status = status_of(exc)
         request_id = (request_id_of(req) if self.behind_nginx else None) or uuid.uuid4().hex
         if status == statuses.INTERNAL_ERROR:
             _log.error("gunicorn failed", exc_info=exc, extra={"request_id": request_id})
         send_error(client, status, self.settings, request_id)
         self.log.answered(status, request_id, req)
+
+
+def status_of(error: Exception) -> int:
+    """Return the status of what gunicorn's parser raised; 500 for anything else."""
+    return next((CLIENT_FAULTS[kind] for kind in type(error).__mro__ if kind in CLIENT_FAULTS), 500)
 
 
 def request_id_of(request: Any) -> str | None:

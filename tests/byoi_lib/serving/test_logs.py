@@ -46,7 +46,7 @@ def test_a_traceback_stays_inside_the_line(root_logger):
     stream = io.StringIO()
     logs.configure("INFO", stream)
     try:
-        raise KeyError("cause")
+        {}["cause"]
     except KeyError:
         logging.getLogger("x").exception("failed")
     (line,) = stream.getvalue().splitlines()

@@ -81,7 +81,7 @@ def test_a_value_that_cannot_be_used_is_refused_by_name(variable, text, expected
 def test_a_misspelt_variable_is_refused_and_the_right_one_named():
     with pytest.raises(errors.ConfigurationError, match="did you mean BYOI_MODEL_DIR"):
         Settings.from_environ({"BYOI_MODELDIR": "/x"})
-    with pytest.raises(errors.ConfigurationError, match="BYOI_QQQQQQ='1': no such .* remove it"):
+    with pytest.raises(errors.ConfigurationError, match=r"BYOI_QQQQQQ='1': no such .* remove it"):
         Settings.from_environ({"BYOI_QQQQQQ": "1"})
 
 

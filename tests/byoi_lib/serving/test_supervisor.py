@@ -259,8 +259,9 @@ def test_the_module_gets_its_share_of_the_cpus_unless_told_otherwise(start):
     ("source", "words"),
     [
         (
-            "from byoi_lib import errors\ndef model_fn(model_dir):\n    raise errors.ModelDataError("
-            "f'{model_dir}/model.onnx is damaged; pack it again')\n" + FUNCTIONS,
+            "from byoi_lib.errors import ModelDataError\ndef model_fn(model_dir):\n"
+            "    raise ModelDataError(f'{model_dir}/model.onnx is damaged; pack it again')\n"
+            + FUNCTIONS,
             ["a model/model.onnx is damaged; pack it again"],
         ),
         (

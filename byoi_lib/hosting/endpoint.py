@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from sagemaker.model import Model
 from sagemaker.predictor import Predictor
 
@@ -185,7 +185,7 @@ def _delete(session: Any, endpoint: str | None, config: str | None, models: list
     for step, parameters in steps:
         try:
             _is_done(step, **parameters)
-        except (ClientError, OSError, errors.ByoiError) as error:
+        except (ClientError, BotoCoreError, OSError, errors.ByoiError) as error:
             failures.append(f"{', '.join(parameters.values())}: {error}")
     if failures:
         raise errors.HostingError(

@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
-from sagemaker.local.entities import _LocalEndpoint, _LocalTrainingJob
+from sagemaker.local.entities import (
+    _LocalEndpoint,
+    _LocalEndpointConfig,
+    _LocalModel,
+    _LocalTrainingJob,
+)
 from sagemaker.local.local_session import LocalSagemakerClient
 
 from byoi_lib import errors
@@ -42,7 +47,7 @@ class LocalClient(LocalSagemakerClient):  # type: ignore[misc] # the SDK ships n
     ) -> None:
         """Remember a model; unlike in the SDK, it may come without model data."""
         container = {"ModelDataUrl": None, "Environment": {}, **PrimaryContainer}
-        super().create_model(ModelName, container)
+        LocalSagemakerClient._models[ModelName] = _LocalModel(ModelName, container)  # noqa: SLF001
 
     def create_endpoint_config(
         self,
@@ -67,7 +72,8 @@ class LocalClient(LocalSagemakerClient):  # type: ignore[misc] # the SDK ships n
                 f"local mode runs one container an endpoint and has no {', '.join(wanted)}; "
                 'leave it out, or deploy to AWS with an instance type such as "ml.c6i.large"'
             )
-        super().create_endpoint_config(EndpointConfigName, ProductionVariants, Tags)
+        config = _LocalEndpointConfig(EndpointConfigName, ProductionVariants, Tags)
+        LocalSagemakerClient._endpoint_configs[EndpointConfigName] = config  # noqa: SLF001
 
     def describe_endpoint_config(self, EndpointConfigName: str) -> dict[str, Any]:
         """Describe a configuration; where it is gone, say in which order to delete."""

@@ -58,8 +58,14 @@ class LocalSession(sagemaker.local.LocalSession):  # type: ignore[misc] # the SD
         # troubleshooting page is; what went wrong is always raised, too.
         logging.getLogger("sagemaker").setLevel(logging.CRITICAL)
         self._has_bucket = bool(arguments.get("default_bucket"))
-        arguments.setdefault("sagemaker_config", offline.SDK_CONFIG)
-        super().__init__(boto_session or offline.boto_session(), **arguments)
+        config = arguments.pop("sagemaker_config", None)
+        super().__init__(
+            boto_session or offline.boto_session(offline.LOCAL_REGION),
+            sagemaker_config=config or offline.SDK_CONFIG,
+            **arguments,
+        )
+        if boto_session is None and config is None:
+            self.sagemaker_config: dict[str, Any] = {}
         self.directory = staging.make_directory("byoi-local-")
         engine = Engine(os.environ if environ is None else environ)
         client = LocalClient(self, Place(engine, self.directory, startup_timeout_s))

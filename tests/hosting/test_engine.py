@@ -17,7 +17,7 @@ def program(directory: Path, name: str, *lines: str) -> None:
 
 
 def test_a_path_without_docker_is_named(tmp_path: Path):
-    with pytest.raises(errors.MissingProgramError, match="docker command.*not on PATH"):
+    with pytest.raises(errors.MissingProgramError, match=r"docker command.*not on PATH"):
         Engine({"PATH": str(tmp_path)}).find_compose()
 
 
@@ -30,7 +30,7 @@ def test_an_engine_that_does_not_answer_is_named(tmp_path: Path):
 
 def test_missing_compose_is_named(tmp_path: Path):
     program(tmp_path, "docker", '[ "$1" = version ]')
-    with pytest.raises(errors.MissingProgramError, match="neither .docker compose. nor"):
+    with pytest.raises(errors.MissingProgramError, match=r"neither .docker compose. nor"):
         Engine({"PATH": str(tmp_path)}).find_compose()
 
 
@@ -53,7 +53,7 @@ def test_the_old_program_is_taken_where_there_is_no_plugin(tmp_path: Path):
 def test_a_docker_that_hangs_is_given_up(tmp_path: Path):
     program(tmp_path, "docker", "exec sleep 60")
     path = f"{tmp_path}:{os.environ['PATH']}"
-    with pytest.raises(errors.HostingError, match="version --format. did not answer within 0.2 s"):
+    with pytest.raises(errors.HostingError, match=r"version --format. did not answer within 0.2 s"):
         Engine({"PATH": path}, command_timeout_s=0.2).find_compose()
 
 
@@ -75,7 +75,7 @@ def test_published_ports_are_where_the_engine_is(
 
 @pytest.mark.needs("docker")
 def test_an_image_that_is_not_here_is_named_with_the_way_to_get_it():
-    with pytest.raises(errors.HostingError, match="'byoi-none:1'.*make image.*docker pull"):
+    with pytest.raises(errors.HostingError, match=r"'byoi-none:1'.*make image.*docker pull"):
         Engine(os.environ).require_image("byoi-none:1")
 
 

@@ -46,7 +46,7 @@ def test_returns_when_the_running_container_answers(server: AnsweringServer, tmp
 
 
 def test_another_server_on_the_port_never_passes_for_it(server: AnsweringServer, tmp_path: Path):
-    with pytest.raises(errors.EndpointFailedError, match="within 0.3 s; last: no answer"):
+    with pytest.raises(errors.EndpointFailedError, match=r"within 0.3 s; last: no answer"):
         wait(StatesInTurn(ContainerState("created")), server.url, tmp_path / "log")
     assert server.requests == []
 
@@ -77,7 +77,7 @@ def test_dockers_reason_is_told_where_nothing_was_started(tmp_path: Path):
 
 def test_the_last_answer_is_told_and_silence_is_shown(server: AnsweringServer, tmp_path: Path):
     server.answer = (503, "application/json", b"{}")
-    with pytest.raises(errors.EndpointFailedError, match="within 0.3 s; last: 503") as caught:
+    with pytest.raises(errors.EndpointFailedError, match=r"within 0.3 s; last: 503") as caught:
         wait(StatesInTurn(ContainerState("running")), server.url, tmp_path / "log")
     assert str(caught.value).endswith("(nothing)")
 

@@ -3,15 +3,13 @@
 import json
 import os
 import time
+from pathlib import Path
 
 
 def model_fn(model_dir):
-    command = os.environ.get("WITNESS", "")
-    if command == "sleep":
+    if os.environ.get("WITNESS") == "sleep":
         time.sleep(3600)
-    if command == "fail":
-        raise ValueError("the cause that must be shown")
-    return str(model_dir)
+    return Path(model_dir)
 
 
 def input_fn(input_data, content_type):
@@ -20,12 +18,13 @@ def input_fn(input_data, content_type):
 
 def predict_fn(data, model):
     try:
-        open(os.path.join(model, "written"), "w").close()
+        (model / "written").touch()
     except OSError as error:
-        written = type(error).__name__ + " " + os.strerror(error.errno)
+        written = os.strerror(error.errno)
     else:
         written = "yes"
-    return {"environ": dict(os.environ), "files": sorted(os.listdir(model)), "written": written}
+    files = sorted(path.name for path in model.iterdir())
+    return {"environ": dict(os.environ), "files": files, "written": written}
 
 
 def output_fn(prediction, accept):

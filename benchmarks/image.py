@@ -1,0 +1,149 @@
+"""How large is the image, how soon does it serve, and how much memory does it take?
+
+    .venv/bin/python benchmarks/image.py --model-dir DIR [--image byoi:latest] [--runs 5]
+
+Size: as `docker images` counts it, and what lies above the base image. Cold start: the
+time from `docker run IMAGE serve` to the first 200 of /ping, less that of a bare
+`docker run IMAGE true`, which is what docker itself takes; the two alternate. Memory:
+the sum of the proportional set sizes of all processes of the container after 1,000
+requests; read from /proc on this machine, so Linux and root (or the engine's owner).
+Prints a table in Markdown; benchmarks/results/image.md keeps one.
+"""
+
+import argparse
+import concurrent.futures
+import http.client
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+REQUESTS, CLIENTS = 1_000, 4
+REVIEW = "I had not hoped for much, and yet the film was a delight from start to end. " * 12
+START_TIMEOUT_S = 60.0
+
+
+def docker(*arguments: str) -> str:
+    """Run docker and return its answer."""
+    return subprocess.check_output(["docker", *arguments], text=True).strip()
+
+
+def size_bytes(image: str) -> tuple[int, int]:
+    """Return the image's size and the part that its Dockerfile added to the base."""
+    total = int(docker("image", "inspect", "--format", "{{.Size}}", image))
+    history = docker("history", "--human=false", "--format", "{{.Comment}}\t{{.Size}}", image)
+    rows = [line.split("\t") for line in history.splitlines()]
+    return total, sum(int(size) for comment, size in rows if comment.startswith("buildkit"))
+
+
+@contextmanager
+def serving(image: str, model_dir: Path) -> Iterator[tuple[str, int, float]]:
+    """Run the container; give its name, its port and the seconds to the first 200 of /ping."""
+    name = f"byoi-bench-{uuid.uuid4().hex[:8]}"
+    port = 18_000 + uuid.uuid4().int % 10_000
+    options = ["--name", name, "--publish", f"127.0.0.1:{port}:8080"]
+    options += ["--env", "SAGEMAKER_CONTAINER_LOG_LEVEL=WARNING"]
+    mount = ["--volume", f"{model_dir.resolve()}:/opt/ml/model:ro"]
+    began_s = time.perf_counter()
+    process = subprocess.Popen(
+        ["docker", "run", "--rm", *options, *mount, image, "serve"], stdout=subprocess.DEVNULL
+    )
+    try:
+        while ping(port) != http.client.OK:
+            if process.poll() is not None or time.perf_counter() - began_s > START_TIMEOUT_S:
+                sys.exit(f"{image} does not serve {model_dir}; its log is above")
+            time.sleep(0.005)
+        yield name, port, time.perf_counter() - began_s
+    finally:
+        subprocess.run(["docker", "rm", "--force", name], capture_output=True, check=False)
+        process.wait()
+
+
+def ping(port: int) -> int:
+    """Return the status of /ping, 0 without an answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/ping")
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 0
+    finally:
+        connection.close()
+
+
+def bare_s(image: str) -> float:
+    """Return the seconds of a container that does nothing."""
+    began_s = time.perf_counter()
+    subprocess.run(["docker", "run", "--rm", image, "true"], check=True)
+    return time.perf_counter() - began_s
+
+
+def invoke(port: int, requests: int) -> None:
+    """Send requests of one review, one after another, over one connection."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=70)
+    body = json.dumps({"review": REVIEW})
+    for _ in range(requests):
+        connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        answer = response.read()
+        if response.status != http.client.OK:
+            sys.exit(f"status {response.status}: {answer.decode()}")
+    connection.close()
+
+
+def pss_mb(name: str) -> dict[str, float]:
+    """Return the proportional set size of each process of a container, by command, in MB."""
+    sizes: dict[str, float] = {}
+    for row in docker("top", name, "-eo", "pid,args").splitlines()[1:]:
+        pid, command = row.split(None, 1)
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+        kilobytes = next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        sizes[f"{pid} {command[:60]}"] = kilobytes * 1024 / 1e6
+    return sizes
+
+
+def spread(values: Sequence[float]) -> str:
+    """Return the median and the range."""
+    return f"{statistics.median(values):.2f} s ({min(values):.2f} to {max(values):.2f})"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--image", default="byoi:latest")
+    parser.add_argument("--model-dir", type=Path, required=True)
+    parser.add_argument("--runs", type=int, default=5)
+    options = parser.parse_args()
+
+    total, above = size_bytes(options.image)
+    bare, starts, memory = [], [], {}
+    for run in range(options.runs):
+        bare.append(bare_s(options.image))
+        with serving(options.image, options.model_dir) as (name, port, start_s):
+            starts.append(start_s)
+            if run == options.runs - 1:
+                with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
+                    list(pool.map(invoke, [port] * CLIENTS, [REQUESTS // CLIENTS] * CLIENTS))
+                memory = pss_mb(name)
+    difference = [start - none for start, none in zip(starts, bare, strict=True)]
+    commit = subprocess.check_output(["git", "describe", "--always", "--dirty"], text=True).strip()
+    engine = docker("version", "--format", "{{.Server.Version}}")
+    print(f"{options.image}, commit {commit}, docker {engine}, {platform.platform()}\n")
+    print("| what | value |\n|---|---|")
+    print(f"| size of the image | {total / 1e6:.0f} MB |")
+    print(f"| of which above the base image | {above / 1e6:.0f} MB |")
+    print(f"| `docker run IMAGE true`, median of {options.runs} | {spread(bare)} |")
+    print(f"| `docker run IMAGE serve` to /ping 200 | {spread(starts)} |")
+    print(f"| cold start, the difference of the two | {spread(difference)} |")
+    print(f"| memory (PSS) after {REQUESTS:,} requests | {sum(memory.values()):.0f} MB |")
+    print("\n" + "\n".join(f"    {size:6.1f} MB  {process}" for process, size in memory.items()))
+
+
+if __name__ == "__main__":
+    main()

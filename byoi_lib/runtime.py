@@ -45,8 +45,8 @@ def load(model_dir: Path, runtime: str, *, threads: int = 1) -> Network:
     Args:
         model_dir: Where the network's file lies.
         runtime: A key of `FILES`.
-        threads: Threads of one prediction in ONNX Runtime. A second one costs twice the
-            processor time for a review and leaves nothing for the other workers.
+        threads: Threads of one prediction in ONNX Runtime; other workers want the
+            processors, too.
 
     Raises:
         ConfigurationError: `runtime` is unknown.
@@ -72,6 +72,8 @@ class OnnxNetwork:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
+        # Threads that spin while they wait double the processor time of a review.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # A plan of memory for each width: hardly one comes twice.
         options.enable_mem_pattern = False
         options.log_severity_level = 3  # errors; they are raised, too

@@ -102,6 +102,7 @@ def test_texts_are_decoded(body, content_type, texts):
         (b"1,2147483647", CSV, [[1, 2147483647]]),
         (npy(np.array([[0, 1, 5], [1, 6, 7]])), NPY, [[0, 1, 5], [1, 6, 7]]),
         (npy(np.array([1, 5], np.uint8)), NPY, [[1, 5]]),
+        (npy(np.array([[1, 5], [1, 6]], np.uint16)), NPY, [[1, 5], [1, 6]]),
         (npy(np.array([[1, 2], [3, 4]], ">i2")), NPY, [[1, 2], [3, 4]]),
         (npy(np.asfortranarray([[1, 2, 3], [4, 5, 6]])), NPY, [[1, 2, 3], [4, 5, 6]]),
         (
@@ -128,6 +129,8 @@ def test_only_instances_ask_for_predictions():
     ("body", "content_type", "unit", "first"),
     [
         (b"[[1]]", JSON, "instance", 0),
+        (b'{"instances": [[1]]}', JSON, "instance", 0),
+        (npy(np.array(["a"])), NPY, "row", 0),
         (b"[1]", LINES, "line", 1),
         (b"1,2", CSV, "row", 1),
         (npy(np.array([1])), NPY, "row", 0),
@@ -172,6 +175,7 @@ OR_ELSE = 'expected a text, a list, {"review": text} or, as a whole JSON body, {
         (b"", LINES, "the body holds no line, expected at least one review"),
         (b" \n\n", LINES, "the body holds no line"),
         (b'"a"\n\n"b"', LINES, "line 2 is not JSON: Expecting value"),
+        (b'"a"X', LINES, "line 1 is not JSON: Extra data"),
         (b'"a"\nb', LINES, "line 2 is not JSON: Expecting value"),
         (b'"a"\n5', LINES, "line 2 is 5 (int), expected a text, a list"),
         (b'{"instances": ["a"]}', LINES, "line 1 is {'instances': ['a']} (dict), expected"),
@@ -231,6 +235,7 @@ OR_ELSE = 'expected a text, a list, {"review": text} or, as a whole JSON body, {
         (npy(np.array([(1, 2)], "i4,i4")), NPY, "the array has dtype"),
         (npy(np.array([["a"]])), NPY, "the array has dtype <U1 and shape (1, 1)"),
         (npy(np.array(5)), NPY, "the array has dtype int64 and shape ()"),
+        (npy(np.ones((1, 1, 1), np.uint8)), NPY, "the array has dtype uint8 and shape (1, 1, 1)"),
         (npy(np.ones((1, 1, 1), int)), NPY, "the array has dtype int64 and shape (1, 1, 1)"),
         (npy(np.ones(0, int)), NPY, "shape (0,), expected"),
         (npy(np.ones((2, 0), int)), NPY, "shape (2, 0), expected"),

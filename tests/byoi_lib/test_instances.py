@@ -58,7 +58,7 @@ def test_an_entry_that_is_no_review_is_named(entry, said):
         (["a"], 0, "'a' (str)"),
         ([1, None], 1, "empty"),
         ([[1]], 0, "[1] (list)"),
-        (np.array([7, -3]), 1, "np.int64(-3) (int64)"),
+        (np.array([7, -1]), 1, "np.int64(-1) (int64)"),
         (np.array([1, 2**63], np.uint64), 1, "np.uint64(9223372036854775808) (uint64)"),
     ],
 )

@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import Any
 from sagemaker.local.image import DOCKER_COMPOSE_FILENAME, _SageMakerContainer, _Volume
 from sagemaker.local.utils import check_for_studio
 
-from byoi_lib import contract
+from byoi_lib import contract, errors
 from byoi_lib.hosting import health, orphans, ports, staging
 from byoi_lib.hosting.engine import Engine
 
@@ -157,14 +158,33 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
         )
 
     def train(self, *arguments: Any) -> str:
-        """Run a training job as the SDK does, its output going to `log`; return its model's URI."""
-        with self.log.open("a") as stream, contextlib.redirect_stdout(stream):
+        """Run a training job as the SDK does, its output going to `log`; return its model's URI.
+
+        Raises:
+            JobFailedError: A container ended with another status than 0; the message has
+                what it left in /opt/ml/output/failure.
+        """
+        with (
+            self.log.open("a") as stream,
+            contextlib.redirect_stdout(stream),
+            warnings.catch_warnings(),
+        ):
+            # The SDK leaves the pipe to its compose process to the garbage collector.
+            warnings.simplefilter("ignore", ResourceWarning)
             try:
                 return str(super().train(*arguments))
+            except RuntimeError as error:
+                status = str(error).rpartition(": ")[2]
             finally:
                 self.remove()
                 # What the container wrote belongs to root.
                 self._place.engine.unlock(self.workspace, self.image)
+        reason = self.failure.strip() or (
+            f"it ended with status {status} and left no reason in {contract.FAILURE_FILE}"
+        )
+        raise errors.JobFailedError(
+            f"the training job failed: {reason}\nThe container's log is in {self.log}"
+        )
 
     def retrieve_artifacts(self, *arguments: Any) -> str:
         """Pack what training wrote, as the SDK does; the last moment the failure file exists."""

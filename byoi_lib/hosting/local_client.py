@@ -148,12 +148,7 @@ class LocalClient(LocalSagemakerClient):  # type: ignore[misc] # the SDK ships n
         Environment: dict[str, str] | None = None,
         **settings: Any,
     ) -> None:
-        """Run a training job to its end.
-
-        Raises:
-            JobFailedError: A container ended with another status than 0; the message has
-                what it left in /opt/ml/output/failure.
-        """
+        """Run a training job to its end; errors as `LocalContainer.train`."""
         container = self._container(
             ResourceConfig["InstanceType"],
             ResourceConfig["InstanceCount"],
@@ -164,14 +159,7 @@ class LocalClient(LocalSagemakerClient):  # type: ignore[misc] # the SDK ships n
         job = _LocalTrainingJob(container)
         channels = [_staged(channel, container.workspace) for channel in InputDataConfig or []]
         parameters = settings.get("HyperParameters") or {}
-        try:
-            job.start(channels, OutputDataConfig, parameters, Environment or {}, TrainingJobName)
-        except RuntimeError as error:
-            reason = container.failure.strip() or "it left no reason in /opt/ml/output/failure"
-            raise errors.JobFailedError(
-                f"training job {TrainingJobName} failed: {reason}\n"
-                f"The container's log is in {container.log}"
-            ) from error
+        job.start(channels, OutputDataConfig, parameters, Environment or {}, TrainingJobName)
         LocalSagemakerClient._training_jobs[TrainingJobName] = job  # noqa: SLF001
 
     def find_url(self, endpoint_name: str) -> str:

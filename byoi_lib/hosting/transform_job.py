@@ -44,30 +44,15 @@ class TransformJob(_LocalTransformJob):  # type: ignore[misc] # the SDK ships no
             JobFailedError: An invocation was answered with an error status.
             EndpointFailedError: The container did not become healthy.
         """
-        if not input_data.get("ContentType"):
-            container.stop_serving(grace_s=0)
-            raise errors.ConfigurationError(
-                "a batch transform in local mode has to know what it sends; "
-                'call transform(..., content_type="application/jsonlines")'
-            )
         self.transform_resources = transform_resources
         self.input_data = copy.deepcopy(input_data)
         self.output_data = output_data
         self.container = container
-        source = self.input_data["DataSource"]["S3DataSource"]
-        source["S3Uri"] = staging.stage_channel(source["S3Uri"], container.workspace)
         self.start_time = dt.datetime.now(dt.UTC)
-        container.serve(
-            self.primary_container["ModelDataUrl"], self._get_container_environment(**settings)
-        )
+        self.state = "Failed"  # unless the end is reached
         try:
-            settings |= _execution_parameters(container.url, settings)
-            settings |= self._get_required_defaults(**settings)
-            self.batch_strategy = settings["BatchStrategy"]
-            self._send_to(container.url)
-            self._perform_batch_inference(self.input_data, output_data, **settings)
+            self._run(container, settings)
         except self.local_session.sagemaker_runtime_client.exceptions.ModelError as error:
-            self.state = "Failed"
             raise errors.JobFailedError(
                 f"batch transform {self.name} stopped at the first invocation that failed, and "
                 f"wrote no output: {error}; the container's log is in {container.log}"
@@ -76,6 +61,23 @@ class TransformJob(_LocalTransformJob):  # type: ignore[misc] # the SDK ships no
             container.stop_serving()
         self.end_time = dt.datetime.now(dt.UTC)
         self.state = self._COMPLETED
+
+    def _run(self, container: LocalContainer, settings: dict[str, Any]) -> None:
+        if not self.input_data.get("ContentType"):
+            raise errors.ConfigurationError(
+                "a batch transform in local mode has to know what it sends; "
+                'call transform(..., content_type="application/jsonlines")'
+            )
+        source = self.input_data["DataSource"]["S3DataSource"]
+        source["S3Uri"] = staging.stage_channel(source["S3Uri"], container.workspace)
+        container.serve(
+            self.primary_container["ModelDataUrl"], self._get_container_environment(**settings)
+        )
+        settings |= _execution_parameters(container.url, settings)
+        settings |= self._get_required_defaults(**settings)
+        self.batch_strategy = settings["BatchStrategy"]
+        self._send_to(container.url)
+        self._perform_batch_inference(self.input_data, self.output_data, **settings)
 
     def _send_to(self, url: str) -> None:
         # The SDK names no endpoint when it invokes; this copy of the session needs none.

@@ -4,6 +4,7 @@ gunicorn imports it in each worker, after the fork: TensorFlow and ONNX Runtime
 start threads, and a fork does not copy those.
 """
 
+import logging
 import os
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from byoi_lib.serving.settings import Settings
 
 _settings = Settings.from_environ(os.environ)
 logs.configure(_settings.log_level)
+logging.captureWarnings(capture=True)
 _inference = inference_module.find(_settings.inference_module)
 
 app = create_app(

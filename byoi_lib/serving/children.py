@@ -84,14 +84,14 @@ class Children:
     def kill_groups(self) -> None:
         """Kill what is left of every child, also what outlived it: nginx's workers do."""
         for group in self._groups:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):
                 os.killpg(group, signal.SIGKILL)
 
 
 def _group_exists(group: int) -> bool:
     try:
         os.killpg(group, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):  # the second is macOS's word for the first
         return False
     return True
 

@@ -236,5 +236,14 @@ class Settings:
         """
         if self.model_dir != contract.MODEL_DIR:
             return self.model_dir
-        mounted_is_empty = not mounted.is_dir() or not any(mounted.iterdir())
-        return baked if mounted_is_empty and baked.is_dir() else mounted
+        return baked if _is_empty(mounted) and baked.is_dir() else mounted
+
+
+def _is_empty(directory: Path) -> bool:
+    """Whether there is nothing to load; what cannot be read is for the loader to complain about."""
+    try:
+        return not any(directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False

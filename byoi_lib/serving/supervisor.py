@@ -156,7 +156,7 @@ class _Stack:
                 piped=True,
             )
             assert nginx.stdout is not None and nginx.stderr is not None  # noqa: PT018, S101
-            streams = [(nginx.stdout, _pass_on), (nginx.stderr, say_for_nginx)]
+            streams = [(nginx.stdout, pass_on), (nginx.stderr, say_for_nginx)]
         gunicorn = ["-m", "gunicorn", "--config", str(container_files.find("gunicorn.conf.py"))]
         self._children.start("gunicorn", [sys.executable, *gunicorn], environ=environ)
         # Threads only after the last fork.
@@ -256,8 +256,9 @@ def _say(level: str, message: str) -> None:
     sys.stderr.flush()
 
 
-def _pass_on(line: bytes) -> None:
-    os.write(1, line)
+def pass_on(line: bytes) -> None:
+    """Write a line of nginx's access log; a header that is not UTF-8 must not spoil it."""
+    os.write(1, line.decode(errors="replace").encode())
 
 
 def say_for_nginx(line: bytes) -> None:

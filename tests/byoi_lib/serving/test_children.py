@@ -47,9 +47,7 @@ def test_the_status_of_a_child_is_told_once(children, code, status):
 
 
 def test_processes_that_are_nobodys_are_reaped_too(children):
-    orphan = os.fork()
-    if orphan == 0:
-        os._exit(0)
+    orphan = os.posix_spawn(sys.executable, python("pass"), {})
     wait_until(lambda: children.reap() == {} and not Path(f"/proc/{orphan}").exists(), 5)
     with pytest.raises(ChildProcessError):
         os.waitpid(orphan, os.WNOHANG)

@@ -109,6 +109,14 @@ def test_the_baked_model_stands_in_where_model_dir_is_empty_or_absent(tmp_path, 
     assert found == (mounted if content else baked)
 
 
+def test_a_directory_that_cannot_be_read_is_not_silently_replaced(tmp_path, monkeypatch):
+    def refuse(_path):
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "iterdir", refuse)  # root, who may run the tests, reads everything
+    assert Settings().model_directory(baked=tmp_path, mounted=tmp_path / "m") == tmp_path / "m"
+
+
 def test_without_a_baked_model_the_contracts_directory_is_used(tmp_path):
     assert Settings().model_directory(baked=tmp_path / "none") == contract.MODEL_DIR
 

@@ -353,6 +353,11 @@ def test_what_nginx_complains_about_becomes_a_json_line(capsys):
     assert line["message"] == "nginx: 2026/11/24 [emerg] 1#1: no memory"
 
 
+def test_a_header_that_is_no_utf_8_does_not_spoil_the_access_log(capfd):
+    supervisor.relay(io.BytesIO(b'{"user_agent":"caf\xe9"}\n'), supervisor.pass_on)
+    assert json.loads(capfd.readouterr().out) == {"user_agent": "caf\N{REPLACEMENT CHARACTER}"}
+
+
 def test_where_nginx_is_missing_gunicorn_serves_alone_and_says_so(capfd):
     # Not found is all that matters here; where nginx is looked for is test_proxy's subject.
     settings = supervisor.Settings.from_environ({"BYOI_THREADS": "1"})

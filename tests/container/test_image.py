@@ -57,7 +57,7 @@ def test_the_platform_can_start_it(fixture, request) -> None:
     assert settings["Cmd"] == ["serve"]
     for key in ("Entrypoint", "User", "Volumes"):
         assert not settings.get(key)
-    programs = run(image, "sh", "-c", "command -v serve train")
+    programs = run(image, "bash", "-c", "type -P serve train")
     assert programs.split() == ["/opt/program/container/serve", "/opt/program/container/train"]
 
 

@@ -11,7 +11,9 @@ from byoi_lib import contract, errors
 from byoi_lib.hosting.engine import ContainerState, Engine, plain_lines
 
 _POLL_S = 0.1
+# Shown at the end of an error; read, because servers log the pings of this wait.
 _LOG_LINES = 15
+_LOG_LINES_READ = 500
 
 
 def ping(url: str) -> str:
@@ -70,10 +72,11 @@ def wait_until_healthy(  # noqa: PLR0913 - one caller, keywords
             cause = f"did not answer /ping with 200 within {timeout_s:g} s; last: {answer}"
             break
         time.sleep(_POLL_S)
-    lines = engine.last_lines(container, _LOG_LINES)
+    lines = engine.last_lines(container, _LOG_LINES_READ)
     if not lines and log.exists():
-        lines = plain_lines(log.read_text(errors="replace"))[-_LOG_LINES:]
-    ending = "\n".join(f"  {line}" for line in lines) or "  (nothing)"
+        lines = plain_lines(log.read_text(errors="replace"))
+    telling = [line for line in lines if contract.PING_PATH not in line][-_LOG_LINES:]
+    ending = "\n".join(f"  {line}" for line in telling) or "  (nothing)"
     raise errors.EndpointFailedError(
         f"the container {cause}\nThe end of its log (all of it in {log}):\n{ending}"
     )

@@ -52,7 +52,9 @@ def test_another_server_on_the_port_never_passes_for_it(server: AnsweringServer,
 
 
 def test_a_container_that_ended_is_told_with_its_last_lines(tmp_path: Path):
-    ended = StatesInTurn(ContainerState("exited", 3), log=("first", "model.onnx is missing"))
+    ended = StatesInTurn(
+        ContainerState("exited", 3), log=("first", "GET /ping 503", "model.onnx is missing")
+    )
     with pytest.raises(errors.EndpointFailedError) as caught:
         wait(ended, "http://127.0.0.1:9", tmp_path / "log")
     assert "ended with exit code 3 before it was healthy" in str(caught.value)

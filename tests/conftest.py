@@ -24,6 +24,7 @@ _COMMANDS = {
     "docker": ["docker", "version", "--format", "{{.Server.Version}}"],
     "nginx": ["nginx", "-v"],
     "docker-registry": ["docker-registry", "--version"],
+    "debootstrap": ["debootstrap", "--version"],
     "shellcheck": ["shellcheck", "--version"],
     "chromium": ["chromium", "--version"],
     "make": ["make", "--version"],
@@ -151,7 +152,7 @@ def image_registry(tmp_path: Path, free_port: int) -> Iterator[Callable[..., str
 @pytest.fixture(scope="session")
 def moto_url() -> Iterator[str]:
     """Serve moto's AWS on a free port."""
-    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - slow to import
+    from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()

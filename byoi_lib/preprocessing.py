@@ -121,8 +121,8 @@ class Vocabulary:
         """Write JSON with the words in the order of their ranks.
 
         Equal vocabularies are equal files. All words stand in one string because a
-        server reads it at every start: 88,584 words load in 17 ms, from a JSON
-        object of word to rank in 56 ms.
+        server reads it at every start: IMDB's 88,584 words load in 20 ms, and a JSON
+        object of word to rank would take three times as long.
         """
         words = [b""] * (max(self.ids.values(), default=INDEX_FROM) - INDEX_FROM)
         for word, token_id in self.ids.items():

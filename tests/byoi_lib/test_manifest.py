@@ -260,6 +260,11 @@ def test_an_answer_within_the_tolerance_is_taken(off, made, model_dir):
     made.replay(model_dir, lambda texts: [[0.25 + off, 0.75 - off]] * 3)
 
 
+def test_the_tolerance_itself_is_within(made, model_dir):
+    sure = dataclasses.replace(made, golden=(Golden("a", 1, (0, 1)),) * 3)
+    sure.replay(model_dir, lambda texts: [[1e-4, 1]] * 3)
+
+
 @pytest.mark.parametrize(
     "answer", [[0.2502, 0.75], [0.25, 0.7498], [math.nan, 0.75], [0.25, math.nan]]
 )

@@ -209,6 +209,13 @@ def test_a_manifest_that_could_not_be_read_is_not_written(made, model_dir):
     assert not (model_dir / "manifest.json").exists()
 
 
+def test_what_json_does_not_have_is_not_written(made, model_dir):
+    wrong = dataclasses.replace(made, training_data={"share": math.nan})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        wrong.write(model_dir)
+    assert not (model_dir / "manifest.json").exists()
+
+
 def test_unchanged_files_are_verified(made, model_dir):
     made.verify(model_dir)
     made.verify(model_dir, ["model.onnx"])

@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import Any
 from sagemaker.local.image import DOCKER_COMPOSE_FILENAME, _SageMakerContainer, _Volume
 from sagemaker.local.utils import check_for_studio
 
-from byoi_lib import contract, errors
+from byoi_lib import contract
 from byoi_lib.hosting import health, orphans, ports, staging
 from byoi_lib.hosting.engine import Engine
 
@@ -48,14 +47,14 @@ class Place:
 
 
 class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships no types
-    """Containers of one endpoint, batch transform or training job.
+    """The containers of one endpoint, batch transform or, in its subclass, training job.
 
     Attributes:
+        place: Where it runs.
         url: `http://host:port` while it serves, else "".
         log: File that receives all its containers write.
         container_names: As docker knows them, once started.
         network: The docker network of its own.
-        failure: What a training container left in /opt/ml/output/failure, or "".
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
             HostingError: The image is not on this machine.
         """
         # In place of the SDK's own __init__, which reads compose's version text.
-        self._place = place
+        self.place = place
         self.compose_cmd_prefix = [*place.engine.find_compose(), "--ansi", "never"]
         place.engine.require_image(image)
         self.sagemaker_session = session
@@ -87,7 +86,6 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
         self.container_root = self._create_tmp_folder()
         self.container_names: list[str] = []
         self.url = ""
-        self.failure = ""
         self._asked_for: set[str] = set()
         self._compose_process: subprocess.Popen[bytes] | None = None
 
@@ -115,10 +113,10 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
             health.wait_until_healthy(
                 self.container_names[0],
                 self.url,
-                engine=self._place.engine,
+                engine=self.place.engine,
                 log=self.log,
                 compose_has_ended=self._has_compose_ended,
-                timeout_s=self._place.startup_timeout_s,
+                timeout_s=self.place.startup_timeout_s,
             )
         except BaseException:
             self.stop_serving(grace_s=0)
@@ -131,7 +129,7 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
             grace_s: Seconds from SIGTERM to SIGKILL.
         """
         if self.container_names and grace_s:
-            self._place.engine.stop(self.container_names, grace_s)
+            self.place.engine.stop(self.container_names, grace_s)
         if self._compose_process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._compose_process.wait(_COMPOSE_END_S if grace_s else 0)
@@ -144,57 +142,18 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
 
     def remove(self) -> None:
         """Remove containers and network, and leave the files."""
-        self._place.engine.remove(self.container_names, [self.network])
+        self.place.engine.remove(self.container_names, [self.network])
 
     def remains(self) -> list[str]:
         """Return what is still there of it, apart from the log."""
-        running = self._place.engine.existing(self.container_names)
-        network = [self.network] if self._place.engine.has_network(self.network) else []
+        running = self.place.engine.existing(self.container_names)
+        network = [self.network] if self.place.engine.has_network(self.network) else []
         files = [self.workspace] if self.workspace.exists() else []
         return (
             [f"container {name}" for name in running]
             + [f"network {name}" for name in network]
             + [f"directory {path}" for path in files]
         )
-
-    def train(self, *arguments: Any) -> str:
-        """Run a training job as the SDK does, its output going to `log`; return its model's URI.
-
-        Raises:
-            JobFailedError: A container ended with another status than 0; the message has
-                what it left in /opt/ml/output/failure.
-        """
-        with (
-            self.log.open("a") as stream,
-            contextlib.redirect_stdout(stream),
-            warnings.catch_warnings(),
-        ):
-            # The SDK leaves the pipe to its compose process to the garbage collector.
-            warnings.simplefilter("ignore", ResourceWarning)
-            try:
-                return str(super().train(*arguments))
-            except RuntimeError as error:
-                status = str(error).rpartition(": ")[2]
-            finally:
-                self.remove()
-                # What the container wrote belongs to root.
-                self._place.engine.unlock(self.workspace, self.image)
-        reason = self.failure.strip() or (
-            f"it ended with status {status} and left no reason in {contract.FAILURE_FILE}"
-        )
-        raise errors.JobFailedError(
-            f"the training job failed: {reason}\nThe container's log is in {self.log}"
-        )
-
-    def retrieve_artifacts(self, *arguments: Any) -> str:
-        """Pack what training wrote, as the SDK does; the last moment the failure file exists."""
-        for host in self.hosts:
-            file = Path(self.container_root, host, "output", contract.FAILURE_FILE.name)
-            if file.is_file():
-                self.failure = file.read_text(errors="replace")[
-                    : contract.FAILURE_REASON_CHARACTERS
-                ]
-        return str(super().retrieve_artifacts(*arguments))
 
     def _generate_compose_file(
         self,
@@ -239,10 +198,10 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
         if self.is_studio:
             self.url = f"http://sagemaker-local:{contract.PORT}"
             return
-        host = self._place.engine.find_host() or ports.LOOPBACK
+        host = self.place.engine.find_host() or ports.LOOPBACK
         local = (self.sagemaker_session.config or {}).get("local") or {}
         port = local.get("serving_port") or ports.find_free()
-        ports.require_free(port, self._place.engine)
+        ports.require_free(port, self.place.engine)
         self.url = f"http://{host}:{port}"
 
     def _start(self) -> None:
@@ -253,7 +212,7 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=self._place.engine.environ,
+                env=self.place.engine.environ,
                 start_new_session=True,
             )
 

@@ -22,6 +22,7 @@ from byoi_lib import errors
 from byoi_lib.hosting import staging
 from byoi_lib.hosting.container import LocalContainer, Place
 from byoi_lib.hosting.orphans import remove_orphans
+from byoi_lib.hosting.training_container import TrainingContainer
 from byoi_lib.hosting.transform_job import TransformJob
 
 
@@ -102,7 +103,7 @@ class LocalClient(LocalSagemakerClient):  # type: ignore[misc] # the SDK ships n
         """
         endpoint = _LocalEndpoint(EndpointName, EndpointConfigName, Tags, self.sagemaker_session)
         container = self._container(
-            endpoint.production_variant["InstanceType"], 1, endpoint.primary_container["Image"]
+            endpoint.production_variant["InstanceType"], endpoint.primary_container["Image"]
         )
         container.serve(
             endpoint.primary_container["ModelDataUrl"], endpoint.primary_container["Environment"]
@@ -131,7 +132,7 @@ class LocalClient(LocalSagemakerClient):  # type: ignore[misc] # the SDK ships n
         """Run a batch transform to its end; errors as `TransformJob.start`."""
         job = TransformJob(TransformJobName, ModelName, self.sagemaker_session)
         container = self._container(
-            TransformResources["InstanceType"], 1, job.primary_container["Image"]
+            TransformResources["InstanceType"], job.primary_container["Image"]
         )
         LocalSagemakerClient._transform_jobs[TransformJobName] = job  # noqa: SLF001
         job.start(
@@ -148,12 +149,15 @@ class LocalClient(LocalSagemakerClient):  # type: ignore[misc] # the SDK ships n
         Environment: dict[str, str] | None = None,
         **settings: Any,
     ) -> None:
-        """Run a training job to its end; errors as `LocalContainer.train`."""
-        container = self._container(
+        """Run a training job to its end; errors as `TrainingContainer.train`."""
+        container = TrainingContainer(
+            self._place,
             ResourceConfig["InstanceType"],
             ResourceConfig["InstanceCount"],
             AlgorithmSpecification["TrainingImage"],
+            self.sagemaker_session,
         )
+        self._remove_orphans()
         container.container_entrypoint = AlgorithmSpecification.get("ContainerEntrypoint")
         container.container_arguments = AlgorithmSpecification.get("ContainerArguments")
         job = _LocalTrainingJob(container)
@@ -170,14 +174,15 @@ class LocalClient(LocalSagemakerClient):  # type: ignore[misc] # the SDK ships n
         """Return the path of the log of an endpoint's container."""
         return str(self.containers[endpoint_name].log)
 
-    def _container(self, instance_type: str, instance_count: int, image: str) -> LocalContainer:
-        made = LocalContainer(
-            self._place, instance_type, instance_count, image, self.sagemaker_session
-        )
+    def _container(self, instance_type: str, image: str) -> LocalContainer:
+        made = LocalContainer(self._place, instance_type, 1, image, self.sagemaker_session)
+        self._remove_orphans()
+        return made
+
+    def _remove_orphans(self) -> None:
         if not self._has_looked_for_orphans:
             remove_orphans(self._place.engine)
             self._has_looked_for_orphans = True
-        return made
 
 
 def _staged(channel: dict[str, Any], directory: Path) -> dict[str, Any]:

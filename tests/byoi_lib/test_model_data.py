@@ -135,11 +135,21 @@ def test_folders_are_unpacked_also_where_no_member_names_them(tmp_path):
         (member("empty", tarfile.DIRTYPE), b""),
         (member("code", tarfile.DIRTYPE), b""),
         (member("none"), b""),
+        (member("deep/er", tarfile.DIRTYPE), b""),
+        (member("deeper/and/file"), b"file"),
     )
     unpack(tmp_path / "a", tmp_path / "out")
     assert (tmp_path / "out" / "code" / "inference.py").read_bytes() == b"code"
     assert (tmp_path / "out" / "empty").is_dir()
     assert (tmp_path / "out" / "none").read_bytes() == b""
+    assert (tmp_path / "out" / "deep" / "er").is_dir()
+    assert (tmp_path / "out" / "deeper" / "and" / "file").read_bytes() == b"file"
+
+
+def test_an_archive_of_nothing_is_an_empty_directory(tmp_path):
+    archive_of(tmp_path / "a")
+    unpack(tmp_path / "a", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from byoi_lib import contract, errors
-from byoi_lib.serving import cpus
+from byoi_lib.serving import setting_values
 
 # Variables that start with BYOI_ and are read elsewhere; any other unknown one is a typing error.
 OTHER_VARIABLES = {
@@ -24,79 +24,7 @@ OTHER_VARIABLES = {
     "BYOI_RUNTIME": "`onnx` or `keras`: what runs the built-in classifier's network.",
     "BYOI_STATE_DIR": "Set by `serve` for its own processes; a value of yours is replaced.",
 }
-LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _DEFAULT_MODULE = "byoi_lib.inference"
-
-
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            raise ValueError(f"a whole number from {low} to {high}") from None
-        if not low <= number <= high:
-            raise ValueError(f"a whole number from {low} to {high}")
-        return number
-
-    return parse
-
-
-def _seconds(text: str) -> float:
-    wanted = "a number of seconds above 0, at most 3600"
-    try:
-        number = float(text)
-    except ValueError:
-        raise ValueError(wanted) from None
-    if not 0 < number <= 3600:
-        raise ValueError(wanted)
-    return number
-
-
-def _workers(text: str) -> int:
-    if text == "auto":
-        return cpus.available()
-    try:
-        return _whole(1, 256)(text)
-    except ValueError:
-        raise ValueError("a whole number from 1 to 256, or auto for one a CPU") from None
-
-
-def _media_type(text: str) -> str:
-    kind, slash, subtype = text.partition("/")
-    if not (slash and kind and subtype) or "*" in text or any(c in text for c in ",; \t"):
-        raise ValueError("one media type without parameters, for example application/json")
-    return text
-
-
-def _log_level(text: str) -> str:
-    numbers = {str(10 * place): name for place, name in enumerate(LOG_LEVELS, start=1)}
-    name = numbers.get(text, text.upper())
-    if name not in LOG_LEVELS:
-        raise ValueError(f"one of {', '.join(LOG_LEVELS)}, or its number in Python's logging")
-    return name
-
-
-def _proxy(text: str) -> str:
-    if text not in {"auto", "off"}:
-        raise ValueError("auto or off")
-    return text
-
-
-def _word(text: str) -> str:
-    if not text.strip():
-        raise ValueError("a value that is not empty")
-    return text
-
-
-def _address(text: str) -> str:
-    numbers = _word(text).split(".")
-    if len(numbers) != 4 or not all(n.isdecimal() and int(n) < 256 for n in numbers):
-        raise ValueError("an IPv4 address, for example 127.0.0.1")
-    return text
-
-
-def _path(text: str) -> Path:
-    return Path(_word(text)).absolute()
 
 
 def _variable(name: str, parse: Callable[[str], Any], default: Any, meaning: str) -> Any:
@@ -112,76 +40,76 @@ class Settings:
 
     port: int = _variable(
         contract.BIND_TO_PORT_VARIABLE,
-        _whole(1, 65535),
+        setting_values.whole(1, 65535),
         contract.PORT,
         "TCP port; the platform sets it where several containers share one instance.",
     )
     bind_address: str = _variable(
         "BYOI_BIND_ADDRESS",
-        _address,
+        setting_values.address,
         "0.0.0.0",  # noqa: S104 - the contract: on all interfaces
         "IPv4 address to listen on; the platform needs all of them, 127.0.0.1 suits a laptop.",
     )
     model_dir: Path = _variable(  # noqa: RUF009 - a field, as the others
         "BYOI_MODEL_DIR",
-        _path,
+        setting_values.path,
         contract.MODEL_DIR,
         "Directory given to `model_fn`. Where it is not set and the default is empty or absent, "
         f"the model data baked into the image at `{contract.BAKED_MODEL_DIR}` is used.",
     )
     inference_module: str = _variable(
         "BYOI_INFERENCE_MODULE",
-        _word,
+        setting_values.word,
         _DEFAULT_MODULE,
         "Module with `model_fn`, `input_fn`, `predict_fn` and `output_fn`: a dotted name that "
         "Python can import, or the path of a `.py` file.",
     )
     workers: int = _variable(
         "SAGEMAKER_MODEL_SERVER_WORKERS",
-        _workers,
+        setting_values.workers,
         2,
         "Processes, each holding a whole model; `auto` is one a CPU. Two by default: while one "
         "is replaced the other serves.",
     )
     threads: int = _variable(
         "BYOI_THREADS",
-        _whole(1, 256),
+        setting_values.whole(1, 256),
         4,
         "Requests a worker processes at once; more wait in the queue.",
     )
     invocation_timeout_s: float = _variable(
         "BYOI_INVOCATION_TIMEOUT_S",
-        _seconds,
+        setting_values.seconds,
         float(contract.INVOCATION_TIMEOUT_S),
         "Seconds for one invocation. Past it the client gets 504 and the worker is replaced.",
     )
     body_timeout_s: float = _variable(
         "BYOI_BODY_TIMEOUT_S",
-        _seconds,
+        setting_values.seconds,
         15.0,
         "Seconds between two pieces of a request body. Past it the client gets 408.",
     )
     body_limit_bytes: int = _variable(
         "BYOI_BODY_LIMIT_BYTES",
-        _whole(1, 2**30),
+        setting_values.whole(1, 2**30),
         contract.REQUEST_BODY_BYTES,
         "Largest request body; a larger one gets 413.",
     )
     default_accept: str = _variable(
         "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",
-        _media_type,
+        setting_values.media_type,
         "application/json",
         "Media type of the response where the request has no Accept header.",
     )
     log_level: str = _variable(
         "SAGEMAKER_CONTAINER_LOG_LEVEL",
-        _log_level,
+        setting_values.log_level,
         "INFO",
         "Least level of the lines on stderr that Python's logging writes; a name or a number.",
     )
     proxy: str = _variable(
         "BYOI_NGINX",
-        _proxy,
+        setting_values.proxy,
         "auto",
         "`auto` puts nginx in front where it is installed; `off` serves through gunicorn alone.",
     )

@@ -100,6 +100,8 @@ def _serve(options: argparse.Namespace) -> int:
     from byoi_lib.serving import settings, supervisor
 
     environ = {
+        # Reachable from this machine only, unless the user wants more.
+        "BYOI_BIND_ADDRESS": "127.0.0.1",
         **os.environ,
         "BYOI_MODEL_DIR": str(options.model_dir.absolute()),
         contract.BIND_TO_PORT_VARIABLE: str(options.port),

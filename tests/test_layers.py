@@ -14,12 +14,22 @@ PACKAGE = Path(__file__).resolve().parent.parent / "byoi_lib"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("demo",),
-    ("hosting.", "invocation", "push", "runner", "training_job"),
+    ("emulator.", "hosting."),
+    ("invocation", "push", "runner", "training_job"),
     ("ecr", "inference", "serving.", "training"),
     ("onnx_file", "registry", "report"),
     ("batches", "datasets", "decoder", "encoder", "evaluation", "runtime", "serializers"),
-    ("content_types", "instances", "model", "model_data", "rank_lists", "sample"),
-    ("manifest", "preprocessing"),
+    (
+        "content_types",
+        "instances",
+        "local_registry",
+        "model",
+        "model_data",
+        "orphans",
+        "rank_lists",
+        "sample",
+    ),
+    ("engine", "manifest", "preprocessing"),
     ("contract", "errors", "quiet_tensorflow"),
 )
 
@@ -27,7 +37,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "flask": ("serving.",),
     "gunicorn": ("serving.",),
-    "werkzeug": ("content_types", "serving."),
+    "werkzeug": ("content_types", "emulator.", "serving."),
+    "moto": ("emulator.",),
     "numpy": (
         "batches",
         "datasets",

@@ -22,9 +22,9 @@ from typing import Any
 from sagemaker.local.image import DOCKER_COMPOSE_FILENAME, _SageMakerContainer, _Volume
 from sagemaker.local.utils import check_for_studio
 
-from byoi_lib import contract
-from byoi_lib.hosting import health, orphans, ports, staging
-from byoi_lib.hosting.engine import Engine
+from byoi_lib import contract, orphans
+from byoi_lib.engine import Engine
+from byoi_lib.hosting import health, ports, staging
 
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 # After its containers have ended, compose has this long to notice.

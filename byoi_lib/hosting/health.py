@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from byoi_lib import contract, errors
-from byoi_lib.hosting.engine import ContainerState, Engine, plain_lines
+from byoi_lib.engine import ContainerState, Engine, plain_lines
 
 _POLL_S = 0.1
 # Shown at the end of an error; read, because servers log the pings of this wait.

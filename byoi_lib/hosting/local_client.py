@@ -21,9 +21,9 @@ from sagemaker.local.local_session import LocalSagemakerClient
 from byoi_lib import errors
 from byoi_lib.hosting import staging
 from byoi_lib.hosting.container import LocalContainer, Place
-from byoi_lib.hosting.orphans import remove_orphans
 from byoi_lib.hosting.training_container import TrainingContainer
 from byoi_lib.hosting.transform_job import TransformJob
+from byoi_lib.orphans import remove_orphans
 
 
 class LocalClient(LocalSagemakerClient):  # type: ignore[misc] # the SDK ships no types

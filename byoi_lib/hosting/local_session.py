@@ -12,9 +12,9 @@ import boto3
 import sagemaker.local
 
 from byoi_lib import errors
+from byoi_lib.engine import Engine
 from byoi_lib.hosting import offline, staging
 from byoi_lib.hosting.container import LocalContainer, Place
-from byoi_lib.hosting.engine import Engine
 from byoi_lib.hosting.local_client import LocalClient
 from byoi_lib.hosting.runtime_client import RuntimeClient
 

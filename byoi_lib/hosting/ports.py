@@ -3,7 +3,7 @@
 import socket
 
 from byoi_lib import errors
-from byoi_lib.hosting.engine import Engine
+from byoi_lib.engine import Engine
 
 LOOPBACK = "127.0.0.1"
 _REMEDY = "or leave serving_port out of the session's config and a free port is taken"

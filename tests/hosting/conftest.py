@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from byoi_lib import hosting, model_data
-from byoi_lib.hosting.engine import Engine
-from byoi_lib.hosting.orphans import OWNER_LABEL, owner
+from byoi_lib.engine import Engine
+from byoi_lib.orphans import OWNER_LABEL, owner
 
 TESTS = Path(__file__).resolve().parent.parent
 # The tiny model and the build of the images belong to other tests.

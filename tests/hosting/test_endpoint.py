@@ -31,9 +31,9 @@ from sagemaker.serializers import (
 from tiny_model import tiny_answer
 
 from byoi_lib import errors, hosting, model_data
+from byoi_lib.engine import Engine
 from byoi_lib.hosting import offline
-from byoi_lib.hosting.engine import Engine
-from byoi_lib.hosting.orphans import OWNER_LABEL
+from byoi_lib.orphans import OWNER_LABEL
 
 needs_local_mode = pytest.mark.needs("docker", "compose")
 JSON = {"serializer": JSONSerializer(), "deserializer": JSONDeserializer()}

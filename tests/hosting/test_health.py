@@ -7,8 +7,8 @@ import pytest
 from answering_server import AnsweringServer, answering
 
 from byoi_lib import errors
+from byoi_lib.engine import ContainerState
 from byoi_lib.hosting import health
-from byoi_lib.hosting.engine import ContainerState
 
 
 class StatesInTurn:

@@ -6,8 +6,8 @@ import socket
 import pytest
 
 from byoi_lib import errors
+from byoi_lib.engine import Engine
 from byoi_lib.hosting import ports
-from byoi_lib.hosting.engine import Engine
 
 pytestmark = pytest.mark.needs("docker")
 

@@ -3,7 +3,7 @@
 import os
 import socket
 
-from byoi_lib.hosting.engine import Engine
+from byoi_lib.engine import Engine
 
 OWNER_LABEL = "byoi.owner"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from byoi_lib import errors
-from byoi_lib.hosting.engine import ContainerState, Engine, plain_lines
+from byoi_lib.engine import ContainerState, Engine, plain_lines
 
 
 def program(directory: Path, name: str, *lines: str) -> None:

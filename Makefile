@@ -37,6 +37,9 @@ image: .venv ## build byoi:latest (MODEL_DIR=dir bakes a model in, TARGET=tensor
 bench: .venv ## run the benchmarks that need only the built-in sample
 	@.venv/bin/python benchmarks/encode.py
 
+mutants: .venv ## does a test fail for each small change of the encoder and the formats? (12 minutes)
+	@.venv/bin/python benchmarks/mutants.py
+
 lock: ## resolve requirements/*.in again (needs uv)
 	@for name in serve train dev; do \
 		uv pip compile --universal --generate-hashes --python-version 3.11 --quiet --no-header --no-annotate \
@@ -47,4 +50,4 @@ lock: ## resolve requirements/*.in again (needs uv)
 clean: ## remove what the targets above made in this folder
 	@rm -rf .venv build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: demo test check lab image bench lock clean
+.PHONY: demo test check lab image bench mutants lock clean

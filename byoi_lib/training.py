@@ -1,12 +1,13 @@
 """From labelled reviews to a model directory."""
 
+import math
 import platform
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -50,8 +51,13 @@ class Recipe:
 
     epochs: int = 3
     batch_size: int = 64
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     warm_up: float = 0.1
+
+    @classmethod
+    def for_reviews(cls, count: int) -> Self:
+        """Choose a recipe for `count` reviews: few reviews are read more often."""
+        return cls(epochs=max(3, min(12, math.ceil(24_000 / max(count, 1)))))
 
 
 def train(  # noqa: PLR0913 - each of them is one decision of the caller
@@ -68,8 +74,9 @@ def train(  # noqa: PLR0913 - each of them is one decision of the caller
     Args:
         dataset: Reviews to learn from and to be judged by.
         model_dir: Made where absent; may hold an earlier model directory.
-        config: Sizes of the network; the vocabulary is no larger than the data's.
-        recipe: How it learns.
+        config: Sizes of the network, by default those that suit the lengths of the
+            reviews; the vocabulary is no larger than the data's.
+        recipe: How it learns, by default what suits the number of reviews.
         seed: Fixes weights, order and dropout; equal arguments on one machine give
             equal accuracy.
         progress: Draw a bar for each epoch on stderr.
@@ -80,14 +87,15 @@ def train(  # noqa: PLR0913 - each of them is one decision of the caller
         ModelDataError: The ONNX file does not answer as the network does.
     """
     started_s = time.monotonic()
-    config, recipe = config or ModelConfig(), recipe or Recipe()
+    recipe = recipe or Recipe.for_reviews(len(dataset.train))
     _prepare(model_dir)
-    largest = max(dataset.word_index.values(), default=1) + preprocessing.INDEX_FROM + 1
-    config = replace(config, vocabulary_size=min(config.vocabulary_size, largest))
-    vocabulary = preprocessing.Vocabulary.from_word_index(
-        dataset.word_index, size=config.vocabulary_size
-    )
-    train_rows = dataset.train.token_ids(vocabulary, max_length=config.max_length)
+    words = max(dataset.word_index.values(), default=1) + preprocessing.INDEX_FROM + 1
+    size = min((config or ModelConfig).vocabulary_size, words)
+    vocabulary = preprocessing.Vocabulary.from_word_index(dataset.word_index, size=size)
+    length = (config or ModelConfig).max_length
+    train_rows = dataset.train.token_ids(vocabulary, max_length=length)
+    config = config or ModelConfig.for_lengths(len(row) for row in train_rows)
+    config = replace(config, vocabulary_size=size)
     held_out_rows = dataset.held_out.token_ids(vocabulary, max_length=config.max_length)
     curve = np.linspace(0, len(held_out_rows) - 1, min(_CURVE_REVIEWS, len(held_out_rows)))
     curve = np.unique(curve.astype(int))

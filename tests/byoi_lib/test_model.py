@@ -1,32 +1,38 @@
 """The network: padding changes nothing, and it can be written and read again."""
 
-import keras
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from byoi_lib import model, preprocessing
+from byoi_lib.quiet_tensorflow import keras
 
 # Keras reads TensorFlow's variables in a way that NumPy 2 has announced to end.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-CONFIG = model.ModelConfig(
+PHRASES = model.ModelConfig(
     vocabulary_size=50,
     max_length=24,
+    phrase_tokens=3,
     embedding_dim=8,
+    pair_rows=31,
+    pair_words=30,
     num_heads=2,
     feed_forward_dim=6,
     hidden_dim=5,
-    dropout=0.5,
 )
+TOKENS = replace(PHRASES, phrase_tokens=1)
+LENGTH = PHRASES.max_length
 
 
-@pytest.fixture(scope="module")
-def network():
+@pytest.fixture(scope="module", params=[PHRASES, TOKENS], ids=["phrases", "tokens"])
+def network(request):
     """Random weights, so that every part matters, biases and positions included."""
     keras.utils.set_random_seed(3)
-    made = model.build_model(CONFIG)
+    made = model.build_model(request.param)
     random = np.random.default_rng(3)
-    made.set_weights([random.normal(0, 0.7, w.shape).astype(w.dtype) for w in made.get_weights()])
+    made.set_weights([random.normal(0, 0.4, w.shape).astype(w.dtype) for w in made.get_weights()])
     return made
 
 
@@ -55,7 +61,7 @@ def test_answers_differ_between_reviews(network):
 def test_an_answer_does_not_depend_on_the_width(network, length):
     (row,) = rows(length)
     alone = answer(network, row[None])
-    for width in range(length, CONFIG.max_length + 1):
+    for width in range(length, LENGTH + 1):
         padded = answer(network, preprocessing.pad([row], width))
         assert np.abs(padded - alone).max() < 1e-5, width
 
@@ -64,13 +70,21 @@ def test_an_answer_does_not_depend_on_the_width(network, length):
 def test_an_answer_does_not_depend_on_the_side_of_the_padding(network, length):
     (row,) = rows(length)
     alone = answer(network, row[None])
-    for width in range(length, CONFIG.max_length + 1):
+    for width in range(length, LENGTH + 1):
         right = np.pad(row, (0, width - length))[None]
         assert np.abs(answer(network, right) - alone).max() < 1e-5, width
 
 
 def test_an_answer_does_not_depend_on_the_reviews_beside_it(network):
     reviews = rows(2, 24, 11)
+    together = answer(network, preprocessing.pad(reviews))
+    for row, expected in zip(reviews, together, strict=True):
+        assert np.abs(answer(network, row[None])[0] - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+def test_as_many_reviews_as_columns_are_no_special_case(network, count):
+    reviews = rows(*range(1, count + 1))
     together = answer(network, preprocessing.pad(reviews))
     for row, expected in zip(reviews, together, strict=True):
         assert np.abs(answer(network, row[None])[0] - expected).max() < 1e-5
@@ -97,58 +111,21 @@ def test_a_saved_network_is_read_again_with_its_layers(network, tmp_path):
     assert {"TokenAndPositionEmbedding", "TransformerBlock"} <= kinds
 
 
-def own_layers(network):
-    return [layer for layer in network.layers if type(layer).__module__ == model.__name__]
-
-
-def test_every_layer_of_ours_is_registered_under_the_projects_name(network):
-    layers = own_layers(network)
-    assert len(layers) >= 3
-    for layer in layers:
-        name = f"byoi>{type(layer).__name__}"
-        assert keras.saving.get_registered_object(name) is type(layer)
-
-
-def test_every_layer_of_ours_is_made_again_from_its_configuration(network):
-    for layer in own_layers(network):
-        again = type(layer).from_config(layer.get_config())
-        assert again.get_config() == layer.get_config()
-
-
-def test_every_layer_of_ours_says_what_shape_it_gives(network):
-    for layer in own_layers(network):
-        given = layer.input.shape if not isinstance(layer.input, list) else layer.input[0].shape
-        assert tuple(layer.compute_output_shape(given)) == tuple(layer.output.shape)
-
-
-def test_the_embedding_masks_padding_and_gives_zero_there(network):
-    layer = network.get_layer("embedding")
-    token_ids = np.array([[0, 0, 4, 5]], np.int32)
-    assert np.asarray(layer.compute_mask(token_ids)).tolist() == [[False, False, True, True]]
-    embedded = np.asarray(layer(token_ids))
-    assert not embedded[0, :2].any()
-    assert embedded[0, 2:].all()
-
-
-def test_positions_count_from_the_texts_first_token(network):
-    layer = network.get_layer("embedding")
-    left = np.asarray(layer(np.array([[0, 0, 4, 5]], np.int32)))[0, 2:]
-    right = np.asarray(layer(np.array([[4, 5, 0, 0]], np.int32)))[0, :2]
-    assert (left == right).all()
-    assert not np.allclose(left, np.asarray(layer(np.array([[5, 4]], np.int32)))[0, ::-1])
-
-
 def test_padding_alone_gives_no_broken_number(network):
     assert np.isfinite(answer(network, np.zeros((1, 4), np.int32))).all()
 
 
-def test_a_mean_without_a_mask_is_the_plain_mean():
-    values = np.arange(12, dtype=np.float32).reshape(1, 4, 3)
-    assert np.asarray(model.MaskedMean()(values)).tolist() == values.mean(axis=1).tolist()
+def test_short_reviews_are_attended_to_word_by_word():
+    config = model.ModelConfig.for_lengths([3, 85, 20])
+    assert (config.max_length, config.phrase_tokens) == (85, 1)
 
 
-def test_a_block_without_a_mask_attends_everywhere(network):
-    block = network.get_layer("transformer")
-    values = np.random.default_rng(0).normal(size=(2, 5, 8)).astype(np.float32)
-    everywhere = block(values, mask=np.ones((2, 5), bool))
-    assert np.allclose(np.asarray(block(values)), np.asarray(everywhere), atol=1e-6)
+def test_long_reviews_are_cut_and_attended_to_in_phrases():
+    config = model.ModelConfig.for_lengths([3, 2_000])
+    assert config.max_length == 512
+    assert config.max_length / config.phrase_tokens <= 128
+    assert model.ModelConfig.for_lengths([200]).max_length == 200
+
+
+def test_no_reviews_still_give_sizes():
+    assert model.ModelConfig.for_lengths([]).max_length == 1

@@ -18,12 +18,11 @@ from sagemaker.local.entities import (
 )
 from sagemaker.local.local_session import LocalSagemakerClient
 
-from byoi_lib import errors
+from byoi_lib import errors, orphans
 from byoi_lib.hosting import staging
-from byoi_lib.hosting.container import LocalContainer, Place
+from byoi_lib.hosting.container import DIRECTORY_PREFIX, LocalContainer, Place
 from byoi_lib.hosting.training_container import TrainingContainer
 from byoi_lib.hosting.transform_job import TransformJob
-from byoi_lib.orphans import remove_orphans
 
 
 class LocalClient(LocalSagemakerClient):  # type: ignore[misc] # the SDK ships no types
@@ -181,7 +180,8 @@ class LocalClient(LocalSagemakerClient):  # type: ignore[misc] # the SDK ships n
 
     def _remove_orphans(self) -> None:
         if not self._has_looked_for_orphans:
-            remove_orphans(self._place.engine)
+            orphans.remove_orphans(self._place.engine)
+            orphans.remove_orphaned_directories(DIRECTORY_PREFIX, self._place.directory.parent)
             self._has_looked_for_orphans = True
 
 

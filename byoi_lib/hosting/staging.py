@@ -25,11 +25,10 @@ def is_restricted(path: Path, restricted: Iterable[str] = tuple(_SENSITIVE_SYSTE
     return str(path.resolve()).startswith(tuple(restricted))
 
 
-def make_directory(
-    prefix: str,
+def find_directory(
     candidates: Iterable[Path | str] = (tempfile.gettempdir(), "/tmp", "/var/tmp"),  # noqa: S108
 ) -> Path:
-    """Make a fresh directory for this user in the first place that containers may mount.
+    """Return the first directory this user can write to and containers may mount.
 
     Raises:
         ConfigurationError: No candidate is writable and free to mount.
@@ -37,7 +36,7 @@ def make_directory(
     tried = [Path(candidate).resolve() for candidate in candidates]
     for directory in tried:
         if not is_restricted(directory) and os.access(directory, os.W_OK):
-            return Path(tempfile.mkdtemp(prefix=prefix, dir=directory))
+            return directory
     names = ", ".join(str(directory) for directory in tried)
     raise errors.ConfigurationError(
         f"local mode needs a writable temporary directory outside /root, /etc and ~/.config; "

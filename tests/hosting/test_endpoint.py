@@ -256,7 +256,7 @@ def test_containers_of_a_killed_process_are_removed_by_the_next(
 ):
     done = run_script(image, archive, "os.kill(os.getpid(), signal.SIGKILL)")
     assert done.returncode == -9
-    container = done.stdout.split()[0]
+    container, directory = done.stdout.split()
     engine = Engine(os.environ)
     assert engine.state(container).status == "running"
     # A container of another machine's process is not ours to judge.
@@ -264,6 +264,7 @@ def test_containers_of_a_killed_process_are_removed_by_the_next(
     foreign = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     with hosting.endpoint(image, archive, session=session):
         assert engine.existing([container, foreign]) == [foreign]
+        assert not Path(directory).exists()
     engine.remove([foreign], [])
 
 

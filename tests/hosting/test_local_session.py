@@ -11,6 +11,7 @@ import sagemaker.local
 from sagemaker.async_inference import AsyncInferenceConfig
 from sagemaker.model import Model
 from sagemaker.serverless import ServerlessInferenceConfig
+from sagemaker.telemetry.constants import Region
 
 from byoi_lib import errors, hosting
 from byoi_lib.hosting import staging
@@ -35,9 +36,11 @@ def test_uses_credentials_that_are_given_to_it():
     assert session.boto_region_name == "eu-west-1"
 
 
-def test_telemetry_is_off():
-    config = hosting.LocalSession().sagemaker_config
-    assert config["SageMaker"]["PythonSDK"]["Modules"]["TelemetryOptOut"] is True
+def test_telemetry_is_off_with_and_without_a_region():
+    # test_jobs.py listens to what is sent from the region that is none.
+    assert hosting.LocalSession().boto_region_name not in set(Region)
+    given = hosting.LocalSession(boto3.Session(region_name="eu-west-1"))
+    assert given.sagemaker_config["SageMaker"]["PythonSDK"]["Modules"]["TelemetryOptOut"] is True
 
 
 def test_serverless_has_no_local_mode_and_says_so(session: hosting.LocalSession):

@@ -75,11 +75,13 @@ def test_what_the_sdk_refuses_to_mount_is_known(restricted_dir: Path, tmp_path: 
     assert not staging.is_restricted(tmp_path)
 
 
-def test_directories_are_made_where_containers_may_mount_them(restricted_dir: Path, tmp_path: Path):
-    made = staging.make_directory("byoi-", [restricted_dir, tmp_path / "absent", tmp_path])
-    assert made.parent == tmp_path.resolve()
+def test_the_first_directory_that_containers_may_mount_is_found(
+    restricted_dir: Path, tmp_path: Path
+):
+    found = staging.find_directory([restricted_dir, tmp_path / "absent", tmp_path])
+    assert found == tmp_path.resolve()
     with pytest.raises(errors.ConfigurationError, match="set TMPDIR"):
-        staging.make_directory("byoi-", [restricted_dir])
+        staging.find_directory([restricted_dir])
 
 
 def test_a_channel_stays_where_it_may_be_mounted(tmp_path: Path):

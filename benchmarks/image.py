@@ -58,7 +58,7 @@ def serving(image: str, model_dir: Path) -> Iterator[tuple[str, int, float]]:
         while ping(port) != http.client.OK:
             if process.poll() is not None or time.perf_counter() - began_s > START_TIMEOUT_S:
                 sys.exit(f"{image} does not serve {model_dir}; its log is above")
-            time.sleep(0.005)
+            time.sleep(0.01)
         yield name, port, time.perf_counter() - began_s
     finally:
         subprocess.run(["docker", "rm", "--force", name], capture_output=True, check=False)

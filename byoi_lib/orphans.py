@@ -1,10 +1,7 @@
-"""What processes that are gone left: a notebook kernel that was killed cleans up nothing."""
+"""Containers whose process is gone: a notebook kernel that was killed cleans up nothing."""
 
 import os
-import shutil
 import socket
-import tempfile
-from pathlib import Path
 
 from byoi_lib.engine import Engine
 
@@ -16,9 +13,10 @@ def owner() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def make_directory(prefix: str, parent: Path) -> Path:
-    """Make a fresh directory that tells whose it is by its name."""
-    return Path(tempfile.mkdtemp(prefix=f"{prefix}-{owner().replace(':', '-')}-", dir=parent))
+def is_gone(label: str) -> bool:
+    """Whether the process that a label names ran on this machine and has ended."""
+    host, _, pid = label.rpartition(":")
+    return host == socket.gethostname() and not _is_alive(int(pid))
 
 
 def remove_orphans(engine: Engine) -> list[str]:
@@ -30,29 +28,17 @@ def remove_orphans(engine: Engine) -> list[str]:
     """
     removed = []
     for container, label in engine.find_labels(OWNER_LABEL).items():
-        host, _, pid = label.rpartition(":")
-        if _is_gone(host, pid):
+        if is_gone(label):
             engine.remove([container], engine.networks_of([container]))
             removed.append(container)
     return removed
 
 
-def remove_orphaned_directories(prefix: str, parent: Path) -> None:
-    """Remove what `make_directory` made for processes that ended on this machine."""
-    for directory in parent.glob(f"{prefix}-*-*-*"):
-        host, pid, _ = directory.name.removeprefix(f"{prefix}-").rsplit("-", 2)
-        if pid.isdecimal() and _is_gone(host, pid):
-            # Another user's stays.
-            shutil.rmtree(directory, ignore_errors=True)
-
-
-def _is_gone(host: str, pid: str) -> bool:
-    if host != socket.gethostname():
-        return False
+def _is_alive(pid: int) -> bool:
     try:
-        os.kill(int(pid), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
-        return True
+        return False
     except PermissionError:
-        return False  # another user's, alive
-    return False
+        return True  # another user's
+    return True

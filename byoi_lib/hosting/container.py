@@ -27,8 +27,6 @@ from byoi_lib.engine import Engine
 from byoi_lib.hosting import health, ports, staging
 
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
-# Of the directory of a session.
-DIRECTORY_PREFIX = "byoi-local"
 # After its containers have ended, compose has this long to notice.
 _COMPOSE_END_S = 5
 

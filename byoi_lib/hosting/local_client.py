@@ -19,8 +19,8 @@ from sagemaker.local.entities import (
 from sagemaker.local.local_session import LocalSagemakerClient
 
 from byoi_lib import errors, orphans
-from byoi_lib.hosting import staging
-from byoi_lib.hosting.container import DIRECTORY_PREFIX, LocalContainer, Place
+from byoi_lib.hosting import session_directory, staging
+from byoi_lib.hosting.container import LocalContainer, Place
 from byoi_lib.hosting.training_container import TrainingContainer
 from byoi_lib.hosting.transform_job import TransformJob
 
@@ -181,7 +181,7 @@ class LocalClient(LocalSagemakerClient):  # type: ignore[misc] # the SDK ships n
     def _remove_orphans(self) -> None:
         if not self._has_looked_for_orphans:
             orphans.remove_orphans(self._place.engine)
-            orphans.remove_orphaned_directories(DIRECTORY_PREFIX, self._place.directory.parent)
+            session_directory.remove_orphaned(self._place.directory.parent)
             self._has_looked_for_orphans = True
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import boto3
 import sagemaker.local
 
-from byoi_lib import errors, orphans
+from byoi_lib import errors
 from byoi_lib.engine import Engine
-from byoi_lib.hosting import offline, staging
-from byoi_lib.hosting.container import DIRECTORY_PREFIX, LocalContainer, Place
+from byoi_lib.hosting import offline, session_directory, staging
+from byoi_lib.hosting.container import LocalContainer, Place
 from byoi_lib.hosting.local_client import LocalClient
 from byoi_lib.hosting.runtime_client import RuntimeClient
 
@@ -66,7 +66,7 @@ class LocalSession(sagemaker.local.LocalSession):  # type: ignore[misc] # the SD
         )
         if boto_session is None and config is None:
             self.sagemaker_config: dict[str, Any] = {}
-        self.directory = orphans.make_directory(DIRECTORY_PREFIX, staging.find_directory())
+        self.directory = session_directory.make(staging.find_directory())
         engine = Engine(os.environ if environ is None else environ)
         client = LocalClient(self, Place(engine, self.directory, startup_timeout_s))
         self.sagemaker_client = client

@@ -1,7 +1,6 @@
 """docker and compose: found, missing, silent, and as fakes that lead to the real ones."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -83,16 +82,6 @@ def test_an_image_that_is_not_here_is_named_with_the_way_to_get_it():
 def test_a_container_that_is_not_there_is_absent():
     assert Engine(os.environ).state("byoi-none") == ContainerState("absent")
     assert Engine(os.environ).existing(["byoi-none"]) == []
-
-
-@pytest.mark.needs("docker")
-def test_files_of_a_container_can_be_removed_afterwards(image: str, tmp_path: Path):
-    (tmp_path / "made").mkdir(mode=0o700)
-    (tmp_path / "made" / "by_root").touch(mode=0o600)
-    Engine(os.environ).unlock(tmp_path, image)
-    assert (tmp_path / "made").stat().st_mode & 0o777 == 0o777
-    assert (tmp_path / "made" / "by_root").stat().st_mode & 0o777 == 0o666
-    shutil.rmtree(tmp_path / "made")
 
 
 def test_terminal_output_becomes_plain_lines():

@@ -1,4 +1,4 @@
-"""Directories of processes that are gone; the containers' half is tested with local mode."""
+"""Whose directories are removed."""
 
 import os
 import socket
@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from byoi_lib import orphans
+from byoi_lib.hosting import session_directory
 
 
 def test_directories_of_ended_processes_go_and_all_others_stay(tmp_path: Path):
@@ -16,7 +16,7 @@ def test_directories_of_ended_processes_go_and_all_others_stay(tmp_path: Path):
     gone = tmp_path / f"byoi-local-{host}-{ended.pid}-abc"
     (gone / "log").mkdir(parents=True)
     kept = [
-        orphans.make_directory("byoi-local", tmp_path),
+        session_directory.make(tmp_path),
         tmp_path / f"byoi-local-elsewhere-{ended.pid}-abc",
         tmp_path / f"byoi-other-{host}-{ended.pid}-abc",
         tmp_path / f"byoi-local-{host}-1-abc",
@@ -25,6 +25,6 @@ def test_directories_of_ended_processes_go_and_all_others_stay(tmp_path: Path):
     ]
     for directory in kept:
         directory.mkdir(exist_ok=True)
-    orphans.remove_orphaned_directories("byoi-local", tmp_path)
+    session_directory.remove_orphaned(tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted(kept)
     assert str(os.getpid()) in kept[0].name

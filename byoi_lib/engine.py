@@ -53,6 +53,23 @@ class Engine:
         self.environ = dict(environ)
         self._timeout_s = command_timeout_s
 
+    def require(self) -> None:
+        """Check that docker is there and its engine answers.
+
+        Raises:
+            MissingProgramError: It is not, or does not.
+        """
+        if self._find("docker") is None:
+            raise errors.MissingProgramError(
+                "the docker command is needed here, which is not on PATH; install Docker"
+            )
+        version = self._docker("version", "--format", "{{.Server.Version}}")
+        if version.returncode != 0:
+            raise errors.MissingProgramError(
+                f"docker does not answer ({last_line(version.stderr)}); start the Docker engine, "
+                "or give this user the right to use it"
+            )
+
     def find_compose(self) -> list[str]:
         """Return the words that start compose.
 
@@ -62,16 +79,7 @@ class Engine:
         Raises:
             MissingProgramError: docker or compose is not there, or does not answer.
         """
-        if self._find("docker") is None:
-            raise errors.MissingProgramError(
-                "local mode runs the docker command, which is not on PATH; install Docker"
-            )
-        version = self._docker("version", "--format", "{{.Server.Version}}")
-        if version.returncode != 0:
-            raise errors.MissingProgramError(
-                f"docker does not answer ({_last_line(version.stderr)}); start the Docker engine, "
-                "or give this user the right to use it"
-            )
+        self.require()
         if self._docker("compose", "version").returncode == 0:
             return ["docker", "compose"]
         if (path := self._find("docker-compose")) is not None:
@@ -87,11 +95,15 @@ class Engine:
         Raises:
             HostingError: It is not; the message says how to get it.
         """
-        if self._docker("image", "inspect", "--format", "{{.Id}}", image).returncode != 0:
+        if not self.has_image(image):
             raise errors.HostingError(
                 f"local mode needs the image {image!r} on this machine and it is not there; "
                 f"run `make image` for byoi:latest, or `docker pull {image}`"
             )
+
+    def has_image(self, image: str) -> bool:
+        """Whether the image is on this machine."""
+        return self._docker("image", "inspect", "--format", "{{.Id}}", image).returncode == 0
 
     def holder_of_port(self, port: int) -> str | None:
         """Return the name of the container that publishes a port, if one does."""
@@ -132,6 +144,12 @@ class Engine:
         """Return id to value for all containers that carry the label `name`."""
         form = f'{{{{.ID}}}} {{{{.Label "{name}"}}}}'
         done = self._docker("ps", "--all", "--filter", f"label={name}", "--format", form)
+        return dict(line.split(" ", 1) for line in done.stdout.splitlines())
+
+    def find_networks(self, name: str) -> dict[str, str]:
+        """Return network to value for all networks that carry the label `name`."""
+        form = f'{{{{.Name}}}} {{{{.Label "{name}"}}}}'
+        done = self._docker("network", "ls", "--filter", f"label={name}", "--format", form)
         return dict(line.split(" ", 1) for line in done.stdout.splitlines())
 
     def networks_of(self, containers: Iterable[str]) -> set[str]:
@@ -190,5 +208,6 @@ def plain_lines(text: str) -> list[str]:
     return [line for line in lines if line]
 
 
-def _last_line(text: str) -> str:
+def last_line(text: str) -> str:
+    """Return the last line of a program's complaint."""
     return (plain_lines(text) or ["no reason given"])[-1]

@@ -34,6 +34,14 @@ def remove_orphans(engine: Engine) -> list[str]:
     return removed
 
 
+def remove_networks(engine: Engine) -> list[str]:
+    """Remove networks of processes that ended on this machine, and return their names."""
+    found = engine.find_networks(OWNER_LABEL)
+    removed = [name for name, label in found.items() if is_gone(label)]
+    engine.remove([], removed)
+    return removed
+
+
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)

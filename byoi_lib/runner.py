@@ -36,12 +36,13 @@ class ProcessStack:
         log_file: What the stack wrote to stdout and stderr.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords with a default
         self,
         model_dir: Path,
         *,
         port: int = 0,
         environ: Mapping[str, str] | None = None,
+        inherited: Mapping[str, str] | None = None,
         log_file: Path | None = None,
         start_timeout_s: float = START_TIMEOUT_S,
     ) -> None:
@@ -51,6 +52,7 @@ class ProcessStack:
             model_dir: Given to the inference module's `model_fn`.
             port: TCP port; 0 is any free one.
             environ: Further variables, `Settings` in the first place.
+            inherited: Variables below those; by default this process's own.
             log_file: Where the log goes; by default a file in a temporary directory
                 that `stop` removes.
             start_timeout_s: Seconds for /ping to turn 200.
@@ -61,7 +63,7 @@ class ProcessStack:
         self.log_file = log_file or Path(f"{self._own_dir}/server.log")
         self._start_timeout_s = start_timeout_s
         self._environ = {
-            **os.environ,
+            **(os.environ if inherited is None else inherited),
             "BYOI_BIND_ADDRESS": _HOST,
             **(environ or {}),
             "BYOI_MODEL_DIR": str(model_dir),
@@ -117,7 +119,7 @@ class ProcessStack:
         """
         end_s = time.monotonic() + self._start_timeout_s
         while not self.is_ready():
-            status = self._process.poll() if self._process else None
+            status = self.poll()
             if status is not None:
                 raise errors.EndpointFailedError(
                     f"the server ended with status {status}; its log:\n{self.log}"
@@ -128,6 +130,10 @@ class ProcessStack:
                     f"{self._start_timeout_s:g} s; the server's log:\n{self.log}"
                 )
             time.sleep(0.02)
+
+    def poll(self) -> int | None:
+        """Return the exit status, None while it runs and where nothing was started."""
+        return self._process.poll() if self._process else None
 
     def is_ready(self) -> bool:
         """Whether /ping answers 200 now."""

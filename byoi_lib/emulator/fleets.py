@@ -1,0 +1,99 @@
+"""All endpoints of one emulator, by region and name."""
+
+import itertools
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from byoi_lib.emulator.container_logs import ContainerLogs
+from byoi_lib.emulator.endpoints import Endpoint
+from byoi_lib.emulator.fleet import Fleet
+from byoi_lib.emulator.member import Plan
+from byoi_lib.emulator.model_source import ModelSource
+from byoi_lib.emulator.runners import Runner
+
+
+class Fleets:
+    """Starts, finds and ends endpoints; what moto's backend calls.
+
+    Args:
+        runner: Starts the instances.
+        source: Supplies their model data.
+        logs: Receives what they write.
+        folder: Everything of theirs is below.
+        log: Takes one line for each change.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        source: ModelSource,
+        logs: ContainerLogs,
+        *,
+        folder: Path,
+        log: Callable[[str], None],
+    ) -> None:
+        self._runner = runner
+        self._source = source
+        self._logs = logs
+        self._folder = folder
+        self._log = log
+        self._endpoints: dict[tuple[str, str], Endpoint] = {}
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+
+    def find(self, region: str, name: str) -> Endpoint | None:
+        """Return an endpoint, None where there is none of this name."""
+        return self._endpoints.get((region, name))
+
+    def create(self, region: str, record: Any, config: str, plans: list[Plan]) -> None:
+        """Start to create an endpoint; returns at once."""
+        name = record.endpoint_name
+
+        def begin(fleet: Fleet) -> None:
+            fleet.start(self._source.stage, lambda member: self._logs.watch(region, name, member))
+
+        endpoint = Endpoint(record, begin=begin, log=self._log)
+        with self._lock:
+            self._endpoints[region, name] = endpoint
+        endpoint.create(self._fleet(config, plans))
+
+    def update(self, region: str, name: str, config: str, plans: list[Plan]) -> None:
+        """Start to update an endpoint; returns at once."""
+        self._endpoints[region, name].update(self._fleet(config, plans))
+
+    def delete(self, region: str, name: str, gone: Callable[[], None]) -> None:
+        """Start to delete an endpoint; returns at once, and calls `gone` at the end."""
+
+        def forget() -> None:
+            with self._lock:
+                self._endpoints.pop((region, name), None)
+            gone()
+
+        self._endpoints[region, name].delete(forget)
+
+    def set_weights(self, region: str, name: str, weights: Mapping[str, float]) -> None:
+        """Change the shares of the requests that an endpoint's variants get."""
+        fleet = self._endpoints[region, name].fleet
+        if fleet is not None:
+            fleet.weights = dict(weights)
+
+    def stop(self) -> None:
+        """Stop all endpoints at once."""
+        with self._lock:
+            endpoints = list(self._endpoints.values())
+            self._endpoints = {}
+        if endpoints:
+            with ThreadPoolExecutor(len(endpoints)) as pool:
+                list(pool.map(Endpoint.kill, endpoints))
+
+    def _fleet(self, config: str, plans: list[Plan]) -> Fleet:
+        return Fleet(
+            config,
+            plans,
+            runner=self._runner,
+            folder=self._folder / f"fleet-{next(self._numbers)}",
+            released=self._logs.release,
+        )

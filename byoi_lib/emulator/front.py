@@ -1,0 +1,97 @@
+"""The one door: each request goes to an endpoint, to moto, or is refused, and leaves a log line."""
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+from xml.sax.saxutils import escape
+
+from werkzeug.wrappers import Request, Response
+
+from byoi_lib.emulator import answers, refusals
+from byoi_lib.emulator.container_logs import ContainerLogs
+from byoi_lib.emulator.invocations import Invocations
+
+# AWS Signature Version 4: Credential=KEY/DATE/REGION/SERVICE/aws4_request.
+_SCOPE = re.compile(r"Credential=[^/]*/\d+/([^/]+)/([^/]+)/aws4_request")
+# Polled while something else is waited for; a line for each would hide the others.
+_QUIET = frozenset({"DescribeEndpoint", "DescribeLogStreams", "GetLogEvents", "FilterLogEvents"})
+
+
+class Front:
+    """A WSGI application.
+
+    Args:
+        moto: moto's own, for everything that it is enough for.
+        invocations: Answers for the endpoints.
+        logs: Brought up to date before CloudWatch Logs are read.
+        region: For requests that name none.
+        log: Takes one line for each call.
+    """
+
+    def __init__(
+        self,
+        moto: Callable[..., Iterable[bytes]],
+        invocations: Invocations,
+        *,
+        logs: ContainerLogs,
+        region: str,
+        log: Callable[[str], None],
+    ) -> None:
+        self._moto = moto
+        self._invocations = invocations
+        self._logs = logs
+        self._region = region
+        self._log = log
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Answer one request."""
+        started_s = time.perf_counter()
+        request = Request(environ)
+        region, service = self._scope(request)
+        action = _action(request)
+
+        def start(status: str, headers: Any, exc_info: Any = None) -> Any:
+            if action not in _QUIET or not status.startswith("2"):
+                ms = (time.perf_counter() - started_s) * 1000
+                # A status says little where it was right; an error is the caller's to read.
+                self._log(f"{service} {action}: {status.split(maxsplit=1)[0]}, {ms:.0f} ms")
+            return start_response(status, headers, exc_info)
+
+        if request.path.startswith("/endpoints/") and service == "sagemaker":
+            return self._invocations.answer(request, region)(environ, start)
+        if service not in refusals.SERVICES or request.path.startswith("/moto-api"):
+            return _refuse(request, service, action)(environ, start)
+        if service == "logs":
+            self._logs.copy()
+        return self._moto(environ, start)
+
+    def _scope(self, request: Request) -> tuple[str, str]:
+        """Return region and service; unsigned requests can only be for objects in S3."""
+        match = _SCOPE.search(request.headers.get("Authorization", ""))
+        return (match[1], match[2]) if match else (self._region, "s3")
+
+
+def _action(request: Request) -> str:
+    """Return what a request asks for: an action's name, or method and path."""
+    if target := request.headers.get("X-Amz-Target"):
+        return target.rpartition(".")[2]
+    if request.mimetype == "application/x-www-form-urlencoded":
+        # The body is read here; moto then finds it where werkzeug kept it.
+        match = re.search(rb"(?:^|&)Action=(\w+)", request.get_data())
+        if match:
+            return match[1].decode()
+    return f"{request.method} {request.path}"
+
+
+def _refuse(request: Request, service: str, action: str) -> Response:
+    message = refusals.message(f"{action} of {service}")
+    if request.mimetype == "application/x-www-form-urlencoded":
+        body = (
+            "<ErrorResponse><Error><Type>Sender</Type><Code>NotEmulated</Code>"
+            f"<Message>{escape(message)}</Message></Error></ErrorResponse>"
+        )
+        return Response(body, status=501, content_type="text/xml")
+    return answers.error(501, "NotEmulated", message)

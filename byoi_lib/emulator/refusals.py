@@ -1,0 +1,82 @@
+"""What the emulator does not emulate, and how it says so.
+
+moto answers many calls with something made up: a training job that is "Completed" and
+has no output, a canned prediction. Nothing of that kind passes here.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+# Services whose calls do here what they do on AWS, as far as this project uses them.
+SERVICES = frozenset(
+    {
+        "apigateway",
+        "cloudformation",
+        "ecr",
+        "execute-api",
+        "iam",
+        "logs",
+        "s3",
+        "sagemaker",
+        "servicequotas",
+        "sts",
+        "tagging",
+    }
+)
+
+# Of SageMaker's actions; the runtime's are no actions of moto's.
+SAGEMAKER_ACTIONS = frozenset(
+    {f"{verb}{noun}" for verb in ("Create", "Delete", "Describe") for noun in ("Model", "Endpoint")}
+    | {f"{verb}EndpointConfig" for verb in ("Create", "Delete", "Describe")}
+    | {"UpdateEndpoint", "UpdateEndpointWeightsAndCapacities"}
+    | {"ListModels", "ListEndpoints", "ListEndpointConfigs"}
+    | {"AddTags", "ListTags", "DeleteTags"}
+)
+
+# Parameters that change what runs, and that nothing here would act on; by action.
+_PARAMETERS: dict[str, tuple[str, ...]] = {
+    "CreateModel": ("Containers", "InferenceExecutionConfig"),
+    "CreateEndpointConfig": ("AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants"),
+    "CreateEndpoint": ("DeploymentConfig",),
+    "UpdateEndpoint": ("RetainAllVariantProperties", "RetainDeploymentConfig"),
+}
+_CONTAINER = ("ModelPackageName", "MultiModelConfig", "AdditionalModelDataSources", "ImageConfig")
+_VARIANT = (
+    "ServerlessConfig",
+    "ManagedInstanceScaling",
+    "CoreDumpConfig",
+    "CapacityReservationConfig",
+)
+
+
+def find(action: str, parameters: Mapping[str, Any]) -> str | None:
+    """Return what a SageMaker call asks for that is not emulated, None where all is.
+
+    Args:
+        action: Such as `CreateModel`; of CloudFormation's resources, the action behind them.
+        parameters: The call's, or the resource's properties.
+    """
+    if action not in SAGEMAKER_ACTIONS:
+        return action
+    named = [name for name in _PARAMETERS.get(action, ()) if parameters.get(name)]
+    container = parameters.get("PrimaryContainer") or {}
+    named += [name for name in _CONTAINER if container.get(name)]
+    if container.get("Mode") == "MultiModel":
+        named.append("Mode=MultiModel")
+    for variant in parameters.get("ProductionVariants") or ():
+        named += [name for name in _VARIANT if variant.get(name)]
+    if (parameters.get("DataCaptureConfig") or {}).get("EnableCapture"):
+        named.append("DataCaptureConfig")
+    policy = (parameters.get("DeploymentConfig") or {}) if action == "UpdateEndpoint" else {}
+    routing = (policy.get("BlueGreenUpdatePolicy") or {}).get("TrafficRoutingConfiguration") or {}
+    if routing.get("Type", "ALL_AT_ONCE") != "ALL_AT_ONCE" or policy.get("RollingUpdatePolicy"):
+        named.append("DeploymentConfig other than ALL_AT_ONCE")
+    return f"{action} with {', '.join(named)}" if named else None
+
+
+def message(what: str) -> str:
+    """Return the sentence that refuses `what`."""
+    return (
+        f"The emulator does not emulate {what}, and answers nothing made up in its place. "
+        "docs/emulator.md lists what it does; this call needs AWS."
+    )

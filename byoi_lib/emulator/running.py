@@ -1,0 +1,126 @@
+"""An emulator in a process of its own, for as long as a context lasts.
+
+A process of its own, because moto keeps its state in global variables, and because it
+outlives its parent long enough to clean up when that is killed.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from byoi_lib import errors
+
+# Under load; a free machine needs less than 3 s.
+START_TIMEOUT_S = 60.0
+# Containers are killed at once; the engine may be busy.
+_STOP_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True)
+class RunningEmulator:
+    """An emulator that runs.
+
+    Attributes:
+        url: Where its APIs answer.
+        notice: One line on what endpoints run.
+        pid: Its process.
+        log_file: What it logs.
+        variables: The environment that leads to it; None is a variable to unset.
+    """
+
+    url: str
+    notice: str
+    pid: int
+    log_file: Path
+    variables: Mapping[str, str | None]
+
+
+@contextlib.contextmanager
+def running(
+    *,
+    runner: str = "auto",
+    port: int = 0,
+    startup_timeout_s: float | None = None,
+    log_file: Path | None = None,
+    environ: MutableMapping[str, str] = os.environ,
+) -> Iterator[RunningEmulator]:
+    """Run an emulator, and lead this process's boto3 and SDK to it, inside this context.
+
+    Args:
+        runner: `containers`, `processes`, or `auto`: containers where an engine answers.
+        port: TCP port; 0 is any free one.
+        startup_timeout_s: Seconds for /ping to turn 200, where an endpoint configuration
+            names none.
+        log_file: Receives the log; by default a temporary file, removed at the end.
+        environ: Gets the variables, and what was there before back at the end.
+
+    Raises:
+        HostingError: It did not start; the message has its log.
+    """
+    with contextlib.ExitStack() as stack:
+        if log_file is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="byoi-emulator-log-"))
+            log_file = Path(folder) / "emulator.log"
+        command = [sys.executable, "-m", "byoi_lib.emulator", f"--runner={runner}"]
+        command += [f"--port={port}", f"--parent={os.getpid()}", "--report"]
+        if startup_timeout_s is not None:
+            command.append(f"--startup-timeout={startup_timeout_s}")
+        with log_file.open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                env=dict(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                # Ctrl-C is for the parent, which may still need endpoints to clean up.
+                start_new_session=True,
+            )
+        stack.callback(_stop, process)
+        # Ends with the process; an emulator that hangs while it starts is stopped by Ctrl-C.
+        report = process.stdout.readline() if process.stdout else b""
+        if not report:
+            process.wait(START_TIMEOUT_S)
+            said = log_file.read_text(encoding="utf-8", errors="replace")
+            raise errors.HostingError(f"the emulator did not start; it said:\n{said.strip()}")
+        answer = json.loads(report)
+        stack.enter_context(_set(environ, answer["variables"]))
+        yield RunningEmulator(
+            answer["url"], answer["notice"], process.pid, log_file, answer["variables"]
+        )
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+@contextlib.contextmanager
+def _set(environ: MutableMapping[str, str], variables: Mapping[str, str | None]) -> Iterator[None]:
+    before = {name: environ.get(name) for name in variables}
+    _assign(environ, variables)
+    try:
+        yield
+    finally:
+        _assign(environ, before)
+
+
+def _assign(environ: MutableMapping[str, str], variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            environ.pop(name, None)
+        else:
+            environ[name] = value

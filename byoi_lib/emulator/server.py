@@ -1,0 +1,203 @@
+"""The emulator itself: moto's AWS APIs on one port of this machine, and what stands behind them."""
+
+import contextlib
+import json
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from moto.core.base_backend import BackendDict
+from moto.core.model_instances import reset_model_data
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.iam.models import iam_backends
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from moto.s3.exceptions import S3ClientError
+from moto.s3.models import s3_backends
+from werkzeug.serving import make_server
+
+from byoi_lib import errors
+from byoi_lib.emulator import belongings, environment, moto_backend, patches
+from byoi_lib.emulator.container_logs import ContainerLogs
+from byoi_lib.emulator.containers import ContainerRunner
+from byoi_lib.emulator.fleets import Fleets
+from byoi_lib.emulator.front import Front
+from byoi_lib.emulator.invocations import Invocations
+from byoi_lib.emulator.model_source import ModelSource
+from byoi_lib.emulator.processes import ProcessRunner
+from byoi_lib.emulator.runners import Runner
+from byoi_lib.emulator.serving_engine import ServingEngine
+
+HOST = "127.0.0.1"
+REGION = "us-east-1"
+BUCKET = "byoi-emulator"
+RUNNERS = ("auto", "containers", "processes")
+# AWS waits 8 minutes unless an endpoint configuration says otherwise; on one machine that is
+# no health check but a hang.
+STARTUP_TIMEOUT_S = 30.0
+_TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "sagemaker.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ],
+}
+
+
+class Emulator:
+    """AWS on this machine, until `stop`. One at a time in a process: moto keeps global state.
+
+    Attributes:
+        url: Where the APIs answer.
+        notice: One line on what endpoints run.
+        variables: The environment that leads to it; None is a variable to unset.
+    """
+
+    def __init__(  # noqa: PLR0913 - keywords with a default
+        self,
+        *,
+        runner: str = "auto",
+        port: int = 0,
+        region: str = REGION,
+        startup_timeout_s: float = STARTUP_TIMEOUT_S,
+        log: Callable[[str], None] = lambda _line: None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        """Start, after clearing what a killed emulator left.
+
+        Args:
+            runner: `containers`, `processes`, or `auto`: containers where an engine answers.
+            port: TCP port; 0 is any free one.
+            region: The default region; endpoints may be in any.
+            startup_timeout_s: Seconds for /ping to turn 200 where an endpoint configuration
+                names none.
+            log: Takes one line for each event, from several threads.
+            environ: The environment now, which `variables` are to replace.
+
+        Raises:
+            MissingProgramError: Containers are asked for and no engine answers.
+            OSError: The port is taken.
+        """
+        self._stack = contextlib.ExitStack()
+        with contextlib.ExitStack() as stack:
+            engine = ServingEngine(environ)
+            no_engine = _why_without(runner, engine)
+            for line in belongings.clear(None if no_engine else engine):
+                log(f"cleared what a killed emulator left: {line}")
+            owned = belongings.Belongings()
+            stack.callback(owned.remove)
+            chosen: Runner = (
+                ProcessRunner(no_engine, remember=owned.remember)
+                if no_engine
+                else ContainerRunner(engine)
+            )
+            stack.callback(chosen.close)
+            _reset()
+            logs = ContainerLogs()
+            stack.callback(logs.close)
+            source = ModelSource(_read_object, _list_keys)
+            fleets = Fleets(chosen, source, logs, folder=owned.folder, log=log)
+            stack.callback(fleets.stop)
+            replacements = moto_backend.replacements(fleets, startup_timeout_s)
+            stack.enter_context(patches.replaced(replacements))
+            invocations = Invocations(fleets.find, account=DEFAULT_ACCOUNT_ID, log=log)
+            front = Front(
+                DomainDispatcherApplication(create_backend_app),
+                invocations,
+                logs=logs,
+                region=region,
+                log=log,
+            )
+            server = make_server(HOST, port, front, threaded=True, request_handler=_Handler)
+            stack.callback(server.server_close)
+            thread = threading.Thread(target=server.serve_forever, name="emulator", daemon=True)
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(server.shutdown)
+            self.url = f"http://{HOST}:{server.server_port}"
+            self.notice = chosen.notice
+            self.variables = environment.variables(
+                url=self.url,
+                region=region,
+                role_arn=_make_role(),
+                bucket=_make_bucket(region),
+                folder=owned.folder,
+                environ=environ,
+            )
+            self._stack = stack.pop_all()
+
+    def stop(self) -> None:
+        """Stop everything and remove all of it; a second call does nothing."""
+        self._stack.close()
+
+
+class _Handler(MotoRequestHandler):
+    # Headers and body are written one after the other: without this the second waits 40 ms
+    # for the first one's acknowledgement.
+    disable_nagle_algorithm = True
+    protocol_version = "HTTP/1.1"
+
+    def log(self, type: str, message: str, *arguments: Any) -> None:  # noqa: A002
+        """Say nothing: `Front` logs each call in words."""
+
+
+def _why_without(runner: str, engine: ServingEngine) -> str:
+    """Return why endpoints run without a container engine, "" where they run with one."""
+    if runner not in RUNNERS:
+        raise errors.ConfigurationError(f"received runner {runner!r}, expected one of {RUNNERS}")
+    if runner == "processes":
+        return "processes were asked for"
+    try:
+        engine.require()
+    except errors.MissingProgramError as error:
+        if runner == "containers":
+            raise
+        return str(error)
+    return ""
+
+
+def _reset() -> None:
+    """Empty moto's account, which another emulator of this process may have filled."""
+    BackendDict.reset()
+    reset_model_data()
+
+
+def _make_bucket(region: str) -> str:
+    s3_backends[DEFAULT_ACCOUNT_ID]["aws"].create_bucket(BUCKET, region)
+    return BUCKET
+
+
+def _make_role() -> str:
+    role = iam_backends[DEFAULT_ACCOUNT_ID]["aws"].create_role(
+        role_name=environment.ROLE_NAME,
+        assume_role_policy_document=json.dumps(_TRUST),
+        path="/",
+        permissions_boundary=None,
+        description="What endpoints on the emulator run as",
+        tags=[],
+        max_session_duration="3600",
+    )
+    return str(role.arn)
+
+
+def _read_object(bucket: str, key: str) -> bytes | None:
+    try:
+        found = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].get_object(bucket, key)
+    except S3ClientError:  # there is no such bucket
+        return None
+    return None if found is None else bytes(found.value)
+
+
+def _list_keys(bucket: str, prefix: str) -> list[str]:
+    try:
+        found = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].get_bucket(bucket)
+    except S3ClientError:
+        return []
+    return [key for key in found.keys if key.startswith(prefix)]

@@ -1,0 +1,61 @@
+"""What the tests of the emulator share: one emulator for each runner, and a cheap model."""
+
+import os
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from byoi_lib import emulator
+
+TESTS = Path(__file__).resolve().parent.parent
+# The build of the images belongs to other tests.
+sys.path.append(str(TESTS / "container"))
+
+from containers import build  # noqa: E402
+from emulated_aws import OWN_IMAGE, PATIENCE_S, Aws  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    """The default image."""
+    build(TAG=OWN_IMAGE)
+    return OWN_IMAGE
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model.tar.gz that holds an inference module: it answers with what it was given."""
+    path = tmp_path_factory.mktemp("echo") / "model.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        tar.add(TESTS / "toys" / "echo.py", "echo.py")
+    return path
+
+
+@pytest.fixture(scope="session")
+def in_containers(image: str) -> Iterator[Aws]:
+    """An emulator that runs containers."""
+    with emulator.running(
+        runner="containers", startup_timeout_s=PATIENCE_S, environ=dict(os.environ)
+    ) as running:
+        yield Aws(running)
+
+
+@pytest.fixture(scope="session")
+def in_processes() -> Iterator[Aws]:
+    """An emulator that runs without an engine."""
+    with emulator.running(
+        runner="processes", startup_timeout_s=PATIENCE_S, environ=dict(os.environ)
+    ) as running:
+        yield Aws(running)
+
+
+@pytest.fixture(
+    params=[pytest.param("in_containers", marks=pytest.mark.needs("docker")), "in_processes"]
+)
+def aws(request: pytest.FixtureRequest) -> Aws:
+    """An emulator, once with containers and once without an engine."""
+    found: Aws = request.getfixturevalue(request.param)
+    return found

@@ -28,11 +28,14 @@ test: .venv ## run everything: lint, types, unit, container, local mode, noteboo
 check: .venv ## lint and types only: seconds, before each commit
 	@tests/run lint types docstrings
 
+notebooks: .venv ## run the notebooks from their scripts again, and keep their outputs
+	@cd notebooks && for script in [0-9]*.py; do ../.venv/bin/jupytext --to ipynb --execute "$$script" || exit 1; done
+
 lab: .venv ## open JupyterLab on the notebooks
 	@.venv/bin/jupyter lab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
-image: .venv ## build byoi:latest (MODEL_DIR=dir bakes a model in, TARGET=tensorflow trains and serves Keras)
-	@MODEL_DIR="$(MODEL_DIR)" TARGET="$(TARGET)" container/build_image.sh
+image: ## build byoi:latest (MODEL_DIR=dir bakes a model in, TARGET=tensorflow trains and serves Keras)
+	@container/build_image.sh
 
 bench: .venv ## run the benchmarks that need only the built-in sample
 	@.venv/bin/python benchmarks/encode.py
@@ -50,4 +53,4 @@ lock: ## resolve requirements/*.in again (needs uv)
 clean: ## remove what the targets above made in this folder
 	@rm -rf .venv build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: demo test check lab image bench mutants lock clean
+.PHONY: demo test check notebooks lab image bench mutants lock clean

@@ -4,6 +4,7 @@ Both give the same answers to 1e-5. A process with ONNX Runtime holds 90 MB and 
 a fraction of a second; Keras needs TensorFlow, which is imported only when it is asked for.
 """
 
+import os
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -67,6 +68,8 @@ class OnnxNetwork:
     """
 
     def __init__(self, path: Path, threads: int) -> None:
+        # From version 1.32 on it reports its use to its makers unless this is set first.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime  # noqa: PLC0415 - the Keras runtime does not need it
 
         options = onnxruntime.SessionOptions()

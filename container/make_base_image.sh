@@ -9,7 +9,7 @@
 set -Eeuo pipefail
 
 tag=${1:-byoi-base:bookworm}
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+mirror=${DEBIAN_MIRROR:-}
 work=
 
 fail() {
@@ -45,10 +45,12 @@ Acquire::Languages "none";
 Acquire::GzipIndexes "true";
 RULES
 
-echo "debootstrap bookworm from $mirror (half a minute) ..." >&2
+echo "debootstrap bookworm from ${mirror:-the default archive} (half a minute) ..." >&2
 debootstrap --variant=minbase --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
-  bookworm "$root" "$mirror" >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; fail "debootstrap failed, see above; or $remedy"; }
-security=${mirror%/debian}/debian-security
+  bookworm "$root" ${mirror:+"$mirror"} >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; fail "debootstrap failed, see above; or $remedy"; }
+# debootstrap has written the archive it used; the security archive lies beside it.
+mirror=$(awk '$1 == "deb" { print $2; exit }' "$root/etc/apt/sources.list")
+security=${mirror%/debian*}/debian-security
 cat >"$root/etc/apt/sources.list" <<SOURCES
 deb $mirror bookworm main
 deb $mirror bookworm-updates main

@@ -4,13 +4,14 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from byoi_lib.local_registry import LocalRegistry
 
 pytest.register_assert_rewrite("contract_cases")
 
@@ -105,48 +106,22 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def image_registry(tmp_path: Path, free_port: int) -> Iterator[Callable[..., str]]:
+def image_registry() -> Iterator[Callable[..., str]]:
     """Start Debian's docker-registry on a free port; the call returns its host:port.
 
     An argument is the content of an htpasswd file: then it asks for a login.
     """
     if reason := missing("docker-registry"):
         pytest.skip(reason)
-    started: list[subprocess.Popen[bytes]] = []
-    log_path = tmp_path / "registry.log"
+    started: list[LocalRegistry] = []
 
     def start(htpasswd: str = "") -> str:
-        host = f"127.0.0.1:{free_port}"
-        settings = [
-            "version: 0.1",
-            "log: {level: error, accesslog: {disabled: true}}",
-            f"storage: {{filesystem: {{rootdirectory: {tmp_path}/registry}}}}",
-            f"http: {{addr: '{host}'}}",
-        ]
-        if htpasswd:
-            (tmp_path / "htpasswd").write_text(htpasswd + "\n")
-            settings.append(f"auth: {{htpasswd: {{realm: test, path: {tmp_path}/htpasswd}}}}")
-        (tmp_path / "registry.yml").write_text("\n".join(settings) + "\n")
-        with log_path.open("wb") as log:
-            command = ["docker-registry", "serve", str(tmp_path / "registry.yml")]
-            started.append(subprocess.Popen(command, stdout=log, stderr=log))
-        deadline = time.monotonic() + 15
-        while True:
-            try:
-                urllib.request.urlopen(f"http://{host}/v2/", timeout=2).close()
-            except urllib.error.HTTPError as answer:
-                answer.close()
-            except OSError:
-                assert started[0].poll() is None, log_path.read_text()
-                assert time.monotonic() < deadline, log_path.read_text()
-                time.sleep(0.05)
-                continue
-            return host
+        started.append(LocalRegistry(htpasswd=htpasswd))
+        return started[-1].address
 
     yield start
-    for process in started:
-        process.terminate()
-        process.wait(timeout=15)
+    for registry in started:
+        registry.stop()
 
 
 @pytest.fixture(scope="session")

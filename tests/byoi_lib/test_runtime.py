@@ -93,3 +93,9 @@ def test_onnx_runtime_needs_no_tensorflow(tiny_model_dir):
     command = [sys.executable, "-c", code, str(tiny_model_dir)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ})
     assert done.stdout == "[]\n"
+
+
+def test_onnx_runtime_reports_to_nobody(tiny_model_dir, monkeypatch) -> None:
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    runtime.OnnxNetwork(tiny_model_dir / "model.onnx", threads=1)
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"

@@ -11,7 +11,7 @@ from byoi_lib.emulator import refusals
 def error(status: int, code: str, message: str, **members: Any) -> Response:
     """Return an error that boto3 raises under the name `code`."""
     return Response(
-        json.dumps({"Message": message, "message": message, **members}),
+        json.dumps({"__type": code, "Message": message, "message": message, **members}),
         status=status,
         content_type="application/json",
         headers={"x-amzn-errortype": code},
@@ -20,4 +20,4 @@ def error(status: int, code: str, message: str, **members: Any) -> Response:
 
 def refused(what: str) -> Response:
     """Return the error for what is not emulated; boto3 never sends 501 again."""
-    return error(501, "NotEmulated", refusals.message(what))
+    return error(501, refusals.CODE, refusals.message(what))

@@ -1,5 +1,6 @@
 """The one door: each request goes to an endpoint, to moto, or is refused, and leaves a log line."""
 
+import io
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -62,11 +63,14 @@ class Front:
 
         if request.path.startswith("/endpoints/") and service == "sagemaker":
             return self._invocations.answer(request, region)(environ, start)
-        if service not in refusals.SERVICES or request.path.startswith("/moto-api"):
+        if not refusals.is_emulated(service, action) or request.path.startswith("/moto-api"):
             return _refuse(request, service, action)(environ, start)
         if service == "logs":
             self._logs.copy()
-        return self._moto(environ, start)
+        try:
+            return self._moto(environ, start)
+        except NotImplementedError:  # moto's word for an action it lacks
+            return _refuse(request, service, action)(environ, start)
 
     def _scope(self, request: Request) -> tuple[str, str]:
         """Return region and service; unsigned requests can only be for objects in S3."""
@@ -79,8 +83,10 @@ def _action(request: Request) -> str:
     if target := request.headers.get("X-Amz-Target"):
         return target.rpartition(".")[2]
     if request.mimetype == "application/x-www-form-urlencoded":
-        # The body is read here; moto then finds it where werkzeug kept it.
-        match = re.search(rb"(?:^|&)Action=(\w+)", request.get_data())
+        body = request.get_data()
+        # For moto, which reads it again.
+        request.environ["wsgi.input"] = io.BytesIO(body)
+        match = re.search(rb"(?:^|&)Action=(\w+)", body)
         if match:
             return match[1].decode()
     return f"{request.method} {request.path}"
@@ -90,8 +96,8 @@ def _refuse(request: Request, service: str, action: str) -> Response:
     message = refusals.message(f"{action} of {service}")
     if request.mimetype == "application/x-www-form-urlencoded":
         body = (
-            "<ErrorResponse><Error><Type>Sender</Type><Code>NotEmulated</Code>"
+            "<ErrorResponse><Error><Type>Sender</Type><Code>{refusals.CODE}</Code>"
             f"<Message>{escape(message)}</Message></Error></ErrorResponse>"
         )
         return Response(body, status=501, content_type="text/xml")
-    return answers.error(501, "NotEmulated", message)
+    return answers.error(501, refusals.CODE, message)

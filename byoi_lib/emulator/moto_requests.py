@@ -21,10 +21,14 @@ from byoi_lib.emulator import refusals
 parameters: ContextVar[Mapping[str, Any] | None] = ContextVar("parameters", default=None)
 
 
-class NotEmulatedError(ServiceException):
-    """The call is refused rather than answered with an invention."""
+class RefusedError(ServiceException):
+    """The call is refused, for the reason its message gives."""
 
-    code = "NotEmulated"
+    code = refusals.CODE
+
+
+class NotEmulatedError(RefusedError):
+    """The call is refused rather than answered with an invention."""
 
     def __init__(self, what: str) -> None:
         super().__init__(refusals.message(what))
@@ -33,7 +37,7 @@ class NotEmulatedError(ServiceException):
 def replacements() -> Iterator[tuple[Any, str, Any]]:
     """Yield object, name and new value of each attribute of moto's that is replaced."""
     yield SageMakerResponse, "update_endpoint", _respond_to_update
-    yield SageMakerResponse, "call_action", _checked(SageMakerResponse.call_action)
+    yield SageMakerResponse, "call_action", _with_parameters(SageMakerResponse.call_action)
     # moto knows the instance types of some years ago.
     yield FakeEndpointConfig, "validate_instance_type", _validate_instance_type
 
@@ -54,18 +58,15 @@ def _respond_to_update(self: Any) -> Any:
     return ActionResult({"EndpointArn": record.arn})
 
 
-def _checked(call_action: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def checked(self: Any) -> Any:
-        action = self._get_action()
-        if action not in refusals.SAGEMAKER_ACTIONS:
-            return self.serialized(ActionResult(NotEmulatedError(action)))
+def _with_parameters(call_action: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def called(self: Any) -> Any:
         token = parameters.set(json.loads(self.body or "{}"))
         try:
             return call_action(self)
         finally:
             parameters.reset(token)
 
-    return checked
+    return called
 
 
 def _validate_instance_type(_self: Any, instance_type: str) -> None:

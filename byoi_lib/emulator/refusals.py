@@ -7,31 +7,36 @@ has no output, a canned prediction. Nothing of that kind passes here.
 from collections.abc import Mapping
 from typing import Any
 
-# Services whose calls do here what they do on AWS, as far as this project uses them.
-SERVICES = frozenset(
-    {
-        "apigateway",
-        "cloudformation",
-        "ecr",
-        "execute-api",
-        "iam",
-        "logs",
-        "s3",
-        "sagemaker",
-        "servicequotas",
-        "sts",
-        "tagging",
-    }
-)
+_NOUNS = ("Endpoint", "EndpointConfig", "Model")
 
-# Of SageMaker's actions; the runtime's are no actions of moto's.
-SAGEMAKER_ACTIONS = frozenset(
-    {f"{verb}{noun}" for verb in ("Create", "Delete", "Describe") for noun in ("Model", "Endpoint")}
-    | {f"{verb}EndpointConfig" for verb in ("Create", "Delete", "Describe")}
-    | {"UpdateEndpoint", "UpdateEndpointWeightsAndCapacities"}
-    | {"ListModels", "ListEndpoints", "ListEndpointConfigs"}
-    | {"AddTags", "ListTags", "DeleteTags"}
-)
+# The error's name; AWS has none like it.
+CODE = "NotEmulated"
+
+# Services whose calls do here what they do on AWS, and of some only these calls.
+_ACTIONS: dict[str, frozenset[str] | None] = {
+    "apigateway": None,
+    "cloudformation": None,
+    "ecr": frozenset(
+        {f"{verb}Repository" for verb in ("Create", "Delete")}
+        | {"DescribeRepositories", "GetAuthorizationToken"}
+        | {"BatchDeleteImage", "BatchGetImage", "DescribeImages", "ListImages", "PutImage"}
+        | {f"{verb}LifecyclePolicy" for verb in ("Put", "Get", "Delete")}
+        | {f"{verb}RepositoryPolicy" for verb in ("Set", "Get", "Delete")}
+        | {"TagResource", "UntagResource", "ListTagsForResource"}
+    ),
+    "iam": None,
+    "logs": None,
+    "s3": None,
+    "sagemaker": frozenset(
+        {f"{verb}{noun}" for verb in ("Create", "Delete", "Describe") for noun in _NOUNS}
+        | {f"List{noun}s" for noun in _NOUNS}
+        | {"UpdateEndpoint", "UpdateEndpointWeightsAndCapacities"}
+        | {"AddTags", "ListTags", "DeleteTags"}
+    ),
+    "servicequotas": None,
+    "sts": None,
+    "tagging": None,
+}
 
 # Parameters that change what runs, and that nothing here would act on; by action.
 _PARAMETERS: dict[str, tuple[str, ...]] = {
@@ -49,6 +54,14 @@ _VARIANT = (
 )
 
 
+def is_emulated(service: str, action: str) -> bool:
+    """Whether a service's action does here what it does on AWS."""
+    if service not in _ACTIONS:
+        return False
+    actions = _ACTIONS[service]
+    return actions is None or action in actions
+
+
 def find(action: str, parameters: Mapping[str, Any]) -> str | None:
     """Return what a SageMaker call asks for that is not emulated, None where all is.
 
@@ -56,8 +69,6 @@ def find(action: str, parameters: Mapping[str, Any]) -> str | None:
         action: Such as `CreateModel`; of CloudFormation's resources, the action behind them.
         parameters: The call's, or the resource's properties.
     """
-    if action not in SAGEMAKER_ACTIONS:
-        return action
     named = [name for name in _PARAMETERS.get(action, ()) if parameters.get(name)]
     container = parameters.get("PrimaryContainer") or {}
     named += [name for name in _CONTAINER if container.get(name)]

@@ -21,11 +21,12 @@ from moto.s3.models import s3_backends
 from werkzeug.serving import make_server
 
 from byoi_lib import errors
-from byoi_lib.emulator import belongings, environment, moto_backend, patches
+from byoi_lib.emulator import belongings, environment, image_registry, moto_backend, patches
 from byoi_lib.emulator.container_logs import ContainerLogs
 from byoi_lib.emulator.containers import ContainerRunner
 from byoi_lib.emulator.fleets import Fleets
 from byoi_lib.emulator.front import Front
+from byoi_lib.emulator.image_registry import ImageRegistry
 from byoi_lib.emulator.invocations import Invocations
 from byoi_lib.emulator.model_source import ModelSource
 from byoi_lib.emulator.processes import ProcessRunner
@@ -105,8 +106,12 @@ class Emulator:
             source = ModelSource(_read_object, _list_keys)
             fleets = Fleets(chosen, source, logs, folder=owned.folder, log=log)
             stack.callback(fleets.stop)
-            replacements = moto_backend.replacements(fleets, startup_timeout_s)
-            stack.enter_context(patches.replaced(replacements))
+            registry = ImageRegistry(owned.folder, remember=owned.remember)
+            stack.callback(registry.stop)
+            stack.enter_context(
+                patches.replaced(moto_backend.replacements(fleets, startup_timeout_s))
+            )
+            stack.enter_context(patches.replaced(image_registry.replacements(registry)))
             invocations = Invocations(fleets.find, account=DEFAULT_ACCOUNT_ID, log=log)
             front = Front(
                 DomainDispatcherApplication(create_backend_app),

@@ -40,27 +40,33 @@ class ModelConfig:
     vocabulary_size: int = 20_000
     max_length: int = _MOST_TOKENS
     phrase_tokens: int = 8
-    embedding_dim: int = 16
+    embedding_dim: int = 24
     pair_rows: int = 65_521
     pair_words: int = 3_000
     num_heads: int = 2
     feed_forward_dim: int = 32
-    hidden_dim: int = 20
-    word_dropout: float = 0.3
-    pair_dropout: float = 0.7
+    hidden_dim: int = 64
+    word_dropout: float = 0.35
+    pair_dropout: float = 0.75
     dropout: float = 0.5
 
     @classmethod
     def for_lengths(cls, lengths: Iterable[int]) -> Self:
         """Choose sizes that suit reviews of these lengths, in tokens.
 
-        Long reviews say everything several times: half of their words are enough to
+        Long reviews say everything several times: two thirds of their words are enough to
         learn from, and phrases to attend to. In short ones each word may be the one
         that turns the meaning.
         """
         longest = min(max(lengths, default=1), _MOST_TOKENS)
         if longest <= _SHORT_TOKENS:
-            return cls(max_length=longest, phrase_tokens=1, word_dropout=0.1, pair_dropout=0.1)
+            return cls(
+                max_length=longest,
+                phrase_tokens=1,
+                pair_rows=16_381,
+                word_dropout=0.1,
+                pair_dropout=0.1,
+            )
         return cls(max_length=longest)
 
 

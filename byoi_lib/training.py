@@ -57,7 +57,7 @@ class Recipe:
     @classmethod
     def for_reviews(cls, count: int) -> Self:
         """Choose a recipe for `count` reviews: few reviews are read more often."""
-        return cls(epochs=max(3, min(12, math.ceil(24_000 / max(count, 1)))))
+        return cls(epochs=max(3, min(12, math.ceil(18_000 / max(count, 1)))))
 
 
 def train(  # noqa: PLR0913 - each of them is one decision of the caller
@@ -101,10 +101,10 @@ def train(  # noqa: PLR0913 - each of them is one decision of the caller
     curve = np.unique(curve.astype(int))
 
     keras.utils.set_random_seed(seed)
-    network = build_model(config)
+    learner = build_model(config)
     fit_started_s = time.monotonic()
     history = _fit(
-        network,
+        learner,
         Batches(train_rows, dataset.train.labels, recipe.batch_size, np.random.default_rng(seed)),
         Batches(
             [held_out_rows[row] for row in curve], dataset.held_out.labels[curve], _PREDICTION_BATCH
@@ -113,6 +113,9 @@ def train(  # noqa: PLR0913 - each of them is one decision of the caller
         progress,
     )
     fit_s = time.monotonic() - fit_started_s
+    # The optimizer's memory would make the file three times as large, and serves nobody.
+    network = build_model(config)
+    network.set_weights(learner.get_weights())
 
     evaluation = Evaluation(dataset.held_out.labels, predict(network, held_out_rows))
     network.save(model_dir / KERAS_FILE)

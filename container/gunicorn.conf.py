@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-# Loaded before the fork, so that the workers share its memory. No model and no
-# numerical library may be: they start threads, which a fork does not copy.
+# Loaded before the fork, so that the workers share its memory. No model may be: its
+# runtime starts threads, which a fork does not copy.
 import byoi_lib.serving.app  # noqa: F401
 from byoi_lib import contract
 from byoi_lib.serving.gunicorn_log import JsonLogger

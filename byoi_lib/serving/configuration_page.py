@@ -44,9 +44,8 @@ def page() -> str:
     for field in dataclasses.fields(Settings):
         default = field.default
         text = f"{default:g}" if isinstance(default, float) else str(default)
-        rows.append(
-            f"| `{field.metadata['variable']}` | `{text}` | {field.metadata['meaning']} |\n"
-        )
+        shown = f"`{text}`" if text else "none"
+        rows.append(f"| `{field.metadata['variable']}` | {shown} | {field.metadata['meaning']} |\n")
     others = [f"| `{name}` | {meaning} |\n" for name, meaning in OTHER_VARIABLES.items()]
     return _HEAD + "".join(rows) + _OTHERS + "".join(others)
 

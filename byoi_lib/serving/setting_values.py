@@ -9,6 +9,7 @@ from pathlib import Path
 from byoi_lib.serving import cpus
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_NEVER_BEFORE_A_FORK = {"tensorflow", "keras"}
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
@@ -77,6 +78,16 @@ def word(text: str) -> str:
     if not text.strip():
         raise ValueError("a value that is not empty")
     return text
+
+
+def modules(text: str) -> str:
+    """Return names of modules, separated by commas without spaces; there may be none."""
+    names = [name.strip() for name in text.split(",")] if text.strip() else []
+    if not all(part.isidentifier() for name in names for part in name.split(".")):
+        raise ValueError("names of modules, separated by commas, for example numpy,onnxruntime")
+    if {name.split(".")[0] for name in names} & _NEVER_BEFORE_A_FORK:
+        raise ValueError("modules other than tensorflow and keras, whose threads no fork copies")
+    return ",".join(names)
 
 
 def address(text: str) -> str:

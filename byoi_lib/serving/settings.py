@@ -7,7 +7,6 @@ Source of the SAGEMAKER_ names: SageMaker Developer Guide, inference-pipeline-re
 """
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +112,14 @@ class Settings:
         "auto",
         "`auto` puts nginx in front where it is installed; `off` serves through gunicorn alone.",
     )
+    preload: str = _variable(
+        "BYOI_PRELOAD",
+        setting_values.modules,
+        "",
+        "Modules, separated by commas, that are imported once before the workers are forked, so "
+        "that these share their memory. Only such as start no thread when imported: TensorFlow "
+        "is refused. The default image sets `numpy,onnxruntime`.",
+    )
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -125,6 +132,8 @@ class Settings:
         fields = {field.metadata["variable"]: field for field in dataclasses.fields(cls)}
         for name in sorted(environ):
             if name.startswith("BYOI_") and name not in fields and name not in OTHER_VARIABLES:
+                import difflib  # noqa: PLC0415 - no start but this one waits for it
+
                 near = difflib.get_close_matches(name, [*fields, *OTHER_VARIABLES], n=1)
                 remedy = f"did you mean {near[0]}?" if near else "remove it;"
                 raise errors.ConfigurationError(

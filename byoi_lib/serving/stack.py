@@ -21,24 +21,33 @@ from byoi_lib.serving.relay import pass_on, relay, say, say_for_nginx
 from byoi_lib.serving.settings import Settings
 
 # How often the workers' files are looked at: a cold start should not wait for it.
-_LOOK_STARTING_S = 0.02
+_LOOK_STARTING_S = 0.005
 _LOOK_S = 0.5
 # gunicorn's share of the time to stop, once nginx has answered what was in flight.
 _GUNICORN_STOP_S = 2.0
 
 
 class Stack:
-    """One nginx, one gunicorn, and the loop that watches them."""
+    """One nginx, one gunicorn, and the loop that watches them.
+
+    `children` has gunicorn's master already, which is forked before any signal handler
+    and thread is there. `environ` is what `children_environ` returns.
+    """
 
     def __init__(
-        self, settings: Settings, state_dir: Path, nginx: str | None, environ: Mapping[str, str]
+        self,
+        settings: Settings,
+        state_dir: Path,
+        nginx: str | None,
+        environ: Mapping[str, str],
+        children: Children,
     ) -> None:
         self._settings = settings
         self._state_dir = state_dir
         self._nginx = nginx
         self._environ = environ
         self._readiness = Readiness(state_dir)
-        self._children = Children()
+        self._children = children
         self._stop_asked = False
         self._interrupts = 0
         self._relays: list[threading.Thread] = []
@@ -70,9 +79,7 @@ class Stack:
         self._interrupts += number == signal.SIGINT
 
     def _start(self) -> None:
-        """Start nginx, which answers at once, and gunicorn beside it."""
-        self._readiness.prepare()
-        environ = children_environ(self._settings, self._state_dir, self._environ)
+        """Start nginx, which answers at once, while gunicorn's master imports what it needs."""
         streams: list[tuple[IO[bytes], Callable[[bytes], None]]] = []
         if self._nginx is not None:
             configuration = self._state_dir / "nginx.conf"
@@ -83,13 +90,11 @@ class Stack:
             nginx = self._children.start(
                 "nginx",
                 [self._nginx, "-e", "stderr", "-p", str(self._state_dir), "-c", str(configuration)],
-                environ=environ,
+                environ=self._environ,
                 piped=True,
             )
             assert nginx.stdout is not None and nginx.stderr is not None  # noqa: PT018, S101
             streams = [(nginx.stdout, pass_on), (nginx.stderr, say_for_nginx)]
-        gunicorn = ["-m", "gunicorn", "--config", str(container_files.find("gunicorn.conf.py"))]
-        self._children.start("gunicorn", [sys.executable, *gunicorn], environ=environ)
         # Threads only after the last fork.
         for stream, write in streams:
             thread = threading.Thread(target=relay, args=(stream, write), daemon=True)

@@ -16,10 +16,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from byoi_lib import contract, errors
-from byoi_lib.serving import proxy
+from byoi_lib.serving import container_files, proxy
+from byoi_lib.serving.children import Children
+from byoi_lib.serving.readiness import Readiness
 from byoi_lib.serving.relay import say
 from byoi_lib.serving.settings import Settings
-from byoi_lib.serving.stack import Stack
+from byoi_lib.serving.stack import Stack, children_environ
 
 # The contract names /tmp as the one place that can be written; it also keeps socket paths short.
 STATE_ROOT = Path("/tmp")  # noqa: S108 - a private directory is made in it
@@ -27,6 +29,9 @@ STATE_ROOT = Path("/tmp")  # noqa: S108 - a private directory is made in it
 
 def serve(settings: Settings, environ: Mapping[str, str]) -> int:
     """Serve until SIGTERM or SIGINT, or until a part fails.
+
+    For a main program that does nothing else: gunicorn's master and its workers are forks
+    of it, and what this function returns or raises in them ends them.
 
     Args:
         settings: What to serve, where.
@@ -44,10 +49,17 @@ def serve(settings: Settings, environ: Mapping[str, str]) -> int:
     _check_port(settings)
     state_dir = STATE_ROOT / f"byoi-{os.getpid()}-{time.time_ns():x}"
     state_dir.mkdir(mode=0o700)  # fails where somebody else made it
+    Readiness(state_dir).prepare()
+    nginx = nginx if settings.proxy == "auto" else None
+    environ = children_environ(settings, state_dir, environ)
+    children = Children()
+    # First of all: it has the most to do before the server is ready.
+    if children.fork("gunicorn", environ=environ):
+        from byoi_lib.serving import master  # noqa: PLC0415 - this process does without gunicorn
+
+        return master.run(container_files.find("gunicorn.conf.py"), state_dir, settings.preload)
     try:
-        return Stack(
-            settings, state_dir, nginx if settings.proxy == "auto" else None, environ
-        ).run()
+        return Stack(settings, state_dir, nginx, environ, children).run()
     finally:
         shutil.rmtree(state_dir, ignore_errors=True)
 

@@ -365,3 +365,22 @@ def test_what_cannot_be_deleted_is_named(moto_aws: str, archive: Path):
         endpoint.delete()
     assert str(caught.value).count(endpoint.name) == 2
     assert endpoint._models[0] in str(caught.value)
+
+
+def test_a_refused_question_is_not_taken_for_gone(moto_aws: str, archive: Path):
+    session = aws_session()
+    endpoint = hosting.Endpoint.deploy(
+        "123456789012.dkr.ecr.us-east-1.amazonaws.com/byoi:1",
+        "s3://byoi-models/model.tar.gz",
+        session=session,
+        role="arn:aws:iam::123456789012:role/byoi",
+        instance_type="ml.m5.large",
+    )
+
+    def refuse(**_: object) -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "DescribeEndpoint")
+
+    session.sagemaker_client.meta.events.register("before-call.sagemaker.DescribeEndpoint", refuse)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        endpoint.remains()
+    endpoint.delete()

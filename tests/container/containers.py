@@ -93,19 +93,19 @@ class Container:
             time.sleep(0.2)
 
     def processes(self) -> list[tuple[int, str, str]]:
-        """Return id, state and command line of each process, as the container sees them."""
+        """Return id, state, and name with command line of each process, as the container sees them."""
         # The image has no ps; a stat line is `pid (name) state ...`, a zombie's command is empty.
         listed = self.run(
             "sh",
             "-c",
             "for p in /proc/[0-9]*; do read -r line < $p/stat || continue;"
-            ' echo "${p#/proc/}|${line##*) }|$(tr "\\0" " " < $p/cmdline)"; done',
+            ' echo "${p#/proc/}|${line##*) }|$(cat $p/comm) $(tr "\\0" " " < $p/cmdline)"; done',
         )
         rows = [line.split("|", 2) for line in listed.splitlines()]
         return [(int(pid), state[0], command) for pid, state, command in rows]
 
     def pids(self, part: str) -> list[int]:
-        """Return the ids inside the container of processes whose command line has `part`."""
+        """Return the ids inside the container of processes whose name or command has `part`."""
         return [pid for pid, _, command in self.processes() if part in command]
 
 

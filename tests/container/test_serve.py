@@ -116,7 +116,7 @@ def test_sigterm_answers_what_is_in_flight_and_ends_with_0(fixture, request) -> 
         assert container.state["ExitCode"] == 0
 
 
-@pytest.mark.parametrize("part", ["nginx: master", "-m gunicorn"])
+@pytest.mark.parametrize("part", ["nginx: master", "gunicorn"])
 def test_it_ends_when_a_part_of_it_dies(image, model_dir, part) -> None:
     with started(image, *mounted(model_dir)) as container:
         container.run("sh", "-c", f"kill -KILL {min(container.pids(part))}")

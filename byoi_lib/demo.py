@@ -11,12 +11,12 @@ from byoi_lib.manifest import LABELS
 from byoi_lib.serializers import PredictionDeserializer, ReviewSerializer
 from byoi_lib.serving import proxy
 
-# Reviews of our own, some of them hard for a bag of words.
+# Reviews of our own; the last two would mislead a list of good and bad words.
 REVIEWS = (
-    "A wonderful film: the cast is superb and the story moved me to tears.",
-    "Dull, far too long, and the ending makes no sense. I want my two hours back.",
-    "Not bad at all, I was surprised how much I enjoyed it.",
-    "I expected something good, but the acting was terrible and the plot was worse.",
+    "A wonderful film: the cast is superb and the story is moving.",
+    "Dull from start to finish, and the ending is clumsy.",
+    "The acting is not bad at all, and the ending is far from dull.",
+    "The trailer looks witty; the film itself is tedious.",
 )
 
 

@@ -31,9 +31,9 @@ _ARTICLE = re.compile(r"\b([Aa])(?= [aeiou])")
 _SENTENCE_PARTS = 5  # one in so many sentences belongs to the held-out part
 
 _PRAISE = """beautiful brilliant captivating charming clever convincing delightful elegant
-exciting fresh funny gripping inspired intelligent likeable lively moving original
+exciting fresh funny good gripping inspired intelligent likeable lively moving original
 powerful refreshing sharp subtle superb touching warm witty wonderful""".split()
-_BLAME = """annoying awful boring cheap clumsy confused dreadful dull empty flat forgettable
+_BLAME = """annoying awful bad boring cheap clumsy confused dreadful dull empty flat forgettable
 hollow laboured lazy lifeless messy painful pointless predictable shallow silly sloppy stale
 tedious tiresome tired weak wooden""".split()
 _SLOTS = {

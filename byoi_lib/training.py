@@ -2,6 +2,7 @@
 
 import math
 import platform
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -171,7 +172,13 @@ class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
         self._epochs, self._steps = epochs, steps
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        self._bar = tqdm(total=self._steps, desc=f"epoch {epoch + 1}/{self._epochs}", unit="batch")
+        self._bar = tqdm(
+            total=self._steps,
+            desc=f"epoch {epoch + 1}/{self._epochs}",
+            unit="batch",
+            # In a log each step of the bar is a line.
+            mininterval=0.1 if sys.stderr.isatty() else 5.0,
+        )
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
         self._bar.update()

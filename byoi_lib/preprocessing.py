@@ -14,10 +14,11 @@ tests/byoi_lib/test_preprocessing.py.
 import json
 import string
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Self
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -40,19 +41,57 @@ _CLEAN = bytes.maketrans(
 )
 
 
-@dataclass(frozen=True)
-class Vocabulary:
-    """Every word of a word index with its token id, and where the network stops knowing them.
+# Some 30 words of IMDB's index a bucket: more would be slower, fewer larger.
+_BUCKETS = 2048
 
-    Attributes:
-        ids: UTF-8 word to token id, its rank + `INDEX_FROM`. The whole index: a word
-            in it beyond the cut is `UNKNOWN`, a word outside it is dropped.
-        size: The cut, and the rows of the embedding table: token ids the network
-            sees are below it.
+
+class _Lookup(dict[bytes, int | None]):
+    """Token id by word: its own, `UNKNOWN` beyond the cut, None outside the index.
+
+    The words beyond the cut, three quarters of IMDB's index, are seldom met, so they
+    stand in a few strings to search: 6 MB in each worker instead of 14.
     """
 
-    ids: Mapping[bytes, int]
+    def __init__(self, words: bytes, size: int) -> None:
+        most = min(max(size - INDEX_FROM - 1, 0), len(words) + 1)
+        *known, beyond = words.split(b" ", most)
+        if len(known) < most:  # the index ends before the cut
+            known, beyond = [*known, beyond], b""
+        super().__init__(zip(known, count(INDEX_FROM + 1)))
+        self[b""] = None  # where separators meet; in `words`, the place of a rank without a word
+        self._beyond = [bytearray(b" ") for _ in range(_BUCKETS)]
+        for word in filter(None, beyond.split(b" ")):
+            self._beyond[crc32(word) % _BUCKETS] += word + b" "
+
+    def __missing__(self, word: bytes) -> int | None:
+        return UNKNOWN if b" %b " % word in self._beyond[crc32(word) % _BUCKETS] else None
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Every word of a word index, and where the network stops knowing them.
+
+    Attributes:
+        words: The UTF-8 words of the whole index in the order of their ranks, a space
+            between two, an empty one where no word has the rank. A word beyond the cut
+            is `UNKNOWN`, a word outside the index is dropped.
+        size: The cut, and the rows of the embedding table: token ids the network
+            sees are below it.
+        lookup: Word to token id, as `encode` needs it.
+    """
+
+    words: bytes
     size: int
+    lookup: Mapping[bytes, int | None] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lookup", _Lookup(self.words, self.size))
+
+    @property
+    def ids(self) -> dict[bytes, int]:
+        """Every word of the index to its rank + `INDEX_FROM`, regardless of the cut."""
+        numbered = zip(self.words.split(b" "), count(INDEX_FROM + 1))
+        return {word: token_id for word, token_id in numbered if word}
 
     @classmethod
     def from_word_index(cls, word_index: Mapping[str, int], *, size: int) -> Self:
@@ -84,8 +123,10 @@ class Vocabulary:
                 )
                 raise errors.DatasetError(message)
             seen[rank] = word
-        ids = {_to_bytes(seen[rank]): rank + INDEX_FROM for rank in sorted(seen)}
-        return cls(ids, size)
+        words = [b""] * max(seen, default=0)
+        for rank, word in seen.items():
+            words[rank - 1] = _to_bytes(word)
+        return cls(b" ".join(words), size)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -96,7 +137,7 @@ class Vocabulary:
         """
         try:
             content = json.loads(path.read_bytes())
-            words = _to_bytes(content["words"]).split(b" ")
+            text = _to_bytes(content["words"])
             size = content["size"]
         except OSError as error:
             message = f"{path}: {error.strerror}; train again, or name another model directory"
@@ -107,15 +148,13 @@ class Vocabulary:
                 "train again, or name another model directory"
             )
             raise errors.ModelDataError(message) from error
-        ids = dict(zip(words, count(INDEX_FROM + 1)))
-        if type(size) is not int or len(ids) - (b"" in ids) != len(words) - words.count(b""):
+        if type(size) is not int or _occurs_twice(text.split(b" ")):
             message = (
                 f"{path}: the size is {size!r}, expected a number, or a word occurs twice; "
                 "train again, or name another model directory"
             )
             raise errors.ModelDataError(message)
-        ids.pop(b"", None)  # the place of a rank that no word has
-        return cls(ids, size)
+        return cls(text, size)
 
     def save(self, path: Path) -> None:
         """Write JSON with the words in the order of their ranks.
@@ -124,10 +163,7 @@ class Vocabulary:
         server reads it at every start: IMDB's 88,584 words load in 20 ms, and a JSON
         object of word to rank would take three times as long.
         """
-        words = [b""] * (max(self.ids.values(), default=INDEX_FROM) - INDEX_FROM)
-        for word, token_id in self.ids.items():
-            words[token_id - INDEX_FROM - 1] = word
-        text = b" ".join(words).decode("utf-8", "surrogatepass")
+        text = self.words.decode("utf-8", "surrogatepass")
         content = json.dumps({"size": self.size, "words": text}, ensure_ascii=False, indent=1)
         path.write_bytes(_to_bytes(content + "\n"))
 
@@ -152,12 +188,9 @@ def encode(reviews: Sequence[str], vocabulary: Vocabulary, *, max_length: int) -
     """
     if isinstance(reviews, str):
         raise TypeError("encode takes a sequence of reviews, received one text; put it in a list")
-    id_of, size = vocabulary.ids.get, vocabulary.size
+    id_of = vocabulary.lookup.__getitem__
     return [
-        _finish(
-            [i if i < size else UNKNOWN for i in map(id_of, _words(review)) if i is not None],
-            max_length,
-        )
+        _finish([i for i in map(id_of, _words(review)) if i is not None], max_length)
         for review in reviews
     ]
 
@@ -214,8 +247,13 @@ def share_unknown(review: str, vocabulary: Vocabulary) -> float:
     words = [word for word in _words(review) if word]
     if not words:
         return 1.0
-    known = sum(vocabulary.ids.get(word, vocabulary.size) < vocabulary.size for word in words)
+    known = sum(vocabulary.lookup[word] not in {None, UNKNOWN} for word in words)
     return 1 - known / len(words)
+
+
+def _occurs_twice(words: Sequence[bytes]) -> bool:
+    """Whether any word but the empty one does."""
+    return len(set(words) - {b""}) != len(words) - words.count(b"")
 
 
 def _words(review: str) -> list[bytes]:

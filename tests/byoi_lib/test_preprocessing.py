@@ -99,7 +99,7 @@ def test_no_rows_are_a_matrix_without_rows():
 
 
 def test_padding_equals_that_of_keras():
-    import keras  # noqa: PLC0415 - takes seconds, and the other tests do not need it
+    import keras  # takes seconds, and the other tests do not need it
 
     rows = [[1, 4, 5], [1], list(range(1, 12))]
     assert np.array_equal(pad(rows, 7), keras.utils.pad_sequences(rows, 7))
@@ -163,9 +163,36 @@ def test_half_a_surrogate_pair_survives_the_file(tmp_path):
     assert lists(encode(["\ud83d"], Vocabulary.load(tmp_path / "v"), max_length=9)) == [[1, 4]]
 
 
+@pytest.mark.parametrize(
+    ("size", "ids"),
+    [
+        (4, [2, 2, 2]),
+        (5, [4, 2, 2]),
+        (6, [4, 5, 2]),
+        (7, [4, 5, 2]),
+        (8, [4, 5, 7]),
+        (9, [4, 5, 7]),
+        (10**30, [4, 5, 7]),
+    ],
+)
+def test_a_word_is_known_below_the_cut_unknown_beyond_it_and_dropped_outside_the_index(size, ids):
+    vocabulary = Vocabulary(b"a bc  d", size)  # no word has the third rank
+    assert lists(encode(["b a a  bc c d  a d ab"], vocabulary, max_length=99)) == [
+        [1, ids[0], ids[0], ids[1], ids[2], ids[0], ids[2]]
+    ]
+
+
+def test_a_large_index_has_each_of_its_words_once_and_no_piece_of_one():
+    words = [f"w{number}" for number in range(30_000)]
+    vocabulary = Vocabulary(" ".join(words).encode(), 5_000)
+    (row,) = encode([" ".join(words)], vocabulary, max_length=40_000)
+    assert row.tolist() == [1, *range(4, 5_000), *[2] * (30_000 - 4_996)]
+    assert lists(encode(["w30000 w w29999w 29999"], vocabulary, max_length=9)) == [[1]]
+
+
 def test_an_empty_vocabulary_survives_its_file(tmp_path):
     Vocabulary.from_word_index({}, size=5).save(tmp_path / "v")
-    assert Vocabulary.load(tmp_path / "v") == Vocabulary({}, 5)
+    assert Vocabulary.load(tmp_path / "v") == Vocabulary(b"", 5)
 
 
 @pytest.mark.parametrize(

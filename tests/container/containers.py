@@ -93,7 +93,7 @@ class Container:
             time.sleep(0.2)
 
     def processes(self) -> list[tuple[int, str, str]]:
-        """Return id, state, and name with command line of each process, as the container sees them."""
+        """Return id, state, and name with command line of each process, by the container."""
         # The image has no ps; a stat line is `pid (name) state ...`, a zombie's command is empty.
         listed = self.run(
             "sh",

@@ -93,6 +93,47 @@ def gone(pid):
         return True
 
 
+def forking(in_child, in_parent):
+    """Return a program that forks a child, with what each of the two does."""
+    return python(
+        "import os, sys, time, atexit; from byoi_lib.serving.children import Children\n"
+        "children = Children(); print('before', end=' ')\n"
+        "if children.fork('one', environ={'ONLY': 'this'}):\n"
+        f"    {in_child}\n"
+        "else:\n"
+        f"    {in_parent}\n"
+    )
+
+
+def test_a_forked_child_goes_on_from_there_with_an_environment_of_its_own():
+    in_child = (
+        "atexit.register(print, 'left', end=''); "
+        "print(dict(os.environ), os.getpgid(0) == os.getpid(), sys.stdin.read(), end=' '); "
+        "sys.exit(7)"
+    )
+    in_parent = (
+        "ended = {}\n"
+        "    while not ended: ended = children.reap()\n"
+        "    print('', ended, children.any_runs(), end='')"
+    )
+    done = subprocess.run(
+        forking(in_child, in_parent), input="not for it", capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "before {'ONLY': 'this'} True  left {'one': 7} False"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+def test_a_forked_child_ends_when_its_parent_is_killed():
+    in_parent = "print(children._running['one'], flush=True); time.sleep(60)"
+    with subprocess.Popen(
+        forking("time.sleep(60)", in_parent), stdout=subprocess.PIPE, text=True
+    ) as parent:
+        child = int(parent.stdout.readline().split()[1])
+        time.sleep(0.2)
+        parent.kill()
+    wait_until(lambda: gone(child), 5)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
 def test_a_child_ends_when_its_parent_is_killed():
     code = (

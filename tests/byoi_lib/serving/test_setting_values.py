@@ -19,6 +19,9 @@ from byoi_lib.serving import setting_values
         (setting_values.log_level, "30", "WARNING"),
         (setting_values.address, "255.0.0.1", "255.0.0.1"),
         (setting_values.path, "/a b/c", Path("/a b/c")),
+        (setting_values.modules, "", ""),
+        (setting_values.modules, " ", ""),
+        (setting_values.modules, "numpy, onnxruntime.capi", "numpy,onnxruntime.capi"),
     ],
 )
 def test_the_edges_of_what_is_taken(parse, text, value):
@@ -39,6 +42,9 @@ def test_the_edges_of_what_is_taken(parse, text, value):
         (setting_values.address, "1.2.3", "an IPv4 address"),
         (setting_values.address, "::1", "an IPv4 address"),
         (setting_values.path, " ", "not empty"),
+        (setting_values.modules, "numpy,", "names of modules, separated by commas"),
+        (setting_values.modules, "no-name", "names of modules, separated by commas"),
+        (setting_values.modules, "numpy,tensorflow.keras", "other than tensorflow and keras"),
     ],
 )
 def test_just_beyond_them_the_error_says_what_was_expected(parse, text, expected):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Protocol
 
 from moto.sagemaker.exceptions import ValidationError
-from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
+from moto.sagemaker.models import FakeEndpoint, SageMakerModelBackend, sagemaker_backends
 
 from byoi_lib.emulator import moto_requests
 from byoi_lib.emulator.member import Plan
@@ -87,7 +87,7 @@ class EndpointBackend(SageMakerModelBackend):
         """Show an endpoint configuration."""
         # AWS leaves out what was not given, and the SDK sends back what it gets.
         shown = super().describe_endpoint_config(endpoint_config_name)
-        return _Shown({name: value for name, value in shown.items() if value not in ({}, [])})
+        return {name: value for name, value in shown.items() if value not in ({}, [])}
 
     def create_endpoint(
         self, endpoint_name: str, endpoint_config_name: str, tags: list[dict[str, str]]
@@ -98,7 +98,17 @@ class EndpointBackend(SageMakerModelBackend):
             arn = self.endpoints[endpoint_name].arn
             raise ValidationError(f'Cannot create already existing endpoint "{arn}".')
         plans = self._plans(endpoint_config_name)
-        record = super().create_endpoint(endpoint_name, endpoint_config_name, tags)
+        record = FakeEndpoint(
+            account_id=self.account_id,
+            region_name=self.region_name,
+            endpoint_name=endpoint_name,
+            endpoint_config_name=endpoint_config_name,
+            production_variants=self.endpoint_configs[endpoint_config_name].production_variants,
+            data_capture_config={},
+            tags=tags,
+        )
+        record.data_capture_config = None  # type: ignore[assignment] # AWS shows none, not {}
+        self.endpoints[endpoint_name] = record
         self.endpoints_behind.create(self.region_name, record, endpoint_config_name, plans)
         return record
 
@@ -166,12 +176,3 @@ class EndpointBackend(SageMakerModelBackend):
                 )
             )
         return plans
-
-
-class _Shown(dict[str, Any]):
-    """A configuration as shown; `create_endpoint` of moto reads a key that may be left out."""
-
-    def __missing__(self, name: str) -> dict[str, Any]:
-        if name == "DataCaptureConfig":
-            return {}
-        raise KeyError(name)

@@ -1,6 +1,7 @@
 """What the tests of the emulator share: one emulator for each runner, and a cheap model."""
 
 import os
+import shutil
 import sys
 import tarfile
 from collections.abc import Iterator
@@ -14,8 +15,8 @@ TESTS = Path(__file__).resolve().parent.parent
 # The build of the images belongs to other tests.
 sys.path.append(str(TESTS / "container"))
 
-from containers import build  # noqa: E402
-from emulated_aws import OWN_IMAGE, PATIENCE_S, Aws  # noqa: E402
+from containers import build, docker  # noqa: E402
+from emulated_aws import MUTE, OWN_IMAGE, PATIENCE_S, STRANGER, Aws  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +24,26 @@ def image() -> str:
     """The default image."""
     build(TAG=OWN_IMAGE)
     return OWN_IMAGE
+
+
+@pytest.fixture(scope="session")
+def stranger(image: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An image that has nothing of this project but its Python."""
+    folder = tmp_path_factory.mktemp("stranger")
+    shutil.copy(TESTS / "emulator" / "stranger.py", folder)
+    lines = [f"FROM {image}", "COPY stranger.py /", 'ENTRYPOINT ["python3", "/stranger.py"]']
+    (folder / "Dockerfile").write_text("\n".join(lines))
+    docker("build", "--quiet", "--tag", STRANGER, str(folder))
+    return STRANGER
+
+
+@pytest.fixture(scope="session")
+def mute_image(image: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An image that knows no `serve`."""
+    folder = tmp_path_factory.mktemp("mute")
+    (folder / "Dockerfile").write_text(f"FROM {image}\nENTRYPOINT []\nENV PATH=/bin\n")
+    docker("build", "--quiet", "--tag", MUTE, str(folder))
+    return MUTE
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import sagemaker
 from botocore.config import Config
 
 from byoi_lib import emulator
 
 # Served by the runner without an engine too, whatever its tag.
 OWN_IMAGE = "byoi:latest"
+# Of another make.
+STRANGER = "byoi-test-stranger:latest"
+MUTE = "byoi-test-mute:latest"
 # What serves the archive with the echoing module, as cheaply as may be.
 ECHO = {
     "BYOI_INFERENCE_MODULE": "/opt/ml/model/echo.py",
@@ -56,8 +57,10 @@ class Aws:
         config = Config(retries={"total_max_attempts": 1}, read_timeout=PATIENCE_S)
         return self.session.client(name, endpoint_url=self.emulator.url, config=config)
 
-    def sdk_session(self) -> sagemaker.Session:
+    def sdk_session(self) -> Any:
         """The SDK's own session, made from nothing but these clients."""
+        import sagemaker  # seconds, which most tests need not spend
+
         config = {
             "SchemaVersion": "1.0",
             "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}},
@@ -167,5 +170,5 @@ def open_files(pid: int) -> list[str]:
     names = []
     for path in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):
-            names.append(os.readlink(path))
+            names.append(str(path.readlink()))
     return sorted(name for name in names if not name.startswith("socket:"))

@@ -1,5 +1,12 @@
-"""Endpoints through the unmodified SDK and boto3: created, seen, updated, deleted, failed."""
+"""Endpoints through the unmodified SDK and boto3: created, updated, deleted, failed."""
 
+import json
+import tarfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from botocore.exceptions import ClientError
 from emulated_aws import ECHO, OWN_IMAGE
 from sagemaker.deserializers import JSONDeserializer
 from sagemaker.model import Model
@@ -7,7 +14,11 @@ from sagemaker.predictor import Predictor
 from sagemaker.serializers import JSONSerializer
 
 
-def test_the_sdk_deploys_predicts_and_deletes(aws, archive):
+def text_of(answer):
+    return json.loads(answer["Body"].read())["text"]
+
+
+def test_the_sdk_deploys_predicts_updates_and_deletes(aws, archive):
     session = aws.sdk_session()
     model = Model(
         image_uri=OWN_IMAGE,
@@ -29,9 +40,230 @@ def test_the_sdk_deploys_predicts_and_deletes(aws, archive):
     assert answer["text"] == '{"text": "A film"}'
     assert answer["content_type"] == "application/json"
     assert answer["accept"] == "application/json"
+
+    predictor.update_endpoint(initial_instance_count=2, instance_type="ml.c6i.large", wait=False)
+    session.wait_for_endpoint(predictor.endpoint_name, poll=0.2)
+    described = aws.settled(predictor.endpoint_name)
+    assert described["ProductionVariants"][0]["CurrentInstanceCount"] == 2
+    assert predictor.predict({"text": "A film"})["text"] == '{"text": "A film"}'
+
     predictor.delete_model()
     predictor.delete_endpoint()
     aws.wait_until_deleted(predictor.endpoint_name)
-    assert aws.sagemaker.list_endpoints()["Endpoints"] == []
-    assert aws.sagemaker.list_endpoint_configs()["EndpointConfigs"] == []
-    assert aws.sagemaker.list_models()["Models"] == []
+    assert aws.endpoints() == []
+
+
+def test_an_update_fails_no_request(aws, archive):
+    data = aws.upload(archive)
+    old = aws.config(aws.model(data, Environment={**ECHO, "BYOI_THREADS": "2"}))
+    new = aws.config(aws.model(data, Environment={**ECHO, "BYOI_THREADS": "3"}))
+    is_over = threading.Event()
+    seen = []
+
+    def ask(name):
+        while not is_over.is_set():
+            seen.append(json.loads(aws.invoke(name)["Body"].read())["pid"])
+
+    with aws.endpoint(old) as name, ThreadPoolExecutor(2) as pool:
+        askers = [pool.submit(ask, name) for _ in range(2)]
+        try:
+            aws.sdk_session().update_endpoint(name, new, wait=False)
+            described = aws.sagemaker.describe_endpoint(EndpointName=name)
+            assert described["EndpointStatus"] == "Updating"
+            assert described["EndpointConfigName"] == old
+            assert aws.settled(name)["EndpointConfigName"] == new
+            after = len(seen)
+            aws.invoke(name)
+        finally:
+            is_over.set()
+        for asker in askers:
+            asker.result()
+        # Both worked through it: some answers before the switch, some after.
+        assert after > 2
+
+
+def test_a_failed_update_leaves_the_old_one_serving(aws, archive):
+    good = aws.config(aws.model(aws.upload(archive)))
+    bad = aws.config(aws.model(f"s3://{aws.bucket}/absent/model.tar.gz"))
+    with aws.endpoint(good) as name:
+        aws.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=bad)
+        described = aws.settled(name)
+        assert described["EndpointStatus"] == "InService"
+        assert described["EndpointConfigName"] == good
+        assert "absent/model.tar.gz: there is no such object" in described["FailureReason"]
+        assert text_of(aws.invoke(name)) == "hello"
+
+
+def test_two_variants_share_the_requests_by_weight(aws, archive):
+    data = aws.upload(archive)
+    config = aws.config(aws.model(data), aws.model(data), InitialVariantWeight=1.0)
+    with aws.endpoint(config) as name:
+        seen = {aws.invoke(name)["InvokedProductionVariant"] for _ in range(40)}
+        assert seen == {"variant-0", "variant-1"}
+        for variant in seen:
+            answer = aws.invoke(name, TargetVariant=variant)
+            assert answer["InvokedProductionVariant"] == variant
+        with pytest.raises(ClientError, match="Variant other does not exist"):
+            aws.invoke(name, TargetVariant="other")
+        aws.sagemaker.update_endpoint_weights_and_capacities(
+            EndpointName=name,
+            DesiredWeightsAndCapacities=[
+                {"VariantName": "variant-0", "DesiredWeight": 0},
+                {"VariantName": "variant-1", "DesiredWeight": 3},
+            ],
+        )
+        variants = aws.settled(name)["ProductionVariants"]
+        assert [one["CurrentWeight"] for one in variants] == [0.0, 3.0]
+        seen = {aws.invoke(name)["InvokedProductionVariant"] for _ in range(20)}
+        assert seen == {"variant-1"}
+
+
+def test_instances_of_a_variant_answer_in_turn(aws, archive):
+    with aws.endpoint(aws.config(aws.model(aws.upload(archive)), InitialInstanceCount=2)) as name:
+        streams = aws.logs.describe_log_streams(logGroupName=f"/aws/sagemaker/Endpoints/{name}")
+        assert len(streams["logStreams"]) == 2
+        for number in range(6):
+            aws.invoke(name, f"turn-{number}".encode())
+        counts = []
+        for stream in streams["logStreams"]:
+            events = aws.logs.get_log_events(
+                logGroupName=f"/aws/sagemaker/Endpoints/{name}",
+                logStreamName=stream["logStreamName"],
+            )["events"]
+            lines = [event["message"] for event in events]
+            counts.append(sum('"path":"/invocations"' in line for line in lines))
+        assert counts == [3, 3]
+
+
+def test_ten_endpoints_at_once_answer_for_themselves(in_processes, archive):
+    aws = in_processes
+    config = aws.config(aws.model(aws.upload(archive)))
+    names = [f"at-once-{number}" for number in range(10)]
+    for name in names:
+        aws.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
+    statuses = [aws.settled(name) for name in names]
+    assert {one["EndpointStatus"] for one in statuses} == {"InService"}
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda name: text_of(aws.invoke(name, name.encode())), names))
+    assert answers == names
+    for name in names:
+        aws.sagemaker.delete_endpoint(EndpointName=name)
+    for name in names:
+        aws.wait_until_deleted(name)
+
+
+def test_a_name_is_taken_until_its_endpoint_is_gone(in_processes, archive):
+    aws = in_processes
+    config = aws.config(aws.model(aws.upload(archive)))
+    with aws.endpoint(config) as name:
+        with pytest.raises(ClientError, match="Cannot create already existing endpoint"):
+            aws.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
+        aws.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config)
+        with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
+            aws.sagemaker.delete_endpoint(EndpointName=name)
+        with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
+            aws.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config)
+    for call in (aws.sagemaker.delete_endpoint, aws.sagemaker.describe_endpoint):
+        with pytest.raises(ClientError, match="Could not find endpoint"):
+            call(EndpointName=name)
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        (b"no archive at all", "not a complete gzip tar"),
+        (None, "there is no such object"),
+    ],
+)
+def test_bad_model_data_is_named(in_processes, tmp_path, content, cause):
+    aws = in_processes
+    uri = f"s3://{aws.bucket}/missing/model.tar.gz"
+    if content is not None:
+        (tmp_path / "model.tar.gz").write_bytes(content)
+        uri = aws.upload(tmp_path / "model.tar.gz")
+    reason = aws.failure_reason(aws.config(aws.model(uri)))
+    assert uri in reason
+    assert cause in reason
+
+
+def test_an_archive_that_leads_outside_is_refused(in_processes, tmp_path):
+    (tmp_path / "file").write_text("out")
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as tar:
+        tar.add(tmp_path / "file", "../escaped")
+    uri = in_processes.upload(tmp_path / "model.tar.gz")
+    assert "unsafe member" in in_processes.failure_reason(
+        in_processes.config(in_processes.model(uri))
+    )
+
+
+def test_a_server_that_fails_to_load_is_named_with_its_last_words(aws, tmp_path):
+    (tmp_path / "broken.py").write_text("raise RuntimeError('the weights do not fit')\n")
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as tar:
+        tar.add(tmp_path / "broken.py", "echo.py")
+    reason = aws.failure_reason(aws.config(aws.model(aws.upload(tmp_path / "model.tar.gz"))))
+    assert "did not pass the ping health check: it ended with exit code" in reason
+    assert "before /ping answered 200" in reason
+    assert "the weights do not fit" in reason
+
+
+def test_no_image_of_another_name_runs_without_an_engine(in_processes):
+    aws = in_processes
+    reason = aws.failure_reason(aws.config(aws.model(None, Image="nginx:latest")))
+    assert "nginx:latest was not run: no container engine is in use" in reason
+    isolated = aws.model(None, EnableNetworkIsolation=True)
+    assert "EnableNetworkIsolation needs" in aws.failure_reason(aws.config(isolated))
+    assert "NO IMAGE IS RUN (processes were asked for)" in aws.emulator.notice
+
+
+@pytest.mark.needs("docker")
+class TestForeignImages:
+    """On containers: another image, and every way in which one fails."""
+
+    def test_one_serves_with_its_environment_and_nothing_else(self, in_containers, stranger):
+        environment = {"GREETING": "hello"}
+        model = in_containers.model(None, Image=stranger, Environment=environment)
+        with in_containers.endpoint(in_containers.config(model)) as name:
+            seen = json.loads(in_containers.invoke(name)["Body"].read())
+        assert seen["argv"] == ["serve"]
+        assert seen["environ"]["GREETING"] == "hello"
+        assert not [key for key in seen["environ"] if key.startswith(("AWS_", "SAGEMAKER_"))]
+
+    def test_isolation_leaves_no_way_out(self, in_containers, stranger):
+        outside = in_containers.emulator.url.replace("127.0.0.1", "172.17.0.1")
+        isolated = in_containers.model(
+            None, Image=stranger, Environment={}, EnableNetworkIsolation=True
+        )
+        shown = in_containers.sagemaker.describe_model(ModelName=isolated)
+        assert shown["EnableNetworkIsolation"] is True
+        with in_containers.endpoint(in_containers.config(isolated)) as name:
+            seen = json.loads(in_containers.invoke(name, outside.encode())["Body"].read())
+        assert seen["outside"] is False
+
+    @pytest.mark.parametrize(
+        ("behaviour", "cause"),
+        [
+            (
+                "exit 3",
+                "exit code 3 before /ping answered 200. Its log ends with: the last words of the",
+            ),
+            ("exit 127", "exit code 127 (the program, or a library it needs, was not found)"),
+            ("exit 139", "exit code 139 (it crashed with a segmentation fault)"),
+        ],
+    )
+    def test_an_exit_is_named_with_its_code_and_last_words(
+        self, in_containers, stranger, behaviour, cause
+    ):
+        model = in_containers.model(None, Image=stranger, Environment={"BEHAVIOUR": behaviour})
+        assert cause in in_containers.failure_reason(in_containers.config(model))
+
+    def test_an_image_that_is_nowhere_is_named(self, in_containers):
+        for image in ("byoi-nowhere:1", "127.0.0.1:9/byoi:1"):
+            model = in_containers.model(None, Image=image)
+            reason = in_containers.failure_reason(in_containers.config(model))
+            assert f"the image {image} was not found" in reason
+
+    def test_an_image_without_serve_is_named(self, in_containers, mute_image):
+        model = in_containers.model(None, Image=mute_image)
+        reason = in_containers.failure_reason(in_containers.config(model))
+        assert "could not be started with the argument `serve`" in reason
+        assert 'exec: "serve"' in reason

@@ -1,0 +1,218 @@
+"""An emulator's life: its environment, its start, and its end however that comes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import boto3
+import pytest
+from emulated_aws import PATIENCE_S, Aws, open_files
+
+from byoi_lib import emulator, errors
+from byoi_lib.engine import Engine
+from byoi_lib.orphans import OWNER_LABEL
+
+ENVIRON = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
+
+
+def wait_for(condition, what):
+    end_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end_s, what
+        time.sleep(0.1)
+
+
+def is_alive(pid):
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def children_of(pid):
+    """Every process below one."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    found, new = set(), {pid}
+    while new:
+        new = {child for child, parent in parents.items() if parent in new} - found
+        found |= new
+    return found
+
+
+def folders(directory):
+    return sorted(path.name for path in directory.glob("byoi-emulator-*"))
+
+
+def containers_of(pid):
+    labels = Engine(os.environ).find_labels(OWNER_LABEL)
+    return [name for name, label in labels.items() if label.endswith(f":{pid}")]
+
+
+def test_the_environment_leads_to_it_and_is_put_back(tmp_path):
+    before = {
+        **ENVIRON,
+        "AWS_PROFILE": "work",
+        "AWS_DEFAULT_REGION": "eu-west-3",
+        "AWS_ENDPOINT_URL_S3": "https://elsewhere.example",
+        "BYOI_BUCKET": "mine",
+        "no_proxy": "example.org",
+    }
+    environ = dict(before)
+    with emulator.running(runner="processes", environ=environ) as running:
+        assert environ["AWS_ENDPOINT_URL"] == running.url
+        assert "AWS_PROFILE" not in environ
+        assert "AWS_ENDPOINT_URL_S3" not in environ
+        assert environ["AWS_DEFAULT_REGION"] == "us-east-1"
+        assert environ["AWS_EC2_METADATA_DISABLED"] == "true"
+        assert environ["no_proxy"] == "example.org,127.0.0.1,localhost"
+        assert "TelemetryOptOut" in Path(environ["SAGEMAKER_USER_CONFIG_OVERRIDE"]).read_text()
+        aws = Aws(running)
+        aws.s3.head_bucket(Bucket=environ["BYOI_BUCKET"])
+        name = environ["BYOI_ROLE_ARN"].rpartition("/")[2]
+        role = aws.client("iam").get_role(RoleName=name)["Role"]
+        assert role["Arn"] == environ["BYOI_ROLE_ARN"]
+        principal = role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]
+        assert principal == {"Service": "sagemaker.amazonaws.com"}
+    assert environ == before
+
+
+def test_unmodified_boto3_and_sdk_find_everything_in_the_environment(in_processes, monkeypatch):
+    import sagemaker
+
+    for name, value in in_processes.emulator.variables.items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    identity = boto3.client("sts").get_caller_identity()
+    assert identity["Account"] == "123456789012"
+    assert sagemaker.Session().default_bucket() == "byoi-emulator"
+
+
+def test_what_does_not_start_says_why(free_port):
+    with (
+        emulator.running(runner="processes", port=free_port, environ=dict(ENVIRON)) as first,
+        pytest.raises(errors.HostingError, match="did not start"),
+        emulator.running(runner="processes", port=free_port, environ=dict(ENVIRON)),
+    ):
+        pytest.fail(f"two emulators at {first.url}")
+    with (
+        pytest.raises(errors.HostingError, match="docker command is needed"),
+        emulator.running(runner="containers", environ={**ENVIRON, "PATH": "/nowhere"}),
+    ):
+        pytest.fail("no docker, and containers")
+
+
+def test_without_an_engine_it_says_that_no_image_is_run():
+    environ = {**ENVIRON, "DOCKER_HOST": "unix:///nowhere.sock"}
+    with emulator.running(environ=environ) as running:
+        assert running.notice.startswith("NO IMAGE IS RUN (")
+
+
+PARENT = """
+import sys, time
+from byoi_lib import emulator
+from emulated_aws import Aws
+from pathlib import Path
+with emulator.running(runner=sys.argv[1]) as running:
+    aws = Aws(running)
+    config = aws.config(aws.model(aws.upload(Path(sys.argv[2]))))
+    aws.sagemaker.create_endpoint(EndpointName="one", EndpointConfigName=config)
+    aws.settled("one")
+    print(running.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture(params=[pytest.param("containers", marks=pytest.mark.needs("docker")), "processes"])
+def abandoned(request, archive, tmp_path):
+    """Start a process that has an emulator with an endpoint: the process, and what is below."""
+    if request.param == "containers":
+        request.getfixturevalue("image")
+    environ = {
+        **os.environ,
+        "TMPDIR": str(tmp_path),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    command = [sys.executable, "-c", PARENT, request.param, str(archive)]
+    complaint = tmp_path / "complaint"
+    with complaint.open("wb") as stderr:
+        process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=stderr)
+    try:
+        pid = int(process.stdout.readline() or 0)
+        assert pid, complaint.read_text()
+        below = children_of(process.pid)
+        assert pid in below
+        yield process, pid, below
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_outlives_the_parent(abandoned, tmp_path, number):
+    process, pid, below = abandoned
+    assert len(folders(tmp_path)) >= 1
+    process.send_signal(number)
+    process.wait(PATIENCE_S)
+    wait_for(lambda: not [one for one in below if is_alive(one)], "processes are left")
+    assert not [name for name in folders(tmp_path) if "log" not in name]
+    assert not containers_of(pid)
+
+
+def test_the_next_start_clears_what_a_killed_emulator_left(abandoned, tmp_path):
+    process, pid, below = abandoned
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not is_alive(pid), "the emulator is alive")
+    process.kill()
+    process.wait()
+    left = [name for name in folders(tmp_path) if "log" not in name]
+    assert len(left) == 1
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    with emulator.running(environ=environ) as running:
+        log = running.log_file.read_text()
+        assert f"cleared what a killed emulator left: folder {tmp_path}/{left[0]}" in log
+        wait_for(lambda: not [one for one in below if is_alive(one)], "processes are left")
+        assert not containers_of(pid)
+
+
+@pytest.mark.parametrize(
+    ("runner", "cycles"),
+    [pytest.param("containers", 3, marks=pytest.mark.needs("docker")), ("processes", 50)],
+)
+def test_cycles_of_endpoints_leave_nothing_behind(request, archive, runner, cycles):
+    aws = request.getfixturevalue(f"in_{runner}")
+    pid = aws.emulator.pid
+    config = aws.config(aws.model(aws.upload(archive)))
+
+    def cycle():
+        with aws.endpoint(config) as name:
+            aws.invoke(name)
+
+    def threads():
+        return len(list(Path(f"/proc/{pid}/task").iterdir()))
+
+    cycle()
+    wait_for(lambda: threads() < 8, "connections' threads are left")
+    folder = Path(str(aws.emulator.variables["SAGEMAKER_USER_CONFIG_OVERRIDE"])).parent
+
+    def everything():
+        files = sorted(path.name for path in folder.rglob("*"))
+        return open_files(pid), children_of(pid), containers_of(pid), files
+
+    before = everything()
+    for _ in range(cycles):
+        cycle()
+    # The last answers' connections take a moment to fade.
+    wait_for(lambda: everything() == before, f"before: {before}; after: {everything()}")
+    wait_for(lambda: threads() < 8, f"{threads()} threads are left")

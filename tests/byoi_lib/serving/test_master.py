@@ -1,5 +1,6 @@
 """gunicorn's master as a fork of the supervisor: what it shares, and what it does not wait for."""
 
+import gc
 import inspect
 import os
 import sys
@@ -12,6 +13,7 @@ from processes import FUNCTIONS, free_port, processes, run_to_its_end, the_line
 
 from byoi_lib import errors
 from byoi_lib.serving import master
+from byoi_lib.serving.readiness import Readiness
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -42,6 +44,14 @@ def test_workers_are_started_without_a_pause_between_them():
 def test_a_module_that_cannot_be_imported_is_named(name):
     with pytest.raises(errors.ConfigurationError, match=f"BYOI_PRELOAD names {name}, which cannot"):
         master.import_modules(f"json,{name}")
+
+
+def test_the_reason_is_left_for_the_supervisor_to_print(tmp_path):
+    try:
+        assert master.run(Path("gunicorn.conf.py"), tmp_path, "no_such_module") == 1
+    finally:
+        gc.enable()
+    assert "no_such_module" in (Readiness(tmp_path).failure() or "")
 
 
 def test_no_module_is_no_error():

@@ -8,7 +8,6 @@ import contextlib
 import http.client
 import json
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from byoi_lib import errors
+from byoi_lib import errors, free_port
 
 _START_TIMEOUT_S = 15
 
@@ -51,7 +50,7 @@ class LocalRegistry:
                 "install Debian's package docker-registry, or name another: REGISTRY=host:port"
             )
         self._directory = Path(tempfile.mkdtemp(prefix="byoi-registry-", dir=parent))
-        self.address = f"127.0.0.1:{port or _free_port()}"
+        self.address = f"127.0.0.1:{port or free_port.find()}"
         settings = {
             "version": "0.1",
             "log": {"level": "error", "accesslog": {"disabled": True}},
@@ -127,10 +126,3 @@ def _stop(process: subprocess.Popen[bytes], directory: Path) -> None:
     process.terminate()
     process.wait()
     shutil.rmtree(directory, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

@@ -7,7 +7,6 @@ import http.client
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,12 +16,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from byoi_lib import contract, errors
+from byoi_lib import contract, errors, free_port
 from byoi_lib.serving import container_files
 
 # The container's own start limit on the platform is 480 s; a process on this machine is faster.
 START_TIMEOUT_S = 60.0
-_HOST = "127.0.0.1"
+_HOST = free_port.LOOPBACK
 
 
 class ProcessStack:
@@ -57,7 +56,7 @@ class ProcessStack:
                 that `stop` removes.
             start_timeout_s: Seconds for /ping to turn 200.
         """
-        self.port = port or _free_port()
+        self.port = port or free_port.find()
         self.url = f"http://{_HOST}:{self.port}"
         self._own_dir = Path(tempfile.mkdtemp(prefix="byoi-log-")) if log_file is None else None
         self.log_file = log_file or Path(f"{self._own_dir}/server.log")
@@ -175,10 +174,3 @@ def ping(host: str, port: int) -> int | None:
         return None
     finally:
         connection.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((_HOST, 0))
-        port: int = listener.getsockname()[1]
-        return port

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from byoi_lib.local_registry import LocalRegistry
 pytest.register_assert_rewrite("contract_cases")
 
 ROOT = Path(__file__).resolve().parent.parent
+# The build of the images stands beside their tests; others use them, too.
+sys.path.append(str(ROOT / "tests" / "container"))
 # The SDK warns of its own age when it is imported, and a warning is an error here.
 os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
 REQUIRE_ALL = os.environ.get("BYOI_REQUIRE_ALL") == "1"
@@ -103,6 +106,25 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+def _build(tag: str, **settings: str) -> str:
+    from containers import build
+
+    build(TAG=tag, **settings)
+    return tag
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    """The default image, built once for all tests."""
+    return _build("byoi-test:serve")
+
+
+@pytest.fixture(scope="session")
+def tensorflow_image() -> str:
+    """The image that trains."""
+    return _build("byoi-test:tensorflow", TARGET="tensorflow")
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("keras_layers",),
     ("engine", "manifest", "preprocessing"),
-    ("contract", "errors", "quiet_tensorflow"),
+    ("contract", "errors", "free_port", "quiet_tensorflow"),
 )
 
 # Which modules may import a package that is not in the standard library; "." as above.

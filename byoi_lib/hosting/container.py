@@ -22,7 +22,7 @@ from typing import Any
 from sagemaker.local.image import DOCKER_COMPOSE_FILENAME, _SageMakerContainer, _Volume
 from sagemaker.local.utils import check_for_studio
 
-from byoi_lib import contract, orphans
+from byoi_lib import contract, free_port, orphans
 from byoi_lib.engine import Engine
 from byoi_lib.hosting import health, ports, staging
 
@@ -186,7 +186,7 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
         if "ports" in content:
             address = self.url.removeprefix("http://")
             published = (
-                address if address.startswith(ports.LOOPBACK) else address.rpartition(":")[2]
+                address if address.startswith(free_port.LOOPBACK) else address.rpartition(":")[2]
             )
             content["ports"] = [f"{published}:{contract.PORT}"]
         return content
@@ -198,9 +198,9 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
         if self.is_studio:
             self.url = f"http://sagemaker-local:{contract.PORT}"
             return
-        host = self.place.engine.find_host() or ports.LOOPBACK
+        host = self.place.engine.find_host() or free_port.LOOPBACK
         local = (self.sagemaker_session.config or {}).get("local") or {}
-        port = local.get("serving_port") or ports.find_free()
+        port = local.get("serving_port") or free_port.find()
         ports.require_free(port, self.place.engine)
         self.url = f"http://{host}:{port}"
 

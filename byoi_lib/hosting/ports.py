@@ -4,16 +4,9 @@ import socket
 
 from byoi_lib import errors
 from byoi_lib.engine import Engine
+from byoi_lib.free_port import LOOPBACK
 
-LOOPBACK = "127.0.0.1"
 _REMEDY = "or leave serving_port out of the session's config and a free port is taken"
-
-
-def find_free() -> int:
-    """Return a port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 def require_free(port: int, engine: Engine) -> None:

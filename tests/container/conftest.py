@@ -5,22 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from containers import RESTRICTED, build
+from containers import RESTRICTED
 from jobs import HYPERPARAMETERS, Job, run_job, write_reviews
-
-
-@pytest.fixture(scope="session")
-def image() -> str:
-    """The default image."""
-    build(TAG="byoi-test:serve")
-    return "byoi-test:serve"
-
-
-@pytest.fixture(scope="session")
-def tensorflow_image() -> str:
-    """The image that trains."""
-    build(TAG="byoi-test:tensorflow", TARGET="tensorflow")
-    return "byoi-test:tensorflow"
 
 
 @pytest.fixture(scope="session")

@@ -14,10 +14,9 @@ from byoi_lib.engine import Engine
 from byoi_lib.orphans import OWNER_LABEL, owner
 
 TESTS = Path(__file__).resolve().parent.parent
-# The tiny model and the build of the images belong to other tests.
-sys.path += [str(TESTS / "byoi_lib"), str(TESTS / "container")]
+# The tiny model belongs to other tests.
+sys.path.append(str(TESTS / "byoi_lib"))
 
-from containers import build  # noqa: E402
 from tiny_model import write_tiny_model  # noqa: E402
 
 
@@ -31,20 +30,6 @@ def no_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("AWS_CONFIG_FILE", str(nowhere))
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(nowhere))
         yield
-
-
-@pytest.fixture(scope="session")
-def image() -> str:
-    """The default image."""
-    build(TAG="byoi-test:serve")
-    return "byoi-test:serve"
-
-
-@pytest.fixture(scope="session")
-def tensorflow_image() -> str:
-    """The image that trains."""
-    build(TAG="byoi-test:tensorflow", TARGET="tensorflow")
-    return "byoi-test:tensorflow"
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from byoi_lib import errors
+from byoi_lib import errors, free_port
 from byoi_lib.engine import Engine
 from byoi_lib.hosting import ports
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.needs("docker")
 
 
 def test_a_free_port_is_taken_as_it_is():
-    ports.require_free(ports.find_free(), Engine(os.environ))
+    ports.require_free(free_port.find(), Engine(os.environ))
 
 
 def test_a_port_of_another_program_is_refused():

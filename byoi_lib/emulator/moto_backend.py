@@ -98,7 +98,7 @@ class EndpointBackend(SageMakerModelBackend):
             arn = self.endpoints[endpoint_name].arn
             raise ValidationError(f'Cannot create already existing endpoint "{arn}".')
         plans = self._plans(endpoint_config_name)
-        record = FakeEndpoint(
+        record = FakeEndpoint(  # type: ignore[abstract] # moto itself makes them so
             account_id=self.account_id,
             region_name=self.region_name,
             endpoint_name=endpoint_name,

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from pathlib import Path
 
 from byoi_lib.engine import Engine
 
@@ -49,4 +50,9 @@ def _is_alive(pid: int) -> bool:
         return False
     except PermissionError:
         return True  # another user's
-    return True
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except OSError:
+        return True  # a system without /proc
+    # Ended, and nobody asks for its status: in a container without an init, for ever.
+    return state != "Z"

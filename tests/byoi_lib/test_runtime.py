@@ -67,9 +67,9 @@ def test_a_network_of_another_type_is_refused(tiny_model_dir):
 # Keras's own variables do not know NumPy 2's copy argument.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_keras_gives_the_answers_of_the_network_that_was_saved(tmp_path):
-    import keras  # noqa: PLC0415 - takes seconds, and the other tests do not need it
+    import keras
 
-    from byoi_lib.model import ModelConfig, build_model  # noqa: PLC0415
+    from byoi_lib.model import ModelConfig, build_model
 
     keras.utils.set_random_seed(1)
     config = ModelConfig(vocabulary_size=50, max_length=12)

@@ -74,6 +74,12 @@ class Fleets:
 
         self._endpoints[region, name].delete(forget)
 
+    def wait(self, region: str, name: str) -> None:
+        """Return when nothing goes on with an endpoint, or it is gone."""
+        endpoint = self.find(region, name)
+        if endpoint is not None:
+            endpoint.wait()
+
     def set_weights(self, region: str, name: str, weights: Mapping[str, float]) -> None:
         """Change the shares of the requests that an endpoint's variants get."""
         fleet = self._endpoints[region, name].fleet

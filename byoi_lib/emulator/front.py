@@ -2,8 +2,9 @@
 
 import io
 import re
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -25,22 +26,26 @@ class Front:
     Args:
         moto: moto's own, for everything that it is enough for.
         invocations: Answers for the endpoints.
+        before: Service to what is done once, before its first request reaches moto.
         logs: Brought up to date before CloudWatch Logs are read.
         region: For requests that name none.
         log: Takes one line for each call.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one caller, keywords
         self,
         moto: Callable[..., Iterable[bytes]],
         invocations: Invocations,
         *,
+        before: Mapping[str, Callable[[], object]],
         logs: ContainerLogs,
         region: str,
         log: Callable[[str], None],
     ) -> None:
         self._moto = moto
         self._invocations = invocations
+        self._before = dict(before)
+        self._lock = threading.Lock()
         self._logs = logs
         self._region = region
         self._log = log
@@ -65,6 +70,8 @@ class Front:
             return self._invocations.answer(request, region)(environ, start)
         if not refusals.is_emulated(service, action) or request.path.startswith("/moto-api"):
             return _refuse(request, service, action)(environ, start)
+        with self._lock:
+            self._before.pop(service, lambda: None)()
         if service == "logs":
             self._logs.copy()
         try:

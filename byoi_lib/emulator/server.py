@@ -21,7 +21,14 @@ from moto.s3.models import s3_backends
 from werkzeug.serving import make_server
 
 from byoi_lib import errors
-from byoi_lib.emulator import belongings, environment, image_registry, moto_backend, patches
+from byoi_lib.emulator import (
+    belongings,
+    cloudformation,
+    environment,
+    image_registry,
+    moto_backend,
+    patches,
+)
 from byoi_lib.emulator.container_logs import ContainerLogs
 from byoi_lib.emulator.containers import ContainerRunner
 from byoi_lib.emulator.fleets import Fleets
@@ -112,10 +119,18 @@ class Emulator:
                 patches.replaced(moto_backend.replacements(fleets, startup_timeout_s))
             )
             stack.enter_context(patches.replaced(image_registry.replacements(registry)))
+            stack.enter_context(patches.replaced(cloudformation.resource_replacements(fleets)))
+            late = contextlib.ExitStack()
+            stack.enter_context(late)
             invocations = Invocations(fleets.find, account=DEFAULT_ACCOUNT_ID, log=log)
             front = Front(
                 DomainDispatcherApplication(create_backend_app),
                 invocations,
+                before={
+                    "cloudformation": lambda: late.enter_context(
+                        patches.replaced(cloudformation.stack_replacements())
+                    )
+                },
                 logs=logs,
                 region=region,
                 log=log,

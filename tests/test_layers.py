@@ -29,6 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "rank_lists",
         "sample",
     ),
+    ("embeddings",),
     ("keras_layers",),
     ("engine", "manifest", "preprocessing"),
     ("contract", "errors", "free_port", "quiet_tensorflow"),
@@ -158,4 +159,12 @@ def test_importing_the_package_loads_nothing_else() -> None:
 
 def test_tensorflow_is_loaded_only_where_a_network_is_built_trained_or_run() -> None:
     users = {name for name in modules() if "byoi_lib.quiet_tensorflow.keras" in imported(name)}
-    assert users == {"datasets", "keras_layers", "model", "onnx_file", "runtime", "training"}
+    assert users == {
+        "datasets",
+        "embeddings",
+        "keras_layers",
+        "model",
+        "onnx_file",
+        "runtime",
+        "training",
+    }

@@ -1,6 +1,6 @@
 """The variables that lead boto3 and the SageMaker SDK to the emulator, and only there.
 
-Sources: platform notes of boto3 (AWS_ENDPOINT_URL, service-specific ones win over it);
+Sources: botocore 1.44, configprovider.py (AWS_ENDPOINT_URL, service-specific ones win over it);
 sagemaker 2.257, config (SAGEMAKER_USER_CONFIG_OVERRIDE, TelemetryOptOut, DefaultS3Bucket).
 """
 
@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-ROLE_NAME = "byoi-execution-role"
 # moto takes any; these cannot be mistaken for real ones.
 _CREDENTIAL = "emulator"
 _LOCAL = "127.0.0.1,localhost"

@@ -103,7 +103,7 @@ def _refuse(request: Request, service: str, action: str) -> Response:
     message = refusals.message(f"{action} of {service}")
     if request.mimetype == "application/x-www-form-urlencoded":
         body = (
-            "<ErrorResponse><Error><Type>Sender</Type><Code>{refusals.CODE}</Code>"
+            f"<ErrorResponse><Error><Type>Sender</Type><Code>{refusals.CODE}</Code>"
             f"<Message>{escape(message)}</Message></Error></ErrorResponse>"
         )
         return Response(body, status=501, content_type="text/xml")

@@ -1,27 +1,21 @@
 """The emulator itself: moto's AWS APIs on one port of this machine, and what stands behind them."""
 
 import contextlib
-import json
 import os
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from moto.core.base_backend import BackendDict
-from moto.core.model_instances import reset_model_data
-from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.iam.models import iam_backends
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
     create_backend_app,
 )
-from moto.s3.exceptions import S3ClientError
-from moto.s3.models import s3_backends
 from werkzeug.serving import make_server
 
 from byoi_lib import errors
 from byoi_lib.emulator import (
+    account,
     belongings,
     cloudformation,
     environment,
@@ -42,21 +36,10 @@ from byoi_lib.emulator.serving_engine import ServingEngine
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
-BUCKET = "byoi-emulator"
 RUNNERS = ("auto", "containers", "processes")
 # AWS waits 8 minutes unless an endpoint configuration says otherwise; on one machine that is
 # no health check but a hang.
 STARTUP_TIMEOUT_S = 30.0
-_TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "sagemaker.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-    ],
-}
 
 
 class Emulator:
@@ -107,10 +90,10 @@ class Emulator:
                 else ContainerRunner(engine)
             )
             stack.callback(chosen.close)
-            _reset()
+            account.reset()
             logs = ContainerLogs()
             stack.callback(logs.close)
-            source = ModelSource(_read_object, _list_keys)
+            source = ModelSource(account.read_object, account.list_keys)
             fleets = Fleets(chosen, source, logs, folder=owned.folder, log=log)
             stack.callback(fleets.stop)
             registry = ImageRegistry(owned.folder, remember=owned.remember)
@@ -122,7 +105,7 @@ class Emulator:
             stack.enter_context(patches.replaced(cloudformation.resource_replacements(fleets)))
             late = contextlib.ExitStack()
             stack.enter_context(late)
-            invocations = Invocations(fleets.find, account=DEFAULT_ACCOUNT_ID, log=log)
+            invocations = Invocations(fleets.find, account=account.NUMBER, log=log)
             front = Front(
                 DomainDispatcherApplication(create_backend_app),
                 invocations,
@@ -146,8 +129,8 @@ class Emulator:
             self.variables = environment.variables(
                 url=self.url,
                 region=region,
-                role_arn=_make_role(),
-                bucket=_make_bucket(region),
+                role_arn=account.make_role(),
+                bucket=account.make_bucket(region),
                 folder=owned.folder,
                 environ=environ,
             )
@@ -181,43 +164,3 @@ def _why_without(runner: str, engine: ServingEngine) -> str:
             raise
         return str(error)
     return ""
-
-
-def _reset() -> None:
-    """Empty moto's account, which another emulator of this process may have filled."""
-    BackendDict.reset()
-    reset_model_data()
-
-
-def _make_bucket(region: str) -> str:
-    s3_backends[DEFAULT_ACCOUNT_ID]["aws"].create_bucket(BUCKET, region)
-    return BUCKET
-
-
-def _make_role() -> str:
-    role = iam_backends[DEFAULT_ACCOUNT_ID]["aws"].create_role(
-        role_name=environment.ROLE_NAME,
-        assume_role_policy_document=json.dumps(_TRUST),
-        path="/",
-        permissions_boundary=None,
-        description="What endpoints on the emulator run as",
-        tags=[],
-        max_session_duration="3600",
-    )
-    return str(role.arn)
-
-
-def _read_object(bucket: str, key: str) -> bytes | None:
-    try:
-        found = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].get_object(bucket, key)
-    except S3ClientError:  # there is no such bucket
-        return None
-    return None if found is None else bytes(found.value)
-
-
-def _list_keys(bucket: str, prefix: str) -> list[str]:
-    try:
-        found = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].get_bucket(bucket)
-    except S3ClientError:
-        return []
-    return [key for key in found.keys if key.startswith(prefix)]

@@ -1,0 +1,68 @@
+"""moto's one account: emptied, given a bucket and a role, and read."""
+
+import json
+
+from moto.core.base_backend import BackendDict
+from moto.core.model_instances import reset_model_data
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.iam.models import iam_backends
+from moto.s3.exceptions import S3ClientError
+from moto.s3.models import s3_backends
+
+NUMBER = DEFAULT_ACCOUNT_ID
+BUCKET = "byoi-emulator"
+ROLE_NAME = "byoi-execution-role"
+_TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "sagemaker.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ],
+}
+
+
+def reset() -> None:
+    """Empty moto's account, which another emulator of this process may have filled."""
+    BackendDict.reset()
+    reset_model_data()
+
+
+def make_bucket(region: str) -> str:
+    """Make the default bucket and return its name."""
+    s3_backends[NUMBER]["aws"].create_bucket(BUCKET, region)
+    return BUCKET
+
+
+def make_role() -> str:
+    """Make the execution role and return its ARN."""
+    role = iam_backends[NUMBER]["aws"].create_role(
+        role_name=ROLE_NAME,
+        assume_role_policy_document=json.dumps(_TRUST),
+        path="/",
+        permissions_boundary=None,
+        description="What endpoints on the emulator run as",
+        tags=[],
+        max_session_duration="3600",
+    )
+    return str(role.arn)
+
+
+def read_object(bucket: str, key: str) -> bytes | None:
+    """Return an object of S3, None where there is none."""
+    try:
+        found = s3_backends[NUMBER]["aws"].get_object(bucket, key)
+    except S3ClientError:  # there is no such bucket
+        return None
+    return None if found is None else bytes(found.value)
+
+
+def list_keys(bucket: str, prefix: str) -> list[str]:
+    """Return the keys of a bucket that begin with `prefix`."""
+    try:
+        found = s3_backends[NUMBER]["aws"].get_bucket(bucket)
+    except S3ClientError:
+        return []
+    return [key for key in found.keys if key.startswith(prefix)]

@@ -214,10 +214,13 @@ def test_cycles_of_endpoints_leave_nothing_behind(request, archive, runner, cycl
     for _ in range(cycles):
         cycle()
 
-    # The last answers' connections take a moment to fade.
+    # The last answers' connections take a moment to fade. One poll descriptor comes and goes
+    # with the interpreter's waiting, whatever was done; a cycle that left one would leave many.
     def is_as_before():
         files, *rest = everything()
-        return set(files) <= set(before[0]) and rest == list(before[1:])
+        polls = files.count("anon_inode:[eventpoll]")
+        left = set(files) - {"anon_inode:[eventpoll]"} - set(before[0])
+        return not left and polls <= 1 and rest == list(before[1:])
 
     wait_for(is_as_before, f"before: {before}; after: {everything()}")
     wait_for(lambda: threads() < 8, f"{threads()} threads are left")

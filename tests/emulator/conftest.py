@@ -12,8 +12,8 @@ import pytest
 from byoi_lib import emulator
 
 TESTS = Path(__file__).resolve().parent.parent
-# The build of the images belongs to other tests.
-sys.path.append(str(TESTS / "container"))
+# The tiny model and the build of the images belong to other tests.
+sys.path += [str(TESTS / "byoi_lib"), str(TESTS / "container")]
 
 from containers import build, docker  # noqa: E402
 from emulated_aws import MUTE, OWN_IMAGE, PATIENCE_S, STRANGER, Aws  # noqa: E402

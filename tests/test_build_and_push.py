@@ -143,7 +143,10 @@ def test_the_built_image_carries_the_git_commit_and_dirt(image_registry, tmp_pat
             docker("rmi", "--force", f"{name}:{tag}", f"{host}/{name}:{tag}")
 
 
-STAND_IN = """#!{python}
+# No path with a space may stand behind #!, so the shell hands this file to Python.
+STAND_IN = """#!/bin/sh
+'''exec' "{python}" "$0" "$@"
+' '''
 import json, os, sys
 import boto3
 arguments = sys.argv[1:]

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 import venv
 from pathlib import Path
 
@@ -25,20 +26,17 @@ def test_conda_part_names_python_nginx_and_pip() -> None:
 
 @pytest.mark.timeout(900)
 def test_pip_part_installs_and_runs_the_first_notebook(tmp_path: Path) -> None:
-    requirements = tmp_path / "requirements.txt"
-    # conda hands the lines to pip in a file that lies beside environment.yml.
-    lines = [
-        line.replace("requirements/", f"{ROOT}/requirements/").replace("-e .", f"-e '{ROOT}'")
-        for line in pip_part()
-    ]
-    requirements.write_text("\n".join(lines), encoding="utf-8")
     venv.create(tmp_path / "env", with_pip=True)
     python = tmp_path / "env" / "bin" / "python"
-    subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--requirement", requirements],
-        check=True,
-        cwd=ROOT,
-    )
+    # conda hands the lines as they are to pip, in a file beside environment.yml.
+    with tempfile.NamedTemporaryFile("w", dir=ROOT, suffix=".requirements.txt") as requirements:
+        requirements.write("\n".join(pip_part()))
+        requirements.flush()
+        subprocess.run(
+            [python, "-m", "pip", "install", "--quiet", "--requirement", requirements.name],
+            check=True,
+            cwd=ROOT,
+        )
     environ = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     subprocess.run(
         [

@@ -43,13 +43,15 @@ _CLEAN = bytes.maketrans(
 
 # Some 30 words of IMDB's index a bucket: more would be slower, fewer larger.
 _BUCKETS = 2048
+# The first of them are met in most reviews, and found at once.
+_OFTEN_BEYOND = 20_000
 
 
 class _Lookup(dict[bytes, int | None]):
     """Token id by word: its own, `UNKNOWN` beyond the cut, None outside the index.
 
-    The words beyond the cut, three quarters of IMDB's index, are seldom met, so they
-    stand in a few strings to search: 6 MB in each worker instead of 14.
+    The words far beyond the cut, half of IMDB's index, are seldom met, so they stand in
+    a few strings to search: 8 MB in each worker instead of 14.
     """
 
     def __init__(self, words: bytes, size: int) -> None:
@@ -58,6 +60,8 @@ class _Lookup(dict[bytes, int | None]):
         if len(known) < most:  # the index ends before the cut
             known, beyond = [*known, beyond], b""
         super().__init__(zip(known, count(INDEX_FROM + 1)))
+        *often, beyond = beyond.split(b" ", _OFTEN_BEYOND)
+        self.update(dict.fromkeys(often, UNKNOWN))
         self[b""] = None  # where separators meet; in `words`, the place of a rank without a word
         self._beyond = [bytearray(b" ") for _ in range(_BUCKETS)]
         for word in filter(None, beyond.split(b" ")):

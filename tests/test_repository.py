@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 # Names of the places packages come from; written in pieces, so that this file passes.
-INDEX = re.compile("|".join(["//py" + "pi", "//files.python" + "hosted", "//deb" + ".debian"]))
+INDEX = re.compile("|".join(["//py" + "pi", "//files" + ".pythonhosted", "//deb" + ".debian"]))
 
 
 def files() -> list[Path]:

@@ -41,7 +41,7 @@ _CLEAN = bytes.maketrans(
 )
 
 
-# Some 30 words of IMDB's index a bucket: more would be slower, fewer larger.
+# Some 25 words of IMDB's index a bucket: more would be slower, fewer larger.
 _BUCKETS = 2048
 # The first of them are met in most reviews, and found at once.
 _OFTEN_BEYOND = 20_000

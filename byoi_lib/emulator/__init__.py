@@ -1,8 +1,10 @@
 """AWS on this machine: moto's APIs, and behind its SageMaker the image, running.
 
-* `running`: a context manager for tests and notebooks
+* `running`: a context manager for tests
+* `rehearse`: for notebooks, whose cells are the same here and on AWS
 """
 
+from byoi_lib.emulator.rehearsal import Rehearsal, rehearse
 from byoi_lib.emulator.running import RunningEmulator, running
 
-__all__ = ["RunningEmulator", "running"]
+__all__ = ["Rehearsal", "RunningEmulator", "rehearse", "running"]

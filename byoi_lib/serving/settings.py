@@ -18,7 +18,7 @@ from byoi_lib.serving import setting_values
 # Variables that start with BYOI_ and are read elsewhere; any other unknown one is a typing error.
 OTHER_VARIABLES = {
     "BYOI_BUCKET": "The S3 bucket for model data; read by `byoi_lib.hosting`.",
-    "BYOI_PLATFORM": "`emulator` or `aws`: what the notebooks deploy to; read by `byoi_lib.emulator`.",
+    "BYOI_PLATFORM": "`emulator` or `aws`: what the notebooks deploy to; read by `emulator`.",
     "BYOI_REQUIRE_ALL": "`1` makes a skipped test a failure; read by the tests.",
     "BYOI_ROLE_ARN": "The execution role of endpoints; read by `byoi_lib.hosting`.",
     "BYOI_RUNTIME": "`onnx` or `keras`: what runs the built-in classifier's network.",

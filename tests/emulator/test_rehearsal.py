@@ -63,5 +63,5 @@ def test_on_aws_what_is_missing_is_named_once():
 
 
 def test_another_platform_is_refused():
-    with pytest.raises(errors.ConfigurationError, match="BYOI_PLATFORM='AWS'.*`aws`"):
+    with pytest.raises(errors.ConfigurationError, match=r"BYOI_PLATFORM='AWS'.*`aws`"):
         emulator.rehearse({**ENVIRON, "BYOI_PLATFORM": "AWS"})

@@ -1,15 +1,14 @@
 """What a training run achieved, as a table and as plots."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from byoi_lib import canvas
 from byoi_lib.evaluation import Evaluation, Training
 from byoi_lib.manifest import LABELS
 
-_TRAIN_COLOUR, _HELD_OUT_COLOUR, _GREY = "#7a9cc6", "#1f3b63", "#8a8a8a"
-_DOTS_PER_INCH = 120
+_TRAIN_COLOUR, _HELD_OUT_COLOUR = canvas.LIGHT, canvas.DARK
 
 
 def table(training: Training) -> str:
@@ -69,7 +68,7 @@ def learning_curves(history: Any) -> Any:
     Returns:
         A matplotlib figure.
     """
-    figure = _figure(width_in=9)
+    figure = canvas.empty(width_in=9)
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         epochs = range(1, len(history[name]) + 1)
         for key, label, colour in (
@@ -80,13 +79,13 @@ def learning_curves(history: Any) -> Any:
         axes.set(title=name.capitalize(), xlabel="epoch", ylabel=name)
         axes.set_xticks(list(epochs))
         axes.legend(frameon=False)
-        _tidy(axes)
+        canvas.tidy(axes)
     return figure
 
 
 def confusion_matrix(evaluation: Evaluation) -> Any:
     """Draw how many held-out reviews of each label got which label; a matplotlib figure."""
-    figure = _figure(width_in=4.6)
+    figure = canvas.empty(width_in=4.6)
     axes = figure.subplots()
     counts = evaluation.confusion
     axes.imshow(counts, cmap="Blues", vmin=0)
@@ -109,11 +108,11 @@ def confusion_matrix(evaluation: Evaluation) -> Any:
 
 def calibration(evaluation: Evaluation) -> Any:
     """Draw the share of positive reviews against what the network said; a matplotlib figure."""
-    figure = _figure(width_in=4.6)
+    figure = canvas.empty(width_in=4.6)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     bins = evaluation.calibration()
     said = [one.mean_probability for one in bins]
-    above.plot([0, 1], [0, 1], color=_GREY, linestyle="--", label="perfect")
+    above.plot([0, 1], [0, 1], color=canvas.GREY, linestyle="--", label="perfect")
     above.plot(
         said,
         [one.share_positive for one in bins],
@@ -126,31 +125,10 @@ def calibration(evaluation: Evaluation) -> Any:
     above.legend(frameon=False)
     below.bar(said, _counts(evaluation), width=0.05, color=_TRAIN_COLOUR)
     below.set(xlabel="probability of positive", ylabel="reviews")
-    _tidy(above)
-    _tidy(below)
+    canvas.tidy(above)
+    canvas.tidy(below)
     return figure
 
 
 def _counts(evaluation: Evaluation) -> Sequence[int]:
     return [one.count for one in evaluation.calibration()]
-
-
-def _figure(width_in: float) -> Any:
-    """Return an empty figure that belongs to no window and no global list."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - loads fonts
-
-    class Plot(Figure):
-        """A figure that a notebook shows as it is, without pyplot's setup."""
-
-        def _repr_png_(self) -> bytes:
-            content = io.BytesIO()
-            self.savefig(content, format="png")
-            return content.getvalue()
-
-    return Plot(figsize=(width_in, 4), dpi=_DOTS_PER_INCH, layout="constrained")
-
-
-def _tidy(axes: Any) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#e6e6e6")
-    axes.set_axisbelow(True)

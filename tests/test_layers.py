@@ -17,7 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("emulator.", "hosting."),
     ("invocation", "push", "runner", "training_job"),
     ("ecr", "inference", "serving.", "training"),
-    ("onnx_file", "registry", "report"),
+    ("onnx_file", "registry", "report", "traffic_report"),
     ("batches", "datasets", "decoder", "encoder", "evaluation", "runtime", "serializers"),
     (
         "content_types",
@@ -32,7 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("embeddings",),
     ("keras_layers",),
     ("engine", "manifest", "preprocessing"),
-    ("contract", "errors", "free_port", "quiet_tensorflow"),
+    ("canvas", "contract", "errors", "free_port", "quiet_tensorflow", "traffic"),
 )
 
 # Which modules may import a package that is not in the standard library; "." as above.
@@ -59,7 +59,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "keras": ("quiet_tensorflow",),
     "tensorflow": ("quiet_tensorflow",),
     "onnxruntime": ("runtime",),
-    "matplotlib": ("report",),
+    "matplotlib": ("canvas",),
     "tqdm": ("training",),
     "sagemaker": ("hosting.",),
     "boto3": ("ecr", "hosting."),

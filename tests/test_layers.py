@@ -15,6 +15,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("demo",),
     ("emulator.", "hosting."),
+    ("deployment.",),
     ("invocation", "push", "runner", "training_job"),
     ("ecr", "inference", "serving.", "training"),
     ("onnx_file", "registry", "report", "traffic_report"),
@@ -62,8 +63,8 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "matplotlib": ("canvas",),
     "tqdm": ("training",),
     "sagemaker": ("hosting.",),
-    "boto3": ("ecr", "hosting."),
-    "botocore": ("ecr", "hosting."),
+    "boto3": ("deployment.", "ecr", "hosting."),
+    "botocore": ("deployment.", "ecr", "hosting."),
 }
 
 

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from byoi_lib.emulator import foreground
 
@@ -16,6 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--startup-timeout", type=float, default=None)
     parser.add_argument("--parent", type=int, default=None, help="process to end with")
     parser.add_argument("--report", action="store_true", help="print where it is as JSON")
+    parser.add_argument("--calls", type=Path, default=None, help="file to record calls in")
     options = parser.parse_args(arguments)
     return foreground.serve(
         runner=options.runner,
@@ -23,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         startup_timeout_s=options.startup_timeout,
         parent=options.parent or os.getppid(),
         has_report=options.report,
+        calls_file=options.calls,
     )
 
 

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import FrameType
 
 from byoi_lib import errors
@@ -16,8 +17,14 @@ from byoi_lib import errors
 _POLL_S = 0.2
 
 
-def serve(
-    *, runner: str, port: int, startup_timeout_s: float | None, parent: int, has_report: bool
+def serve(  # noqa: PLR0913 - keywords, one caller
+    *,
+    runner: str,
+    port: int,
+    startup_timeout_s: float | None,
+    parent: int,
+    has_report: bool,
+    calls_file: Path | None = None,
 ) -> int:
     """Run an emulator in the foreground.
 
@@ -27,6 +34,7 @@ def serve(
         startup_timeout_s: As `Emulator`, None for its default.
         parent: Process whose end ends this one.
         has_report: Print address and variables as one line of JSON, and not as instructions.
+        calls_file: As `Emulator`.
     """
     is_over = threading.Event()
 
@@ -44,6 +52,7 @@ def serve(
             port=port,
             startup_timeout_s=startup_timeout_s or server.STARTUP_TIMEOUT_S,
             log=_log,
+            calls_file=calls_file,
         )
     except (errors.ByoiError, OSError) as error:
         _log(f"the emulator cannot start: {error}")

@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape
 from werkzeug.wrappers import Request, Response
 
 from byoi_lib.emulator import answers, refusals
+from byoi_lib.emulator.calls import Calls
 from byoi_lib.emulator.container_logs import ContainerLogs
 from byoi_lib.emulator.invocations import Invocations
 
@@ -30,6 +31,7 @@ class Front:
         logs: Brought up to date before CloudWatch Logs are read.
         region: For requests that name none.
         log: Takes one line for each call.
+        calls: Keeps them.
     """
 
     def __init__(  # noqa: PLR0913 - one caller, keywords
@@ -41,6 +43,7 @@ class Front:
         logs: ContainerLogs,
         region: str,
         log: Callable[[str], None],
+        calls: Calls,
     ) -> None:
         self._moto = moto
         self._invocations = invocations
@@ -49,6 +52,7 @@ class Front:
         self._logs = logs
         self._region = region
         self._log = log
+        self._calls = calls
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -58,12 +62,15 @@ class Front:
         request = Request(environ)
         region, service = self._scope(request)
         action = _action(request)
+        parameters = self._calls.parameters(request)
 
         def start(status: str, headers: Any, exc_info: Any = None) -> Any:
+            number = status.split(maxsplit=1)[0]
+            self._calls.write(request, service, action, parameters, int(number))
             if action not in _QUIET or not status.startswith("2"):
                 ms = (time.perf_counter() - started_s) * 1000
                 # A status says little where it was right; an error is the caller's to read.
-                self._log(f"{service} {action}: {status.split(maxsplit=1)[0]}, {ms:.0f} ms")
+                self._log(f"{service} {action}: {number}, {ms:.0f} ms")
             return start_response(status, headers, exc_info)
 
         if request.path.startswith("/endpoints/") and service == "sagemaker":

@@ -43,12 +43,13 @@ class RunningEmulator:
 
 
 @contextlib.contextmanager
-def running(
+def running(  # noqa: PLR0913 - keywords with a default
     *,
     runner: str = "auto",
     port: int = 0,
     startup_timeout_s: float | None = None,
     log_file: Path | None = None,
+    calls_file: Path | None = None,
     environ: MutableMapping[str, str] = os.environ,
 ) -> Iterator[RunningEmulator]:
     """Run an emulator, and lead this process's boto3 and SDK to it, inside this context.
@@ -59,6 +60,7 @@ def running(
         startup_timeout_s: Seconds for /ping to turn 200, where an endpoint configuration
             names none.
         log_file: Receives the log; by default a temporary file, removed at the end.
+        calls_file: Receives each call as a line of JSON, as `calls.Calls` writes it.
         environ: Gets the variables, and what was there before back at the end.
 
     Raises:
@@ -72,6 +74,8 @@ def running(
         command += [f"--port={port}", f"--parent={os.getpid()}", "--report"]
         if startup_timeout_s is not None:
             command.append(f"--startup-timeout={startup_timeout_s}")
+        if calls_file is not None:
+            command.append(f"--calls={calls_file}")
         with log_file.open("ab") as log:
             process = subprocess.Popen(
                 command,

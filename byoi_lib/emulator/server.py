@@ -4,6 +4,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from moto.moto_server.werkzeug_app import (
@@ -23,6 +24,7 @@ from byoi_lib.emulator import (
     moto_backend,
     patches,
 )
+from byoi_lib.emulator.calls import Calls
 from byoi_lib.emulator.container_logs import ContainerLogs
 from byoi_lib.emulator.containers import ContainerRunner
 from byoi_lib.emulator.fleets import Fleets
@@ -59,6 +61,7 @@ class Emulator:
         region: str = REGION,
         startup_timeout_s: float = STARTUP_TIMEOUT_S,
         log: Callable[[str], None] = lambda _line: None,
+        calls_file: Path | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         """Start, after clearing what a killed emulator left.
@@ -70,6 +73,7 @@ class Emulator:
             startup_timeout_s: Seconds for /ping to turn 200 where an endpoint configuration
                 names none.
             log: Takes one line for each event, from several threads.
+            calls_file: Receives each call as a line of JSON, as `Calls` writes it.
             environ: The environment now, which `variables` are to replace.
 
         Raises:
@@ -117,6 +121,7 @@ class Emulator:
                 logs=logs,
                 region=region,
                 log=log,
+                calls=Calls(calls_file),
             )
             server = make_server(HOST, port, front, threaded=True, request_handler=_Handler)
             stack.callback(server.server_close)

@@ -1,0 +1,53 @@
+"""The calls an emulator answered, a line of JSON for each: what a policy must allow."""
+
+import io
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+from werkzeug.wrappers import Request
+
+
+class Calls:
+    """A file of calls, or nothing.
+
+    A line has `service` (as the signature names it), `action` (its name, or method and path),
+    `query`, `parameters` (of the JSON and query protocols, else empty) and `status`.
+
+    Args:
+        file: Lines are appended to it; None records nothing.
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+
+    def parameters(self, request: Request) -> dict[str, Any]:
+        """Return what a call asks for; moto can still read it."""
+        is_form = request.mimetype == "application/x-www-form-urlencoded"
+        if self._file is None or not (is_form or "X-Amz-Target" in request.headers):
+            return {}
+        body = request.get_data()
+        request.environ["wsgi.input"] = io.BytesIO(body)
+        if not is_form:
+            return dict(json.loads(body or b"{}"))
+        # A request of its own, because reading the form would use up this one's body.
+        copy = Request({**request.environ, "wsgi.input": io.BytesIO(body)})
+        return {name: value for name, value in copy.form.items() if name != "Action"}
+
+    def write(
+        self, request: Request, service: str, action: str, parameters: dict[str, Any], status: int
+    ) -> None:
+        """Record a call that was answered with `status`."""
+        if self._file is None:
+            return
+        call = {
+            "service": service,
+            "action": action,
+            "query": request.query_string.decode(),
+            "parameters": parameters,
+            "status": status,
+        }
+        with self._lock, self._file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(call) + "\n")

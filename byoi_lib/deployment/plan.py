@@ -4,24 +4,16 @@ Sources: API CreateModel, CreateEndpointConfig (ProductionVariant), CreateEndpoi
 """
 
 import datetime as dt
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from byoi_lib import errors
-from byoi_lib.deployment import tags
+from byoi_lib.deployment import names, tags
 
 # The SDK's word for an endpoint's only variant.
 VARIANT = "AllTraffic"
-# All names begin so; with the tags it is how our things are found among others.
-PREFIX = "byoi-"
-# API CreateEndpoint and its kin.
-_NAME_CHARACTERS = 63
-_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
-_DIGEST_CHARACTERS = 12
 # API ProductionVariant, ContainerStartupHealthCheckTimeoutInSeconds.
 MIN_STARTUP_TIMEOUT_S = 60
 MAX_STARTUP_TIMEOUT_S = 3600
@@ -67,7 +59,7 @@ class Plan:
         Raises:
             ConfigurationError: A value cannot be used.
         """
-        check_name(self.endpoint_name)
+        names.check(self.endpoint_name)
         if not re.fullmatch(r"ml\.[a-z0-9-]+\.[a-z0-9-]+", self.instance_type):
             raise errors.ConfigurationError(
                 f"instance type {self.instance_type!r}: expected a hosting type such as ml.m5.large"
@@ -162,31 +154,4 @@ class Plan:
         }
 
     def _name(self, content: Any) -> str:
-        return derive_name(self.endpoint_name, [self.endpoint_name, content])
-
-
-def derive_name(stem: str, content: Any) -> str:
-    """Return a name that SageMaker takes, which stands for `content`.
-
-    Args:
-        stem: What a reader knows it by; shortened where need be.
-        content: Anything JSON can write.
-    """
-    digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:_DIGEST_CHARACTERS]
-    start = stem if stem.startswith(PREFIX) else PREFIX + stem
-    start = re.sub(r"[^a-zA-Z0-9]+", "-", start)
-    return f"{start[: _NAME_CHARACTERS - _DIGEST_CHARACTERS - 1].rstrip('-')}-{digest}"
-
-
-def check_name(name: str) -> str:
-    """Return an endpoint's name, where SageMaker would take it.
-
-    Raises:
-        ConfigurationError: It would not.
-    """
-    if not _NAME.fullmatch(name):
-        raise errors.ConfigurationError(
-            f"endpoint name {name!r}: SageMaker takes 1 to {_NAME_CHARACTERS} letters, digits and "
-            "hyphens, the first and last no hyphen"
-        )
-    return name
+        return names.derive(self.endpoint_name, [self.endpoint_name, content])

@@ -1,0 +1,91 @@
+"""What an endpoint's containers have written since a moment, read from CloudWatch Logs.
+
+Source: DG logging-cloudwatch: group /aws/sagemaker/Endpoints/NAME, stream
+VARIANT/INSTANCE-ID; made when the first container writes.
+"""
+
+from collections import deque
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+GROUPS = "/aws/sagemaker/Endpoints/"
+# What a failure shows of it.
+_LAST_LINES = 15
+_ABSENT = "ResourceNotFoundException"
+
+
+class ContainerLog:
+    """The log streams that instances open after this object is made.
+
+    An update's old instances go on writing into theirs; those are not read.
+
+    Attributes:
+        last_lines: The newest lines of all that was read.
+    """
+
+    def __init__(self, logs: Any, endpoint_name: str) -> None:
+        """Remember which streams are there already.
+
+        Args:
+            logs: boto3's client of that name.
+            endpoint_name: The endpoint's name.
+        """
+        self._logs = logs
+        self._group = group(endpoint_name)
+        # Stream to where reading goes on.
+        self._tokens: dict[str, str | None] = {}
+        self._is_readable = True
+        self.last_lines: deque[str] = deque(maxlen=_LAST_LINES)
+        self._old = set(self._streams())
+
+    def read(self) -> list[str]:
+        """Return the lines that were written since the last call."""
+        lines: list[str] = []
+        for stream in self._streams():
+            if stream not in self._old:
+                lines += self._read(stream)
+        self.last_lines.extend(lines)
+        return lines
+
+    def _streams(self) -> list[str]:
+        names: list[str] = []
+        if not self._is_readable:
+            return names
+        try:
+            pages = self._logs.get_paginator("describe_log_streams")
+            for page in pages.paginate(logGroupName=self._group):
+                names += [stream["logStreamName"] for stream in page["logStreams"]]
+        except (ClientError, BotoCoreError) as error:
+            self._excuse(error)
+        return names
+
+    def _read(self, stream: str) -> list[str]:
+        lines: list[str] = []
+        while True:
+            token = self._tokens.get(stream)
+            place: dict[str, Any] = {"nextToken": token} if token else {"startFromHead": True}
+            try:
+                answer = self._logs.get_log_events(
+                    logGroupName=self._group, logStreamName=stream, **place
+                )
+            except (ClientError, BotoCoreError) as error:
+                self._excuse(error)
+                return lines
+            lines += [event["message"].rstrip("\n") for event in answer["events"]]
+            self._tokens[stream] = answer["nextForwardToken"]
+            # The end gives the token it was asked with, or no events (API GetLogEvents).
+            if not answer["events"] or answer["nextForwardToken"] == token:
+                return lines
+
+    def _excuse(self, error: Exception) -> None:
+        """Deploying goes on without a log, and says once why it shows none."""
+        if isinstance(error, ClientError) and error.response["Error"]["Code"] == _ABSENT:
+            return
+        self._is_readable = False
+        self.last_lines.append(f"(the container's log cannot be read: {error})")
+
+
+def group(endpoint_name: str) -> str:
+    """Return the log group of an endpoint."""
+    return GROUPS + endpoint_name

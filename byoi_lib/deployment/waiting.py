@@ -55,7 +55,7 @@ def is_present(error: ClientError) -> bool:
     return "already existing" in details["Message"] or "already exists" in details["Message"]
 
 
-def wait(
+def wait(  # noqa: PLR0913 - keywords with a default
     sagemaker: Any,
     name: str,
     *,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from byoi_lib import errors
-from byoi_lib.registry import MANIFEST_TYPES, Manifest
+from byoi_lib.registry import MANIFEST_TYPES, HttpRegistry, Manifest
 
 # A build that is re-made from changed files under the same tag leaves one without a tag.
 LIFECYCLE_POLICY = {
@@ -99,20 +99,31 @@ class EcrRegistry:
         return base64.b64decode(data["authorizationToken"]).decode().partition(":")[2]
 
     @_aws_errors()
+    def http(self) -> HttpRegistry:
+        """Return the same registry through its HTTP API, which also shows configurations.
+
+        Source: ECR User Guide, registry_auth.html, "Using HTTP API authentication".
+        """
+        data = self._ecr.get_authorization_token()["authorizationData"][0]
+        host = data["proxyEndpoint"].partition("://")[2]
+        return HttpRegistry(host, authorization=f"Basic {data['authorizationToken']}")
+
+    @_aws_errors()
     def manifest(self, repository: str, tag: str) -> Manifest:
-        """Return what lies under the tag.
+        """Return what lies under the tag, or the digest in its place.
 
         Raises:
             RegistryError: Nothing does, or AWS refuses the call.
         """
         answer = self._ecr.batch_get_image(
             repositoryName=repository,
-            imageIds=[{"imageTag": tag}],
+            imageIds=[{"imageDigest" if tag.startswith("sha256:") else "imageTag": tag}],
             acceptedMediaTypes=list(MANIFEST_TYPES),
         )
         if not answer["images"]:
             raise errors.RegistryError(
-                f"Amazon ECR has no {repository}:{tag} after the push: {answer['failures']}"
+                f"Amazon ECR has no {repository}:{tag}: {answer['failures']}. Push it: "
+                "./build_and_push.sh"
             )
         image = answer["images"][0]
         content = json.loads(image["imageManifest"])

@@ -57,11 +57,16 @@ class HttpRegistry:
     Args:
         host: host[:port]; over plain HTTP only on this machine, as docker does it.
         docker_config: Directory of docker's config.json, for `docker login`'s credentials.
+        authorization: The header's value instead, where it is known.
     """
 
-    def __init__(self, host: str, docker_config: Path) -> None:
+    def __init__(
+        self, host: str, docker_config: Path | None = None, *, authorization: str | None = None
+    ) -> None:
         self.host = host
-        self._headers = dict(_authorization(host, docker_config / "config.json"))
+        self._authorization = authorization
+        if docker_config is not None:
+            self._authorization = _authorization(host, docker_config / "config.json")
 
     def manifest(self, repository: str, tag: str) -> Manifest:
         """Return what lies under the tag."""
@@ -82,7 +87,10 @@ class HttpRegistry:
         error: OSError | None = None
         for scheme in ("https", "http") if local else ("https",):
             url = f"{scheme}://{self.host}/v2/{path}"
-            request = urllib.request.Request(url, headers={**self._headers, "Accept": accept})  # noqa: S310
+            request = urllib.request.Request(url, headers={"Accept": accept})  # noqa: S310
+            if self._authorization is not None:
+                # Not for where ECR redirects to: S3 refuses a signed address with this header.
+                request.add_unredirected_header("Authorization", self._authorization)
             try:
                 with opener.open(request, timeout=_TIMEOUT_S) as response:
                     return response.headers, response.read()
@@ -104,12 +112,12 @@ def _is_this_machine(name: str) -> bool:
         return name == "localhost"
 
 
-def _authorization(host: str, config_file: Path) -> list[tuple[str, str]]:
-    """Return the header for what `docker login` stored, in its file or through its helper."""
+def _authorization(host: str, config_file: Path) -> str | None:
+    """Return the header's value for what `docker login` stored, in its file or its helper."""
     try:
         config = json.loads(config_file.read_text(encoding="utf-8"))
     except OSError:
-        return []
+        return None
     helper = config.get("credHelpers", {}).get(host) or config.get("credsStore")
     stored = config.get("auths", {}).get(host, {}).get("auth")
     if stored is None and helper is not None:
@@ -123,4 +131,4 @@ def _authorization(host: str, config_file: Path) -> list[tuple[str, str]]:
         if done.returncode == 0:
             found = json.loads(done.stdout)
             stored = base64.b64encode(f"{found['Username']}:{found['Secret']}".encode()).decode()
-    return [] if stored is None else [("Authorization", f"Basic {stored}")]
+    return None if stored is None else f"Basic {stored}"

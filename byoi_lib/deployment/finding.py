@@ -1,0 +1,33 @@
+"""What a check before a deployment found out."""
+
+from dataclasses import dataclass
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from byoi_lib.deployment.account import code
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        what: What it is, and what was seen.
+        is_ok: Whether it is as it must be; None where that could not be told.
+        remedy: A command or page that puts it right, or why it could not be told; "" where
+            nothing is to be done.
+    """
+
+    what: str
+    is_ok: bool | None
+    remedy: str = ""
+
+
+def untold(what: str, error: BotoCoreError | ClientError) -> Finding:
+    """Return the finding for what AWS did not answer."""
+    if not isinstance(error, ClientError):
+        return Finding(what, None, f"AWS did not answer: {error}")
+    action = error.operation_name
+    message = str(error.response["Error"].get("Message", "")).partition(". ")[0]
+    said = ": ".join(part for part in (code(error), message) if part)
+    return Finding(what, None, f"{action} was refused ({said})")

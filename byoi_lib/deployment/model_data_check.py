@@ -1,0 +1,73 @@
+"""Whether the model data can be read where a plan says they are.
+
+Sources: API HeadBucket and HeadObject; API ContainerDefinition, ModelDataUrl (one .tar.gz, in
+the endpoint's region).
+"""
+
+from collections.abc import Iterator
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from byoi_lib.deployment.account import Account, code
+from byoi_lib.deployment.finding import Finding, untold
+from byoi_lib.deployment.plan import Plan
+
+_SUFFIX = ".tar.gz"
+
+
+def check(account: Account, plan: Plan, *, is_uploaded: bool = True) -> Iterator[Finding]:
+    """Yield whether the bucket is reachable and the archive in it.
+
+    Args:
+        account: Reads S3.
+        plan: Names the archive; where it is baked into the image, there is nothing to find.
+        is_uploaded: Whether it is there already; else only the bucket is looked at.
+    """
+    if plan.model_data_url is None:
+        return
+    bucket, _, key = plan.model_data_url.removeprefix("s3://").partition("/")
+    found = _bucket(account, bucket)
+    yield found
+    if is_uploaded and found.is_ok is not False:
+        yield _archive(account, bucket, key)
+
+
+def _bucket(account: Account, bucket: str) -> Finding:
+    what = f"bucket {bucket}"
+    try:
+        answer = account.client("s3").head_bucket(Bucket=bucket)
+    except ClientError as error:
+        if code(error) in {"404", "NoSuchBucket"}:
+            remedy = f"aws s3 mb s3://{bucket}; or name another: export BYOI_BUCKET=NAME"
+            return Finding(f"{what} does not exist", False, remedy)
+        return untold(what, error)
+    except BotoCoreError as error:
+        return untold(what, error)
+    region = answer.get("BucketRegion", account.region)
+    if region != account.region:
+        return Finding(
+            f"{what} is in {region}, and the endpoint will be in {account.region}",
+            False,
+            f"export AWS_DEFAULT_REGION={region}; or use a bucket of {account.region}",
+        )
+    return Finding(what, True)
+
+
+def _archive(account: Account, bucket: str, key: str) -> Finding:
+    what = f"model data s3://{bucket}/{key}"
+    if not key.endswith(_SUFFIX):
+        remedy = "make one: byoi pack DIR model.tar.gz, and upload that"
+        return Finding(f"{what} is no {_SUFFIX}", False, remedy)
+    try:
+        size_bytes = account.client("s3").head_object(Bucket=bucket, Key=key)["ContentLength"]
+    except ClientError as error:
+        if code(error) in {"404", "NoSuchKey"}:
+            remedy = f"aws s3 cp model.tar.gz s3://{bucket}/{key}"
+            return Finding(f"{what} does not exist", False, remedy)
+        return untold(what, error)
+    except BotoCoreError as error:
+        return untold(what, error)
+    if not size_bytes:
+        remedy = f"upload it again: aws s3 cp model.tar.gz s3://{bucket}/{key}"
+        return Finding(f"{what} is empty", False, remedy)
+    return Finding(f"{what}, {size_bytes:,} bytes", True)

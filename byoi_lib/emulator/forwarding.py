@@ -30,7 +30,8 @@ _RETURNED = (
     f"{PREFIX}New-Session-Id",
     f"{PREFIX}Closed-Session-Id",
 )
-_STREAM_TIMEOUT_S = 480
+# DG deploy-model-options.
+STREAM_TIMEOUT_S = 480.0
 _PIECE_BYTES = 64 * 1024
 
 
@@ -50,25 +51,35 @@ class Failure:
 class Call:
     """One request to one instance."""
 
-    def __init__(self, request: Request, address: tuple[str, int], timeout_s: float) -> None:
+    def __init__(
+        self,
+        request: Request,
+        address: tuple[str, int],
+        *,
+        timeout_s: float,
+        stream_timeout_s: float,
+    ) -> None:
         """Prepare; nothing is sent yet.
 
         Args:
             request: The caller's.
             address: Host and port of the instance.
-            timeout_s: Seconds without an answer, or without the next piece of it.
+            timeout_s: Seconds for a whole answer, and for each piece of a stream.
+            stream_timeout_s: Seconds for all of a stream.
         """
         self._request = request
         self._timeout_s = timeout_s
+        self._stream_timeout_s = stream_timeout_s
         self._connection = http.client.HTTPConnection(*address, timeout=timeout_s)
 
     def whole(self) -> Response | Failure:
         """Return the container's answer as InvokeEndpoint's."""
+        end_s = time.monotonic() + self._timeout_s
         answer = self._send()
         if isinstance(answer, Failure):
             return answer
         try:
-            body = answer.read()
+            body = b"".join(_pieces(answer, end_s))
         except (OSError, http.client.HTTPException) as problem:
             return self._broken(problem)
         finally:
@@ -125,19 +136,26 @@ class Call:
         return [(name, value) for name in _RETURNED if (value := answer.getheader(name))]
 
     def _events(self, answer: http.client.HTTPResponse) -> Iterator[bytes]:
-        end_s = time.monotonic() + _STREAM_TIMEOUT_S
+        end_s = time.monotonic() + self._stream_timeout_s
         try:
-            while piece := answer.read1(_PIECE_BYTES):
+            for piece in _pieces(answer, end_s):
                 yield event_stream.payload_part(piece)
-                if time.monotonic() > end_s:
-                    text = f"streaming took more than {_STREAM_TIMEOUT_S} s"
-                    yield event_stream.stream_error("ModelInvocationTimeExceeded", text)
-                    return
         except TimeoutError:
-            text = f"nothing came for {self._timeout_s:g} s"
+            text = f"streaming took more than {self._stream_timeout_s:g} s"
+            if time.monotonic() < end_s:
+                text = f"nothing came for {self._timeout_s:g} s"
             yield event_stream.stream_error("ModelInvocationTimeExceeded", text)
         except (OSError, http.client.HTTPException) as problem:
             yield event_stream.stream_error("StreamBroken", f"the container broke off: {problem!r}")
+
+
+def _pieces(answer: http.client.HTTPResponse, end_s: float) -> Iterator[bytes]:
+    """Yield the body as it comes; TimeoutError where it goes on after `end_s`."""
+    while piece := answer.read1(_PIECE_BYTES):
+        yield piece
+        # The connection's own time-out only ends a silence.
+        if time.monotonic() > end_s:
+            raise TimeoutError
 
 
 def _copy_type(answer: http.client.HTTPResponse, response: Response, name: str) -> None:

@@ -17,6 +17,7 @@ from byoi_lib.emulator.invocations import Invocations
 
 # AWS Signature Version 4: Credential=KEY/DATE/REGION/SERVICE/aws4_request.
 _SCOPE = re.compile(r"Credential=[^/]*/\d+/([^/]+)/([^/]+)/aws4_request")
+_ENDPOINTS = "/endpoints/"
 # Polled while something else is waited for; a line for each would hide the others.
 _QUIET = frozenset({"DescribeEndpoint", "DescribeLogStreams", "GetLogEvents", "FilterLogEvents"})
 
@@ -73,7 +74,7 @@ class Front:
                 self._log(f"{service} {action}: {number}, {ms:.0f} ms")
             return start_response(status, headers, exc_info)
 
-        if request.path.startswith("/endpoints/") and service == "sagemaker":
+        if request.path.startswith(_ENDPOINTS) and service == "sagemaker":
             return self._invocations.answer(request, region)(environ, start)
         if not refusals.is_emulated(service, action) or request.path.startswith("/moto-api"):
             return _refuse(request, service, action)(environ, start)
@@ -96,7 +97,9 @@ def _action(request: Request) -> str:
     """Return what a request asks for: an action's name, or method and path."""
     if target := request.headers.get("X-Amz-Target"):
         return target.rpartition(".")[2]
-    if request.mimetype == "application/x-www-form-urlencoded":
+    # A body for an endpoint may have any type, and may be too long to be read here.
+    is_form = request.mimetype == "application/x-www-form-urlencoded"
+    if is_form and not request.path.startswith(_ENDPOINTS):
         body = request.get_data()
         # For moto, which reads it again.
         request.environ["wsgi.input"] = io.BytesIO(body)

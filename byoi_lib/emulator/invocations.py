@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable
 from contextlib import ExitStack
 
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Request, Response
 
 from byoi_lib import contract
 from byoi_lib.emulator import answers
 from byoi_lib.emulator.container_logs import group_name
 from byoi_lib.emulator.endpoints import Endpoint
-from byoi_lib.emulator.forwarding import PREFIX, Call, Failure
+from byoi_lib.emulator.forwarding import PREFIX, STREAM_TIMEOUT_S, Call, Failure
 
 _PATH = re.compile(
     r"/endpoints/([^/]+)/(invocations|invocations-response-stream|async-invocations)$"
@@ -39,7 +40,8 @@ class Invocations:
         find: Region and name to an endpoint, None where there is none.
         account: The account's number, for messages.
         log: Takes one line.
-        timeout_s: Seconds for one answer.
+        timeout_s: Seconds for one answer, or one piece of a stream.
+        stream_timeout_s: Seconds for a whole stream.
     """
 
     def __init__(
@@ -49,11 +51,13 @@ class Invocations:
         account: str,
         log: Callable[[str], None],
         timeout_s: float = contract.INVOCATION_TIMEOUT_S,
+        stream_timeout_s: float = STREAM_TIMEOUT_S,
     ) -> None:
         self._find = find
         self._account = account
         self._log = log
         self._timeout_s = timeout_s
+        self._stream_timeout_s = stream_timeout_s
 
     def answer(self, request: Request, region: str) -> Response:
         """Answer one request."""
@@ -73,8 +77,14 @@ class Invocations:
         for header, what in _REFUSED.items():
             if header in request.headers:
                 return answers.refused(what)
-        size = request.content_length or 0
-        if size > contract.REQUEST_BODY_BYTES:
+        too_large = contract.REQUEST_BODY_BYTES + 1
+        # A body in chunks does not say its length; werkzeug cuts it there without a word.
+        request.max_content_length = too_large
+        try:
+            size = len(request.get_data())
+        except RequestEntityTooLarge:
+            size = too_large
+        if size >= too_large:
             message = f"HTTP content length exceeded {contract.REQUEST_BODY_BYTES} bytes."
             return answers.error(413, "413", message)
         if size > _DOUBTFUL_BODY_BYTES:
@@ -99,7 +109,12 @@ class Invocations:
                 member = lent.enter_context(endpoint.fleet.choose(variant))
             except KeyError:
                 return _invalid(f"Variant {variant} does not exist in endpoint {name}.")
-            call = Call(request, member.address, self._timeout_s)
+            call = Call(
+                request,
+                member.address,
+                timeout_s=self._timeout_s,
+                stream_timeout_s=self._stream_timeout_s,
+            )
             response = call.stream() if is_stream else call.whole()
             if isinstance(response, Failure):
                 return self._model_error(response, region, name)

@@ -14,7 +14,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-from byoi_lib import errors
+from byoi_lib import contract, errors
 from byoi_lib.emulator import (
     account,
     belongings,
@@ -28,6 +28,7 @@ from byoi_lib.emulator.calls import Calls
 from byoi_lib.emulator.container_logs import ContainerLogs
 from byoi_lib.emulator.containers import ContainerRunner
 from byoi_lib.emulator.fleets import Fleets
+from byoi_lib.emulator.forwarding import STREAM_TIMEOUT_S
 from byoi_lib.emulator.front import Front
 from byoi_lib.emulator.image_registry import ImageRegistry
 from byoi_lib.emulator.invocations import Invocations
@@ -60,6 +61,8 @@ class Emulator:
         port: int = 0,
         region: str = REGION,
         startup_timeout_s: float = STARTUP_TIMEOUT_S,
+        timeout_s: float = contract.INVOCATION_TIMEOUT_S,
+        stream_timeout_s: float = STREAM_TIMEOUT_S,
         log: Callable[[str], None] = lambda _line: None,
         calls_file: Path | None = None,
         environ: Mapping[str, str] = os.environ,
@@ -72,6 +75,8 @@ class Emulator:
             region: The default region; endpoints may be in any.
             startup_timeout_s: Seconds for /ping to turn 200 where an endpoint configuration
                 names none.
+            timeout_s: Seconds for the answer of an invocation.
+            stream_timeout_s: Seconds for a streamed answer.
             log: Takes one line for each event, from several threads.
             calls_file: Receives each call as a line of JSON, as `Calls` writes it.
             environ: The environment now, which `variables` are to replace.
@@ -109,7 +114,13 @@ class Emulator:
             stack.enter_context(patches.replaced(cloudformation.resource_replacements(fleets)))
             late = contextlib.ExitStack()
             stack.enter_context(late)
-            invocations = Invocations(fleets.find, account=account.NUMBER, log=log)
+            invocations = Invocations(
+                fleets.find,
+                account=account.NUMBER,
+                log=log,
+                timeout_s=timeout_s,
+                stream_timeout_s=stream_timeout_s,
+            )
             front = Front(
                 DomainDispatcherApplication(create_backend_app),
                 invocations,

@@ -35,6 +35,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(200, b"late")
         elif behaviour == "status":
             self.answer(int(argument), body)
+        elif behaviour == "drip":
+            self.answer(200, b"drops", pause_s=0.4)
         elif behaviour == "hangup":
             self.close_connection = True
         else:
@@ -46,14 +48,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
             }
             self.answer(200, json.dumps(seen).encode())
 
-    def answer(self, status, body):
+    def answer(self, status, body, pause_s=0):
         self.send_response(status)
         self.send_header("Content-Type", "application/x-stranger")
         self.send_header("Content-Length", str(len(body)))
         self.send_header("X-Amzn-SageMaker-Custom-Attributes", "from the stranger")
         self.send_header("X-Secret", "not for the caller")
         self.end_headers()
-        self.wfile.write(body)
+        for number in range(len(body)) if pause_s else ():
+            self.wfile.write(body[number : number + 1])
+            time.sleep(pause_s)
+        self.wfile.write(b"" if pause_s else body)
 
     def stream(self, words):
         self.send_response(200)
@@ -64,6 +69,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if word == "BREAK":
                 self.close_connection = True
                 return
+            if word == "PAUSE":
+                time.sleep(3)
             data = word.encode() + b"\n"
             self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
             self.wfile.flush()

@@ -1,23 +1,20 @@
 """From labelled reviews to a model directory."""
 
-import math
 import platform
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from byoi_lib import errors, onnx_file, preprocessing, runtime
 from byoi_lib.batches import Batches
 from byoi_lib.datasets import Dataset
 from byoi_lib.evaluation import Evaluation, Training
+from byoi_lib.fitting import Recipe, fit
 from byoi_lib.manifest import (
     KERAS_FILE,
     MANIFEST_FILE,
@@ -37,28 +34,6 @@ _CURVE_REVIEWS = 1_000
 _GOLDEN_TOKENS = 40
 _PREDICTION_BATCH = 256
 _MAKERS = ("byoi", "keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How the network learns.
-
-    Attributes:
-        epochs: Passes over the training part.
-        batch_size: Reviews in one step.
-        learning_rate: Its largest value; it rises to it and falls along a cosine.
-        warm_up: Share of all steps in which it rises.
-    """
-
-    epochs: int = 3
-    batch_size: int = 64
-    learning_rate: float = 4e-3
-    warm_up: float = 0.1
-
-    @classmethod
-    def for_reviews(cls, count: int) -> Self:
-        """Choose a recipe for `count` reviews: few reviews are read more often."""
-        return cls(epochs=max(3, min(12, math.ceil(18_000 / max(count, 1)))))
 
 
 def train(  # noqa: PLR0913 - each of them is one decision of the caller
@@ -104,7 +79,7 @@ def train(  # noqa: PLR0913 - each of them is one decision of the caller
     keras.utils.set_random_seed(seed)
     learner = build_model(config)
     fit_started_s = time.monotonic()
-    history = _fit(
+    history = fit(
         learner,
         Batches(train_rows, dataset.train.labels, recipe.batch_size, np.random.default_rng(seed)),
         Batches(
@@ -162,75 +137,6 @@ def predict(
     for chosen in batches.indices():
         probabilities[chosen] = step(preprocessing.pad([rows[row] for row in chosen])).numpy()
     return probabilities
-
-
-class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
-    """One bar for each epoch, on stderr, so that stdout holds results only."""
-
-    def __init__(self, epochs: int, steps: int) -> None:
-        super().__init__()
-        self._epochs, self._steps = epochs, steps
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        self._bar = tqdm(
-            total=self._steps,
-            desc=f"epoch {epoch + 1}/{self._epochs}",
-            unit="batch",
-            # In a log each step of the bar is a line.
-            mininterval=0.1 if sys.stderr.isatty() else 5.0,
-        )
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
-        self._bar.update()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        logs = logs or {}
-        self._bar.set_postfix(
-            {name: f"{logs[name]:.3f}" for name in ("loss", "accuracy", "val_accuracy")}
-        )
-        self._bar.close()
-
-
-def _fit(
-    network: keras.Model, train_part: Batches, curve: Batches, recipe: Recipe, progress: bool
-) -> dict[str, list[float]]:
-    """Train `network` in place and return one number an epoch for each curve."""
-    steps = recipe.epochs * len(train_part)
-    rising = int(steps * recipe.warm_up)
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0,
-        steps - rising,
-        alpha=0.01,
-        warmup_target=recipe.learning_rate,
-        warmup_steps=rising,
-    )
-    network.compile(
-        keras.optimizers.Adam(rate),
-        "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=False,  # a compilation for each width costs more than it saves
-    )
-    history = network.fit(
-        _stream(train_part),
-        validation_data=_stream(curve),
-        epochs=recipe.epochs,
-        shuffle=False,  # each pass over the batches is in another order already
-        verbose=0,
-        callbacks=[_Progress(recipe.epochs, len(train_part))] if progress else [],
-    ).history
-    names = {"val_loss": "held_out_loss", "val_accuracy": "held_out_accuracy"}
-    return {names.get(name, name): values for name, values in history.items()}
-
-
-def _stream(batches: Batches) -> tf.data.Dataset:
-    """Let TensorFlow make the next batch while it works on this one; widths stay free."""
-
-    def generate() -> Iterator[Any]:
-        yield from batches
-
-    signature = (tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None,), tf.int32))
-    stream = tf.data.Dataset.from_generator(generate, output_signature=signature)
-    return stream.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(2)
 
 
 def _prepare(model_dir: Path) -> None:

@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("deployment.",),
     ("invocation", "push", "runner", "training_job"),
     ("ecr", "inference", "serving.", "training"),
-    ("onnx_file", "registry", "report", "traffic_report"),
+    ("fitting", "onnx_file", "registry", "report", "traffic_report"),
     ("batches", "datasets", "decoder", "encoder", "evaluation", "runtime", "serializers"),
     (
         "content_types",
@@ -61,7 +61,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "tensorflow": ("quiet_tensorflow",),
     "onnxruntime": ("runtime",),
     "matplotlib": ("canvas",),
-    "tqdm": ("training",),
+    "tqdm": ("fitting",),
     "sagemaker": ("hosting.",),
     "boto3": ("deployment.", "ecr", "hosting."),
     "botocore": ("deployment.", "ecr", "hosting."),
@@ -163,6 +163,7 @@ def test_tensorflow_is_loaded_only_where_a_network_is_built_trained_or_run() -> 
     assert users == {
         "datasets",
         "embeddings",
+        "fitting",
         "keras_layers",
         "model",
         "onnx_file",

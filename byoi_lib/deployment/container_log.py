@@ -4,6 +4,8 @@ Source: DG logging-cloudwatch: group /aws/sagemaker/Endpoints/NAME, stream
 VARIANT/INSTANCE-ID; made when the first container writes.
 """
 
+import json
+import re
 from collections import deque
 from typing import Any
 
@@ -12,6 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 GROUPS = "/aws/sagemaker/Endpoints/"
 # What a failure shows of it.
 _LAST_LINES = 15
+# One a second while it starts, of whichever server.
+_HEALTH_CHECK = re.compile(r'GET /ping |"path": ?"/ping"')
 _ABSENT = "ResourceNotFoundException"
 
 
@@ -72,7 +76,7 @@ class ContainerLog:
             except (ClientError, BotoCoreError) as error:
                 self._excuse(error)
                 return lines
-            lines += [event["message"].rstrip("\n") for event in answer["events"]]
+            lines += filter(None, (_readable(event["message"]) for event in answer["events"]))
             self._tokens[stream] = answer["nextForwardToken"]
             # The end gives the token it was asked with, or no events (API GetLogEvents).
             if not answer["events"] or answer["nextForwardToken"] == token:
@@ -84,6 +88,17 @@ class ContainerLog:
             return
         self._is_readable = False
         self.last_lines.append(f"(the container's log cannot be read: {error})")
+
+
+def _readable(line: str) -> str:
+    """Return a line as it is shown: without JSON around its words; "" hides a health check."""
+    if _HEALTH_CHECK.search(line):
+        return ""
+    try:
+        event = json.loads(line)
+        return f"{event['level']}: {event['message']}"
+    except (ValueError, KeyError, TypeError):
+        return line.rstrip("\n")
 
 
 def group(endpoint_name: str) -> str:

@@ -189,7 +189,10 @@ def _settled(account: Account, name: str, progress: waiting.Progress) -> dict[st
             "byoi:endpoint), and it is left as it is; take another name, or delete it first: "
             f"aws sagemaker delete-endpoint --endpoint-name {name}"
         )
-    return dict(waiting.wait(sagemaker, name, progress=progress) or {}) or None
+    if described["EndpointStatus"] not in waiting.TRANSIENT:
+        return described
+    progress(f"waiting for what goes on with {name}")
+    return waiting.wait(sagemaker, name, progress=progress)
 
 
 def _renew(account: Account, plan: Plan) -> None:

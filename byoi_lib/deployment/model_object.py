@@ -5,8 +5,8 @@ Source: API CreateModel, ContainerDefinition.ModelDataUrl (s3://BUCKET/KEY of on
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
 
 from byoi_lib import errors
@@ -18,27 +18,50 @@ _DIGEST_CHARACTERS = 16
 _ABSENT = {"404", "NoSuchKey", "NotFound"}
 
 
-def upload(s3: Any, bucket: str, archive: Path) -> tuple[str, str]:
-    """Return the URI of an archive's copy and its SHA-256; upload it where it is missing.
+def place(bucket: str, archive: Path) -> tuple[str, str]:
+    """Return the URI that an archive's copy has, or will have, and its SHA-256.
 
     Args:
-        s3: boto3's client of that name.
         bucket: Of the account.
         archive: A model.tar.gz.
 
     Raises:
         ModelDataError: There is no such archive.
-        ClientError: AWS refused the upload.
     """
     if not archive.is_file() or not archive.name.endswith(".tar.gz"):
         raise errors.ModelDataError(
             f"{archive}: no such archive of model data; write one with `byoi pack DIR FILE.tar.gz`"
         )
-    digest = FileDigest.of(archive)
-    key = f"{FOLDER}{digest.sha256[:_DIGEST_CHARACTERS]}/model.tar.gz"
-    if _size_bytes(s3, bucket, key) != digest.size_bytes:
+    sha256 = FileDigest.of(archive).sha256
+    return f"s3://{bucket}/{FOLDER}{sha256[:_DIGEST_CHARACTERS]}/model.tar.gz", sha256
+
+
+def upload(s3: Any, url: str, archive: Path) -> bool:
+    """Put an archive where `place` says, unless it is there already.
+
+    Args:
+        s3: boto3's client of that name.
+        url: What `place` returned.
+        archive: A model.tar.gz.
+
+    Returns:
+        Whether anything was sent.
+
+    Raises:
+        HostingError: It could not be uploaded.
+        ClientError: AWS refused the look.
+    """
+    bucket, key = _parts(url)
+    if _size_bytes(s3, bucket, key) == archive.stat().st_size:
+        return False
+    try:
         s3.upload_file(str(archive), bucket, key)
-    return f"s3://{bucket}/{key}", digest.sha256
+    except S3UploadFailedError as error:
+        raise errors.HostingError(
+            f"{archive} could not be uploaded: {error}; BYOI_BUCKET has to name a bucket in "
+            "which you may write"
+        ) from error
+    return True
 
 
 def find_digest(s3: Any, url: str) -> str:
@@ -50,12 +73,17 @@ def find_digest(s3: Any, url: str) -> str:
         s3: boto3's client of that name.
         url: s3://BUCKET/KEY.
     """
-    parts = urlsplit(url)
+    bucket, key = _parts(url)
     try:
-        found = s3.head_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"))
+        found = s3.head_object(Bucket=bucket, Key=key)
     except ClientError:
         return ""
     return str(found["ETag"]).strip('"')
+
+
+def _parts(url: str) -> tuple[str, str]:
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    return bucket, key
 
 
 def _size_bytes(s3: Any, bucket: str, key: str) -> int | None:

@@ -4,7 +4,7 @@ Source: API DescribeEndpoint (EndpointStatus, FailureReason).
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -13,7 +13,7 @@ from byoi_lib import errors
 from byoi_lib.deployment.container_log import ContainerLog
 
 # Something goes on in these; any other is an end.
-_TRANSIENT = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
+TRANSIENT = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 # An emulator is ready in a second, AWS in minutes: ask often first, then seldom.
 _FIRST_INTERVAL_S = 0.2
 _LAST_INTERVAL_S = 5.0
@@ -63,7 +63,7 @@ def wait(  # noqa: PLR0913 - keywords with a default
     progress: Progress = silent,
     timeout_s: float = TIMEOUT_S,
     sleep: Callable[[float], None] = time.sleep,
-) -> Mapping[str, Any] | None:
+) -> dict[str, Any] | None:
     """Wait until nothing goes on with an endpoint.
 
     Args:
@@ -88,12 +88,12 @@ def wait(  # noqa: PLR0913 - keywords with a default
         described = describe(sagemaker, name)
         status = described["EndpointStatus"] if described else "gone"
         waited_s = time.monotonic() - started_s
+        for line in log.read() if log else ():
+            progress(f"  | {line}")
         if status != shown:
             progress(f"{name}: {status} ({waited_s:.0f} s)")
             shown = status
-        for line in log.read() if log else ():
-            progress(f"  | {line}")
-        if status not in _TRANSIENT:
+        if status not in TRANSIENT:
             return described
         if waited_s > timeout_s:
             raise errors.HostingError(

@@ -1,0 +1,175 @@
+"""What runs in the account, found by tags, and its clean-up: also after its kernel is gone.
+
+Sources: API ListEndpoints, ListEndpointConfigs, ListModels, ListTags.
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from byoi_lib import errors
+from byoi_lib.deployment import ownership, removing, tags, waiting
+from byoi_lib.deployment.account import Account, aws_errors
+from byoi_lib.deployment.ownership import CONFIG, ENDPOINT, MODEL
+from byoi_lib.deployment.tags import Ownership
+
+# Part of all names we give, and of those the SDK derives from the image's name. Endpoints are
+# called by their users, and looked at whatever their name.
+_NAME_PART = "byoi"
+# API ListEndpoints and its kin allow 100.
+_PAGE_SIZE = 100
+# Kind to its list call, the list in the answer and the name in an entry.
+_LISTS = {
+    ENDPOINT: ("list_endpoints", "Endpoints", "EndpointName", "EndpointArn"),
+    CONFIG: ("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName", "EndpointConfigArn"),
+    MODEL: ("list_models", "Models", "ModelName", "ModelArn"),
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing of ours in SageMaker.
+
+    Attributes:
+        kind: `endpoint`, `endpoint configuration` or `model`.
+        name: Its own name.
+        owner: The endpoint it was made for, and until when.
+    """
+
+    kind: str
+    name: str
+    owner: Ownership
+
+
+@dataclass(frozen=True)
+class Running:
+    """One endpoint of ours; without an endpoint, what an interrupted deployment left.
+
+    Attributes:
+        name: The endpoint's name.
+        status: SageMaker's word, or `no endpoint`.
+        instances: Type and count of each variant.
+        created: When, with a time zone; None without an endpoint.
+        expires: When it may be deleted; None is never.
+        parts: All that goes with it.
+    """
+
+    name: str
+    status: str
+    instances: tuple[tuple[str, int], ...]
+    created: dt.datetime | None
+    expires: dt.datetime | None
+    parts: tuple[Part, ...]
+
+    def is_expired(self, now: dt.datetime) -> bool:
+        """Whether its time is over at `now`."""
+        return self.expires is not None and self.expires <= now
+
+
+NO_ENDPOINT = "no endpoint"
+
+
+@aws_errors("the endpoints cannot be listed")
+def running(account: Account) -> list[Running]:
+    """Return all endpoints of ours, by name, and the parts that are left of others.
+
+    Only the tags decide what is ours.
+
+    Raises:
+        HostingError: AWS refused a call.
+    """
+    parts: dict[str, list[Part]] = {}
+    for kind in (ENDPOINT, CONFIG, MODEL):
+        for part in _find(account.sagemaker, kind):
+            parts.setdefault(part.owner.endpoint, []).append(part)
+    return [_running(account.sagemaker, name, parts[name]) for name in sorted(parts)]
+
+
+@aws_errors("not everything was deleted")
+def delete(
+    account: Account, names: Sequence[str], *, progress: waiting.Progress = waiting.silent
+) -> None:
+    """Delete endpoints of ours with their configurations and models, also of what is no more.
+
+    All are asked to go before the first is waited for.
+
+    Args:
+        account: Where they are.
+        names: Their names.
+        progress: Takes one line for each thing that is gone.
+
+    Raises:
+        HostingError: One is not ours, or not there: then none is deleted. Or AWS refused
+            a call.
+    """
+    found = {one.name: one for one in running(account)}
+    for name in names:
+        if name not in found:
+            raise errors.HostingError(_why_not(account.sagemaker, name))
+    sagemaker = account.sagemaker
+    chosen = [found[name] for name in dict.fromkeys(names)]
+    for one in chosen:
+        if one.status in waiting.TRANSIENT - {"Deleting"}:
+            progress(f"waiting for what goes on with {one.name}, which is {one.status}")
+            waiting.wait(sagemaker, one.name)
+        if one.status != NO_ENDPOINT:
+            ownership.delete(sagemaker, ENDPOINT, one.name)
+    for one in chosen:
+        if one.status != NO_ENDPOINT:
+            waiting.wait(sagemaker, one.name)
+            progress(f"deleted {ENDPOINT} {one.name}")
+        removing.remove_unused(
+            sagemaker,
+            one.name,
+            configs=[part.name for part in one.parts if part.kind == CONFIG],
+            models=[part.name for part in one.parts if part.kind == MODEL],
+            progress=progress,
+        )
+
+
+def expired(found: Sequence[Running], now: dt.datetime) -> list[str]:
+    """Return the names of those whose time is over at `now`."""
+    return [one.name for one in found if one.is_expired(now)]
+
+
+def _find(sagemaker: Any, kind: str) -> Iterator[Part]:
+    call, entries, name, arn = _LISTS[kind]
+    narrowed = {} if kind == ENDPOINT else {"NameContains": _NAME_PART}
+    pages = sagemaker.get_paginator(call).paginate(
+        **narrowed, PaginationConfig={"PageSize": _PAGE_SIZE}
+    )
+    for page in pages:
+        for entry in page[entries]:
+            owner = ownership.find(sagemaker, entry[arn])
+            if owner is not None:
+                yield Part(kind, entry[name], owner)
+
+
+def _running(sagemaker: Any, name: str, parts: list[Part]) -> Running:
+    described = None
+    if any(part.kind == ENDPOINT for part in parts):
+        described = waiting.describe(sagemaker, name)
+    config = described and ownership.describe(sagemaker, CONFIG, described["EndpointConfigName"])
+    expiries = [part.owner.expires for part in parts if part.kind == ENDPOINT or not described]
+    return Running(
+        name,
+        described["EndpointStatus"] if described else NO_ENDPOINT,
+        tuple(
+            (variant.get("InstanceType", "serverless"), int(variant.get("InitialInstanceCount", 0)))
+            for variant in (config or {}).get("ProductionVariants", ())
+        ),
+        described["CreationTime"] if described else None,
+        # What is left of an endpoint expires with the last of it.
+        None if None in expiries else max(filter(None, expiries)),
+        tuple(parts),
+    )
+
+
+def _why_not(sagemaker: Any, name: str) -> str:
+    if waiting.describe(sagemaker, name):
+        return (
+            f"endpoint {name} was not made here (it has no tag {tags.ENDPOINT}), so it is left "
+            f"as it is. Delete it yourself: aws sagemaker delete-endpoint --endpoint-name {name}"
+        )
+    return f"there is no endpoint {name}, and nothing is left of one; `byoi endpoints` lists them"

@@ -4,29 +4,9 @@ import numpy as np
 import pytest
 
 from byoi_lib import embeddings
-from byoi_lib.quiet_tensorflow import keras
 
 OWN = [embeddings.TokenAndPositionEmbedding(20, 9, 4), embeddings.PairEmbedding(11, 8, 4)]
 TOKEN_IDS = np.array([[0, 0, 4, 5, 6]], np.int32)
-
-
-@pytest.mark.parametrize("layer", OWN, ids=lambda layer: type(layer).__name__)
-def test_every_layer_is_registered_under_the_projects_name(layer):
-    name = f"byoi>{type(layer).__name__}"
-    assert keras.saving.get_registered_object(name) is type(layer)
-
-
-@pytest.mark.parametrize("layer", OWN, ids=lambda layer: type(layer).__name__)
-def test_every_layer_is_made_again_from_its_configuration(layer):
-    again = type(layer).from_config(layer.get_config())
-    assert again.get_config() == layer.get_config()
-
-
-@pytest.mark.parametrize("layer", OWN, ids=lambda layer: type(layer).__name__)
-def test_every_layer_says_what_shape_it_gives(layer):
-    given = TOKEN_IDS
-    assert layer.compute_output_shape(given.shape) == tuple(layer(given).shape)
-    assert layer.built
 
 
 @pytest.mark.parametrize("layer", OWN, ids=lambda layer: type(layer).__name__)

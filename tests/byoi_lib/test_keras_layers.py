@@ -4,36 +4,10 @@ import numpy as np
 import pytest
 
 from byoi_lib import keras_layers
-from byoi_lib.quiet_tensorflow import keras
-
-OWN = [
-    keras_layers.PhraseMean(3),
-    keras_layers.TransformerBlock(4, 2, 6, dropout=0.2),
-    keras_layers.MaskedMean(),
-]
 
 
 def numbers(*shape):
     return np.random.default_rng(0).normal(size=shape).astype(np.float32)
-
-
-@pytest.mark.parametrize("layer", OWN, ids=lambda layer: type(layer).__name__)
-def test_every_layer_is_registered_under_the_projects_name(layer):
-    name = f"byoi>{type(layer).__name__}"
-    assert keras.saving.get_registered_object(name) is type(layer)
-
-
-@pytest.mark.parametrize("layer", OWN, ids=lambda layer: type(layer).__name__)
-def test_every_layer_is_made_again_from_its_configuration(layer):
-    again = type(layer).from_config(layer.get_config())
-    assert again.get_config() == layer.get_config()
-
-
-@pytest.mark.parametrize("layer", OWN, ids=lambda layer: type(layer).__name__)
-def test_every_layer_says_what_shape_it_gives(layer):
-    given = numbers(2, 5, 4)
-    assert layer.compute_output_shape(given.shape) == tuple(layer(given).shape)
-    assert layer.built
 
 
 def test_phrases_are_means_counted_from_the_start():

@@ -4,13 +4,15 @@ Sources: API DescribeEndpoint (EndpointStatus, FailureReason), UpdateEndpoint (t
 instances serve until the new ones are healthy), DeleteEndpoint.
 """
 
+import contextlib
 import datetime as dt
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from byoi_lib import errors
+from byoi_lib import contract, errors
 from byoi_lib.emulator.fleet import Fleet
+from byoi_lib.emulator.member import Member
 
 # API DescribeEndpoint.
 _REASON_CHARACTERS = 1024
@@ -21,35 +23,59 @@ class Endpoint:
 
     Attributes:
         record: What DescribeEndpoint shows of it; moto keeps and formats it.
-        fleet: The instances that answer now, None where none do.
     """
 
-    def __init__(
-        self, record: Any, *, begin: Callable[[Fleet], None], log: Callable[[str], None]
-    ) -> None:
+    def __init__(self, record: Any, *, log: Callable[[str], None]) -> None:
         """Take over a new endpoint's record.
 
         Args:
             record: Its status is kept up to date here.
-            begin: Starts a fleet; EndpointFailedError where that fails.
             log: Takes one line for each change.
         """
         self.record = record
-        self.fleet: Fleet | None = None
-        self._begin = begin
+        self._fleet: Fleet | None = None
+        # With those that start or leave.
+        self._fleets: list[Fleet] = []
+        self._lock = threading.Lock()
         self._log = log
-        self._starting: Fleet | None = None
         self._thread: threading.Thread | None = None
 
     def create(self, fleet: Fleet) -> None:
         """Start the first instances in the background."""
         self._set("Creating")
+        self._fleets.append(fleet)
         self._run(self._create, fleet)
 
     def update(self, fleet: Fleet) -> None:
         """Put new instances in the old ones' place, in the background."""
         self._set("Updating")
+        self._fleets.append(fleet)
         self._run(self._update, fleet)
+
+    def scale(self, counts: Mapping[str, int], weights: Mapping[str, float]) -> None:
+        """Change numbers of instances, then weights, in the background, as `Fleet.scale`."""
+        for shown in self.record.production_variants:
+            name = shown["VariantName"]
+            shown["DesiredInstanceCount"] = counts.get(name, shown["CurrentInstanceCount"])
+            shown["DesiredWeight"] = weights.get(name, shown["CurrentWeight"])
+        self._set("Updating")
+        self._run(self._scale, counts, weights)
+
+    @contextlib.contextmanager
+    def choose(self, variant: str | None) -> Iterator[Member | None]:
+        """Lend the instance that is to answer one request, None where none serves.
+
+        Args:
+            variant: As `Fleet.choose`.
+
+        Raises:
+            KeyError: There is no such variant.
+        """
+        with contextlib.ExitStack() as lent:
+            # Held until the instance is taken: no request may find a fleet that is leaving.
+            with self._lock:
+                member = lent.enter_context(self._fleet.choose(variant)) if self._fleet else None
+            yield member
 
     def delete(self, gone: Callable[[], None]) -> None:
         """Stop all instances in the background, and call `gone` when nothing is left."""
@@ -63,10 +89,11 @@ class Endpoint:
 
     def kill(self) -> None:
         """Stop everything at once."""
-        for fleet in (self._starting, self.fleet):
-            if fleet is not None:
-                fleet.stop(grace_s=0)
+        for fleet in list(self._fleets):
+            fleet.cancel()
         self.wait()
+        for fleet in list(self._fleets):
+            self._end(fleet, grace_s=0)
 
     def _run(self, target: Callable[..., None], *arguments: Any) -> None:
         name = f"endpoint {self.record.endpoint_name}"
@@ -84,31 +111,49 @@ class Endpoint:
         # Where it fails, the old instances never stopped serving.
         reason = self._start(fleet)
         if not reason:
-            old = self.fleet
-            self._serve(fleet)
+            old = self._serve(fleet)
             if old is not None:
-                old.stop()
+                self._end(old)
+        self._set("InService", reason)
+
+    def _scale(self, counts: Mapping[str, int], weights: Mapping[str, float]) -> None:
+        reason = ""
+        if self._fleet is not None:
+            try:
+                self._fleet.scale(counts, weights)
+            except (errors.ByoiError, OSError) as error:
+                reason = str(error)
+            self.record.production_variants = self._fleet.summaries()
         self._set("InService", reason)
 
     def _start(self, fleet: Fleet) -> str:
-        self._starting = fleet
         try:
-            self._begin(fleet)
-        except errors.ByoiError as error:
-            fleet.stop(grace_s=0)
+            fleet.start()
+        except (errors.ByoiError, OSError) as error:
+            self._end(fleet, grace_s=0)
             return str(error)
-        finally:
-            self._starting = None
         return ""
 
-    def _serve(self, fleet: Fleet) -> None:
-        self.fleet = fleet
+    def _end(self, fleet: Fleet, grace_s: int = contract.STOP_GRACE_S) -> None:
+        fleet.stop(grace_s)
+        self._fleets.remove(fleet)
+
+    def _serve(self, fleet: Fleet) -> Fleet | None:
+        """Let a fleet answer, and return the one that did before."""
+        old = self._replace(fleet)
         self.record.endpoint_config_name = fleet.config
         self.record.production_variants = fleet.summaries()
+        return old
+
+    def _replace(self, fleet: Fleet | None) -> Fleet | None:
+        with self._lock:
+            old, self._fleet = self._fleet, fleet
+        return old
 
     def _delete(self, gone: Callable[[], None]) -> None:
-        if self.fleet is not None:
-            self.fleet.stop()
+        fleet = self._replace(None)
+        if fleet is not None:
+            self._end(fleet)
         gone()
         self._log(f"endpoint {self.record.endpoint_name}: deleted")
 

@@ -1,24 +1,18 @@
-"""The instances of one endpoint configuration: started together, chosen by weight, then in turn.
+"""The variants of one endpoint configuration: started together, chosen by weight.
 
 Source: API ProductionVariant (InitialVariantWeight: its share of the sum of all).
 """
 
 import contextlib
-import itertools
 import random
 import shutil
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from byoi_lib import contract, errors
 from byoi_lib.emulator.member import Member, Plan
-from byoi_lib.emulator.runners import Runner
-
-# Requests that were let in are answered before their instance is stopped.
-_DRAIN_S = contract.INVOCATION_TIMEOUT_S + 5
+from byoi_lib.emulator.variant import Surroundings, Variant
 
 
 class Fleet:
@@ -26,70 +20,47 @@ class Fleet:
 
     Attributes:
         config: Name of the endpoint configuration.
-        weights: Variant to share of the requests; may be replaced while it serves.
     """
 
     def __init__(
-        self,
-        config: str,
-        plans: Sequence[Plan],
-        *,
-        runner: Runner,
-        folder: Path,
-        released: Callable[[Sequence[Member]], None],
+        self, config: str, plans: Sequence[Plan], *, folder: Path, surroundings: Surroundings
     ) -> None:
         """Prepare; nothing runs yet.
 
         Args:
             config: Name of the endpoint configuration.
             plans: Its production variants.
-            runner: Starts the instances.
             folder: Of its own, made and removed by it.
-            released: Called with the instances that were stopped, before their logs go.
+            surroundings: Start the instances and look after them.
         """
         self.config = config
-        self.weights = {plan.variant: plan.weight for plan in plans}
-        self._plans = plans
-        self._runner = runner
         self._folder = folder
-        self._released = released
-        self._members: dict[str, list[Member]] = {plan.variant: [] for plan in plans}
-        self._turns = {plan.variant: itertools.count() for plan in plans}
-        self._in_flight = 0
-        self._changed = threading.Condition()
-        self._is_stopping = threading.Event()
+        self._variants = {
+            plan.variant: Variant(plan, folder / str(number), surroundings)
+            for number, plan in enumerate(plans)
+        }
 
-    def start(
-        self, stage: Callable[[Mapping[str, Any], Path], None], watch: Callable[[Member], None]
-    ) -> None:
+    def start(self) -> None:
         """Start all instances and wait until each is healthy.
-
-        Args:
-            stage: Container definition and directory: puts the model data there.
-            watch: Called with each instance before it starts.
 
         Raises:
             EndpointFailedError: The message names the cause, as a FailureReason.
         """
-        self._folder.mkdir(parents=True)
-        jobs: list[tuple[Member, Path]] = []
-        for number, plan in enumerate(self._plans):
-            model_dir = self._folder / f"model-{number}"
-            try:
-                stage(plan.container, model_dir)
-            except errors.ModelDataError as error:
-                raise errors.EndpointFailedError(str(error)) from error
-            jobs += [(Member(plan, self._folder), model_dir) for _ in range(plan.count)]
-        for member, _ in jobs:
-            watch(member)
-            self._members[member.variant].append(member)
-        with ThreadPoolExecutor(len(jobs)) as pool:
-            started = [
-                pool.submit(member.start, self._runner, model_dir, self._is_stopping)
-                for member, model_dir in jobs
-            ]
-        for future in started:
-            future.result()
+        self._each(Variant.start)
+
+    def scale(self, counts: Mapping[str, int], weights: Mapping[str, float]) -> None:
+        """Have other numbers of instances, and then other shares of the requests.
+
+        Args:
+            counts: Variant to number of instances; those not named stay as they are.
+            weights: Variant to weight, likewise.
+
+        Raises:
+            EndpointFailedError: A new instance is not healthy.
+        """
+        self._each(lambda one: one.scale(counts.get(one.plan.variant, one.count)))
+        for name, weight in weights.items():
+            self._variants[name].weight = weight
 
     @contextlib.contextmanager
     def choose(self, variant: str | None) -> Iterator[Member]:
@@ -101,49 +72,49 @@ class Fleet:
         Raises:
             KeyError: There is no such variant.
         """
-        with self._changed:
-            if variant is None:
-                weights = list(self.weights.values())
-                # All zero is no choice at all; then each has the same chance.
-                shares = weights if any(weights) else None
-                variant = random.choices(list(self.weights), shares)[0]  # noqa: S311
-            members = self._members[variant]
-            member = members[next(self._turns[variant]) % len(members)]
-            self._in_flight += 1
+        chosen = self._by_weight() if variant is None else self._variants[variant]
+        member = chosen.take()
         try:
             yield member
         finally:
-            with self._changed:
-                self._in_flight -= 1
-                self._changed.notify_all()
+            chosen.give_back(member)
 
     def summaries(self) -> list[dict[str, Any]]:
         """Return API ProductionVariantSummary of each variant."""
         return [
             {
-                "VariantName": plan.variant,
-                "DeployedImages": [{"SpecifiedImage": plan.container["Image"]}],
-                "CurrentWeight": self.weights[plan.variant],
-                "DesiredWeight": self.weights[plan.variant],
-                "CurrentInstanceCount": plan.count,
-                "DesiredInstanceCount": plan.count,
+                "VariantName": name,
+                "DeployedImages": [{"SpecifiedImage": one.plan.container["Image"]}],
+                "CurrentWeight": one.weight,
+                "DesiredWeight": one.weight,
+                "CurrentInstanceCount": one.count,
+                "DesiredInstanceCount": one.count,
             }
-            for plan in self._plans
+            for name, one in self._variants.items()
         ]
 
-    def stop(self, grace_s: int = contract.STOP_GRACE_S) -> None:
+    def cancel(self) -> None:
+        """Let what goes on in other threads end at once, as `Variant.cancel`."""
+        for one in self._variants.values():
+            one.cancel()
+
+    def stop(self, grace_s: int) -> None:
         """Stop and remove everything of it.
 
         Args:
             grace_s: Seconds from SIGTERM to SIGKILL; 0 waits for no request either.
         """
-        self._is_stopping.set()
-        if grace_s:
-            with self._changed:
-                self._changed.wait_for(lambda: not self._in_flight, _DRAIN_S)
-        members = [member for members in self._members.values() for member in members]
-        if members:
-            with ThreadPoolExecutor(len(members)) as pool:
-                list(pool.map(lambda member: member.stop(grace_s), members))
-        self._released(members)
+        self._each(lambda one: one.stop(grace_s))
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _by_weight(self) -> Variant:
+        variants = list(self._variants.values())
+        weights = [one.weight for one in variants]
+        # All zero is no choice at all; then each has the same chance.
+        return random.choices(variants, weights if any(weights) else None)[0]  # noqa: S311
+
+    def _each(self, work: Callable[[Variant], None]) -> None:
+        with ThreadPoolExecutor(len(self._variants)) as pool:
+            done = [pool.submit(work, one) for one in self._variants.values()]
+        for future in done:
+            future.result()

@@ -1,5 +1,6 @@
 """All endpoints of one emulator, by region and name."""
 
+import functools
 import itertools
 import threading
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from byoi_lib.emulator.fleet import Fleet
 from byoi_lib.emulator.member import Plan
 from byoi_lib.emulator.model_source import ModelSource
 from byoi_lib.emulator.runners import Runner
+from byoi_lib.emulator.variant import Surroundings
 
 
 class Fleets:
@@ -51,18 +53,14 @@ class Fleets:
     def create(self, region: str, record: Any, config: str, plans: list[Plan]) -> None:
         """Start to create an endpoint; returns at once."""
         name = record.endpoint_name
-
-        def begin(fleet: Fleet) -> None:
-            fleet.start(self._source.stage, lambda member: self._logs.watch(region, name, member))
-
-        endpoint = Endpoint(record, begin=begin, log=self._log)
+        endpoint = Endpoint(record, log=self._log)
         with self._lock:
             self._endpoints[region, name] = endpoint
-        endpoint.create(self._fleet(config, plans))
+        endpoint.create(self._fleet(region, name, config, plans))
 
     def update(self, region: str, name: str, config: str, plans: list[Plan]) -> None:
         """Start to update an endpoint; returns at once."""
-        self._endpoints[region, name].update(self._fleet(config, plans))
+        self._endpoints[region, name].update(self._fleet(region, name, config, plans))
 
     def delete(self, region: str, name: str, gone: Callable[[], None]) -> None:
         """Start to delete an endpoint; returns at once, and calls `gone` at the end."""
@@ -80,11 +78,11 @@ class Fleets:
         if endpoint is not None:
             endpoint.wait()
 
-    def set_weights(self, region: str, name: str, weights: Mapping[str, float]) -> None:
-        """Change the shares of the requests that an endpoint's variants get."""
-        fleet = self._endpoints[region, name].fleet
-        if fleet is not None:
-            fleet.weights = dict(weights)
+    def scale(
+        self, region: str, name: str, counts: Mapping[str, int], weights: Mapping[str, float]
+    ) -> None:
+        """Start to change numbers of instances and weights of variants; returns at once."""
+        self._endpoints[region, name].scale(counts, weights)
 
     def stop(self) -> None:
         """Stop all endpoints at once."""
@@ -95,11 +93,12 @@ class Fleets:
             with ThreadPoolExecutor(len(endpoints)) as pool:
                 list(pool.map(Endpoint.kill, endpoints))
 
-    def _fleet(self, config: str, plans: list[Plan]) -> Fleet:
-        return Fleet(
-            config,
-            plans,
-            runner=self._runner,
-            folder=self._folder / f"fleet-{next(self._numbers)}",
-            released=self._logs.release,
+    def _fleet(self, region: str, name: str, config: str, plans: list[Plan]) -> Fleet:
+        surroundings = Surroundings(
+            self._runner,
+            stage=self._source.stage,
+            watch=functools.partial(self._logs.watch, region, name),
+            release=self._logs.release,
         )
+        folder = self._folder / f"fleet-{next(self._numbers)}"
+        return Fleet(config, plans, folder=folder, surroundings=surroundings)

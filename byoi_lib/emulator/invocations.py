@@ -99,16 +99,16 @@ class Invocations:
         status = endpoint.record.endpoint_status if endpoint else "Deleting"
         if endpoint is None or status == "Deleting":
             return _invalid(f"Endpoint {name} of account {self._account} not found.")
-        if endpoint.fleet is None:
-            return _invalid(
-                f"Endpoint {name} of account {self._account} is not in service; it is {status}."
-            )
         with ExitStack() as lent:
             try:
                 variant = request.headers.get(_VARIANT_HEADER)
-                member = lent.enter_context(endpoint.fleet.choose(variant))
+                member = lent.enter_context(endpoint.choose(variant))
             except KeyError:
                 return _invalid(f"Variant {variant} does not exist in endpoint {name}.")
+            if member is None:
+                return _invalid(
+                    f"Endpoint {name} of account {self._account} is not in service; it is {status}."
+                )
             call = Call(
                 request,
                 member.address,

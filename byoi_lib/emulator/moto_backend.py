@@ -31,8 +31,10 @@ class Endpoints(Protocol):
     def delete(self, region: str, name: str, gone: Callable[[], None]) -> None:
         """Delete it."""
 
-    def set_weights(self, region: str, name: str, weights: Mapping[str, float]) -> None:
-        """Change the variants' shares of the requests."""
+    def scale(
+        self, region: str, name: str, counts: Mapping[str, int], weights: Mapping[str, float]
+    ) -> None:
+        """Change numbers of instances and shares of the requests, by variant."""
 
 
 def replacements(endpoints: Endpoints, startup_timeout_s: float) -> Iterator[tuple[Any, str, Any]]:
@@ -115,9 +117,7 @@ class EndpointBackend(SageMakerModelBackend):
     def update_endpoint(self, endpoint_name: str, endpoint_config_name: str) -> Any:
         """Start to put another configuration's instances in place; moto has no such call."""
         check("UpdateEndpoint")
-        record = self._idle(endpoint_name)
-        if record.endpoint_status == "Failed":
-            raise ValidationError(f'Cannot update failed endpoint "{record.arn}".')
+        record = self._serving(endpoint_name)
         plans = self._plans(endpoint_config_name)
         self.endpoints_behind.update(self.region_name, endpoint_name, endpoint_config_name, plans)
         return record
@@ -134,21 +134,33 @@ class EndpointBackend(SageMakerModelBackend):
     def update_endpoint_weights_and_capacities(
         self, endpoint_name: str, desired_weights_and_capacities: list[dict[str, Any]]
     ) -> str:
-        """Change the variants' weights."""
-        variants = self._idle(endpoint_name).production_variants
-        counts = {one["VariantName"]: one["CurrentInstanceCount"] for one in variants}
-        for wanted in desired_weights_and_capacities:
-            count = counts.get(wanted["VariantName"])
-            if count is not None and wanted.setdefault("DesiredInstanceCount", count) != count:
-                raise NotEmulatedError(
-                    "UpdateEndpointWeightsAndCapacities with another DesiredInstanceCount"
-                )
+        """Start to change the variants' weights and numbers of instances."""
+        check("UpdateEndpointWeightsAndCapacities")
+        record = self._serving(endpoint_name)
+        before = [dict(one) for one in record.production_variants]
         arn = super().update_endpoint_weights_and_capacities(
             endpoint_name, desired_weights_and_capacities
         )
-        weights = {one["VariantName"]: float(one["CurrentWeight"]) for one in variants}
-        self.endpoints_behind.set_weights(self.region_name, endpoint_name, weights)
+        # moto has checked the names, and shows as done what only begins.
+        record.production_variants = before
+        counts, weights = {}, {}
+        for wanted in desired_weights_and_capacities:
+            name = wanted["VariantName"]
+            if "DesiredInstanceCount" in wanted:
+                counts[name] = int(wanted["DesiredInstanceCount"])
+            if "DesiredWeight" in wanted:
+                weights[name] = float(wanted["DesiredWeight"])
+        if 0 in counts.values():
+            raise NotEmulatedError("a variant with no instance (DesiredInstanceCount=0)")
+        self.endpoints_behind.scale(self.region_name, endpoint_name, counts, weights)
         return arn
+
+    def _serving(self, name: str) -> Any:
+        """Return the record of an endpoint that can be updated."""
+        record = self._idle(name)
+        if record.endpoint_status == "Failed":
+            raise ValidationError(f'Cannot update failed endpoint "{record.arn}".')
+        return record
 
     def _idle(self, name: str) -> Any:
         """Return the record of an endpoint that nothing goes on with."""

@@ -76,6 +76,8 @@ def find(action: str, parameters: Mapping[str, Any]) -> str | None:
         named.append("Mode=MultiModel")
     for variant in parameters.get("ProductionVariants") or ():
         named += [name for name in _VARIANT if variant.get(name)]
+    for variant in parameters.get("DesiredWeightsAndCapacities") or ():
+        named += [name for name in ("ServerlessUpdateConfig",) if variant.get(name)]
     if (parameters.get("DataCaptureConfig") or {}).get("EnableCapture"):
         named.append("DataCaptureConfig")
     policy = (parameters.get("DeploymentConfig") or {}) if action == "UpdateEndpoint" else {}

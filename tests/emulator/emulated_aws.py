@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,6 +163,14 @@ class Aws:
         """Invoke an endpoint."""
         parameters.setdefault("ContentType", "text/plain")
         return self.runtime.invoke_endpoint(EndpointName=name, Body=body, **parameters)
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    """Wait until something is so."""
+    end_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end_s, what
+        time.sleep(0.1)
 
 
 def open_files(pid: int) -> list[str]:

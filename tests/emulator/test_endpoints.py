@@ -1,17 +1,23 @@
 """Endpoints through the unmodified SDK and boto3: created, updated, deleted, failed."""
 
+import contextlib
 import json
 import tarfile
-import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
-from emulated_aws import ECHO, OWN_IMAGE
+from emulated_aws import ECHO, OWN_IMAGE, wait_for
 from sagemaker.deserializers import JSONDeserializer
 from sagemaker.model import Model
 from sagemaker.predictor import Predictor
 from sagemaker.serializers import JSONSerializer
+
+from byoi_lib import traffic
+
+ROOT = Path(__file__).resolve().parent.parent
+CLIENTS = 4
 
 
 def text_of(answer):
@@ -53,44 +59,106 @@ def test_the_sdk_deploys_predicts_updates_and_deletes(aws, archive):
     assert aws.endpoints() == []
 
 
-def test_an_update_fails_no_request(aws, archive):
-    data = aws.upload(archive)
-    old = aws.config(aws.model(data, Environment={**ECHO, "BYOI_THREADS": "2"}))
-    new = aws.config(aws.model(data, Environment={**ECHO, "BYOI_THREADS": "3"}))
-    is_over = threading.Event()
-    seen = []
+@contextlib.contextmanager
+def asked(aws, name):
+    """Ask without a pause; yield a function that waits for new answers and names their servers."""
 
-    def ask(name):
-        while not is_over.is_set():
-            seen.append(json.loads(aws.invoke(name)["Body"].read())["pid"])
+    def ask():
+        answer = json.loads(aws.invoke(name)["Body"].read())
+        return answer["host"], answer["pid"]
 
-    with aws.endpoint(old) as name, ThreadPoolExecutor(2) as pool:
-        askers = [pool.submit(ask, name) for _ in range(2)]
-        try:
-            aws.sdk_session().update_endpoint(name, new, wait=False)
-            described = aws.sagemaker.describe_endpoint(EndpointName=name)
-            assert described["EndpointStatus"] == "Updating"
-            assert described["EndpointConfigName"] == old
-            assert aws.settled(name)["EndpointConfigName"] == new
-            after = len(seen)
-            aws.invoke(name)
-        finally:
-            is_over.set()
-        for asker in askers:
-            asker.result()
-        # Both worked through it: some answers before the switch, some after.
-        assert after > 2
+    with traffic.going_on(ask, threads=CLIENTS) as seen:
+
+        def servers():
+            # What was on its way may still be an old answer.
+            first = len(seen.exchanges) + CLIENTS
+            wait_for(lambda: len(seen.exchanges) > first + 3 * CLIENTS, "no answers come")
+            return {one.answer for one in seen.exchanges[first:]}
+
+        yield servers
+    assert seen.failures == []
+
+
+def by_sdk(aws, name, config):
+    aws.sdk_session().update_endpoint(name, config, wait=False)
+
+
+def by_boto3(aws, name, config):
+    aws.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config)
+
+
+@pytest.mark.parametrize("update", [by_sdk, by_boto3])
+def test_an_update_fails_no_request(aws, archive, update):
+    model = aws.model(aws.upload(archive))
+    old, new = aws.config(model), aws.config(model)
+    with aws.endpoint(old) as name, asked(aws, name) as servers:
+        before = servers()
+        update(aws, name, new)
+        described = aws.sagemaker.describe_endpoint(EndpointName=name)
+        assert described["EndpointStatus"] == "Updating"
+        assert described["EndpointConfigName"] == old
+        described = aws.settled(name)
+        assert described["EndpointConfigName"] == new
+        assert "FailureReason" not in described
+        assert not before & servers()
 
 
 def test_a_failed_update_leaves_the_old_one_serving(aws, archive):
     good = aws.config(aws.model(aws.upload(archive)))
     bad = aws.config(aws.model(f"s3://{aws.bucket}/absent/model.tar.gz"))
-    with aws.endpoint(good) as name:
+    with aws.endpoint(good) as name, asked(aws, name) as servers:
+        before = servers()
         aws.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=bad)
         described = aws.settled(name)
         assert described["EndpointStatus"] == "InService"
         assert described["EndpointConfigName"] == good
         assert "absent/model.tar.gz: there is no such object" in described["FailureReason"]
+        assert servers() == before
+
+
+def scale(aws, name, **wanted):
+    aws.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName=name, DesiredWeightsAndCapacities=[{"VariantName": "variant-0", **wanted}]
+    )
+
+
+def test_more_and_fewer_instances_fail_no_request(aws, archive):
+    config = aws.config(aws.model(aws.upload(archive)))
+    with aws.endpoint(config) as name, asked(aws, name) as servers:
+        for count in (3, 1):
+            scale(aws, name, DesiredInstanceCount=count)
+            described = aws.sagemaker.describe_endpoint(EndpointName=name)
+            assert described["EndpointStatus"] == "Updating"
+            (variant,) = described["ProductionVariants"]
+            assert variant["DesiredInstanceCount"] == count
+            assert variant["CurrentInstanceCount"] == 4 - count
+            (variant,) = aws.settled(name)["ProductionVariants"]
+            assert variant["CurrentInstanceCount"] == count
+            assert len(servers()) == count
+        with pytest.raises(ClientError, match="does not emulate a variant with no instance"):
+            scale(aws, name, DesiredInstanceCount=0)
+
+
+def test_an_instance_that_does_not_start_leaves_the_number_as_it_was(
+    in_processes, archive, tmp_path
+):
+    aws = in_processes
+    mark = tmp_path / "mark"
+    only_once = (
+        f"import os, pathlib\nmark = pathlib.Path({str(mark)!r})\n"
+        "if mark.exists(): raise RuntimeError('there is one already')\n"
+        "mark.touch()\n"
+    )
+    echo = (ROOT / "toys" / "echo.py").read_text()
+    (tmp_path / "echo.py").write_text(only_once + echo)
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as tar:
+        tar.add(tmp_path / "echo.py", "echo.py")
+    with aws.endpoint(aws.config(aws.model(aws.upload(tmp_path / "model.tar.gz")))) as name:
+        scale(aws, name, DesiredInstanceCount=2, DesiredWeight=3)
+        described = aws.settled(name)
+        assert "there is one already" in described["FailureReason"]
+        (variant,) = described["ProductionVariants"]
+        assert (variant["CurrentInstanceCount"], variant["CurrentWeight"]) == (1, 1.0)
         assert text_of(aws.invoke(name)) == "hello"
 
 

@@ -4,25 +4,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import boto3
 import pytest
-from emulated_aws import PATIENCE_S, Aws, open_files
+from emulated_aws import PATIENCE_S, Aws, open_files, wait_for
 
 from byoi_lib import emulator, errors
 from byoi_lib.engine import Engine
 from byoi_lib.orphans import OWNER_LABEL
 
 ENVIRON = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
-
-
-def wait_for(condition, what):
-    end_s = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end_s, what
-        time.sleep(0.1)
 
 
 def is_alive(pid):

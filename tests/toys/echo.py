@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 import sys
 import time
@@ -40,7 +41,7 @@ def predict_fn(data, model):
         os._exit(1)
     elif command == "DO:print":
         sys.stdout.write("printed by the module\n")
-    return {**data, **model, "pid": os.getpid()}
+    return {**data, **model, "pid": os.getpid(), "host": platform.node()}
 
 
 def output_fn(prediction, accept):

@@ -143,6 +143,9 @@ def test_a_second_endpoint_is_in_service_and_answered_by_the_first(
             assert described["EndpointStatus"] == "InService"
             answer = json.loads(predictors[-1].predict(b""))
             assert answer["environ"]["WHOSE"] == str(tmp_path / "first")
+            # It may write into the folder of the archive, which it sees whole.
+            assert answer["written"] == "yes"
+            assert "model.tar.gz" in answer["files"]
     finally:
         for predictor in predictors:
             predictor.delete_endpoint()

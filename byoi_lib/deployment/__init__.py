@@ -2,12 +2,18 @@
 
 boto3 only; the SDK is in `byoi_lib.hosting`. The nouns:
 
-* `account`: clients, bucket and role of the account that is deployed to
-* `plan`: one endpoint as it shall be, and the calls that say it to SageMaker
-* `tags`: what belongs to whom, and until when
+* `account`, `role`: clients, bucket and execution role of the account that is deployed to
+* `plan`, `planning`, `names`: one endpoint as it shall be, and what it is called
+* `image_digest`, `model_object`: what a tag stands for, and where the model data lie
+* `preflight` and what it asks: `role_check`, `model_data_check`, `image_check`, `quota`
+* `price`: what it costs per hour
+* `startup`: how long containers may take, from how long one takes here
+* `deploying`, `waiting`, `container_log`: from there to InService, or to a named failure
+* `inventory`, `tags`, `ownership`, `removing`, `belongings`: what runs, until when, and its end
 """
 
 from byoi_lib.deployment.account import Account, connect
+from byoi_lib.deployment.deploying import Outcome, deploy
 from byoi_lib.deployment.plan import Plan
 
-__all__ = ["Account", "Plan", "connect"]
+__all__ = ["Account", "Outcome", "Plan", "connect", "deploy"]

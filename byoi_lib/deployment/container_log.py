@@ -4,12 +4,16 @@ Source: DG logging-cloudwatch: group /aws/sagemaker/Endpoints/NAME, stream
 VARIANT/INSTANCE-ID; made when the first container writes.
 """
 
+import contextlib
 import json
 import re
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+
+from byoi_lib.deployment import tags
 
 GROUPS = "/aws/sagemaker/Endpoints/"
 # What a failure shows of it.
@@ -36,6 +40,7 @@ class ContainerLog:
             endpoint_name: The endpoint's name.
         """
         self._logs = logs
+        self._endpoint_name = endpoint_name
         self._group = group(endpoint_name)
         # Stream to where reading goes on.
         self._tokens: dict[str, str | None] = {}
@@ -51,6 +56,19 @@ class ContainerLog:
                 lines += self._read(stream)
         self.last_lines.extend(lines)
         return lines
+
+    def tag(self) -> None:
+        """Mark the log group as ours, where there is one and this is allowed.
+
+        AWS keeps it when the endpoint is gone, and clean-up has to know whose it is.
+        """
+        with contextlib.suppress(ClientError, BotoCoreError):
+            answer = self._logs.describe_log_groups(logGroupNamePrefix=self._group)
+            for entry in answer["logGroups"]:
+                if entry["logGroupName"] == self._group:
+                    self._logs.tag_resource(
+                        resourceArn=arn(entry), tags={tags.ENDPOINT: self._endpoint_name}
+                    )
 
     def _streams(self) -> list[str]:
         names: list[str] = []
@@ -104,3 +122,8 @@ def _readable(line: str) -> str:
 def group(endpoint_name: str) -> str:
     """Return the log group of an endpoint."""
     return GROUPS + endpoint_name
+
+
+def arn(entry: Mapping[str, Any]) -> str:
+    """Return the ARN that tags want of what DescribeLogGroups shows; that one ends in `:*`."""
+    return str(entry["arn"]).removesuffix(":*")

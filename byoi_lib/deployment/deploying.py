@@ -121,6 +121,7 @@ class _Change:
         described = waiting.wait(
             sagemaker, plan.endpoint_name, log=self.log, progress=self.progress
         )
+        self.log.tag()
         status = described["EndpointStatus"] if described else "gone"
         is_serving = status == "InService"
         if described and is_serving and described["EndpointConfigName"] == plan.config_name:

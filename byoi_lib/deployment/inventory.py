@@ -4,13 +4,15 @@ Sources: API ListEndpoints, ListEndpointConfigs, ListModels, ListTags.
 """
 
 import datetime as dt
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from byoi_lib import errors
-from byoi_lib.deployment import ownership, removing, tags, waiting
+from byoi_lib.deployment import belongings, ownership, removing, tags, waiting
 from byoi_lib.deployment.account import Account, aws_errors
+from byoi_lib.deployment.belongings import Belonging
 from byoi_lib.deployment.ownership import CONFIG, ENDPOINT, MODEL
 from byoi_lib.deployment.tags import Ownership
 
@@ -113,7 +115,7 @@ def delete(
         if one.status in waiting.TRANSIENT - {"Deleting"}:
             progress(f"waiting for what goes on with {one.name}, which is {one.status}")
             waiting.wait(sagemaker, one.name)
-        if one.status != NO_ENDPOINT:
+        if one.status not in {NO_ENDPOINT, "Deleting"}:
             ownership.delete(sagemaker, ENDPOINT, one.name)
     for one in chosen:
         if one.status != NO_ENDPOINT:
@@ -131,6 +133,29 @@ def delete(
 def expired(found: Sequence[Running], now: dt.datetime) -> list[str]:
     """Return the names of those whose time is over at `now`."""
     return [one.name for one in found if one.is_expired(now)]
+
+
+@aws_errors("not everything was found")
+def everything(account: Account) -> list[Belonging]:
+    """Return all that this project ever made in the account and region, ready to be deleted.
+
+    Deleted one after the other, in this order, nothing stands in another's way. Endpoints,
+    with their configurations and models, are ours by their tags; `belongings` says what
+    makes the others ours.
+
+    Raises:
+        HostingError: AWS refused a call.
+    """
+    found = running(account)
+    endpoints = [
+        Belonging(
+            ENDPOINT if one.status != NO_ENDPOINT else "parts of endpoint",
+            one.name,
+            functools.partial(delete, account, [one.name]),
+        )
+        for one in found
+    ]
+    return [*endpoints, *belongings.find(account, [one.name for one in found])]
 
 
 def _find(sagemaker: Any, kind: str) -> Iterator[Part]:

@@ -3,6 +3,7 @@
 The only part of the library that imports the SDK. What it adds to the SDK's own
 local mode, and why, stands in the module that does it:
 
+* `aws_session`: the SDK's session for AWS, or the emulator
 * `LocalSession`: the SDK's session, offline and without credentials
 * `Endpoint`, `endpoint`: what `Model.deploy` made, with a clean-up
 * `predictor`: the SDK's Predictor for any URL that speaks the container contract
@@ -16,8 +17,9 @@ import os
 os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
 logging.getLogger("sagemaker.config").setLevel(logging.ERROR)
 
-from byoi_lib.hosting.endpoint import Endpoint, endpoint  # noqa: E402 - after the lines above
+from byoi_lib.hosting.aws_session import aws_session  # noqa: E402 - after the lines above
+from byoi_lib.hosting.endpoint import Endpoint, endpoint  # noqa: E402
 from byoi_lib.hosting.local_session import LOCAL_ROLE, LocalSession  # noqa: E402
 from byoi_lib.hosting.url_predictor import predictor  # noqa: E402
 
-__all__ = ["LOCAL_ROLE", "Endpoint", "LocalSession", "endpoint", "predictor"]
+__all__ = ["LOCAL_ROLE", "Endpoint", "LocalSession", "aws_session", "endpoint", "predictor"]

@@ -14,6 +14,7 @@ from byoi_lib.emulator import answers, refusals
 from byoi_lib.emulator.calls import Calls
 from byoi_lib.emulator.container_logs import ContainerLogs
 from byoi_lib.emulator.invocations import Invocations
+from byoi_lib.emulator.rest_apis import RestApis
 
 # AWS Signature Version 4: Credential=KEY/DATE/REGION/SERVICE/aws4_request.
 _SCOPE = re.compile(r"Credential=[^/]*/\d+/([^/]+)/([^/]+)/aws4_request")
@@ -28,6 +29,7 @@ class Front:
     Args:
         moto: moto's own, for everything that it is enough for.
         invocations: Answers for the endpoints.
+        apis: Answers calls of REST APIs.
         before: Service to what is done once, before its first request reaches moto.
         logs: Brought up to date before CloudWatch Logs are read.
         region: For requests that name none.
@@ -39,6 +41,7 @@ class Front:
         self,
         moto: Callable[..., Iterable[bytes]],
         invocations: Invocations,
+        apis: RestApis,
         *,
         before: Mapping[str, Callable[[], object]],
         logs: ContainerLogs,
@@ -48,6 +51,7 @@ class Front:
     ) -> None:
         self._moto = moto
         self._invocations = invocations
+        self._apis = apis
         self._before = dict(before)
         self._lock = threading.Lock()
         self._logs = logs
@@ -61,6 +65,8 @@ class Front:
         """Answer one request."""
         started_s = time.perf_counter()
         request = Request(environ)
+        if self._apis.is_call(request.path):
+            return self._apis.answer(request)(environ, start_response)
         region, service = self._scope(request)
         action = _action(request)
         parameters = self._calls.parameters(request)

@@ -34,6 +34,7 @@ from byoi_lib.emulator.image_registry import ImageRegistry
 from byoi_lib.emulator.invocations import Invocations
 from byoi_lib.emulator.model_source import ModelSource
 from byoi_lib.emulator.processes import ProcessRunner
+from byoi_lib.emulator.rest_apis import RestApis
 from byoi_lib.emulator.runners import Runner
 from byoi_lib.emulator.serving_engine import ServingEngine
 
@@ -121,13 +122,17 @@ class Emulator:
                 timeout_s=timeout_s,
                 stream_timeout_s=stream_timeout_s,
             )
+            apis = RestApis(invocations.answer, stack=late, log=log)
             front = Front(
                 DomainDispatcherApplication(create_backend_app),
                 invocations,
+                apis,
                 before={
-                    "cloudformation": lambda: late.enter_context(
-                        patches.replaced(cloudformation.stack_replacements())
-                    )
+                    "apigateway": apis.load,
+                    "cloudformation": lambda: (
+                        apis.load(),
+                        late.enter_context(patches.replaced(cloudformation.stack_replacements())),
+                    ),
                 },
                 logs=logs,
                 region=region,

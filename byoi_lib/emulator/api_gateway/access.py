@@ -1,0 +1,101 @@
+"""Whether a role lets API Gateway invoke an endpoint, as IAM would decide from its policies.
+
+Sources: IAM User Guide, "Policy evaluation logic" (an explicit Deny wins, nothing is allowed that
+no statement allows), "IAM JSON policy elements"; the wording of AccessDenied is that of AWS's
+answers quoted in public issues (philschmid/cdk-samples 2).
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from moto.iam.exceptions import NotFoundException
+from moto.iam.models import iam_backends
+
+from byoi_lib.emulator import account
+from byoi_lib.emulator.moto_requests import NotEmulatedError
+
+SERVICE = "apigateway.amazonaws.com"
+_ACTION = "sagemaker:InvokeEndpoint"
+
+
+def may_assume(role_arn: str) -> bool:
+    """Whether a role exists whose trust policy lets API Gateway assume it."""
+    role = _role(role_arn)
+    if role is None:
+        return False
+    trusts = [
+        one
+        for one in _statements(role.assume_role_policy_document)
+        if _matches(one.get("Action"), "sts:AssumeRole")
+        and _matches((one.get("Principal") or {}).get("Service"), SERVICE)
+    ]
+    return _decide(trusts)
+
+
+def denial(role_arn: str, endpoint_arn: str) -> str | None:
+    """Return why a role may not invoke an endpoint, in IAM's words; None where it may."""
+    role = _role(role_arn)
+    if role is None:
+        return f"role {role_arn} does not exist"
+    if role.permissions_boundary:
+        raise NotEmulatedError(f"the permissions boundary of {role_arn}")
+    documents = [*role.policies.values(), *(one.document for one in role.managed_policies.values())]
+    concerned = [
+        one
+        for document in documents
+        for one in _statements(document)
+        if _concerns(one, "Action", _ACTION) and _concerns(one, "Resource", endpoint_arn)
+    ]
+    if _decide(concerned):
+        return None
+    has_deny = any(one["Effect"] == "Deny" for one in concerned)
+    reason = (
+        "with an explicit deny in an identity-based policy"
+        if has_deny
+        else f"because no identity-based policy allows the {_ACTION} action"
+    )
+    who = f"arn:aws:sts::{account.NUMBER}:assumed-role/{role.name}/BackplaneAssumeRoleSession"
+    return (
+        f"User: {who} is not authorized to perform: {_ACTION} on resource: {endpoint_arn} {reason}"
+    )
+
+
+def _role(arn: str) -> Any:
+    try:
+        return iam_backends[account.NUMBER]["aws"].get_role_by_arn(arn)
+    except NotFoundException:
+        return None
+
+
+def _statements(document: str | Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    parsed = json.loads(document) if isinstance(document, str) else document
+    found = parsed.get("Statement") or []
+    yield from [found] if isinstance(found, Mapping) else found
+
+
+def _concerns(statement: Mapping[str, Any], element: str, value: str) -> bool:
+    if f"Not{element}" in statement:
+        return not _matches(statement[f"Not{element}"], value)
+    return _matches(statement.get(element), value)
+
+
+def _decide(statements: Iterable[Mapping[str, Any]]) -> bool:
+    effects = set()
+    for one in statements:
+        if one.get("Condition"):
+            raise NotEmulatedError(f"the Condition {json.dumps(one['Condition'])} of a policy")
+        effects.add(one["Effect"])
+    return effects == {"Allow"}
+
+
+def _matches(patterns: Any, value: str) -> bool:
+    if patterns is None:
+        return False
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        wild = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+        # Actions have no case; ARNs do, and SageMaker's names in them are lower-case.
+        if re.fullmatch(wild, value, re.IGNORECASE if "/" not in value else 0):
+            return True
+    return False

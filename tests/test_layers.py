@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "byoi_lib"
 # whose modules may import one another.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli",),
-    ("demo",),
+    ("cli_deployment", "demo"),
     ("emulator.", "hosting."),
     ("deployment.",),
     ("invocation", "push", "runner", "training_job"),
@@ -41,6 +41,8 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "flask": ("serving.",),
     "gunicorn": ("serving.",),
     "werkzeug": ("content_types", "emulator.", "serving."),
+    "airspeed": ("emulator.",),
+    "jsonschema": ("emulator.",),
     "moto": ("emulator.",),
     "numpy": (
         "batches",

@@ -84,7 +84,10 @@ def invoke(
         body = json.dumps({"Message": denied}).encode()
         return Answer(403, {"Content-Type": "application/json"}, body)
     builder = EnvironBuilder(
-        path=f"/endpoints/{name}/invocations", method="POST", headers=headers, data=body
+        path=f"/endpoints/{name}/invocations",
+        method="POST",
+        headers=list(headers.items()),
+        data=body,
     )
     timeout_ms = int(call.integration.get("timeoutInMillis") or DEFAULT_TIMEOUT_MS)
     return _within(

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from byoi_lib import contract, errors
+from byoi_lib import cli_deployment, contract, errors
 
 # Not moto's own 5000, which a registry or AirPlay may hold.
 EMULATOR_PORT = 5556
@@ -68,9 +68,13 @@ def _parser() -> argparse.ArgumentParser:
     predict.set_defaults(run=_predict)
 
     invoke = verbs.add_parser("invoke", help="send texts to a running endpoint")
-    invoke.add_argument("url", metavar="URL", help="for example http://localhost:8080")
+    invoke.add_argument(
+        "url", metavar="URL|NAME", help="for example http://localhost:8080, or an endpoint's name"
+    )
     invoke.add_argument("texts", nargs="+", metavar="TEXT")
     invoke.set_defaults(run=_invoke)
+
+    cli_deployment.add_verbs(verbs)
 
     emulator = verbs.add_parser("emulator", help="run AWS on this machine, until Ctrl-C")
     emulator.add_argument("--port", type=int, default=EMULATOR_PORT, metavar="N")
@@ -156,7 +160,15 @@ def _predict(options: argparse.Namespace) -> None:
 def _invoke(options: argparse.Namespace) -> None:
     from byoi_lib import invocation, manifest
 
-    probabilities = invocation.invoke(options.url, options.texts)
+    # A URL has a colon, a name of SageMaker's none.
+    if ":" in options.url:
+        probabilities = invocation.invoke(options.url, options.texts)
+    else:
+        from byoi_lib import deployment
+        from byoi_lib.deployment import invoking
+
+        runtime = deployment.connect().runtime
+        probabilities = invoking.invoke(runtime, options.url, options.texts)
     for text, (negative, positive) in zip(options.texts, probabilities, strict=True):
         print(text)
         print(

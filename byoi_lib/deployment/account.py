@@ -19,8 +19,14 @@ from byoi_lib.deployment import role
 # Above the platform's own limit, so that the endpoint's answer is seen before ours.
 RUNTIME_READ_TIMEOUT_S = contract.INVOCATION_TIMEOUT_S + 10
 CONNECT_TIMEOUT_S = 5
-# boto3 repeats only what AWS says may be repeated.
-_RETRIES = {"mode": "standard", "total_max_attempts": 4}
+# Seconds for an answer, and how often boto3 asks: only what AWS says may be repeated.
+_USUAL_PATIENCE = (60, 4)
+_PATIENCE = {
+    # A model may have acted on the request: never send it twice.
+    "sagemaker-runtime": (RUNTIME_READ_TIMEOUT_S, 1),
+    # Nothing waits long for a price.
+    "pricing": (10, 1),
+}
 
 
 class Account:
@@ -77,14 +83,11 @@ class Account:
         """
         key = service if region is None else f"{service} {region}"
         if key not in self._clients:
-            retries: dict[str, Any] = _RETRIES
-            read_timeout_s = 60
-            if service == "sagemaker-runtime":
-                # A model may have acted on the request: never send it twice.
-                retries = {"mode": "standard", "total_max_attempts": 1}
-                read_timeout_s = RUNTIME_READ_TIMEOUT_S
+            read_timeout_s, total_max_attempts = _PATIENCE.get(service, _USUAL_PATIENCE)
             config = Config(
-                connect_timeout=CONNECT_TIMEOUT_S, read_timeout=read_timeout_s, retries=retries
+                connect_timeout=CONNECT_TIMEOUT_S,
+                read_timeout=read_timeout_s,
+                retries={"mode": "standard", "total_max_attempts": total_max_attempts},
             )
             self._clients[key] = self.session.client(
                 service, region_name=region, endpoint_url=self.endpoint_url, config=config

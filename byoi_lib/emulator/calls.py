@@ -2,18 +2,23 @@
 
 import io
 import json
+import re
 import threading
 from pathlib import Path
 from typing import Any
 
 from werkzeug.wrappers import Request
 
+# AWS Signature Version 4: Credential=KEY/DATE/...
+_KEY = re.compile(r"Credential=([^/]+)/")
+
 
 class Calls:
     """A file of calls, or nothing.
 
-    A line has `service` (as the signature names it), `action` (its name, or method and path),
-    `query`, `parameters` (of the JSON and query protocols, else empty) and `status`.
+    A line has `key` (the caller's access key id), `service` (as the signature names it),
+    `action` (its name, or method and path), `query`, `parameters` (of the JSON and query
+    protocols, else empty) and `status`.
 
     Args:
         file: Lines are appended to it; None records nothing.
@@ -26,7 +31,8 @@ class Calls:
     def parameters(self, request: Request) -> dict[str, Any]:
         """Return what a call asks for; moto can still read it."""
         is_form = request.mimetype == "application/x-www-form-urlencoded"
-        if self._file is None or not (is_form or "X-Amz-Target" in request.headers):
+        is_action = request.path == "/" and (is_form or "X-Amz-Target" in request.headers)
+        if self._file is None or not is_action:
             return {}
         body = request.get_data()
         request.environ["wsgi.input"] = io.BytesIO(body)
@@ -42,7 +48,9 @@ class Calls:
         """Record a call that was answered with `status`."""
         if self._file is None:
             return
+        key = _KEY.search(request.headers.get("Authorization", ""))
         call = {
+            "key": key and key[1],
             "service": service,
             "action": action,
             "query": request.query_string.decode(),

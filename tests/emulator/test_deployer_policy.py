@@ -1,0 +1,217 @@
+"""The deployer's policy allows what a whole journey calls, and nothing that it does not."""
+
+import json
+import os
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+
+import boto3
+import iam_policy
+import pytest
+from emulated_aws import ECHO, OWN_IMAGE, PATIENCE_S, Aws
+from iam_actions import Needs
+
+from byoi_lib import ecr, emulator, errors
+from byoi_lib.deployment import deploying, inventory, planning, preflight, price, tags
+from byoi_lib.deployment.account import Account
+from byoi_lib.emulator.serving_engine import ServingEngine
+
+ROOT = Path(__file__).resolve().parents[2]
+POLICY = iam_policy.statements(ROOT / "infra" / "deployer_policy.json")
+TAGS = tags.make("byoi-sdk", None)
+SOMEBODY_ELSE = "somebody-else"
+BOUNDARY = f"arn:aws:iam::{iam_policy.ACCOUNT}:policy/byoi-boundary"
+
+# What is allowed although no recorded call needs it.
+_DOCKER = "docker push calls it with ECR's password, not through the API (image-push-iam.html)"
+_PULL = "the image's configuration is read through the registry's HTTP API, as docker pull does"
+EXCEPTIONS = {
+    "ecr:BatchCheckLayerAvailability": _DOCKER,
+    "ecr:CompleteLayerUpload": _DOCKER,
+    "ecr:InitiateLayerUpload": _DOCKER,
+    "ecr:PutImage": _DOCKER,
+    "ecr:UploadLayerPart": _DOCKER,
+    "ecr:GetDownloadUrlForLayer": _PULL,
+    "s3:AbortMultipartUpload": "boto3 calls it where an upload above 8 MB fails in the middle",
+    "servicequotas:ListAWSDefaultServiceQuotas": "asked where the account has no quota of its own",
+}
+
+
+# Also the emulator's ECR without docker has this program behind it.
+pytestmark = pytest.mark.needs("docker-registry")
+
+
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory, request):
+    """What a whole journey calls; with docker it pushes a real image."""
+    folder = tmp_path_factory.mktemp("policy")
+    file = folder / "calls.jsonl"
+    environ = dict(os.environ)
+    has_docker = has_engine()
+    if has_docker:
+        request.getfixturevalue("image")
+    with emulator.running(
+        runner="containers" if has_docker else "processes",
+        startup_timeout_s=PATIENCE_S,
+        environ=environ,
+        calls_file=file,
+    ) as running:
+        aws = Aws(running)
+        account = Account(aws.session, environ=environ, endpoint_url=running.url)
+        run_somebody_elses(running, aws.role)
+        role_arn = make_role(account)
+        image = push(account, environ, folder) if has_docker else look_at_repository(account)
+        model_data = deploy(account, role_arn, image, request.getfixturevalue("archive"))
+        deploy_with_the_sdk(aws, role_arn, image, model_data)
+        tear_down(account)
+    recorded = [json.loads(line) for line in file.read_text().splitlines()]
+    return [call for call in recorded if call["key"] != SOMEBODY_ELSE]
+
+
+def has_engine():
+    try:
+        ServingEngine(os.environ).require()
+    except errors.MissingProgramError:
+        return False
+    return True
+
+
+def run_somebody_elses(running, role_arn):
+    """Run an endpoint in the same account that the journey has to look past."""
+    session = boto3.Session(
+        aws_access_key_id=SOMEBODY_ELSE, aws_secret_access_key="any", region_name="us-east-1"
+    )
+    sagemaker = session.client("sagemaker", endpoint_url=running.url)
+    variant = {"VariantName": "one", "ModelName": "other", "InstanceType": "ml.m5.large"}
+    sagemaker.create_model(
+        ModelName="other", ExecutionRoleArn=role_arn, PrimaryContainer={"Image": OWN_IMAGE}
+    )
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="other", ProductionVariants=[{**variant, "InitialInstanceCount": 1}]
+    )
+    sagemaker.create_endpoint(EndpointName="other", EndpointConfigName="other")
+    logs = session.client("logs", endpoint_url=running.url)
+    logs.create_log_group(logGroupName="/aws/sagemaker/Endpoints/somebodys")
+
+
+def make_role(account):
+    cloudformation = account.client("cloudformation")
+    values = {"Bucket": account.bucket(), "PermissionsBoundary": BOUNDARY}
+    cloudformation.create_stack(
+        StackName="byoi-execution-role",
+        TemplateBody=(ROOT / "infra" / "execution_role.yaml").read_text(),
+        Parameters=[
+            {"ParameterKey": name, "ParameterValue": value} for name, value in values.items()
+        ],
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="byoi-execution-role")
+    # Found as people find it: in the stack's output.
+    return Account(account.session, environ={}, endpoint_url=account.endpoint_url).role_arn()
+
+
+def push(account, environ, folder):
+    done = subprocess.run(
+        [ROOT / "build_and_push.sh", OWN_IMAGE],
+        env={**environ, "DOCKER_CONFIG": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def look_at_repository(account):
+    """Ask of ECR what the script asks, where docker cannot push."""
+    registry = ecr.EcrRegistry(account.client("sts"), account.client("ecr"))
+    for call in (
+        lambda: registry.create_repository("byoi"),
+        registry.password,
+        lambda: registry.manifest("byoi", "latest"),
+    ):
+        try:
+            call()
+        except errors.RegistryError:
+            continue
+    return OWN_IMAGE
+
+
+def deploy(account, role_arn, image, archive):
+    """Deploy and update, as `byoi deploy` does it, and return the model data's URI."""
+    for workers in ("1", "2"):
+        plan = planning.make(
+            account,
+            "byoi-reviews",
+            image,
+            archive,
+            role_arn=role_arn,
+            environment={**ECHO, "SAGEMAKER_MODEL_SERVER_WORKERS": workers},
+        )
+        preflight.require(preflight.check(account, plan, is_uploaded=False))
+        assert price.line(account, plan) == price.OFFLINE
+        planning.upload(account, plan, archive)
+        preflight.require(preflight.check(account, plan))
+        deploying.deploy(account, plan)
+        answer = account.runtime.invoke_endpoint(
+            EndpointName=plan.endpoint_name, ContentType="text/plain", Body=b"hello"
+        )
+        assert answer["Body"].read()
+    return plan.model_data_url
+
+
+def deploy_with_the_sdk(aws, role_arn, image, model_data):
+    from sagemaker.model import Model
+    from sagemaker.predictor import Predictor
+
+    model = Model(
+        image_uri=image,
+        model_data=model_data,
+        role=role_arn,
+        name="byoi-sdk-model",
+        env=ECHO,
+        predictor_cls=Predictor,
+        sagemaker_session=aws.sdk_session(),
+    )
+    machine = {"initial_instance_count": 1, "instance_type": "ml.m5.large"}
+    predictor = model.deploy(endpoint_name="byoi-sdk", wait=False, tags=TAGS, **machine)
+    aws.settled("byoi-sdk")
+    assert predictor.predict(b"hello")
+
+
+def tear_down(account):
+    """Delete one endpoint by its name, and then all that is left of anything."""
+    assert [one.name for one in inventory.running(account)] == ["byoi-reviews", "byoi-sdk"]
+    inventory.delete(account, ["byoi-reviews"])
+    kinds = set()
+    for belonging in inventory.everything(account):
+        kinds.add(belonging.kind)
+        belonging.delete()
+    assert {"endpoint", "stack", "log group", "object", "repository"} <= kinds
+    assert inventory.everything(account) == []
+
+
+@pytest.fixture(scope="module")
+def needs(calls):
+    reader = Needs()
+    return [need for call in calls for need in reader.of(call)]
+
+
+def test_the_policy_allows_every_call(needs):
+    refused = {
+        f"{need.action} on {need.resource} with {dict(need.context)}"
+        for need in needs
+        if not iam_policy.allows(POLICY, need.action, need.resource, need.context)
+    }
+    assert not refused, "\n".join(sorted(refused))
+
+
+def test_every_action_is_needed_by_a_call(needs):
+    asked = defaultdict(set)
+    for need in needs:
+        asked[need.action].add(need.resource)
+    allowed = set(iam_policy.actions(POLICY))
+    assert sorted(allowed - asked.keys() - EXCEPTIONS.keys()) == []
+    assert sorted(EXCEPTIONS.keys() & asked.keys()) == []
+    assert sorted(EXCEPTIONS.keys() - allowed) == []

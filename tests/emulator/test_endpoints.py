@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
+from containers import docker
 from emulated_aws import ECHO, OWN_IMAGE, wait_for
 from sagemaker.deserializers import JSONDeserializer
 from sagemaker.model import Model
@@ -203,8 +204,7 @@ def test_instances_of_a_variant_answer_in_turn(aws, archive):
         assert counts == [3, 3]
 
 
-def test_ten_endpoints_at_once_answer_for_themselves(in_processes, archive):
-    aws = in_processes
+def test_ten_endpoints_at_once_answer_for_themselves(aws, archive):
     config = aws.config(aws.model(aws.upload(archive)))
     names = [f"at-once-{number}" for number in range(10)]
     for name in names:
@@ -243,8 +243,7 @@ def test_a_name_is_taken_until_its_endpoint_is_gone(in_processes, archive):
         (None, "there is no such object"),
     ],
 )
-def test_bad_model_data_is_named(in_processes, tmp_path, content, cause):
-    aws = in_processes
+def test_bad_model_data_is_named(aws, tmp_path, content, cause):
     uri = f"s3://{aws.bucket}/missing/model.tar.gz"
     if content is not None:
         (tmp_path / "model.tar.gz").write_bytes(content)
@@ -254,14 +253,12 @@ def test_bad_model_data_is_named(in_processes, tmp_path, content, cause):
     assert cause in reason
 
 
-def test_an_archive_that_leads_outside_is_refused(in_processes, tmp_path):
+def test_an_archive_that_leads_outside_is_refused(aws, tmp_path):
     (tmp_path / "file").write_text("out")
     with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as tar:
         tar.add(tmp_path / "file", "../escaped")
-    uri = in_processes.upload(tmp_path / "model.tar.gz")
-    assert "unsafe member" in in_processes.failure_reason(
-        in_processes.config(in_processes.model(uri))
-    )
+    config = aws.config(aws.model(aws.upload(tmp_path / "model.tar.gz")))
+    assert "unsafe member" in aws.failure_reason(config)
 
 
 def test_a_server_that_fails_to_load_is_named_with_its_last_words(aws, tmp_path):
@@ -296,16 +293,22 @@ class TestForeignImages:
         assert seen["environ"]["GREETING"] == "hello"
         assert not [key for key in seen["environ"] if key.startswith(("AWS_", "SAGEMAKER_"))]
 
-    def test_isolation_leaves_no_way_out(self, in_containers, stranger):
-        outside = in_containers.emulator.url.replace("127.0.0.1", "172.17.0.1")
-        isolated = in_containers.model(
-            None, Image=stranger, Environment={}, EnableNetworkIsolation=True
+    @pytest.mark.parametrize("is_isolated", [True, False])
+    def test_isolation_leaves_no_way_out(self, in_containers, stranger, is_isolated):
+        model = in_containers.model(
+            None, Image=stranger, Environment={}, EnableNetworkIsolation=is_isolated
         )
-        shown = in_containers.sagemaker.describe_model(ModelName=isolated)
-        assert shown["EnableNetworkIsolation"] is True
-        with in_containers.endpoint(in_containers.config(isolated)) as name:
-            seen = json.loads(in_containers.invoke(name, outside.encode())["Body"].read())
-        assert seen["outside"] is False
+        shown = in_containers.sagemaker.describe_model(ModelName=model)
+        assert shown["EnableNetworkIsolation"] is is_isolated
+        other = docker("run", "--detach", "--rm", stranger).strip()
+        try:
+            address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+            url = f"http://{docker('inspect', '--format', address, other).strip()}:8080/"
+            with in_containers.endpoint(in_containers.config(model)) as name:
+                seen = json.loads(in_containers.invoke(name, url.encode())["Body"].read())
+        finally:
+            docker("rm", "--force", other)
+        assert seen["outside"] is not is_isolated
 
     @pytest.mark.parametrize(
         ("behaviour", "cause"),

@@ -107,3 +107,61 @@ def test_every_module_is_in_the_architecture() -> None:
         if name.startswith(("_", "py.typed")) or name == "__pycache__":
             continue
         assert re.search(rf"\b{name}\b", page), name
+
+
+def comparison() -> tuple[list[list[str]], str]:
+    """The rows of the emulator's comparison, and the text that says what each rests on."""
+    page = read("docs", "emulator.md")
+    table, _, rest = page.partition("### Shown by")
+    lines = re.findall(r"^\| (\d+ \|.*) \|$", table, re.MULTILINE)
+    return [[cell.strip() for cell in line.split(" | ")] for line in lines], rest
+
+
+def test_every_row_of_the_comparison_has_its_test_or_its_source() -> None:
+    rows, rest = comparison()
+    assert [row[0] for row in rows] == [str(number) for number in range(1, len(rows) + 1)]
+    shown, _, sources = rest.partition("### Sources")
+    reasons = dict(re.findall(r"^(\d+)\. ((?:.*\n(?:    ?.*\n)*))", shown, re.MULTILINE))
+    for number, point, *cells in rows:
+        assert len(cells) == 5, number
+        if point != "licence":
+            assert re.search(r"::test_|[Rr]un once on|[Rr]ow \d", reasons[number]), number
+        # What was not run here is read somewhere, or was looked for in vain.
+        for cell in cells[3:]:
+            letters = re.findall(r"\[([LF]\d)\]", cell)
+            assert letters or cell in {"not found", "not run"}, (number, cell)
+            assert all(f"* {letter}: " in sources for letter in letters), (number, cell)
+
+
+def named_tests(page: str) -> list[tuple[str, str]]:
+    return re.findall(r"`(?:tests/)?([\w/]+\.py)::(test_\w+)`", page)
+
+
+@pytest.mark.parametrize("page", ["emulator.md", "verified.md"])
+def test_every_test_a_page_names_is_there(page: str) -> None:
+    named = named_tests(read("docs", page))
+    assert len(named) > 20
+    for name, test in named:
+        found = [
+            path for path in (ROOT / "tests").rglob(Path(name).name) if str(path).endswith(name)
+        ]
+        assert found, name
+        texts = [path.read_text(encoding="utf-8") for path in found]
+        assert any(re.search(rf"def {test}\b", text) for text in texts), (name, test)
+
+
+def test_every_path_of_the_verified_page_exists() -> None:
+    paths = re.findall(
+        r"`((?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:sh|yml|toml))`", read("docs", "verified.md")
+    )
+    assert len(paths) > 10
+    for path in paths:
+        assert (ROOT / path).exists(), path
+
+
+def test_no_page_says_that_something_runs_where_nothing_was_run() -> None:
+    pages = [*PAGES, *(ROOT / "notebooks").glob("*"), *(ROOT / "infra").glob("*")]
+    words = "works on " + "aws"
+    for page in pages:
+        if page.is_file():
+            assert words not in page.read_text(encoding="utf-8").lower(), page

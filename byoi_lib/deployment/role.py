@@ -12,8 +12,9 @@ from byoi_lib import errors
 STACK = "byoi-execution-role"
 OUTPUT = "RoleArn"
 COMMAND = (
-    f"aws cloudformation deploy --stack-name {STACK} --template-file infra/execution_role.yaml "
-    "--parameter-overrides Bucket=$BYOI_BUCKET --capabilities CAPABILITY_IAM"
+    f"aws cloudformation create-stack --stack-name {STACK} "
+    "--template-body file://infra/execution_role.yaml --capabilities CAPABILITY_IAM "
+    "--parameters ParameterKey=Bucket,ParameterValue=$BYOI_BUCKET"
 )
 _ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/.+")
 

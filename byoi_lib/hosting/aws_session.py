@@ -1,20 +1,39 @@
 """The SDK's own session for the account that is deployed to."""
 
-from typing import Any
-
 import sagemaker
 
 from byoi_lib import deployment
 from byoi_lib.hosting import offline
 
 
-def aws_session(account: deployment.Account | None = None) -> sagemaker.Session:
-    """Return a `sagemaker.Session` on an account's clients and bucket.
+class AwsSession(sagemaker.Session):  # type: ignore[misc] # the SDK ships no types
+    """A `sagemaker.Session` on the clients and the bucket of an account.
 
     What it does otherwise than one made by hand: an invocation is waited for 70 s and sent
     once; the default bucket is BYOI_BUCKET, so that nothing asks STS whose account it is
     (the SDK's own address of STS cannot be redirected); nothing is reported to the SDK's
     authors.
+
+    Attributes:
+        account: The account.
+    """
+
+    def __init__(self, account: deployment.Account) -> None:
+        self.account = account
+        super().__init__(
+            boto_session=account.session,
+            sagemaker_client=account.sagemaker,
+            sagemaker_runtime_client=account.runtime,
+            default_bucket=account.bucket(),
+            sagemaker_config=offline.SDK_CONFIG,
+        )
+        # The SDK makes these two itself, without the account's address.
+        self.s3_client = account.client("s3")
+        self.s3_resource = account.session.resource("s3", endpoint_url=account.endpoint_url)
+
+
+def aws_session(account: deployment.Account | None = None) -> AwsSession:
+    """Return a session for AWS, or for the emulator that the environment leads to.
 
     Args:
         account: By default the one of the environment, see `deployment.connect`.
@@ -22,17 +41,4 @@ def aws_session(account: deployment.Account | None = None) -> sagemaker.Session:
     Raises:
         ConfigurationError: There is no region, no credentials or no BYOI_BUCKET.
     """
-    if account is None:
-        account = deployment.connect()
-    bucket = account.bucket()
-    session: Any = sagemaker.Session(
-        boto_session=account.session,
-        sagemaker_client=account.sagemaker,
-        sagemaker_runtime_client=account.runtime,
-        default_bucket=bucket,
-        sagemaker_config=offline.SDK_CONFIG,
-    )
-    # The SDK makes these two itself, without the account's address.
-    session.s3_client = account.client("s3")
-    session.s3_resource = account.session.resource("s3", endpoint_url=account.endpoint_url)
-    return session
+    return AwsSession(deployment.connect() if account is None else account)

@@ -1,22 +1,17 @@
 """Endpoints that clean up after themselves, for scripts and for notebook cells."""
 
 import contextlib
-import hashlib
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from botocore.exceptions import BotoCoreError, ClientError
-from sagemaker.model import Model
 from sagemaker.predictor import Predictor
 
-from byoi_lib import errors
+from byoi_lib.deployment import waiting
+from byoi_lib.hosting import aws_deployment, local_deployment, removal
 from byoi_lib.hosting.local_client import LocalClient
 from byoi_lib.hosting.local_session import LOCAL_ROLE
 from byoi_lib.model_data import ModelData
-
-# AWS takes minutes; the SDK's own 30 s would round each wait up.
-_POLL_S = 5
 
 
 class Endpoint:
@@ -51,61 +46,76 @@ class Endpoint:
         model_data: ModelData | Path | str | None,
         *,
         session: Any,
-        role: str = LOCAL_ROLE,
+        role: str | None = None,
         instance_type: str = "local",
         environment: Mapping[str, str] | None = None,
         serializer: Any = None,
         deserializer: Any = None,
         startup_timeout_s: int | None = None,
+        name: str | None = None,
+        lifetime_h: float | None = aws_deployment.LIFETIME_H,
+        progress: waiting.Progress = waiting.silent,
     ) -> Self:
         """Create an endpoint and wait for it; where that fails, nothing of it stays.
 
-        The one function serves local mode and AWS: only `session`, `role` and
-        `instance_type` differ.
+        The one function serves local mode and AWS: only `session` and `instance_type`
+        differ. On AWS it is `deployment.deploy`, because the SDK's `Model.deploy` fails
+        where the endpoint is there already, and makes an invalid name of an image with a
+        digest: deploying the same again changes nothing, something else under the same
+        `name` is an update, and a failure is named with the container's last words.
 
         Args:
             image_uri: Image with tag or digest: in ECR, or on this machine for local mode.
             model_data: What `model_data.pack` returned, an archive's path or a URI; on AWS a
                 path is uploaded to the session's bucket. None: what is baked into the image.
-            session: `LocalSession`, or `sagemaker.Session`.
-            role: ARN of the execution role; any in local mode.
+            session: `LocalSession`, or what `aws_session` returns, or `sagemaker.Session`.
+            role: ARN of the execution role, on AWS by default `Account.role_arn()`; any in
+                local mode.
             instance_type: `local`, or a hosting instance such as `ml.c6i.large`.
             environment: Variables for the container.
             serializer: An SDK serializer; None sends bytes as they are.
             deserializer: An SDK deserializer; None returns the body's bytes.
-            startup_timeout_s: Seconds for /ping to turn 200 on AWS, from 60 to 3600; local
-                mode takes the session's.
+            startup_timeout_s: Seconds for /ping to turn 200 on AWS, from 60 to 3600; by
+                default from how long it takes here, see `startup`. Local mode takes the
+                session's.
+            name: The endpoint's on AWS; by default one that stands for image and model data.
+            lifetime_h: Hours until `byoi delete --expired` may delete it; None is never.
+            progress: Takes one line for each thing that happens on AWS.
 
         Raises:
-            ByoiError: In local mode, as `LocalContainer.serve`.
-            ClientError: AWS refused a call.
+            ByoiError: In local mode, as `LocalContainer.serve`; on AWS, as
+                `planning.make` and `deployment.deploy`.
 
         Source of the range: API ProductionVariant, ContainerStartupHealthCheckTimeoutInSeconds.
         """
-        model = Model(
-            image_uri=image_uri,
-            model_data=_location(model_data, session),
-            role=role,
-            env=dict(environment or {}),
-            predictor_cls=Predictor,
-            sagemaker_session=session,
-        )
-        try:
-            predictor = model.deploy(
-                initial_instance_count=1,
+        data = model_data.path if isinstance(model_data, ModelData) else model_data
+        if session.local_mode:
+            predictor = local_deployment.make(
+                image_uri,
+                data,
+                session=session,
+                role=role or LOCAL_ROLE,
                 instance_type=instance_type,
-                serializer=serializer,
-                deserializer=deserializer,
-                container_startup_health_check_timeout=startup_timeout_s,
-                wait=False,
+                environment=environment or {},
             )
-            session.wait_for_endpoint(model.endpoint_name, poll=_POLL_S)
-            return cls(predictor)
-        except BaseException:
-            # The SDK gives the configuration the endpoint's name.
-            name = model.endpoint_name
-            _delete(session, name, name, [model.name] if model.name else [])
-            raise
+        else:
+            predictor = aws_deployment.make(
+                image_uri,
+                data,
+                session=session,
+                role_arn=role,
+                instance_type=instance_type,
+                environment=environment or {},
+                startup_timeout_s=startup_timeout_s,
+                name=name,
+                lifetime_h=lifetime_h,
+                progress=progress,
+            )
+        if serializer is not None:
+            predictor.serializer = serializer
+        if deserializer is not None:
+            predictor.deserializer = deserializer
+        return cls(predictor)
 
     @property
     def log(self) -> Path | None:
@@ -120,7 +130,7 @@ class Endpoint:
         Raises:
             HostingError: Something could not be deleted; the message names it.
         """
-        _delete(self._session, self.name, self._config, self._models)
+        removal.delete(self._session, self.name, self._config, self._models)
 
     def remains(self) -> list[str]:
         """Return what is still there of it: an empty list after `delete`."""
@@ -138,7 +148,7 @@ class Endpoint:
             f"{kind} {name}"
             for kind, describe, parameters in asked
             for name in parameters.values()
-            if _is_done(describe, **parameters)
+            if removal.is_done(describe, **parameters)
         ]
         return found + (self._container.remains() if self._container else [])
 
@@ -156,50 +166,3 @@ def endpoint(
         yield made.predictor
     finally:
         made.delete()
-
-
-def _location(model_data: ModelData | Path | str | None, session: Any) -> str | None:
-    """Return the URI the SDK is given; a path is uploaded first where it is not local."""
-    if model_data is None or (isinstance(model_data, str) and "://" in model_data):
-        return model_data
-    path = model_data.path if isinstance(model_data, ModelData) else Path(model_data)
-    if session.local_mode:
-        return f"file://{path.absolute()}"
-    if not path.is_file():
-        raise errors.ModelDataError(f"{path}: no such archive; write one with `byoi pack`")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    uri: str = session.upload_data(
-        str(path), bucket=session.default_bucket(), key_prefix=f"byoi/{digest[:16]}"
-    )
-    return uri
-
-
-def _delete(session: Any, endpoint: str | None, config: str | None, models: list[str]) -> None:
-    client = session.sagemaker_client
-    failures = []
-    steps: list[tuple[Callable[..., Any], dict[str, str]]] = []
-    if endpoint and config:
-        steps.append((client.delete_endpoint, {"EndpointName": endpoint}))
-        steps.append((client.delete_endpoint_config, {"EndpointConfigName": config}))
-    steps += [(client.delete_model, {"ModelName": name}) for name in models]
-    for step, parameters in steps:
-        try:
-            _is_done(step, **parameters)
-        except (ClientError, BotoCoreError, OSError, errors.ByoiError) as error:
-            failures.append(f"{', '.join(parameters.values())}: {error}")
-    if failures:
-        raise errors.HostingError(
-            "not everything could be deleted; call delete() again, or delete by hand: "
-            + "; ".join(failures)
-        )
-
-
-def _is_done(call: Callable[..., Any], **parameters: str) -> bool:
-    """Make a call on something by its name; False where AWS says there is no such thing."""
-    try:
-        call(**parameters)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in {"ValidationException", "ResourceNotFound"}:
-            return False
-        raise
-    return True

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from byoi_lib import errors
+from byoi_lib.emulator import refusals
 from byoi_lib.serving import statuses
 from byoi_lib.serving.settings import Settings
 
@@ -131,6 +132,13 @@ def test_every_row_of_the_comparison_has_its_test_or_its_source() -> None:
             letters = re.findall(r"\[([LF]\d)\]", cell)
             assert letters or cell in {"not found", "not run"}, (number, cell)
             assert all(f"* {letter}: " in sources for letter in letters), (number, cell)
+
+
+def test_everything_the_emulator_refuses_is_on_its_page() -> None:
+    page = read("docs", "emulator.md").partition("## What it refuses")[2].partition("\n## ")[0]
+    parameters = {name for names in refusals._PARAMETERS.values() for name in names}
+    for name in parameters.union(refusals._CONTAINER, refusals._VARIANT):
+        assert f"`{name}`" in page, name
 
 
 def named_tests(page: str) -> list[tuple[str, str]]:

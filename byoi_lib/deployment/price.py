@@ -46,7 +46,7 @@ def per_hour_line(pricing: Any, instance_type: str, region: str, count: int) -> 
         return OFFLINE
     if not found:
         return f"price: not known for {instance_type} in {region}"
-    total = " to ".join(f"{price * count:f}".rstrip("0").rstrip(".") for price in _ends(found))
+    total = " to ".join(f"{(price * count).normalize():f}" for price in _ends(found))
     return f"price: {total} USD per hour for {count} {instance_type} in {region}"
 
 

@@ -39,27 +39,46 @@ def denial(role_arn: str, endpoint_arn: str) -> str | None:
     role = _role(role_arn)
     if role is None:
         return f"role {role_arn} does not exist"
-    if role.permissions_boundary:
-        raise NotEmulatedError(f"the permissions boundary of {role_arn}")
-    documents = [*role.policies.values(), *(one.document for one in role.managed_policies.values())]
-    concerned = [
-        one
-        for document in documents
-        for one in _statements(document)
-        if _concerns(one, "Action", _ACTION) and _concerns(one, "Resource", endpoint_arn)
-    ]
+    allowing = [_concerned(one, endpoint_arn) for one in _identity_policies(role)]
+    if boundary := _boundary(role):
+        limits = list(_concerned(boundary, endpoint_arn))
+        if not _decide(limits):
+            return _denied(role, endpoint_arn, limits, "permissions boundary")
+    concerned = [statement for statements in allowing for statement in statements]
     if _decide(concerned):
         return None
-    has_deny = any(one["Effect"] == "Deny" for one in concerned)
-    reason = (
-        "with an explicit deny in an identity-based policy"
-        if has_deny
-        else f"because no identity-based policy allows the {_ACTION} action"
-    )
+    return _denied(role, endpoint_arn, concerned, "identity-based policy")
+
+
+def _denied(role: Any, arn: str, concerned: Iterable[Mapping[str, Any]], kind: str) -> str:
+    reason = f"because no {kind} allows the {_ACTION} action"
+    if any(one["Effect"] == "Deny" for one in concerned):
+        article = "an" if kind.startswith("i") else "a"
+        reason = f"with an explicit deny in {article} {kind}"
     who = f"arn:aws:sts::{account.NUMBER}:assumed-role/{role.name}/BackplaneAssumeRoleSession"
-    return (
-        f"User: {who} is not authorized to perform: {_ACTION} on resource: {endpoint_arn} {reason}"
-    )
+    return f"User: {who} is not authorized to perform: {_ACTION} on resource: {arn} {reason}"
+
+
+def _identity_policies(role: Any) -> list[Any]:
+    return [*role.policies.values(), *map(_document, role.managed_policies.values())]
+
+
+def _boundary(role: Any) -> Any:
+    """Return the document of a role's permissions boundary, None where it has none."""
+    if not role.permissions_boundary_arn:
+        return None
+    return _document(iam_backends[account.NUMBER]["aws"].get_policy(role.permissions_boundary_arn))
+
+
+def _document(policy: Any) -> str:
+    """Return a managed policy's document in the version that counts."""
+    return next(str(one.document) for one in policy.versions if one.is_default)
+
+
+def _concerned(document: Any, endpoint_arn: str) -> Iterator[Mapping[str, Any]]:
+    for one in _statements(document):
+        if _concerns(one, "Action", _ACTION) and _concerns(one, "Resource", endpoint_arn):
+            yield one
 
 
 def _role(arn: str) -> Any:

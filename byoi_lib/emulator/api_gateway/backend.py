@@ -10,9 +10,10 @@ from typing import Any
 from moto.apigateway.exceptions import BadRequestException
 from moto.apigateway.models import APIGatewayBackend, RestAPI
 from moto.apigateway.responses import APIGatewayResponse
+from moto.core.utils import camelcase_to_underscores
 
 from byoi_lib.emulator import refusals
-from byoi_lib.emulator.api_gateway import creation, deployed
+from byoi_lib.emulator.api_gateway import creation, deployed, stack_resources
 from byoi_lib.emulator.moto_requests import NotEmulatedError, parameters
 
 
@@ -24,12 +25,11 @@ def replacements() -> Iterator[tuple[Any, str, Any]]:
     yield RestAPI, "update_integration_mocks", lambda _self, _stage: None
     create = APIGatewayBackend.create_rest_api
     yield APIGatewayBackend, "create_rest_api", _with_media_types(create)
-    yield APIGatewayBackend, "put_method", _checked("PutMethod", APIGatewayBackend.put_method)
-    yield (
-        APIGatewayBackend,
-        "put_integration",
-        _checked("PutIntegration", APIGatewayBackend.put_integration),
-    )
+    for action in ("PutIntegration", "CreateModel"):
+        name = camelcase_to_underscores(action)
+        wrapped = _checked(action, vars(APIGatewayBackend)[name])
+        yield APIGatewayBackend, name, wrapped
+    yield from stack_resources.replacements()
 
 
 def _with_parameters(call_action: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -59,6 +59,8 @@ def mistake(action: str, asked: Mapping[str, Any]) -> str | None:
         timeout_ms = asked.get("timeoutInMillis")
         if timeout_ms is not None and not 50 <= int(timeout_ms) <= DEFAULT_TIMEOUT_MS:
             return "Timeout should be between 50 ms and 29000 ms"
+    if action == "CreateModel" and (problem := validation.problem_of(asked.get("schema") or "{}")):
+        return f"Invalid model specified: Validation Result: warnings : [], errors : [{problem}]"
     return None
 
 
@@ -99,10 +101,6 @@ def _check_templates(found: Mapping[str, str | None] | None) -> None:
         templates.check(template or "")
 
 
-def _check_model(asked: Mapping[str, Any]) -> None:
-    validation.check_schema(asked.get("schema") or "{}")
-
-
 def _check_stage_patch(asked: Mapping[str, Any]) -> None:
     for one in asked.get("patchOperations") or ():
         path = one.get("path", "")
@@ -124,7 +122,6 @@ def _check_plan_patch(asked: Mapping[str, Any]) -> None:
 
 
 _CHECKS = {
-    "CreateModel": _check_model,
     "CreateRestApi": _check_rest_api,
     "CreateUsagePlan": _check_plan,
     "PutIntegration": _check_integration,

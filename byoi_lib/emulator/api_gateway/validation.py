@@ -21,18 +21,20 @@ _GIVEN = {
 }
 
 
-def check_schema(schema: str) -> None:
-    """Refuse a model that is no JSON schema, or refers to another model.
+def problem_of(schema: str) -> str | None:
+    """Return why a model is no JSON schema, None where it is one.
 
     Raises:
         NotEmulatedError: It refers to something outside itself.
-        ValueError: It is no JSON.
-        jsonschema.SchemaError: It is no schema.
     """
-    parsed = json.loads(schema)
-    jsonschema.Draft4Validator.check_schema(parsed)
+    try:
+        parsed = json.loads(schema)
+        jsonschema.Draft4Validator.check_schema(parsed)
+    except (ValueError, jsonschema.SchemaError) as problem:
+        return str(problem).partition("\n")[0]
     if '"$ref": "http' in json.dumps(parsed):
         raise NotEmulatedError("a model that refers to another")
+    return None
 
 
 def validate(call: Call) -> None:

@@ -33,7 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("embeddings",),
     ("keras_layers",),
     ("engine", "manifest", "preprocessing"),
-    ("canvas", "contract", "errors", "free_port", "quiet_tensorflow", "traffic"),
+    ("canvas", "contract", "errors", "free_port", "quiet_tensorflow", "rest_api", "traffic"),
 )
 
 # Which modules may import a package that is not in the standard library; "." as above.
@@ -64,7 +64,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "onnxruntime": ("runtime",),
     "matplotlib": ("canvas",),
     "tqdm": ("fitting",),
-    "sagemaker": ("hosting.",),
+    "sagemaker": ("demo", "hosting."),
     "boto3": ("deployment.", "ecr", "hosting."),
     "botocore": ("deployment.", "ecr", "hosting."),
 }

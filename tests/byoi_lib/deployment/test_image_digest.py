@@ -1,12 +1,10 @@
-import json
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import pushed_images as images
 import pytest
 from botocore.exceptions import ClientError
-from pushed_images import DOCKER, push
 
 from byoi_lib.deployment import image_digest
 
@@ -53,7 +51,7 @@ def test_what_ecr_does_not_tell_stands_for_itself(ecr: Ecr) -> None:
 
 def test_a_registry_is_asked_under_its_address(image_registry: Callable[..., str]) -> None:
     address = image_registry()
-    digest = push(address, "byoi", "1", DOCKER)
+    digest = images.put_image(address, "byoi:1", images.DOCKER)
     assert image_digest.find(f"{address}/byoi:1", Ecr(None), NOWHERE) == digest
 
 

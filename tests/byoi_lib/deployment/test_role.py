@@ -45,9 +45,9 @@ def test_without_it_the_stack_says_it() -> None:
 def test_without_either_there_is_the_command_that_makes_one(cloudformation: Any) -> None:
     with pytest.raises(errors.ConfigurationError) as caught:
         role.find({"BYOI_ROLE_ARN": ""}, cloudformation)
-    command = "aws cloudformation deploy --stack-name byoi-execution-role"
-    assert command in str(caught.value)
-    assert "infra/execution_role.yaml" in str(caught.value)
+    command = next(line for line in str(caught.value).splitlines() if "aws cloudf" in line)
+    assert "--stack-name byoi-execution-role" in command
+    assert "infra/execution_role.yaml" in command
 
 
 def test_a_refused_look_is_not_taken_for_a_missing_stack() -> None:
@@ -55,7 +55,9 @@ def test_a_refused_look_is_not_taken_for_a_missing_stack() -> None:
         role.find({}, CloudFormation(refusal("AccessDenied")))
 
 
-@pytest.mark.parametrize("arn", ["mine", "arn:aws:iam::1:role/x", "arn:aws:iam::123456789012:user/x"])
+@pytest.mark.parametrize(
+    "arn", ["mine", "arn:aws:iam::1:role/x", "arn:aws:iam::123456789012:user/x"]
+)
 def test_what_is_no_roles_arn_is_refused(arn: str) -> None:
     with pytest.raises(errors.ConfigurationError, match="BYOI_ROLE_ARN="):
         role.find({"BYOI_ROLE_ARN": arn}, ABSENT)

@@ -13,6 +13,7 @@ from werkzeug.wrappers import Request, Response
 
 from byoi_lib import contract
 from byoi_lib.emulator import event_stream
+from byoi_lib.emulator.connections import Connections
 
 PREFIX = "X-Amzn-SageMaker-"
 # API InvokeEndpoint: of the request's headers, those that reach the container.
@@ -54,7 +55,7 @@ class Call:
     def __init__(
         self,
         request: Request,
-        address: tuple[str, int],
+        connections: Connections,
         *,
         timeout_s: float,
         stream_timeout_s: float,
@@ -63,14 +64,15 @@ class Call:
 
         Args:
             request: The caller's.
-            address: Host and port of the instance.
+            connections: To the instance.
             timeout_s: Seconds for a whole answer, and for each piece of a stream.
             stream_timeout_s: Seconds for all of a stream.
         """
         self._request = request
         self._timeout_s = timeout_s
         self._stream_timeout_s = stream_timeout_s
-        self._connection = http.client.HTTPConnection(*address, timeout=timeout_s)
+        self._connections = connections
+        self._connection = connections.take(timeout_s)
 
     def whole(self) -> Response | Failure:
         """Return the container's answer as InvokeEndpoint's."""
@@ -82,8 +84,7 @@ class Call:
             body = b"".join(_pieces(answer, end_s))
         except (OSError, http.client.HTTPException) as problem:
             return self._broken(problem)
-        finally:
-            self._connection.close()
+        self._give_back(answer)
         response = Response(body, headers=self._returned(answer))
         _copy_type(answer, response, "Content-Type")
         return response
@@ -119,8 +120,12 @@ class Call:
             text = answer.read().decode("utf-8", "replace")
         except (OSError, http.client.HTTPException) as problem:
             return self._broken(problem)
-        self._connection.close()
+        self._give_back(answer)
         return Failure(answer.status, text)
+
+    def _give_back(self, answer: http.client.HTTPResponse) -> None:
+        answer.close()
+        self._connections.give_back(self._connection)
 
     def _broken(self, problem: Exception) -> Failure:
         self._connection.close()
@@ -156,6 +161,8 @@ def _pieces(answer: http.client.HTTPResponse, end_s: float) -> Iterator[bytes]:
         # The connection's own time-out only ends a silence.
         if time.monotonic() > end_s:
             raise TimeoutError
+    if answer.length:
+        raise http.client.IncompleteRead(b"", answer.length)
 
 
 def _copy_type(answer: http.client.HTTPResponse, response: Response, name: str) -> None:

@@ -111,7 +111,7 @@ class Invocations:
                 )
             call = Call(
                 request,
-                member.address,
+                member.connections,
                 timeout_s=self._timeout_s,
                 stream_timeout_s=self._stream_timeout_s,
             )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from byoi_lib import contract, errors, runner
+from byoi_lib.emulator.connections import Connections
 from byoi_lib.emulator.runners import Instance, Order, Runner
 from byoi_lib.engine import plain_lines
 
@@ -47,7 +48,7 @@ class Member:
         variant: The variant's name.
         id: As the log stream names it, `i-` and 17 hexadecimal digits.
         log_file: All it writes.
-        address: Host and port, once it has started.
+        connections: To it, once it has started.
     """
 
     def __init__(self, plan: Plan, folder: Path) -> None:
@@ -61,7 +62,7 @@ class Member:
         self.id = f"i-{secrets.token_hex(9)[:17]}"
         self.log_file = folder / f"{self.id}.log"
         self.log_file.touch()
-        self.address = ("", 0)
+        self.connections = Connections("", 0)
         self._plan = plan
         self._instance: Instance | None = None
 
@@ -85,7 +86,7 @@ class Member:
             is_isolated=self._plan.is_isolated,
         )
         self._instance = runner_.start(order)
-        self.address = (self._instance.host, self._instance.port)
+        self.connections = Connections(self._instance.host, self._instance.port)
         cause = self._wait(self._instance, is_stopping)
         if cause is not None:
             raise errors.EndpointFailedError(
@@ -95,6 +96,7 @@ class Member:
 
     def stop(self, grace_s: int) -> None:
         """Stop and remove it; SIGKILL comes `grace_s` seconds after SIGTERM."""
+        self.connections.close()
         if self._instance is not None:
             self._instance.stop(grace_s)
 
@@ -104,7 +106,7 @@ class Member:
         while not is_stopping.wait(_POLL_S):
             if (cause := instance.cause_of_end()) is not None:
                 return f"{cause} before /ping answered 200"
-            answer = runner.ping(*self.address)
+            answer = runner.ping(instance.host, instance.port)
             if answer == http.client.OK:
                 return None
             if time.monotonic() > end_s:

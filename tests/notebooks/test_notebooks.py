@@ -22,6 +22,7 @@ COMPARED = {
     "01_train": ("accuracy", "positive", "negative", "cleaned up"),
     "02_local_mode": ("accuracy", "positive", "negative", "cleaned up"),
     "03_push": ("accuracy", "positive", "negative", "cleaned up"),
+    "05_api_gateway": ("positive", "negative", "429", "cleaned up"),
 }
 
 

@@ -20,24 +20,27 @@ _ROLE = {
     "CreateStack": ("CreateRole", "PutRolePolicy", *_ROLE_READS),
     "DeleteStack": ("DeleteRole", "DeleteRolePolicy", *_ROLE_READS),
 }
-# Type to path, and to the methods that make and delete one.
+# Type to path, and to the methods that make and delete one. CloudFormation tags some of them.
 _GATEWAY = {
     "RestApi": ("/restapis", ("POST", "GET", "PUT", "PATCH"), ("DELETE",)),
-    "Resource": ("/restapis/any/resources", ("POST", "GET"), ("DELETE",)),
+    "Resource": ("/restapis/any/resources/any", ("POST", "GET"), ("DELETE",)),
     "Method": ("/restapis/any/resources/any/methods/any", ("PUT", "GET"), ("DELETE",)),
-    "Deployment": ("/restapis/any/deployments", ("POST", "GET"), ("DELETE",)),
+    "Deployment": ("/restapis/any/deployments", ("POST", "GET"), ("DELETE", "GET")),
+    "Model": ("/restapis/any/models", ("POST", "GET"), ("DELETE", "GET")),
     "Stage": ("/restapis/any/stages", ("POST", "PATCH", "GET", "PUT"), ("DELETE",)),
-    "UsagePlan": ("/usageplans", ("POST", "GET", "PATCH"), ("DELETE", "GET")),
+    "UsagePlan": ("/usageplans", ("POST", "GET", "PUT"), ("DELETE",)),
     "UsagePlanKey": ("/usageplans/any/keys", ("POST", "GET"), ("DELETE",)),
-    "ApiKey": ("/apikeys", ("POST", "GET"), ("DELETE",)),
+    "ApiKey": ("/apikeys", ("POST", "GET", "PUT"), ("DELETE", "GET")),
     "RequestValidator": ("/restapis/any/requestvalidators", ("POST", "GET"), ("DELETE",)),
-    "GatewayResponse": ("/restapis/any/gatewayresponses", ("PUT", "GET"), ("DELETE",)),
+    "GatewayResponse": ("/restapis/any/gatewayresponses", ("PUT", "GET"), ("DELETE", "GET")),
 }
+_TAGGED = ("ApiKey", "RestApi", "Stage", "UsagePlan")
 _SAGEMAKER = {
     "EndpointName": "endpoint",
     "EndpointConfigName": "endpoint-config",
     "ModelName": "model",
 }
+_VIA = {"aws:CalledVia": "cloudformation.amazonaws.com"}
 # Of these the caller needs no permission, or there is none.
 _FREE = {("sts", "GetCallerIdentity")}
 
@@ -153,11 +156,11 @@ class Needs:
             self._stacks[name] = (list(template["Resources"].values()), values)
         if action in _ROLE and name in self._stacks:
             resources, values = self._stacks[name]
-            made = [one for one in resources if one["Type"] != "AWS::S3::Bucket"]
-            for one in made:
+            # A bucket is made by an administrator, and not where one is named.
+            for one in resources:
+                if one["Type"] == "AWS::S3::Bucket" and values.get("Bucket"):
+                    continue
                 yield from _resource(name, action, one, values)
-
-    _execute_api = _pricing
 
 
 def _resource(
@@ -166,7 +169,7 @@ def _resource(
     """Yield what CloudFormation calls in the caller's name for one resource."""
     _, service, kind = resource["Type"].split("::")
     if (service, kind) == ("IAM", "Role"):
-        context = {}
+        context = dict(_VIA)
         if "PermissionsBoundary" in resource["Properties"] and "PermissionsBoundary" in values:
             context["iam:PermissionsBoundary"] = values["PermissionsBoundary"]
         for name in _ROLE[action]:
@@ -174,15 +177,19 @@ def _resource(
         return
     assert service == "ApiGateway", f"{resource['Type']}: nobody has looked up what it needs"
     path, create, delete = _GATEWAY[kind]
-    for method in create if action == "CreateStack" else delete:
-        yield _gateway(method, path)
+    if action == "DeleteStack":
+        create = delete
+    elif kind in _TAGGED:
+        yield _gateway("PUT", "/tags/any", _VIA)
+    for method in create:
+        yield _gateway(method, path, _VIA)
     if kind == "Method" and action == "CreateStack":
         context = {"iam:PassedToService": "apigateway.amazonaws.com"}
         yield Need("iam:PassRole", _role(f"{stack}-any"), context)
 
 
-def _gateway(method: str, path: str) -> Need:
-    return Need(f"apigateway:{method}", f"arn:aws:apigateway:{REGION}::{path}")
+def _gateway(method: str, path: str, context: Mapping[str, str] | None = None) -> Need:
+    return Need(f"apigateway:{method}", f"arn:aws:apigateway:{REGION}::{path}", context or {})
 
 
 def _arn(service: str, rest: str) -> str:

@@ -1,7 +1,7 @@
 """A small part of how IAM decides: what the project's own policies need, and no more of it.
 
 Source: IAM User Guide, reference_policies_evaluation-logic.html and
-reference_policies_variables.html. Only Allow, StringEquals, and wildcards in resources.
+reference_policies_variables.html. Only Allow, two operators, and wildcards in resources.
 """
 
 import fnmatch
@@ -47,7 +47,8 @@ def allows(
 
 def _holds(condition: Mapping[str, Any], context: Mapping[str, str]) -> bool:
     for operator, tests in condition.items():
-        assert operator == "StringEquals", operator
+        # Here every key has one value, so any of them is the one.
+        assert operator in {"StringEquals", "ForAnyValue:StringEquals"}, operator
         for key, values in tests.items():
             wanted = [value.replace("${aws:PrincipalAccount}", ACCOUNT) for value in listed(values)]
             if context.get(key) not in wanted:

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import urllib.request
 from collections import defaultdict
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from emulated_aws import ECHO, OWN_IMAGE, PATIENCE_S, Aws
 from iam_actions import Needs
 
-from byoi_lib import ecr, emulator, errors
+from byoi_lib import ecr, emulator, errors, rest_api
 from byoi_lib.deployment import deploying, inventory, planning, preflight, price, tags
 from byoi_lib.deployment.account import Account
 from byoi_lib.emulator.serving_engine import ServingEngine
@@ -59,10 +60,15 @@ def calls(tmp_path_factory, request):
     ) as running:
         aws = Aws(running)
         account = Account(aws.session, environ=environ, endpoint_url=running.url)
-        run_somebody_elses(running, aws.role)
+        other = boto3.Session(
+            aws_access_key_id=SOMEBODY_ELSE, aws_secret_access_key="any", region_name="us-east-1"
+        )
+        make_boundary(other, running.url)
+        run_somebody_elses(other, running.url, aws.role)
         role_arn = make_role(account)
         image = push(account, environ, folder) if has_docker else look_at_repository(account)
         model_data = deploy(account, role_arn, image, request.getfixturevalue("archive"))
+        put_an_api_in_front(account)
         deploy_with_the_sdk(aws, role_arn, image, model_data)
         tear_down(account)
     recorded = [json.loads(line) for line in file.read_text().splitlines()]
@@ -77,12 +83,17 @@ def has_engine():
     return True
 
 
-def run_somebody_elses(running, role_arn):
+def make_boundary(session, url):
+    """Make the boundary, as an administrator does."""
+    document = (ROOT / "infra" / "boundary.json").read_text()
+    iam = session.client("iam", endpoint_url=url)
+    made = iam.create_policy(PolicyName="byoi-boundary", PolicyDocument=document)["Policy"]
+    assert made["Arn"] == BOUNDARY
+
+
+def run_somebody_elses(session, url, role_arn):
     """Run an endpoint in the same account that the journey has to look past."""
-    session = boto3.Session(
-        aws_access_key_id=SOMEBODY_ELSE, aws_secret_access_key="any", region_name="us-east-1"
-    )
-    sagemaker = session.client("sagemaker", endpoint_url=running.url)
+    sagemaker = session.client("sagemaker", endpoint_url=url)
     variant = {"VariantName": "one", "ModelName": "other", "InstanceType": "ml.m5.large"}
     sagemaker.create_model(
         ModelName="other", ExecutionRoleArn=role_arn, PrimaryContainer={"Image": OWN_IMAGE}
@@ -91,24 +102,51 @@ def run_somebody_elses(running, role_arn):
         EndpointConfigName="other", ProductionVariants=[{**variant, "InitialInstanceCount": 1}]
     )
     sagemaker.create_endpoint(EndpointName="other", EndpointConfigName="other")
-    logs = session.client("logs", endpoint_url=running.url)
+    logs = session.client("logs", endpoint_url=url)
     logs.create_log_group(logGroupName="/aws/sagemaker/Endpoints/somebodys")
 
 
 def make_role(account):
+    make_stack(account, "byoi-execution-role", "execution_role.yaml", Bucket=account.bucket())
+    # Found as people find it: in the stack's output.
+    return Account(account.session, environ={}, endpoint_url=account.endpoint_url).role_arn()
+
+
+def make_stack(account, name, template, **values):
+    """Make a stack within the boundary, and return its outputs."""
     cloudformation = account.client("cloudformation")
-    values = {"Bucket": account.bucket(), "PermissionsBoundary": BOUNDARY}
+    values["PermissionsBoundary"] = BOUNDARY
     cloudformation.create_stack(
-        StackName="byoi-execution-role",
-        TemplateBody=(ROOT / "infra" / "execution_role.yaml").read_text(),
+        StackName=name,
+        TemplateBody=(ROOT / "infra" / template).read_text(),
         Parameters=[
-            {"ParameterKey": name, "ParameterValue": value} for name, value in values.items()
+            {"ParameterKey": key, "ParameterValue": value} for key, value in values.items()
         ],
         Capabilities=["CAPABILITY_IAM"],
     )
-    cloudformation.get_waiter("stack_create_complete").wait(StackName="byoi-execution-role")
-    # Found as people find it: in the stack's output.
-    return Account(account.session, environ={}, endpoint_url=account.endpoint_url).role_arn()
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=name)
+    (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def put_an_api_in_front(account):
+    outputs = make_stack(
+        account,
+        "byoi-api",
+        "api_gateway.yaml",
+        EndpointName="byoi-reviews",
+        RequireApiKey="true",
+    )
+    client = account.client("apigateway")
+    key = client.get_api_key(apiKey=outputs["ApiKeyId"], includeValue=True)["value"]
+    url = rest_api.invoke_url(client, outputs["ApiId"], outputs["StageName"])
+    body = json.dumps({"instances": ["hello"]}).encode()
+    request = urllib.request.Request(
+        f"{url}/predictions", body, {"Content-Type": "application/json", "x-api-key": key}
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=PATIENCE_S) as answer:
+        assert answer.status == 200
 
 
 def push(account, environ, folder):

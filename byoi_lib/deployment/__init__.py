@@ -8,12 +8,13 @@ boto3 only; the SDK is in `byoi_lib.hosting`. The nouns:
 * `preflight` and what it asks: `role_check`, `model_data_check`, `image_check`, `quota`
 * `price`: what it costs per hour
 * `startup`: how long containers may take, from how long one takes here
-* `deploying`, `waiting`, `container_log`: from there to InService, or to a named failure
+* `deploying`, `change`, `waiting`, `container_log`: from there to InService, or to a named failure
 * `inventory`, `tags`, `ownership`, `removing`, `belongings`: what runs, until when, and its end
 """
 
 from byoi_lib.deployment.account import Account, connect
-from byoi_lib.deployment.deploying import Outcome, deploy
+from byoi_lib.deployment.change import Outcome
+from byoi_lib.deployment.deploying import deploy
 from byoi_lib.deployment.plan import Plan
 
 __all__ = ["Account", "Outcome", "Plan", "connect", "deploy"]

@@ -46,13 +46,21 @@ def is_absent(error: ClientError) -> bool:
     details = error.response["Error"]
     if details["Code"] in {"ResourceNotFound", "ResourceNotFoundException"}:
         return True
-    return details["Code"] == "ValidationException" and "Could not find" in details["Message"]
+    return details["Code"] == "ValidationException" and "Could not find" in _words(error)
 
 
 def is_present(error: ClientError) -> bool:
     """Whether AWS refuses to create what is there already."""
-    details = error.response["Error"]
-    return "already existing" in details["Message"] or "already exists" in details["Message"]
+    return "already existing" in _words(error) or "already exists" in _words(error)
+
+
+def is_busy(error: ClientError) -> bool:
+    """Whether AWS refuses a change because another one goes on."""
+    return "in-progress" in _words(error)
+
+
+def _words(error: ClientError) -> str:
+    return str(error.response["Error"].get("Message", ""))
 
 
 def wait(  # noqa: PLR0913 - keywords with a default

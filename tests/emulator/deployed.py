@@ -1,0 +1,69 @@
+"""Deploying to an emulator: an account, plans for the echoing model, and what is there of them."""
+
+import json
+import os
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from emulated_aws import ECHO, OWN_IMAGE, Aws
+
+from byoi_lib import deployment
+from byoi_lib.deployment import inventory, planning
+
+TOYS = Path(__file__).resolve().parent.parent / "toys"
+BROKEN = {**ECHO, "BYOI_INFERENCE_MODULE": "no_such_module"}
+
+
+def account_of(aws: Aws) -> deployment.Account:
+    """The account that an emulator is."""
+    variables = {name: value for name, value in aws.emulator.variables.items() if value}
+    return deployment.Account(
+        aws.session, environ={**os.environ, **variables}, endpoint_url=aws.emulator.url
+    )
+
+
+def plan(account: deployment.Account, archive: Path, name: str, **changes: Any) -> deployment.Plan:
+    """A plan for the echoing model, whose archive is uploaded."""
+    wanted = {"environment": ECHO, **changes}
+    made = planning.make(account, name, OWN_IMAGE, archive, **wanted)
+    planning.upload(account, made, archive)
+    return made
+
+
+def other_archive(folder: Path) -> Path:
+    """An archive of a model that shouts what it was given."""
+    module = (TOYS / "echo.py").read_text(encoding="utf-8")
+    source = folder / "echo.py"
+    source.write_text(module.replace('"text": _start(input_data)', '"text": "LOUD"'))
+    path = folder / "model.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        tar.add(source, "echo.py")
+    return path
+
+
+def ask(account: deployment.Account, name: str) -> str:
+    """What the model makes of `hello`."""
+    answer = account.runtime.invoke_endpoint(
+        EndpointName=name, Body=b"hello", ContentType="text/plain"
+    )
+    text: str = json.loads(answer["Body"].read())["text"]
+    return text
+
+
+def existing(account: deployment.Account) -> list[str]:
+    """The names of all endpoints, configurations and models, whoever made them."""
+    sagemaker = account.sagemaker
+    return sorted(
+        [one["EndpointName"] for one in sagemaker.list_endpoints()["Endpoints"]]
+        + [
+            one["EndpointConfigName"]
+            for one in sagemaker.list_endpoint_configs()["EndpointConfigs"]
+        ]
+        + [one["ModelName"] for one in sagemaker.list_models()["Models"]]
+    )
+
+
+def clear(account: deployment.Account) -> None:
+    """Delete all that was deployed; other tests count endpoints."""
+    inventory.delete(account, [one.name for one in inventory.running(account)])

@@ -58,6 +58,9 @@ def is_emulated(service: str, action: str) -> bool:
     """Whether a service's action does here what it does on AWS."""
     if service not in _ACTIONS:
         return False
+    # HTTP and WebSocket APIs, whose requests are signed as those of REST APIs are.
+    if service == "apigateway" and " /v2/" in action:
+        return False
     actions = _ACTIONS[service]
     return actions is None or action in actions
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from byoi_lib import errors
+from byoi_lib.emulator import belongings, installation
 
 # How soon the parent's death is noticed.
 _POLL_S = 0.2
@@ -43,10 +44,11 @@ def serve(  # noqa: PLR0913 - keywords, one caller
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end)
-    # Only now, so that a signal during the second it takes is not lost.
-    from byoi_lib.emulator import server  # noqa: PLC0415
-
     try:
+        installation.require()
+        # Only now, so that a signal during the second it takes is not lost.
+        from byoi_lib.emulator import server  # noqa: PLC0415
+
         emulator = server.Emulator(
             runner=runner,
             port=port,
@@ -66,6 +68,8 @@ def serve(  # noqa: PLR0913 - keywords, one caller
     finally:
         # A second Ctrl-C must not cut the clean-up short.
         emulator.stop()
+        if os.getppid() != parent:
+            belongings.clear(None)  # its own log's folder
         _log("the emulator stopped, and removed what it started")
     return 0
 

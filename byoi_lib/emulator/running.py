@@ -7,18 +7,22 @@ outlives its parent long enough to clean up when that is killed.
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from byoi_lib import errors
+from byoi_lib.emulator import installation
+from byoi_lib.emulator.belongings import Belongings
 
 # Under load; a free machine needs less than 3 s.
 START_TIMEOUT_S = 60.0
+# One that hangs while it starts hardly listens to a signal.
+_ABORT_TIMEOUT_S = 5.0
 # Containers are killed at once; the engine may be busy.
 _STOP_TIMEOUT_S = 60.0
 
@@ -48,6 +52,7 @@ def running(  # noqa: PLR0913 - keywords with a default
     runner: str = "auto",
     port: int = 0,
     startup_timeout_s: float | None = None,
+    start_timeout_s: float = START_TIMEOUT_S,
     log_file: Path | None = None,
     calls_file: Path | None = None,
     environ: MutableMapping[str, str] = os.environ,
@@ -59,17 +64,22 @@ def running(  # noqa: PLR0913 - keywords with a default
         port: TCP port; 0 is any free one.
         startup_timeout_s: Seconds for /ping to turn 200, where an endpoint configuration
             names none.
+        start_timeout_s: Seconds for the emulator itself.
         log_file: Receives the log; by default a temporary file, removed at the end.
         calls_file: Receives each call as a line of JSON, as `calls.Calls` writes it.
         environ: Gets the variables, and what was there before back at the end.
 
     Raises:
         HostingError: It did not start; the message has its log.
+        MissingProgramError: A package it needs is not installed.
     """
+    installation.require()
     with contextlib.ExitStack() as stack:
         if log_file is None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="byoi-emulator-log-"))
-            log_file = Path(folder) / "emulator.log"
+            # Removed by whoever comes next, where this process is killed.
+            owned = Belongings()
+            stack.callback(owned.remove)
+            log_file = owned.folder / "emulator.log"
         command = [sys.executable, "-m", "byoi_lib.emulator", f"--runner={runner}"]
         command += [f"--port={port}", f"--parent={os.getpid()}", "--report"]
         if startup_timeout_s is not None:
@@ -87,12 +97,14 @@ def running(  # noqa: PLR0913 - keywords with a default
                 start_new_session=True,
             )
         stack.callback(_stop, process)
-        # Ends with the process; an emulator that hangs while it starts is stopped by Ctrl-C.
-        report = process.stdout.readline() if process.stdout else b""
+        # Becomes readable with the line that says where it is, or with the process's end.
+        is_late = not select.select([process.stdout], [], [], start_timeout_s)[0]
+        report = b"" if is_late or process.stdout is None else process.stdout.readline()
         if not report:
-            process.wait(START_TIMEOUT_S)
-            said = log_file.read_text(encoding="utf-8", errors="replace")
-            raise errors.HostingError(f"the emulator did not start; it said:\n{said.strip()}")
+            _stop(process, _ABORT_TIMEOUT_S)
+            said = log_file.read_text(encoding="utf-8", errors="replace").strip()
+            when = f" within {start_timeout_s:g} s" if is_late else ""
+            raise errors.HostingError(f"the emulator did not start{when}; it said:\n{said}")
         answer = json.loads(report)
         stack.enter_context(_set(environ, answer["variables"]))
         yield RunningEmulator(
@@ -100,13 +112,14 @@ def running(  # noqa: PLR0913 - keywords with a default
         )
 
 
-def _stop(process: "subprocess.Popen[bytes]") -> None:
+def _stop(process: "subprocess.Popen[bytes]", timeout_s: float = _STOP_TIMEOUT_S) -> None:
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
     try:
-        process.wait(_STOP_TIMEOUT_S)
+        process.wait(timeout_s)
     except subprocess.TimeoutExpired:
-        process.kill()
+        # With the command of the engine that it waits for; servers lead groups of their own.
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     if process.stdout is not None:
         process.stdout.close()

@@ -171,12 +171,3 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < end_s, what
         time.sleep(0.1)
-
-
-def open_files(pid: int) -> list[str]:
-    """What a process has open, apart from the sockets of clients."""
-    names = []
-    for path in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(OSError):
-            names.append(str(path.readlink()))
-    return sorted(name for name in names if not name.startswith("socket:"))

@@ -98,8 +98,9 @@ def running(  # noqa: PLR0913 - keywords with a default
             )
         stack.callback(_stop, process)
         # Becomes readable with the line that says where it is, or with the process's end.
-        is_late = not select.select([process.stdout], [], [], start_timeout_s)[0]
-        report = b"" if is_late or process.stdout is None else process.stdout.readline()
+        said_where = [process.stdout] if process.stdout else []
+        is_late = not select.select(said_where, [], [], start_timeout_s)[0]
+        report = b"" if is_late else said_where[0].readline()
         if not report:
             _stop(process, _ABORT_TIMEOUT_S)
             said = log_file.read_text(encoding="utf-8", errors="replace").strip()

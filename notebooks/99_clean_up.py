@@ -1,0 +1,151 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 99. Clean up
+#
+# A forgotten endpoint costs money every hour, and the kernel that made it is long gone. This
+# notebook finds everything this project ever made in your account and region, shows it, and
+# deletes it.
+#
+# **It runs on this machine**, against [the emulator](../docs/emulator.md), and leaves a few things
+# lying about first, to have something to find. With `BYOI_PLATFORM=aws`, `BYOI_ROLE_ARN` and
+# `BYOI_BUCKET` in the environment it looks through your account and makes nothing.
+#
+# ![The journey: train, serve, and where it runs](../docs/journey.svg)
+#
+# **You will learn**
+#
+# * how tags, and not a notebook's memory, say what belongs to whom and until when;
+# * what an endpoint leaves behind besides itself, and how to delete what expired, or everything;
+# * how to look for it from the command line.
+#
+# **Time** half a minute; on AWS an endpoint takes a few minutes to go. **Cost** none: it ends what
+# costs. **Needs** no Docker.
+
+# %%
+from importlib.metadata import version
+
+from packaging.version import Version
+
+assert Version("2.257") <= Version(version("sagemaker")) < Version("3"), (
+    "version 3 has no Model, LocalSession and Predictor: pip install 'sagemaker[local]>=2.257,<3'"
+)
+print("sagemaker", Version(version("sagemaker")).major)
+
+# %% [markdown]
+# ## Where it looks
+
+# %%
+from byoi_lib import deployment, emulator
+
+rehearsal = emulator.rehearse()
+account = deployment.connect()
+print("on this machine:", rehearsal.is_emulated)
+
+# %% [markdown]
+# ## Something to find
+#
+# Nothing was forgotten in an emulator that is a second old. So two endpoints are deployed from the
+# command line, one to be kept for a day, the other for two seconds, and nobody writes down their
+# names.
+
+# %%
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from byoi_lib import datasets, model_data, training
+
+model_dir, archive = Path("../build/model"), Path("../build/model.tar.gz")
+deploy = [Path(sys.executable).with_name("byoi"), "deploy", "byoi:latest", "--model-data", archive]
+if not (model_dir / "manifest.json").exists():
+    training.train(datasets.load("sample"), model_dir, progress=False)
+model_data.pack(model_dir, archive)
+
+# %%
+lasting = {"byoi-kept": timedelta(days=1), "byoi-over": timedelta(seconds=2)}
+for name in lasting if rehearsal.is_emulated else ():
+    until = (datetime.now(UTC) + lasting[name]).isoformat()
+    subprocess.run([*deploy, "--name", name, "--expires", until], check=True, capture_output=True)
+
+# %% [markdown]
+# ## What runs
+#
+# The same as `byoi endpoints`. An endpoint is ours if it has the tag `byoi:endpoint`; everything
+# else in the account is never touched.
+
+# %%
+from byoi_lib.deployment import inventory
+
+found = inventory.running(account)
+for one in found:
+    expiry = "expired" if one.is_expired(datetime.now(UTC)) else "not expired"
+    print(f"{one.name}: {one.status}, {expiry}, {len(one.parts)} parts")
+
+# %% [markdown]
+# ## Delete what is over
+#
+# The same as `byoi delete --expired`. Each endpoint goes with its configuration and its model,
+# which the console leaves behind.
+
+# %%
+inventory.delete(account, inventory.expired(found, datetime.now(UTC)))
+print("still there:", [one.name for one in inventory.running(account)])
+
+# %% [markdown]
+# ## Everything this project ever made
+#
+# Endpoints, and what lies around them: stacks, model data in the bucket, log groups, the image
+# repository. `byoi_lib.deployment.belongings` says for each kind what makes it ours.
+
+# %%
+everything = inventory.everything(account)
+print("kinds:", sorted({one.kind for one in everything}))
+
+# %%
+for thing in everything:
+    thing.delete()
+left = [str(one) for one in inventory.everything(account)]
+assert left == [], left
+print("cleaned up; left:", left)
+
+# %% [markdown]
+# ## What can go wrong
+#
+# A name that is not ours. Nothing is deleted then, also of the names beside it, and the error says
+# how to delete it if you mean it.
+
+# %%
+from byoi_lib import errors
+
+try:
+    inventory.delete(account, ["somebody-elses"])
+except errors.HostingError as error:
+    print("refused:", error)
+
+# %% [markdown]
+# ## Clean up
+#
+# That was all; only the emulator itself is left. On this machine, images are left as well:
+# `docker images 'byoi*'` lists them, and containers end with what started them.
+
+# %%
+rehearsal.stop()
+
+# %% [markdown]
+# ## What next
+#
+# * `byoi delete --expired` in a job that runs every hour ends what somebody forgot.
+# * [01_train](01_train.ipynb): begin again.

@@ -82,15 +82,15 @@ def _deploy(options: argparse.Namespace) -> None:
         startup_timeout_s=options.startup_timeout,
         expires=expires,
     )
+    is_here = options.model_data and not options.model_data.startswith("s3://")
     if not options.skip_preflight:
-        findings = preflight.check(account, plan, is_uploaded=False)
+        findings = preflight.check(account, plan, is_uploaded=not is_here)
         for finding in findings:
             print(preflight.to_text(finding))
         preflight.require(findings)
     print(price.line(account, plan), flush=True)
     if planning.upload(account, plan, options.model_data):
         print(f"uploaded {options.model_data} to {plan.model_data_url}")
-    is_here = options.model_data and not options.model_data.startswith("s3://")
     outcome = deployment.deploy(
         account,
         plan,

@@ -91,6 +91,9 @@ class Needs:
         method, _, path = action.partition(" ")
         bucket, _, key = path.strip("/").partition("/")
         query = call["query"]
+        if not bucket:
+            yield Need("s3:ListAllMyBuckets")
+            return
         context = {"aws:ResourceAccount": ACCOUNT}
         if not key:
             name = {"HEAD": "ListBucket", "GET": "ListBucket", "PUT": "CreateBucket"}[method]

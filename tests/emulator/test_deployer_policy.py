@@ -14,7 +14,7 @@ from emulated_aws import ECHO, OWN_IMAGE, PATIENCE_S, Aws
 from iam_actions import Needs
 
 from byoi_lib import ecr, emulator, errors, rest_api
-from byoi_lib.deployment import deploying, inventory, planning, preflight, price, tags
+from byoi_lib.deployment import deploying, inventory, planning, preflight, price, tags, waiting
 from byoi_lib.deployment.account import Account
 from byoi_lib.emulator.serving_engine import ServingEngine
 
@@ -67,9 +67,10 @@ def calls(tmp_path_factory, request):
         run_somebody_elses(other, running.url, aws.role)
         role_arn = make_role(account)
         image = push(account, environ, folder) if has_docker else look_at_repository(account)
-        model_data = deploy(account, role_arn, image, request.getfixturevalue("archive"))
+        archive = request.getfixturevalue("archive")
+        deploy(account, role_arn, image, archive)
         put_an_api_in_front(account)
-        deploy_with_the_sdk(aws, role_arn, image, model_data)
+        deploy_with_the_sdk(account, role_arn, image, archive)
         tear_down(account)
     recorded = [json.loads(line) for line in file.read_text().splitlines()]
     return [call for call in recorded if call["key"] != SOMEBODY_ELSE]
@@ -147,6 +148,7 @@ def put_an_api_in_front(account):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=PATIENCE_S) as answer:
         assert answer.status == 200
+    assert [one["name"] for one in client.get_rest_apis()["items"]] == ["byoi-api"]
 
 
 def push(account, environ, folder):
@@ -177,7 +179,7 @@ def look_at_repository(account):
 
 
 def deploy(account, role_arn, image, archive):
-    """Deploy and update, as `byoi deploy` does it, and return the model data's URI."""
+    """Deploy and update, as `byoi deploy` does it."""
     for workers in ("1", "2"):
         plan = planning.make(
             account,
@@ -196,25 +198,27 @@ def deploy(account, role_arn, image, archive):
             EndpointName=plan.endpoint_name, ContentType="text/plain", Body=b"hello"
         )
         assert answer["Body"].read()
-    return plan.model_data_url
 
 
-def deploy_with_the_sdk(aws, role_arn, image, model_data):
+def deploy_with_the_sdk(account, role_arn, image, archive):
+    from byoi_lib import hosting  # before the SDK, whose remarks it silences
+
+    session = hosting.aws_session(account)
     from sagemaker.model import Model
     from sagemaker.predictor import Predictor
 
     model = Model(
         image_uri=image,
-        model_data=model_data,
+        model_data=session.upload_data(str(archive), key_prefix="byoi/sdk"),
         role=role_arn,
         name="byoi-sdk-model",
         env=ECHO,
         predictor_cls=Predictor,
-        sagemaker_session=aws.sdk_session(),
+        sagemaker_session=session,
     )
     machine = {"initial_instance_count": 1, "instance_type": "ml.m5.large"}
     predictor = model.deploy(endpoint_name="byoi-sdk", wait=False, tags=TAGS, **machine)
-    aws.settled("byoi-sdk")
+    waiting.wait(account.sagemaker, "byoi-sdk")
     assert predictor.predict(b"hello")
 
 

@@ -65,6 +65,19 @@ def test_a_manifest_is_read_as_it_was_pushed(moto_aws, media_type) -> None:
     assert registry.platform("reviews", manifest) is None
 
 
+def test_an_image_is_also_read_by_its_digest(moto_aws) -> None:
+    registry = ecr.connect()
+    registry.create_repository("reviews")
+    put("reviews", "1", images.DOCKER)
+    manifest = registry.manifest("reviews", "1")
+    assert registry.manifest("reviews", manifest.digest) == manifest
+
+
+def test_its_http_api_has_the_host_of_the_token(moto_aws) -> None:
+    registry = ecr.connect()
+    assert registry.http().host == f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
+
+
 def test_a_tag_that_did_not_arrive_is_named(moto_aws) -> None:
     registry = ecr.connect()
     registry.create_repository("reviews")

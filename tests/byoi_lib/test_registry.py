@@ -2,13 +2,15 @@
 
 import base64
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pushed_images as images
 import pytest
 
 from byoi_lib import errors
-from byoi_lib.registry import HttpRegistry
+from byoi_lib.registry import HttpRegistry, Manifest
 
 # The password is "secret".
 HTPASSWD = "somebody:$2b$04$9vNzC.bLGyBOxISvdkBiLexaIjLnZUFCCYV.1E6xOa38dx9xPWq4u"
@@ -83,3 +85,38 @@ def test_a_missing_tag_is_named(image_registry, tmp_path) -> None:
 def test_a_registry_elsewhere_is_never_asked_over_plain_http(tmp_path) -> None:
     with pytest.raises(errors.RegistryError, match=r"^https://registry\.invalid/v2/"):
         HttpRegistry("registry.invalid", tmp_path).manifest("reviews", "1")
+
+
+class _Redirecting(BaseHTTPRequestHandler):
+    """Answers as ECR does: a blob is at a signed address, which takes no other credentials."""
+
+    def do_GET(self) -> None:
+        authorization = self.headers.get("Authorization")
+        if self.path.startswith("/v2/"):
+            self.send_response(307 if authorization == "Basic known" else 401)
+            self.send_header("Location", f"http://localhost:{self.server.server_port}/signed")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        body = b'{"os": "linux", "architecture": "arm64"}'
+        self.send_response(400 if authorization else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+
+def test_credentials_do_not_follow_a_redirect() -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Redirecting)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        registry = HttpRegistry(f"127.0.0.1:{server.server_port}", authorization="Basic known")
+        manifest = Manifest(images.DOCKER, "any", images.manifest(images.DOCKER))
+        assert registry.platform("reviews", manifest) == "linux/arm64"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -32,6 +32,11 @@ _SETTINGS = frozenset(
     | {"logging/loglevel", "logging/dataTrace"}
 )
 
+_METHOD_SETTINGS = frozenset(
+    {"throttlingBurstLimit", "throttlingRateLimit", "metricsEnabled", "loggingLevel"}
+    | {"dataTraceEnabled"}
+)
+
 
 def check(action: str, asked: Mapping[str, Any]) -> None:
     """Refuse what is not emulated.
@@ -49,6 +54,20 @@ def check(action: str, asked: Mapping[str, Any]) -> None:
         raise NotEmulatedError(f"{action} with {', '.join(named)}")
     if looks := _CHECKS.get(action):
         looks(asked)
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Refuse method settings that would change what a call does.
+
+    Args:
+        settings: One method's, named as in the API reference.
+
+    Raises:
+        NotEmulatedError: The message names the setting.
+    """
+    others = {name for name, value in settings.items() if value} - _METHOD_SETTINGS
+    if others:
+        raise NotEmulatedError(f"method settings with {', '.join(sorted(others))}")
 
 
 def mistake(action: str, asked: Mapping[str, Any]) -> str | None:

@@ -1,13 +1,12 @@
 """A stack's APIs, resources, methods and deployments, of which moto makes the half.
 
-moto drops templates, integration responses, credentials and media types, deletes nothing, and
-changes nothing.
+moto drops templates, integration responses, credentials and media types, and deletes nothing.
 
 Sources: CloudFormation's reference of AWS::ApiGateway; moto 5.2.5, apigateway/models.py.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from moto.apigateway.models import Deployment, Method, Resource, RestAPI, apigateway_backends
 from werkzeug.exceptions import HTTPException
@@ -27,7 +26,7 @@ def replacements() -> Iterator[tuple[Any, str, Any]]:
     makers = {RestAPI: _api, Resource: _resource, Method: _method, Deployment: _deployment}
     for owner, make in makers.items():
         yield owner, "create_from_cloudformation_json", creating(make)
-        yield owner, "update_from_cloudformation_json", refusing_update(owner.__name__)
+        yield owner, "update_from_cloudformation_json", classmethod(_refused)
         yield owner, "delete", _delete
     for owner in (Method, Deployment):
         yield owner, "physical_resource_id", property(lambda self: self.stack_id)
@@ -51,15 +50,13 @@ def creating(make: Callable[[Any, dict[str, Any]], Any]) -> Any:
     return classmethod(created)
 
 
-def refusing_update(type_: str) -> Any:
-    """Return a class method that refuses to change a resource."""
+def refuse_update(type_: str) -> NoReturn:
+    """Refuse to change a resource of a stack."""
+    raise NotEmulatedError(f"UpdateStack of {type_}; delete the stack and create it again")
 
-    def updated(_cls: Any, /, **_: Any) -> None:
-        raise NotEmulatedError(
-            f"UpdateStack of AWS::ApiGateway::{type_}; delete the stack and create it again"
-        )
 
-    return classmethod(updated)
+def _refused(_cls: Any, /, *, cloudformation_json: Mapping[str, Any], **_: Any) -> NoReturn:
+    refuse_update(cloudformation_json["Type"])
 
 
 def ask(action: str, asked: dict[str, Any], do: Callable[[], Any]) -> Any:

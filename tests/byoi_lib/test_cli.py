@@ -47,7 +47,10 @@ def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["--help"])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
-    for verb in ("train", "pack", "serve", "predict", "invoke", "demo"):
+    for verb in (
+        *("train", "pack", "serve", "predict", "invoke", "deploy", "endpoints", "delete"),
+        *("emulator", "demo"),
+    ):
         assert re.search(rf"^ +{verb} ", shown, re.MULTILINE), verb
 
 

@@ -31,11 +31,14 @@ def plan(account: deployment.Account, archive: Path, name: str, **changes: Any) 
     return made
 
 
-def other_archive(folder: Path) -> Path:
-    """An archive of a model that shouts what it was given."""
+def other_archive(
+    folder: Path, old: str = '"text": _start(input_data)', new: str = '"text": "LOUD"'
+) -> Path:
+    """An archive of another model; by default it shouts whatever it was given."""
     module = (TOYS / "echo.py").read_text(encoding="utf-8")
+    assert old in module
     source = folder / "echo.py"
-    source.write_text(module.replace('"text": _start(input_data)', '"text": "LOUD"'))
+    source.write_text(module.replace(old, new), encoding="utf-8")
     path = folder / "model.tar.gz"
     with tarfile.open(path, "w:gz") as tar:
         tar.add(source, "echo.py")

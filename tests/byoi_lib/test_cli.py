@@ -51,7 +51,7 @@ def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         *("train", "pack", "serve", "predict", "invoke", "deploy", "endpoints", "delete"),
         *("emulator", "demo"),
     ):
-        assert re.search(rf"^ +{verb} ", shown, re.MULTILINE), verb
+        assert re.search(rf"^ +{verb}( |$)", shown, re.MULTILINE), verb
 
 
 def test_help_starts_without_the_heavy_libraries() -> None:

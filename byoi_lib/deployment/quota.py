@@ -16,6 +16,8 @@ from byoi_lib.deployment.finding import Finding, untold
 from byoi_lib.deployment.plan import Plan
 
 _CALLS = ("list_service_quotas", "list_aws_default_service_quotas")
+# SageMaker has thousands of quotas; API ListServiceQuotas gives 100 at most.
+_PAGE_SIZE = 100
 
 
 def check(account: Account, plan: Plan) -> Iterator[Finding]:
@@ -56,7 +58,10 @@ def _quota(account: Account, name: str) -> float | None:
     """Return the quota's value, the account's own or AWS's default; None where there is none."""
     client = account.client("service-quotas")
     for call in _CALLS:
-        for page in client.get_paginator(call).paginate(ServiceCode="sagemaker"):
+        pages = client.get_paginator(call).paginate(
+            ServiceCode="sagemaker", PaginationConfig={"PageSize": _PAGE_SIZE}
+        )
+        for page in pages:
             for quota in page["Quotas"]:
                 if quota["QuotaName"] == name and "Value" in quota:
                     return float(quota["Value"])

@@ -121,3 +121,5 @@ def test_the_api_is_asked_where_it_answers_for_all_regions() -> None:
     account.refuse("pricing", "get_products", "any")
     client = account.client("pricing", region=price.API_REGION)
     assert "us-east-1" in client.meta.endpoint_url
+    # A price is not worth waiting for.
+    assert client.meta.config.retries["total_max_attempts"] == 1

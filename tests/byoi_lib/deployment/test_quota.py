@@ -23,7 +23,8 @@ def answer_quotas(account, own, default=None):
         ("list_aws_default_service_quotas", default),
     ):
         if quotas is not None:
-            account.answer("service-quotas", call, {"Quotas": quotas}, ServiceCode="sagemaker")
+            asked = {"ServiceCode": "sagemaker", "MaxResults": 100}
+            account.answer("service-quotas", call, {"Quotas": quotas}, **asked)
 
 
 def answer_endpoints(account, **endpoints):

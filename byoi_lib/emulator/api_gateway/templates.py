@@ -59,11 +59,11 @@ def render(template: str, variables: Mapping[str, Any]) -> str:
     try:
         return str(parsed.merge(dict(variables)))
     except airspeed.TemplateExecutionError as failed:
-        cause: BaseException = failed
-        while cause.__cause__ is not None:
+        cause: BaseException | None = failed
+        while cause is not None:
+            if isinstance(cause, NotEmulatedError | GatewayError):
+                raise cause from failed
             cause = cause.__cause__
-        if isinstance(cause, NotEmulatedError | GatewayError):
-            raise cause from failed
         raise NotEmulatedError(f"a mapping template in which {failed}") from failed
 
 

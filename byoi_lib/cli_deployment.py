@@ -91,18 +91,26 @@ def _deploy(options: argparse.Namespace) -> None:
     print(price.line(account, plan), flush=True)
     if planning.upload(account, plan, options.model_data):
         print(f"uploaded {options.model_data} to {plan.model_data_url}")
-    outcome = deployment.deploy(
-        account,
-        plan,
-        progress=_say,
-        find_startup_timeout_s=functools.partial(
-            startup.find_timeout_s,
-            plan.image_uri,
-            Path(options.model_data) if is_here else None,
-            environment,
+    try:
+        outcome = deployment.deploy(
+            account,
+            plan,
             progress=_say,
-        ),
-    )
+            find_startup_timeout_s=functools.partial(
+                startup.find_timeout_s,
+                plan.image_uri,
+                Path(options.model_data) if is_here else None,
+                environment,
+                progress=_say,
+            ),
+        )
+    except KeyboardInterrupt:
+        print(
+            f"\nstopped waiting; what was begun goes on: deploy again to wait for it, or "
+            f"`byoi delete {plan.endpoint_name}`",
+            file=sys.stderr,
+        )
+        raise
     print(f"endpoint {plan.endpoint_name}: {outcome}, until {tags.to_text(expires)}")
     print(f'ask it something:  byoi invoke {plan.endpoint_name} "Not bad at all."')
     print(f"delete it:         byoi delete {plan.endpoint_name}")

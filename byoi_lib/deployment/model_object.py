@@ -15,7 +15,8 @@ from byoi_lib.manifest import FileDigest
 # Everything of ours in the bucket is below.
 FOLDER = "byoi/"
 _DIGEST_CHARACTERS = 16
-_ABSENT = {"404", "NoSuchKey", "NotFound"}
+# Whoever may not list a bucket is told 403 of what is not there.
+_UNKNOWN = {"403", "404", "AccessDenied", "Forbidden", "NoSuchKey", "NotFound"}
 
 
 def place(bucket: str, archive: Path) -> tuple[str, str]:
@@ -49,7 +50,7 @@ def upload(s3: Any, url: str, archive: Path) -> bool:
 
     Raises:
         HostingError: It could not be uploaded.
-        ClientError: AWS refused the look.
+        ClientError: AWS did not answer the look.
     """
     bucket, key = _parts(url)
     if _size_bytes(s3, bucket, key) == archive.stat().st_size:
@@ -90,6 +91,6 @@ def _size_bytes(s3: Any, bucket: str, key: str) -> int | None:
     try:
         return int(s3.head_object(Bucket=bucket, Key=key)["ContentLength"])
     except ClientError as error:
-        if error.response["Error"]["Code"] in _ABSENT:
+        if error.response["Error"]["Code"] in _UNKNOWN:
             return None
         raise

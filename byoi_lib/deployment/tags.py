@@ -16,7 +16,7 @@ ENDPOINT = "byoi:endpoint"
 # When it may be deleted: ISO 8601 in UTC, or NEVER.
 EXPIRES = "byoi:expires"
 NEVER = "never"
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def to_text(expires: dt.datetime | None) -> str:
 
 
 def parse_expiry(text: str, now: dt.datetime) -> dt.datetime | None:
-    """Return the time that `8h`, `3d`, `90m`, `never` or an ISO 8601 time names.
+    """Return the time that `8h`, `3d`, `90m`, `30s`, `never` or an ISO 8601 time names.
 
     Args:
         text: What the user wrote; a time without a zone is UTC.
@@ -77,7 +77,7 @@ def parse_expiry(text: str, now: dt.datetime) -> dt.datetime | None:
     if text == NEVER:
         return None
     wanted = f"received an expiry of {text!r}, expected 8h, 3d, never or 2026-12-01T10:00Z"
-    if match := re.fullmatch(r"(\d+)([mhd])", text):
+    if match := re.fullmatch(r"(\d+)([smhd])", text):
         try:
             expires = now + dt.timedelta(**{_UNITS[match[2]]: int(match[1])})
         except OverflowError:

@@ -11,7 +11,7 @@ from typing import Any
 from sagemaker.predictor import Predictor
 
 from byoi_lib import deployment
-from byoi_lib.deployment import names, planning, startup, waiting
+from byoi_lib.deployment import names, planning, preflight, price, startup, waiting
 from byoi_lib.hosting.aws_session import AwsSession
 
 # Forgotten endpoints cost money.
@@ -30,6 +30,7 @@ def make(  # noqa: PLR0913 - keywords, one caller
     name: str | None,
     lifetime_h: float | None,
     progress: waiting.Progress,
+    is_checked: bool,
 ) -> Predictor:
     """Create or update an endpoint, or leave it where it is as asked for.
 
@@ -51,6 +52,12 @@ def make(  # noqa: PLR0913 - keywords, one caller
     )
     if name is None:
         plan = replace(plan, endpoint_name=names.derive("endpoint", plan.config_name))
+    if is_checked:
+        findings = preflight.check(account, plan, is_uploaded=not is_here)
+        for finding in findings:
+            progress(preflight.to_text(finding))
+        preflight.require(findings)
+        progress(price.line(account, plan))
     planning.upload(account, plan, model_data)
     find_timeout_s = functools.partial(
         startup.find_timeout_s,

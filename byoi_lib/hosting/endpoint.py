@@ -55,6 +55,7 @@ class Endpoint:
         name: str | None = None,
         lifetime_h: float | None = aws_deployment.LIFETIME_H,
         progress: waiting.Progress = waiting.silent,
+        is_checked: bool = True,
     ) -> Self:
         """Create an endpoint and wait for it; where that fails, nothing of it stays.
 
@@ -81,6 +82,7 @@ class Endpoint:
             name: The endpoint's on AWS; by default one that stands for image and model data.
             lifetime_h: Hours until `byoi delete --expired` may delete it; None is never.
             progress: Takes one line for each thing that happens on AWS.
+            is_checked: Whether `preflight` looks first at what would make it fail on AWS.
 
         Raises:
             ByoiError: In local mode, as `LocalContainer.serve`; on AWS, as
@@ -110,6 +112,7 @@ class Endpoint:
                 name=name,
                 lifetime_h=lifetime_h,
                 progress=progress,
+                is_checked=is_checked,
             )
         if serializer is not None:
             predictor.serializer = serializer

@@ -312,6 +312,7 @@ def test_the_same_calls_make_and_delete_an_endpoint_on_aws(moto_aws: str, archiv
         session=session,
         role="arn:aws:iam::123456789012:role/byoi",
         instance_type="ml.m5.large",
+        is_checked=False,
         startup_timeout_s=60,
     )
     model = session.sagemaker_client.describe_model(ModelName=endpoint._models[0])
@@ -335,6 +336,7 @@ def test_where_aws_refuses_nothing_stays(moto_aws: str, archive: Path):
             session=session,
             role="arn:aws:iam::123456789012:role/byoi",
             instance_type="ml.none.large",
+            is_checked=False,
         )
     assert session.sagemaker_client.list_models()["Models"] == []
 
@@ -354,6 +356,7 @@ def test_what_cannot_be_deleted_is_named(moto_aws: str, archive: Path):
         session=session,
         role="arn:aws:iam::123456789012:role/byoi",
         instance_type="ml.m5.large",
+        is_checked=False,
     )
     no_retry = Config(retries={"total_max_attempts": 1})
     session.sagemaker_client = boto3.client(
@@ -375,6 +378,7 @@ def test_a_refused_question_is_not_taken_for_gone(moto_aws: str, archive: Path):
         session=session,
         role="arn:aws:iam::123456789012:role/byoi",
         instance_type="ml.m5.large",
+        is_checked=False,
     )
 
     def refuse(**_: object) -> None:

@@ -63,15 +63,25 @@ def test_a_bucket_that_is_not_there_is_named(s3: Any, archive: Path) -> None:
         model_object.upload(s3, url, archive)
 
 
-def test_a_refused_look_is_not_taken_for_a_missing_object(s3: Any, archive: Path) -> None:
+def refuse_looks(s3: Any, code: str) -> None:
     def refuse(**_: object) -> None:
-        raise ClientError({"Error": {"Code": "403", "Message": "Forbidden"}}, "HeadObject")
+        raise ClientError({"Error": {"Code": code, "Message": "no"}}, "HeadObject")
 
     s3.meta.events.register("before-call.s3.HeadObject", refuse)
+
+
+def test_who_may_only_write_writes(s3: Any, archive: Path) -> None:
+    refuse_looks(s3, "403")
     url, _ = model_object.place("mine", archive)
-    with pytest.raises(ClientError, match="403"):
-        model_object.upload(s3, url, archive)
+    assert model_object.upload(s3, url, archive)
     assert model_object.find_digest(s3, url) == ""
+
+
+def test_an_answer_that_is_none_is_not_taken_for_a_missing_object(s3: Any, archive: Path) -> None:
+    refuse_looks(s3, "503")
+    url, _ = model_object.place("mine", archive)
+    with pytest.raises(ClientError, match="503"):
+        model_object.upload(s3, url, archive)
 
 
 def test_other_content_under_the_same_uri_is_another_digest(s3: Any) -> None:

@@ -11,6 +11,7 @@ NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("30s", NOW + dt.timedelta(seconds=30)),
         ("90m", NOW + dt.timedelta(minutes=90)),
         ("8h", NOW + dt.timedelta(hours=8)),
         ("3d", NOW + dt.timedelta(days=3)),

@@ -2,14 +2,15 @@
 
 import datetime as dt
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from deployed import account_of, clear, existing, plan
-from emulated_aws import Aws
+from deployed import account_of, clear, existing, other_archive, plan
+from emulated_aws import ECHO, Aws
 from tiny_model import write_tiny_model
 
 from byoi_lib import model_data
@@ -156,6 +157,33 @@ def test_expired_ones_are_marked_and_go_together(
     assert in_process("delete", "--expired", "--yes").stdout == "nothing to delete\n"
     assert in_process("delete", "--all", "--yes").returncode == 0
     assert inventory.running(account) == []
+
+
+def test_ctrl_c_says_what_goes_on(in_process: Run, in_processes: Aws, tmp_path: Path) -> None:
+    slow = other_archive(tmp_path, "import json", "import time\n\ntime.sleep(3)\nimport json")
+    variables = {name: value for name, value in in_processes.emulator.variables.items() if value}
+    # A time-out that is given is not measured.
+    command = [BYOI, "deploy", "byoi:latest", "--name=slow", f"--model-data={slow}"]
+    command += ["--startup-timeout=60", *(f"--env={name}={value}" for name, value in ECHO.items())]
+    with subprocess.Popen(
+        command,
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "Creating" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT
+    assert "stopped waiting; what was begun goes on" in said
+    assert "`byoi delete slow`" in said
+    again = in_process(*command[1:])
+    assert "endpoint slow: unchanged" in again.stdout
 
 
 DEPLOY = ("deploy", "byoi:latest", "--name=x")

@@ -6,6 +6,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from byoi_lib.deployment.account import code
 
+# The emulator's own word; AWS has none like it.
+_NOT_EMULATED = "NotEmulated"
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -28,6 +31,8 @@ def untold(what: str, error: BotoCoreError | ClientError) -> Finding:
     if not isinstance(error, ClientError):
         return Finding(what, None, f"AWS did not answer: {error}")
     action = error.operation_name
+    if code(error) == _NOT_EMULATED:
+        return Finding(what, None, f"only AWS tells: the emulator has no {action}")
     message = str(error.response["Error"].get("Message", "")).partition(". ")[0]
     said = ": ".join(part for part in (code(error), message) if part)
     return Finding(what, None, f"{action} was refused ({said})")

@@ -37,6 +37,7 @@ from byoi_lib.emulator.processes import ProcessRunner
 from byoi_lib.emulator.rest_apis import RestApis
 from byoi_lib.emulator.runners import Runner
 from byoi_lib.emulator.serving_engine import ServingEngine
+from byoi_lib.emulator.stacks import ANSWER_S, Stacks
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
@@ -64,6 +65,7 @@ class Emulator:
         startup_timeout_s: float = STARTUP_TIMEOUT_S,
         timeout_s: float = contract.INVOCATION_TIMEOUT_S,
         stream_timeout_s: float = STREAM_TIMEOUT_S,
+        stacks_answer_s: float = ANSWER_S,
         log: Callable[[str], None] = lambda _line: None,
         calls_file: Path | None = None,
         environ: Mapping[str, str] = os.environ,
@@ -78,6 +80,8 @@ class Emulator:
                 names none.
             timeout_s: Seconds for the answer of an invocation.
             stream_timeout_s: Seconds for a streamed answer.
+            stacks_answer_s: Seconds until a call of CloudFormation is answered though its work
+                goes on.
             log: Takes one line for each event, from several threads.
             calls_file: Receives each call as a line of JSON, as `Calls` writes it.
             environ: The environment now, which `variables` are to replace.
@@ -105,7 +109,6 @@ class Emulator:
             stack.callback(logs.close)
             source = ModelSource(account.read_object, account.list_keys)
             fleets = Fleets(chosen, source, logs, folder=owned.folder, log=log)
-            stack.callback(fleets.stop)
             registry = ImageRegistry(owned.folder, remember=owned.remember)
             stack.callback(registry.stop)
             stack.enter_context(
@@ -115,6 +118,10 @@ class Emulator:
             stack.enter_context(patches.replaced(cloudformation.resource_replacements(fleets)))
             late = contextlib.ExitStack()
             stack.enter_context(late)
+            stacks = Stacks(stacks_answer_s)
+            # What stacks wait for ends first, and what they need of moto last.
+            stack.callback(stacks.wait)
+            stack.callback(fleets.stop)
             invocations = Invocations(
                 fleets.find,
                 account=account.NUMBER,
@@ -131,7 +138,7 @@ class Emulator:
                     "apigateway": apis.load,
                     "cloudformation": lambda: (
                         apis.load(),
-                        late.enter_context(patches.replaced(cloudformation.stack_replacements())),
+                        late.enter_context(patches.replaced(stacks.replacements())),
                     ),
                 },
                 logs=logs,

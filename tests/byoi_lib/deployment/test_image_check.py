@@ -1,6 +1,6 @@
 """What SageMaker would say of an image, as far as ECR's API shows it.
 
-Its configuration comes from a registry; tests/emulator/test_preflight.py has a real one.
+Its configuration comes from a registry; tests/emulator/test_deployment_preflight.py has a real one.
 """
 
 import hashlib

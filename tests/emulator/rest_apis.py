@@ -79,6 +79,7 @@ class RestApi:
         self.where = {"restApiId": self.id, "resourceId": self.parent, "httpMethod": "POST"}
         self.root = rest_api.invoke_url(self.gateway, self.id, STAGE)
         self.url = f"{self.root}/{path}"
+        self.made: list[tuple[str, str]] = []
 
     def allow(self, *statements: dict[str, Any]) -> None:
         self.iam.put_role_policy(
@@ -87,7 +88,6 @@ class RestApi:
 
     def method(self, **parameters: Any) -> None:
         self.gateway.put_method(**{**self.where, "authorizationType": "NONE", **parameters})
-        self.gateway.put_method_response(**self.where, statusCode="200")
 
     def integrate(self, **parameters: Any) -> None:
         uri = f"arn:aws:apigateway:us-east-1:runtime.sagemaker:path//endpoints/{self.endpoint}"
@@ -101,11 +101,25 @@ class RestApi:
         self.gateway.put_integration(**self.where, **given)
 
     def respond(self, status: str = "200", **parameters: Any) -> None:
+        self.gateway.put_method_response(
+            **self.where,
+            statusCode=status,
+            responseParameters=dict.fromkeys(parameters.get("responseParameters", {}), False),
+        )
         self.gateway.put_integration_response(**self.where, statusCode=status, **parameters)
 
     def deploy(self) -> "RestApi":
         self.gateway.create_deployment(restApiId=self.id, stageName=STAGE)
         return self
+
+    def plan(self, **parameters: Any) -> tuple[dict[str, Any], str]:
+        """Make a key and a usage plan, and return the key and the plan's id."""
+        key = self.gateway.create_api_key(name=self.role_name, enabled=True)
+        plan = self.gateway.create_usage_plan(
+            name=self.role_name, apiStages=[{"apiId": self.id, "stage": STAGE}], **parameters
+        )
+        self.made.append((key["id"], plan["id"]))
+        return key, plan["id"]
 
     def usual(self, **integration: Any) -> "RestApi":
         """Everything passes, in both directions."""
@@ -115,6 +129,9 @@ class RestApi:
         return self.deploy()
 
     def delete(self) -> None:
+        for key, plan in self.made:
+            self.gateway.delete_usage_plan(usagePlanId=plan)
+            self.gateway.delete_api_key(apiKey=key)
         self.gateway.delete_rest_api(restApiId=self.id)
         self.iam.delete_role_policy(RoleName=self.role_name, PolicyName="policy")
         self.iam.delete_role(RoleName=self.role_name)

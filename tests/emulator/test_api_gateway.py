@@ -64,15 +64,6 @@ def test_what_is_not_there_is_refused_in_the_words_of_aws(api):
     assert call(f"{api.url}/").status == 200
 
 
-def test_a_resource_without_an_integration_is_not_there(api):
-    api.usual()
-    other = api.gateway.create_resource(restApiId=api.id, parentId=api.parent, pathPart="other")
-    where = {**api.where, "resourceId": other["id"]}
-    api.gateway.put_method(**where, authorizationType="NONE")
-    api.deploy()
-    assert call(f"{api.url}/other").status == 403
-
-
 def test_a_variable_in_the_path_names_the_endpoint(in_processes, endpoint):
     api = RestApi(in_processes, endpoint, path="models/{name}")
     uri = "arn:aws:apigateway:us-east-1:runtime.sagemaker:path//endpoints/{Endpoint}/invocations"
@@ -325,24 +316,61 @@ class TestTheRole:
         api.method()
         with pytest.raises(ClientError, match="Role ARN must be specified for AWS integrations"):
             api.integrate(credentials="")
+
+
+class TestMistakesThatAwsRefuses:
+    def test_in_a_method(self, api):
+        with pytest.raises(ClientError, match="Invalid model identifier specified: Review"):
+            api.method(requestModels={JSON: "Review"})
+        with pytest.raises(ClientError, match="Invalid Request Validator identifier specified"):
+            api.method(requestValidatorId="none")
+        api.method(requestModels={JSON: "Empty"})
+
+    def test_in_an_integration(self, api):
+        api.method()
         with pytest.raises(ClientError, match="Timeout should be between 50 ms and 29000 ms"):
             api.integrate(timeoutInMillis=30_000)
+        source = "method.request.header.Accept"
+        with pytest.raises(ClientError, match=f"parameter specified: {source}"):
+            api.integrate(requestParameters={"integration.request.header.Accept": source})
+
+    def test_in_an_integration_response(self, api):
+        api.method()
+        api.integrate()
+        put = api.gateway.put_integration_response
+        with pytest.raises(ClientError, match="Invalid Response status code specified"):
+            put(**api.where, statusCode="201")
+        api.respond()
+        with pytest.raises(ClientError, match=r"parameter specified: method\.response\.header\.X"):
+            put(
+                **api.where,
+                statusCode="200",
+                responseParameters={"method.response.header.X": "'y'"},
+            )
+        with pytest.raises(ClientError, match="Invalid selection pattern specified"):
+            put(**api.where, statusCode="200", selectionPattern="(")
+
+    def test_in_a_deployment(self, api):
+        api.usual()
+        other = api.gateway.create_resource(restApiId=api.id, parentId=api.parent, pathPart="other")
+        where = {**api.where, "resourceId": other["id"]}
+        api.gateway.put_method(**where, authorizationType="NONE")
+        with pytest.raises(ClientError, match="No integration defined for method"):
+            api.deploy()
+        with pytest.raises(ClientError, match="Deployment id does not exist"):
+            api.gateway.create_stage(restApiId=api.id, stageName="s", deploymentId="none")
+        deployed = api.gateway.get_stage(restApiId=api.id, stageName=STAGE)["deploymentId"]
+        with pytest.raises(ClientError, match="Active stages pointing to this deployment"):
+            api.gateway.delete_deployment(restApiId=api.id, deploymentId=deployed)
 
 
 class TestKeysAndLimits:
-    def plan(self, api, **parameters):
-        key = api.gateway.create_api_key(name=api.role_name, enabled=True)
-        plan = api.gateway.create_usage_plan(
-            name=api.role_name, apiStages=[{"apiId": api.id, "stage": STAGE}], **parameters
-        )
-        return key, plan["id"]
-
     def test_a_key_of_a_plan_lets_in(self, api):
         api.method(apiKeyRequired=True)
         api.integrate(requestTemplates={"text/plain": "$context.identity.apiKeyId"})
         api.respond()
         api.deploy()
-        key, plan = self.plan(api)
+        key, plan = api.plan()
         # The key is in no plan yet.
         assert call(api.url, x_api_key=key["value"]).status == 403
         api.gateway.create_usage_plan_key(usagePlanId=plan, keyId=key["id"], keyType="API_KEY")
@@ -359,8 +387,7 @@ class TestKeysAndLimits:
         api.integrate()
         api.respond()
         api.deploy()
-        key, plan = self.plan(
-            api,
+        key, plan = api.plan(
             throttle={"rateLimit": 0.001, "burstLimit": 5},
             quota={"limit": 3, "period": "DAY"},
         )

@@ -7,13 +7,11 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from moto.apigateway.exceptions import BadRequestException
 from moto.apigateway.models import APIGatewayBackend, RestAPI
 from moto.apigateway.responses import APIGatewayResponse
-from moto.core.utils import camelcase_to_underscores
 
 from byoi_lib.emulator import refusals
-from byoi_lib.emulator.api_gateway import creation, deployed, stack_resources
+from byoi_lib.emulator.api_gateway import creation, deployed, mistakes, stack_resources
 from byoi_lib.emulator.moto_requests import NotEmulatedError, parameters
 
 
@@ -25,10 +23,8 @@ def replacements() -> Iterator[tuple[Any, str, Any]]:
     yield RestAPI, "update_integration_mocks", lambda _self, _stage: None
     create = APIGatewayBackend.create_rest_api
     yield APIGatewayBackend, "create_rest_api", _with_media_types(create)
-    for action in ("PutIntegration", "CreateModel"):
-        name = camelcase_to_underscores(action)
-        wrapped = _checked(action, vars(APIGatewayBackend)[name])
-        yield APIGatewayBackend, name, wrapped
+    for call in mistakes.CALLS:
+        yield APIGatewayBackend, call, _checked(call, vars(APIGatewayBackend)[call])
     yield from stack_resources.replacements()
 
 
@@ -70,11 +66,9 @@ def _with_media_types(create: Callable[..., Any]) -> Callable[..., Any]:
     return created
 
 
-def _checked(action: str, put: Callable[..., Any]) -> Callable[..., Any]:
-    def checked(self: Any, *arguments: Any, **keywords: Any) -> Any:
-        asked = parameters.get() or {}
-        if problem := creation.mistake(action, asked):
-            raise BadRequestException(problem)
-        return put(self, *arguments, **keywords)
+def _checked(call: str, do: Callable[..., Any]) -> Callable[..., Any]:
+    def checked(self: Any, api_id: str, *place: Any, **keywords: Any) -> Any:
+        mistakes.find(call, self.get_rest_api(api_id), place, parameters.get() or {})
+        return do(self, api_id, *place, **keywords)
 
     return checked

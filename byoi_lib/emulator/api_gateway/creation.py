@@ -6,8 +6,8 @@ Source: API Gateway API Reference, of which the parameters are named.
 from collections.abc import Mapping
 from typing import Any
 
-from byoi_lib.emulator.api_gateway import parameters, templates, validation
-from byoi_lib.emulator.api_gateway.integration import DEFAULT_TIMEOUT_MS, URI
+from byoi_lib.emulator.api_gateway import parameters, templates
+from byoi_lib.emulator.api_gateway.integration import URI
 from byoi_lib.emulator.moto_requests import NotEmulatedError
 
 # moto records them; a call of an API would not go through them.
@@ -68,19 +68,6 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     others = {name for name, value in settings.items() if value} - _METHOD_SETTINGS
     if others:
         raise NotEmulatedError(f"method settings with {', '.join(sorted(others))}")
-
-
-def mistake(action: str, asked: Mapping[str, Any]) -> str | None:
-    """Return what AWS says to a mistake that moto lets pass, None where there is none."""
-    if action == "PutIntegration" and asked.get("type") == "AWS":
-        if not asked.get("credentials"):
-            return "Role ARN must be specified for AWS integrations"
-        timeout_ms = asked.get("timeoutInMillis")
-        if timeout_ms is not None and not 50 <= int(timeout_ms) <= DEFAULT_TIMEOUT_MS:
-            return "Timeout should be between 50 ms and 29000 ms"
-    if action == "CreateModel" and (problem := validation.problem_of(asked.get("schema") or "{}")):
-        return f"Invalid model specified: Validation Result: warnings : [], errors : [{problem}]"
-    return None
 
 
 def _check_rest_api(asked: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from byoi_lib.emulator.api_gateway.gateway_errors import GatewayError
 from byoi_lib.emulator.moto_requests import NotEmulatedError
 
 # Every API has these two.
-_GIVEN = {
+GIVEN = {
     "Empty": {"type": "object"},
     "Error": {"type": "object", "properties": {"message": {"type": "string"}}},
 }
@@ -70,7 +70,7 @@ def _validate_body(call: Call) -> None:
     name = models.get(call.content_type) or models.get("$default")
     if name is None:  # what has no model is not looked at
         return
-    schema = json.loads(call.api.models[name]) if name in call.api.models else _GIVEN[name]
+    schema = json.loads(call.api.models[name]) if name in call.api.models else GIVEN[name]
     try:
         jsonschema.Draft4Validator(schema).validate(json.loads(call.body or b"{}"))
     except (ValueError, jsonschema.ValidationError) as problem:

@@ -212,6 +212,45 @@ def test_an_answer_that_nothing_fits_is_a_configuration_error(api):
     assert "no default output mapping configured. Endpoint Response Status Code: 424" in log
 
 
+def test_what_no_one_can_choose_between_is_refused(api):
+    api.method()
+    api.integrate()
+    api.respond(selectionPattern="2..")
+    api.respond("201", selectionPattern="..0")
+    api.deploy()
+    assert "several integration responses that fit the status 200" in call(api.url).message
+    api.integrate()
+    api.respond(responseTemplates={"text/css": "a", "text/html": "b"})
+    api.deploy()
+    assert call(api.url, accept="text/html").body == b"b"
+    assert "a choice between several response templates" in call(api.url).message
+
+
+def test_a_payload_that_the_template_cannot_read(api):
+    api.usual(requestTemplates={JSON: "$input.json('$')"})
+    answer = call(api.url, b"{", content_type=JSON)
+    assert answer.status == 400
+    assert answer.message.startswith("Could not parse request body into json")
+
+
+def test_a_uri_that_is_not_filled_in(api):
+    api.method()
+    uri = "arn:aws:apigateway:us-east-1:runtime.sagemaker:path//endpoints/{No/ne}/invocations"
+    with pytest.raises(ClientError, match="an integration of type AWS with"):
+        api.integrate(uri=uri)
+    template = "#set($context.requestOverride.path.Name = 'a/b')x"
+    api.integrate(uri=uri.replace("No/ne", "Name"), requestTemplates={"text/plain": template})
+    api.respond()
+    api.deploy()
+    assert (call(api.url).status, call(api.url).message) == (500, "Internal server error")
+
+
+def test_a_query_to_sagemaker_is_refused(api):
+    template = "#set($context.requestOverride.querystring.a = 'b')x"
+    api.usual(requestTemplates={"text/plain": template})
+    assert "$context.requestOverride.querystring" in call(api.url).message
+
+
 def test_a_deployment_is_a_snapshot(api):
     api.usual(requestTemplates={"text/plain": "before"})
     api.integrate(requestTemplates={"text/plain": "after"})
@@ -494,6 +533,24 @@ class TestBytes:
         assert call(api.url, b"Z29vZA==").json["text"] == "good"
         assert call(api.url, b"no base64").status == 500
 
+    def test_meet_no_template(self, in_processes, endpoint):
+        api = RestApi(in_processes, endpoint, binaryMediaTypes=["application/x-npy"])
+        api.usual(requestTemplates={"application/x-npy": "x"})
+        answer = call(api.url, content_type="application/x-npy")
+        assert (answer.status, answer.headers["x-amzn-errortype"]) == (501, "NotEmulated")
+        api.delete()
+
+    def test_go_back_where_they_are_accepted(self, in_processes, endpoint):
+        api = RestApi(in_processes, endpoint, binaryMediaTypes=[JSON])
+        api.usual()
+        # Bytes to a caller who accepts none are base64.
+        assert call(api.url).body.startswith(b"ey")
+        assert call(api.url, accept=JSON).json["text"] == "hello"
+        api.respond(responseTemplates={JSON: "x"})
+        api.deploy()
+        assert call(api.url, accept=JSON).status == 501
+        api.delete()
+
 
 class TestGatewayResponses:
     def test_take_the_place_of_the_usual_ones(self, api):
@@ -516,16 +573,33 @@ class TestGatewayResponses:
         assert answer.json == {"m": "Missing Authentication Token", "s": STAGE}
         assert call(api.url).status == 418
 
-    def test_that_say_too_much_are_refused(self, api):
-        api.gateway.put_gateway_response(
-            restApiId=api.id,
-            responseType="DEFAULT_4XX",
-            responseTemplates={JSON: "$context.error.validationErrorString"},
-        )
+    @pytest.mark.parametrize(
+        ("parameters", "what"),
+        [
+            ({"responseTemplates": {JSON: "$context.error.validationErrorString"}},
+             "$context.error.validationErrorString"),
+            ({"responseTemplates": {JSON: "#if(true)x#end"}}, "directives"),
+            ({"responseTemplates": {"text/xml": "<x/>"}}, "a gateway response of text/xml"),
+            ({"responseParameters": {"gatewayresponse.header.x": "method.request.header.y"}},
+             "method.request.header.y as a header"),
+        ],
+    )  # fmt: skip
+    def test_that_say_too_much_are_refused(self, api, parameters, what):
+        api.gateway.put_gateway_response(restApiId=api.id, responseType="DEFAULT_4XX", **parameters)
         api.usual()
         answer = call(f"{api.url}s")
         assert answer.status == 501
-        assert "$context.error.validationErrorString" in answer.message
+        assert what in answer.message
+
+    def test_know_the_error(self, api):
+        api.gateway.put_gateway_response(
+            restApiId=api.id,
+            responseType="DEFAULT_4XX",
+            responseTemplates={JSON: '["$context.error.message", "$context.error.responseType"]'},
+        )
+        api.usual()
+        wanted = ["Missing Authentication Token", "MISSING_AUTHENTICATION_TOKEN"]
+        assert call(f"{api.url}s").json == wanted
 
 
 def test_a_template_that_is_not_emulated_is_refused_when_it_is_put(api):
@@ -581,6 +655,67 @@ def test_what_is_not_executed_is_refused_when_it_is_made(in_processes, operation
     with pytest.raises(ClientError, match="NotEmulated") as caught:
         getattr(gateway, operation)(**needed.get(operation, {}), **parameters)
     assert what in caught.value.response["Error"]["Message"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "what"),
+    [
+        ({"connectionType": "VPC_LINK", "connectionId": "x"}, "connectionId"),
+        ({"connectionType": "VPC_LINK"}, "connectionType=VPC_LINK"),
+        ({"integrationHttpMethod": "GET"}, "another method than POST"),
+        ({"requestParameters": {"integration.request.header.x": "method.request.body"}},
+         "method.request.body"),
+        ({"cacheKeyParameters": ["a"]}, "cacheKeyParameters"),
+    ],
+)  # fmt: skip
+def test_a_sagemaker_integration_with_more_is_refused(api, parameters, what):
+    api.method()
+    with pytest.raises(ClientError, match="NotEmulated") as caught:
+        api.integrate(**parameters)
+    assert what in caught.value.response["Error"]["Message"]
+
+
+def test_a_patch_of_a_usage_plan(api):
+    api.usual()
+    _, plan = api.plan(throttle={"rateLimit": 1, "burstLimit": 1})
+    path = f"/apiStages/{api.id}:{STAGE}/throttle/~1predictions~1POST/rateLimit"
+    for refused in (path, "/quota/offset"):
+        patch = [{"op": "replace", "path": refused, "value": "1"}]
+        with pytest.raises(ClientError, match="does not emulate UpdateUsagePlan"):
+            api.gateway.update_usage_plan(usagePlanId=plan, patchOperations=patch)
+    patch = [{"op": "replace", "path": "/throttle/rateLimit", "value": "5"}]
+    changed = api.gateway.update_usage_plan(usagePlanId=plan, patchOperations=patch)
+    assert changed["throttle"]["rateLimit"] == 5
+
+
+def test_an_api_of_one_region_invokes_an_endpoint_of_another(api):
+    gateway = api.aws.session.client(
+        "apigateway", region_name="eu-west-1", endpoint_url=api.aws.emulator.url
+    )
+    made = gateway.create_rest_api(name="elsewhere")
+    where = {
+        "restApiId": made["id"],
+        "resourceId": made["rootResourceId"],
+        "httpMethod": "POST",
+    }
+    gateway.put_method(**where, authorizationType="NONE")
+    gateway.put_method_response(**where, statusCode="200")
+    for region, status in (("us-east-1", 200), ("eu-west-1", 400)):
+        uri = f"arn:aws:apigateway:{region}:runtime.sagemaker:path//endpoints/{api.endpoint}"
+        gateway.put_integration(
+            **where,
+            type="AWS",
+            integrationHttpMethod="POST",
+            credentials=api.role,
+            uri=f"{uri}/invocations",
+        )
+        for code, pattern in (("200", "2.."), ("400", "4..")):
+            if code == "400" and region == "us-east-1":
+                gateway.put_method_response(**where, statusCode=code)
+            gateway.put_integration_response(**where, statusCode=code, selectionPattern=pattern)
+        gateway.create_deployment(restApiId=made["id"], stageName=STAGE)
+        assert call(rest_api.invoke_url(gateway, made["id"], STAGE)).status == status
+    gateway.delete_rest_api(restApiId=made["id"])
 
 
 def test_other_kinds_of_apis_are_refused(in_processes):

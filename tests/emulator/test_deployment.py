@@ -1,5 +1,6 @@
 """Deploying: once, twice, another model, what fails, and what is not ours."""
 
+import contextlib
 import datetime as dt
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 from deployed import BROKEN, account_of, ask, clear, existing, other_archive, plan
 from emulated_aws import ECHO, Aws
 
@@ -133,6 +135,61 @@ def test_what_aws_refuses_halfway_is_taken_back(
     with pytest.raises(errors.HostingError, match=r"it was not deployed: .*ml\.no\.such"):
         deployment.deploy(in_process, wanted)
     assert existing(in_process) == before
+
+
+def test_what_fails_here_halfway_is_taken_back(
+    in_process: deployment.Account, archive: Path
+) -> None:
+    before = existing(in_process)
+
+    def fail() -> int:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        deployment.deploy(
+            in_process, plan(in_process, archive, "halfway"), find_startup_timeout_s=fail
+        )
+    assert existing(in_process) == before
+
+
+@contextlib.contextmanager
+def refusing(account: deployment.Account, call: str, code: str, message: str) -> Iterator[None]:
+    """Let AWS refuse a call inside this context."""
+
+    def refuse(**_: object) -> None:
+        raise ClientError({"Error": {"Code": code, "Message": message}}, call)
+
+    events, name = account.sagemaker.meta.events, f"before-call.sagemaker.{call}"
+    events.register(name, refuse)
+    try:
+        yield
+    finally:
+        events.unregister(name, refuse)
+
+
+def test_what_cannot_be_removed_after_a_failure_does_not_hide_its_cause(
+    in_process: deployment.Account, archive: Path
+) -> None:
+    wanted = plan(in_process, archive, "sticky", environment=BROKEN)
+    with (
+        refusing(in_process, "DeleteModel", "AccessDeniedException", "not you"),
+        pytest.raises(errors.EndpointFailedError, match="no_such_module") as caught,
+    ):
+        deployment.deploy(in_process, wanted)
+    assert "could not be removed" in str(caught.value)
+    assert "`byoi delete sticky`" in str(caught.value)
+    assert [one.name for one in inventory.running(in_process)] == ["sticky"]
+
+
+def test_it_does_not_try_for_ever(in_process: deployment.Account, archive: Path) -> None:
+    said: list[str] = []
+    message = 'Cannot create already existing endpoint "arn".'
+    with (
+        refusing(in_process, "CreateEndpoint", "ValidationException", message),
+        pytest.raises(errors.HostingError, match="take another name"),
+    ):
+        deployment.deploy(in_process, plan(in_process, archive, "busy"), progress=said.append)
+    assert said.count("another deployment of busy was faster") == 5
 
 
 def test_a_failed_endpoint_is_replaced(in_process: deployment.Account, archive: Path) -> None:

@@ -126,11 +126,16 @@ def _endpoints(_options: argparse.Namespace) -> None:
         print(f"no endpoints of byoi deploy in {account.region}")
         return
     pricing = account.client("pricing", region=price.API_REGION)
+
+    @functools.cache
+    def per_hour(kind: str, count: int) -> str:
+        return price.per_hour_line(pricing, kind, account.region, count)
+
     now = dt.datetime.now(dt.UTC)
     rows = [("NAME", "STATUS", "INSTANCES", "SINCE", "UNTIL", "PRICE")]
     for one in found:
         until = _time(one.expires, "never") + (" EXPIRED" if one.is_expired(now) else "")
-        lines = [price.per_hour_line(pricing, kind, account.region, n) for kind, n in one.instances]
+        lines = [per_hour(kind, count) for kind, count in one.instances]
         prices = " + ".join(line.removeprefix("price: ") for line in lines)
         instances = ", ".join(f"{count} {kind}" for kind, count in one.instances) or "-"
         rows.append((one.name, one.status, instances, _time(one.created, "-"), until, prices))

@@ -11,7 +11,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from byoi_lib import contract, errors
 from byoi_lib.deployment import role
@@ -165,9 +165,13 @@ def aws_errors(doing: str = "AWS cannot be used") -> Iterator[None]:
         yield
     except ClientError as error:
         raise errors.HostingError(f"{doing}: {_explain(error)}") from error
+    except HTTPClientError as error:
+        raise errors.HostingError(
+            f"{doing}: AWS did not answer: {error}; check the network, and the region's name"
+        ) from error
     except BotoCoreError as error:
         raise errors.ConfigurationError(
-            f"{doing}: {error}; check region, credentials and network "
+            f"{doing}: {error}; check region and credentials "
             "(AWS_PROFILE, AWS_DEFAULT_REGION, `aws sts get-caller-identity`)"
         ) from error
 

@@ -96,8 +96,9 @@ class ContainerLog:
                 return lines
             lines += filter(None, (_readable(event["message"]) for event in answer["events"]))
             self._tokens[stream] = answer["nextForwardToken"]
-            # The end gives the token it was asked with, or no events (API GetLogEvents).
-            if not answer["events"] or answer["nextForwardToken"] == token:
+            # The end gives the token it was asked with; an empty answer need not be the end
+            # (API GetLogEvents).
+            if answer["nextForwardToken"] == token:
                 return lines
 
     def _excuse(self, error: Exception) -> None:

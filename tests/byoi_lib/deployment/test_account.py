@@ -7,7 +7,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError, NoCredentialsError
+from botocore.exceptions import ClientError, NoCredentialsError, ReadTimeoutError
 
 from byoi_lib import errors
 from byoi_lib.deployment import account
@@ -110,6 +110,7 @@ def test_what_is_missing_is_named(tmp_path: Path, variables: dict[str, str], sai
             errors.HostingError,
             "doing: .*because$",
         ),
+        (ReadTimeoutError(endpoint_url="x"), errors.HostingError, "did not answer: .*network"),
         (NoCredentialsError(), errors.ConfigurationError, "AWS_PROFILE"),
     ],
 )

@@ -32,7 +32,9 @@ class Logs:
         return [{"logStreams": names[start : start + PAGE_SIZE]} for start in starts]
 
     def get_log_events(self, logStreamName: str, **place: Any) -> dict[str, Any]:  # noqa: N803
-        start = int(place.get("nextToken", "0"))
+        if "nextToken" not in place:
+            return {"events": [], "nextForwardToken": "0"}  # which is not the end
+        start = int(place["nextToken"])
         messages = self.streams[logStreamName][start : start + PAGE_SIZE]
         events = [{"message": message} for message in messages]
         return {"events": events, "nextForwardToken": str(start + len(messages))}

@@ -178,7 +178,7 @@ def _invoke(options: argparse.Namespace) -> None:
 
 
 def _emulator(options: argparse.Namespace) -> int:
-    from byoi_lib.emulator import foreground
+    from byoi_lib.emulator.process import foreground
 
     return foreground.serve(
         runner=options.runner,
@@ -190,7 +190,7 @@ def _emulator(options: argparse.Namespace) -> int:
 
 
 def _emulator_run(options: argparse.Namespace) -> int:
-    from byoi_lib.emulator import command
+    from byoi_lib.emulator.process import command
 
     return command.run(
         options.command,

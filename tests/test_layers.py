@@ -36,6 +36,18 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("canvas", "contract", "errors", "free_port", "quiet_tensorflow", "rest_api", "traffic"),
 )
 
+# Inside the emulator, where `__init__` and `__main__` stand above all.
+EMULATOR: tuple[tuple[str, ...], ...] = (
+    ("process",),
+    ("front",),
+    ("api_gateway", "calls", "runtime"),
+    ("aws",),
+    ("endpoints",),
+    ("runners",),
+    ("answers",),
+    ("refusals",),
+)
+
 # Which modules may import a package that is not in the standard library; "." as above.
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "flask": ("serving.",),
@@ -130,6 +142,19 @@ def test_imports_go_down(module: str) -> None:
             for name in LAYERS[mine]
         )
         assert layer(other) > mine or siblings, f"{module} imports {other}"
+
+
+def test_imports_inside_the_emulator_go_down() -> None:
+    depths = {name: depth for depth, row in enumerate(EMULATOR) for name in row}
+    for module in modules():
+        names = module.split(".")
+        if names[0] != "emulator" or names[1:] in ([], ["__main__"]):
+            continue
+        for other in imported(module):
+            if other.startswith("byoi_lib.emulator."):
+                below = other.split(".")[2]
+                is_down = depths[names[1]] < depths[below] or names[1] == below
+                assert is_down, f"{module} imports {other}"
 
 
 @pytest.mark.parametrize("module", modules())

@@ -4,7 +4,7 @@
 * `rehearse`: for notebooks, whose cells are the same here and on AWS
 """
 
-from byoi_lib.emulator.rehearsal import Rehearsal, rehearse
-from byoi_lib.emulator.running import RunningEmulator, running
+from byoi_lib.emulator.process.rehearsal import Rehearsal, rehearse
+from byoi_lib.emulator.process.running import RunningEmulator, running
 
 __all__ = ["Rehearsal", "RunningEmulator", "rehearse", "running"]

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from byoi_lib.emulator import foreground
+from byoi_lib.emulator.process import foreground
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,10 +11,10 @@ from xml.sax.saxutils import escape
 from werkzeug.wrappers import Request, Response
 
 from byoi_lib.emulator import answers, refusals
+from byoi_lib.emulator.api_gateway.rest_apis import RestApis
 from byoi_lib.emulator.calls import Calls
-from byoi_lib.emulator.container_logs import ContainerLogs
-from byoi_lib.emulator.invocations import Invocations
-from byoi_lib.emulator.rest_apis import RestApis
+from byoi_lib.emulator.endpoints.container_logs import ContainerLogs
+from byoi_lib.emulator.runtime.invocations import Invocations
 
 # AWS Signature Version 4: Credential=KEY/DATE/REGION/SERVICE/aws4_request.
 _SCOPE = re.compile(r"Credential=[^/]*/\d+/([^/]+)/([^/]+)/aws4_request")

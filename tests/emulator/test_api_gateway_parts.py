@@ -7,7 +7,7 @@ import pytest
 from byoi_lib.emulator.api_gateway import parameters, payload, routing
 from byoi_lib.emulator.api_gateway.deployed import Deployed
 from byoi_lib.emulator.api_gateway.throttling import Throttling
-from byoi_lib.emulator.moto_requests import NotEmulatedError
+from byoi_lib.emulator.aws.moto_requests import NotEmulatedError
 
 
 def utc(*parts):

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError, WaiterError
 from emulated_aws import ECHO, OWN_IMAGE, PATIENCE_S, Aws, wait_for
 
-from byoi_lib.emulator.server import Emulator
+from byoi_lib.emulator.process.server import Emulator
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from byoi_lib.emulator.connections import Connections
+from byoi_lib.emulator.endpoints.connections import Connections
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -16,7 +16,7 @@ from iam_actions import Needs
 from byoi_lib import ecr, emulator, errors, rest_api
 from byoi_lib.deployment import deploying, inventory, planning, preflight, price, tags, waiting
 from byoi_lib.deployment.account import Account
-from byoi_lib.emulator.serving_engine import ServingEngine
+from byoi_lib.emulator.runners.serving_engine import ServingEngine
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICY = iam_policy.statements(ROOT / "infra" / "deployer_policy.json")

@@ -3,7 +3,7 @@
 import pytest
 
 from byoi_lib import errors
-from byoi_lib.emulator import installation
+from byoi_lib.emulator.process import installation
 
 
 def test_here_all_is_there() -> None:

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError, EventStreamError
 from emulated_aws import PATIENCE_S, Aws
 
-from byoi_lib.emulator.server import Emulator
+from byoi_lib.emulator.process.server import Emulator
 
 MIB = 1024 * 1024
 STARTUP_TIMEOUT_S = 3

@@ -6,7 +6,7 @@ import pytest
 from tiny_model import write_tiny_model
 
 from byoi_lib import errors, model_data
-from byoi_lib.emulator.model_source import ModelSource
+from byoi_lib.emulator.endpoints.model_source import ModelSource
 
 
 @pytest.fixture

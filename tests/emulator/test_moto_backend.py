@@ -19,7 +19,7 @@ from moto.sagemaker.models import (
 )
 from moto.sagemaker.responses import SageMakerResponse
 
-from byoi_lib.emulator import moto_backend, patches
+from byoi_lib.emulator.aws import moto_backend, patches
 
 REQUIREMENTS = Path(__file__).resolve().parent.parent.parent / "requirements"
 
@@ -29,7 +29,7 @@ def test_the_version_is_the_one_that_was_read():
     assert pinned == [f"moto[server]=={importlib.metadata.version('moto')}"]
     assert importlib.metadata.version("moto") == "5.2.5", (
         "moto was upgraded: read the difference of sagemaker, ecr and core/base_backend.py "
-        "against byoi_lib/emulator/moto_*.py and image_registry.py, then change this number"
+        "against byoi_lib/emulator/aws, then change this number"
     )
 
 

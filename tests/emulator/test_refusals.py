@@ -17,7 +17,7 @@ ROLE = "arn:aws:iam::123456789012:role/any"
         ("sns", "list_topics", {}, "ListTopics of sns"),
         ("sagemaker", "list_training_jobs", {}, "ListTrainingJobs of sagemaker"),
         ("apigateway", "test_invoke_method",
-         {"restApiId": "a", "resourceId": "b", "httpMethod": "GET"}, "of apigateway"),
+         {"restApiId": "a", "resourceId": "b", "httpMethod": "GET"}, "TestInvokeMethod of API Gateway"),
         ("sagemaker", "create_model",
          {"ModelName": "m", "ExecutionRoleArn": ROLE,
           "PrimaryContainer": {"Image": "i", "Mode": "MultiModel"}}, "Mode=MultiModel"),

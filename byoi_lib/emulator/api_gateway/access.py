@@ -13,8 +13,8 @@ from typing import Any
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
 
-from byoi_lib.emulator import account
-from byoi_lib.emulator.moto_requests import NotEmulatedError
+from byoi_lib.emulator.aws import account
+from byoi_lib.emulator.aws.moto_requests import NotEmulatedError
 
 SERVICE = "apigateway.amazonaws.com"
 _ACTION = "sagemaker:InvokeEndpoint"

@@ -12,7 +12,7 @@ from moto.apigateway.responses import APIGatewayResponse
 
 from byoi_lib.emulator import refusals
 from byoi_lib.emulator.api_gateway import creation, deployed, mistakes, stack_resources
-from byoi_lib.emulator.moto_requests import NotEmulatedError, parameters
+from byoi_lib.emulator.aws.moto_requests import NotEmulatedError, parameters
 
 
 def replacements() -> Iterator[tuple[Any, str, Any]]:

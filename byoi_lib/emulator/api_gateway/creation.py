@@ -8,7 +8,7 @@ from typing import Any
 
 from byoi_lib.emulator.api_gateway import parameters, templates
 from byoi_lib.emulator.api_gateway.integration import URI
-from byoi_lib.emulator.moto_requests import NotEmulatedError
+from byoi_lib.emulator.aws.moto_requests import NotEmulatedError
 
 # moto records them; a call of an API would not go through them.
 _ACTIONS = frozenset(

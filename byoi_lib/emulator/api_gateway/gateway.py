@@ -11,7 +11,7 @@ from urllib.parse import quote
 from moto.apigateway.models import apigateway_backends
 from werkzeug.wrappers import Request, Response
 
-from byoi_lib.emulator import account, answers, refusals
+from byoi_lib.emulator import answers, refusals
 from byoi_lib.emulator.api_gateway import integration, keys, payload, responding, routing
 from byoi_lib.emulator.api_gateway import validation as request_validation
 from byoi_lib.emulator.api_gateway.call import Call, context, parameters
@@ -19,7 +19,8 @@ from byoi_lib.emulator.api_gateway.deployed import Deployed
 from byoi_lib.emulator.api_gateway.gateway_errors import GatewayError, answer
 from byoi_lib.emulator.api_gateway.throttling import Throttling
 from byoi_lib.emulator.api_gateway.variables import Context
-from byoi_lib.emulator.moto_requests import NotEmulatedError
+from byoi_lib.emulator.aws import account
+from byoi_lib.emulator.aws.moto_requests import NotEmulatedError
 
 # As it came: in a path variable, an encoded slash is no slash.
 _URL = re.compile(r"/restapis/([^/]+)/([^/]+)/_user_request_(/.*)?$")

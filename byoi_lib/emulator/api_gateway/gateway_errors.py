@@ -12,7 +12,7 @@ from typing import Any
 from werkzeug.wrappers import Response
 
 from byoi_lib.emulator.api_gateway.deployed import Deployed
-from byoi_lib.emulator.moto_requests import NotEmulatedError
+from byoi_lib.emulator.aws.moto_requests import NotEmulatedError
 
 INTERNAL = "Internal server error"
 

@@ -15,11 +15,11 @@ from typing import Any
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request, Response
 
-from byoi_lib.emulator import account
 from byoi_lib.emulator.api_gateway import access, parameters, payload, templates, variables
 from byoi_lib.emulator.api_gateway.call import Call
 from byoi_lib.emulator.api_gateway.gateway_errors import INTERNAL, GatewayError
-from byoi_lib.emulator.moto_requests import NotEmulatedError
+from byoi_lib.emulator.aws import account
+from byoi_lib.emulator.aws.moto_requests import NotEmulatedError
 
 # The one kind of integration that is executed; AWS takes one slash or two.
 URI = re.compile(

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from byoi_lib.emulator.moto_requests import NotEmulatedError
+from byoi_lib.emulator.aws.moto_requests import NotEmulatedError
 
 _STEP = re.compile(r"\.([A-Za-z_][\w-]*)|\['([^']+)'\]|\[\"([^\"]+)\"\]|\[(\d+)\]")
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from moto.apigateway.models import apigateway_backends
 
-from byoi_lib.emulator import account
 from byoi_lib.emulator.api_gateway import throttling
 from byoi_lib.emulator.api_gateway.call import Call
 from byoi_lib.emulator.api_gateway.gateway_errors import GatewayError
 from byoi_lib.emulator.api_gateway.throttling import Throttling
+from byoi_lib.emulator.aws import account
 
 HEADER = "x-api-key"
 

@@ -14,7 +14,7 @@ from byoi_lib.emulator.api_gateway import parameters, payload, templates, variab
 from byoi_lib.emulator.api_gateway.call import Call
 from byoi_lib.emulator.api_gateway.gateway_errors import INTERNAL, GatewayError
 from byoi_lib.emulator.api_gateway.integration import Answer
-from byoi_lib.emulator.moto_requests import NotEmulatedError
+from byoi_lib.emulator.aws.moto_requests import NotEmulatedError
 
 _JSON = "application/json"
 

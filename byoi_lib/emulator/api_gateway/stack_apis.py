@@ -12,8 +12,8 @@ from moto.apigateway.models import Deployment, Method, Resource, RestAPI, apigat
 from werkzeug.exceptions import HTTPException
 
 from byoi_lib.emulator.api_gateway import creation, stack_properties
-from byoi_lib.emulator.cloudformation import ResourceFailedError
-from byoi_lib.emulator.moto_requests import NotEmulatedError, parameters
+from byoi_lib.emulator.aws.cloudformation import ResourceFailedError
+from byoi_lib.emulator.aws.moto_requests import NotEmulatedError, parameters
 
 _INTEGRATION = (
     "Type IntegrationHttpMethod Uri Credentials RequestTemplates RequestParameters "

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from byoi_lib.emulator.moto_requests import NotEmulatedError
+from byoi_lib.emulator.aws.moto_requests import NotEmulatedError
 
 # Values below these are named by whoever wrote the template, not by AWS.
 _NAMED_BY_USER = frozenset(

@@ -17,7 +17,7 @@ from byoi_lib.emulator.api_gateway import (
 )
 from byoi_lib.emulator.api_gateway.stack_apis import ask
 from byoi_lib.emulator.api_gateway.stack_type import resource_class
-from byoi_lib.emulator.moto_requests import NotEmulatedError
+from byoi_lib.emulator.aws.moto_requests import NotEmulatedError
 
 _STAGE_PROPERTIES = "RestApiId DeploymentId StageName Description Variables MethodSettings"
 # Of a method's settings, those that say which method.

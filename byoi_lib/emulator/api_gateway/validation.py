@@ -12,7 +12,7 @@ import jsonschema
 
 from byoi_lib.emulator.api_gateway.call import Call
 from byoi_lib.emulator.api_gateway.gateway_errors import GatewayError
-from byoi_lib.emulator.moto_requests import NotEmulatedError
+from byoi_lib.emulator.aws.moto_requests import NotEmulatedError
 
 # Every API has these two.
 GIVEN = {

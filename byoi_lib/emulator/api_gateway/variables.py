@@ -14,7 +14,7 @@ from urllib.parse import quote_plus, unquote_plus
 from byoi_lib.emulator.api_gateway import json_path
 from byoi_lib.emulator.api_gateway.gateway_errors import GatewayError
 from byoi_lib.emulator.api_gateway.velocity import Variable
-from byoi_lib.emulator.moto_requests import NotEmulatedError
+from byoi_lib.emulator.aws.moto_requests import NotEmulatedError
 
 _ESCAPES = {
     "\\": "\\\\", '"': '\\"', "'": "\\'", "/": "\\/",

@@ -21,7 +21,7 @@ from moto.ecr.models import ECRBackend, Image, Repository, ecr_backends
 from moto.ecr.responses import ECRResponse
 
 from byoi_lib import errors
-from byoi_lib.emulator.moto_requests import NotEmulatedError, RefusedError
+from byoi_lib.emulator.aws.moto_requests import NotEmulatedError, RefusedError
 from byoi_lib.local_registry import LocalRegistry
 from byoi_lib.registry import MANIFEST_TYPES
 

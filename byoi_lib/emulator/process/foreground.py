@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from byoi_lib import errors
-from byoi_lib.emulator import belongings, installation
+from byoi_lib.emulator.process import belongings, installation
 
 # How soon the parent's death is noticed.
 _POLL_S = 0.2
@@ -47,7 +47,7 @@ def serve(  # noqa: PLR0913 - keywords, one caller
     try:
         installation.require()
         # Only now, so that a signal during the second it takes is not lost.
-        from byoi_lib.emulator import server  # noqa: PLC0415
+        from byoi_lib.emulator.process import server  # noqa: PLC0415
 
         emulator = server.Emulator(
             runner=runner,

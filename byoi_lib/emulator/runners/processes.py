@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable
 
 from byoi_lib import contract, errors
-from byoi_lib.emulator.runners import Instance, Order, exit_meaning
+from byoi_lib.emulator.runners.runner import Instance, Order, exit_meaning
 from byoi_lib.runner import ProcessStack
 
 # The repository of this project's image, whatever the registry and tag around it.

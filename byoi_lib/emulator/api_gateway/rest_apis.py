@@ -11,7 +11,7 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from byoi_lib.emulator import patches
+from byoi_lib.emulator.aws import patches
 
 # The form of URL that byoi_lib.rest_api makes, and that other emulators have.
 _URL = re.compile(r"/restapis/[^/]+/[^/]+/_user_request_(/|$)")

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from byoi_lib import contract, errors, runner
-from byoi_lib.emulator.connections import Connections
-from byoi_lib.emulator.runners import Instance, Order, Runner
+from byoi_lib.emulator.endpoints.connections import Connections
+from byoi_lib.emulator.runners.runner import Instance, Order, Runner
 from byoi_lib.engine import plain_lines
 
 _POLL_S = 0.05

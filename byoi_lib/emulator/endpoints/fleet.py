@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from byoi_lib.emulator.member import Member, Plan
-from byoi_lib.emulator.variant import Surroundings, Variant
+from byoi_lib.emulator.endpoints.member import Member, Plan
+from byoi_lib.emulator.endpoints.variant import Surroundings, Variant
 
 
 class Fleet:

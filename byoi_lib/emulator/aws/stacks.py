@@ -13,8 +13,8 @@ from typing import Any
 
 from moto.core.exceptions import ServiceException
 
-from byoi_lib.emulator import cloudformation
-from byoi_lib.emulator.moto_requests import RefusedError
+from byoi_lib.emulator.aws import cloudformation
+from byoi_lib.emulator.aws.moto_requests import RefusedError
 
 # Long enough that boto3's waiter, which looks every 30 s, finds most stacks done at once;
 # well below the 60 s it waits for an answer.

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from werkzeug.wrappers import Request, Response
 
 from byoi_lib import contract
-from byoi_lib.emulator import event_stream
-from byoi_lib.emulator.connections import Connections
+from byoi_lib.emulator.endpoints.connections import Connections
+from byoi_lib.emulator.runtime import event_stream
 
 PREFIX = "X-Amzn-SageMaker-"
 # API InvokeEndpoint: of the request's headers, those that reach the container.

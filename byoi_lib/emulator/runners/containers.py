@@ -9,8 +9,8 @@ import os
 import subprocess
 
 from byoi_lib import contract, errors, orphans
-from byoi_lib.emulator.runners import Instance, Order, exit_meaning
-from byoi_lib.emulator.serving_engine import ServingEngine
+from byoi_lib.emulator.runners.runner import Instance, Order, exit_meaning
+from byoi_lib.emulator.runners.serving_engine import ServingEngine
 
 
 class ContainerRunner:

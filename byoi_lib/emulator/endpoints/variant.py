@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from byoi_lib import contract, errors
-from byoi_lib.emulator.member import Member, Plan
-from byoi_lib.emulator.runners import Runner
+from byoi_lib.emulator.endpoints.member import Member, Plan
+from byoi_lib.emulator.runners.runner import Runner
 
 # Requests that were let in are answered before their instance is stopped.
 _DRAIN_S = contract.INVOCATION_TIMEOUT_S + 5

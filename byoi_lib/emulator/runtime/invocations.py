@@ -15,9 +15,9 @@ from werkzeug.wrappers import Request, Response
 
 from byoi_lib import contract
 from byoi_lib.emulator import answers
-from byoi_lib.emulator.container_logs import group_name
-from byoi_lib.emulator.endpoints import Endpoint
-from byoi_lib.emulator.forwarding import PREFIX, STREAM_TIMEOUT_S, Call, Failure
+from byoi_lib.emulator.endpoints.container_logs import group_name
+from byoi_lib.emulator.endpoints.endpoint import Endpoint
+from byoi_lib.emulator.runtime.forwarding import PREFIX, STREAM_TIMEOUT_S, Call, Failure
 
 _PATH = re.compile(
     r"/endpoints/([^/]+)/(invocations|invocations-response-stream|async-invocations)$"

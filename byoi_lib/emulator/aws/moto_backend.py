@@ -14,9 +14,9 @@ from typing import Any, ClassVar, Protocol
 from moto.sagemaker.exceptions import ValidationError
 from moto.sagemaker.models import FakeEndpoint, SageMakerModelBackend, sagemaker_backends
 
-from byoi_lib.emulator import moto_requests
-from byoi_lib.emulator.member import Plan
-from byoi_lib.emulator.moto_requests import NotEmulatedError, check
+from byoi_lib.emulator.aws import moto_requests
+from byoi_lib.emulator.aws.moto_requests import NotEmulatedError, check
+from byoi_lib.emulator.endpoints.member import Plan
 
 
 class Endpoints(Protocol):

@@ -15,29 +15,22 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import make_server
 
 from byoi_lib import contract, errors
-from byoi_lib.emulator import (
-    account,
-    belongings,
-    cloudformation,
-    environment,
-    image_registry,
-    moto_backend,
-    patches,
-)
+from byoi_lib.emulator.api_gateway.rest_apis import RestApis
+from byoi_lib.emulator.aws import account, cloudformation, image_registry, moto_backend, patches
+from byoi_lib.emulator.aws.image_registry import ImageRegistry
+from byoi_lib.emulator.aws.stacks import ANSWER_S, Stacks
 from byoi_lib.emulator.calls import Calls
-from byoi_lib.emulator.container_logs import ContainerLogs
-from byoi_lib.emulator.containers import ContainerRunner
-from byoi_lib.emulator.fleets import Fleets
-from byoi_lib.emulator.forwarding import STREAM_TIMEOUT_S
+from byoi_lib.emulator.endpoints.container_logs import ContainerLogs
+from byoi_lib.emulator.endpoints.fleets import Fleets
+from byoi_lib.emulator.endpoints.model_source import ModelSource
 from byoi_lib.emulator.front import Front
-from byoi_lib.emulator.image_registry import ImageRegistry
-from byoi_lib.emulator.invocations import Invocations
-from byoi_lib.emulator.model_source import ModelSource
-from byoi_lib.emulator.processes import ProcessRunner
-from byoi_lib.emulator.rest_apis import RestApis
-from byoi_lib.emulator.runners import Runner
-from byoi_lib.emulator.serving_engine import ServingEngine
-from byoi_lib.emulator.stacks import ANSWER_S, Stacks
+from byoi_lib.emulator.process import belongings, environment
+from byoi_lib.emulator.runners.containers import ContainerRunner
+from byoi_lib.emulator.runners.processes import ProcessRunner
+from byoi_lib.emulator.runners.runner import Runner
+from byoi_lib.emulator.runners.serving_engine import ServingEngine
+from byoi_lib.emulator.runtime.forwarding import STREAM_TIMEOUT_S
+from byoi_lib.emulator.runtime.invocations import Invocations
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"

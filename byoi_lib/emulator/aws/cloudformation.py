@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from moto.core.exceptions import ServiceException
 from moto.sagemaker.models import FakeEndpoint, FakeEndpointConfig, Model, sagemaker_backends
 
-from byoi_lib.emulator import moto_requests
-from byoi_lib.emulator.moto_requests import NotEmulatedError, RefusedError
+from byoi_lib.emulator.aws import moto_requests
+from byoi_lib.emulator.aws.moto_requests import NotEmulatedError, RefusedError
 
 # What a template may hold; moto knows more, and makes things up for much of it.
 _SERVICES = ("ApiGateway", "CloudFormation", "ECR", "IAM", "Logs", "S3", "SageMaker")

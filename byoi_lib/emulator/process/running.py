@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from byoi_lib import errors
-from byoi_lib.emulator import installation
-from byoi_lib.emulator.belongings import Belongings
+from byoi_lib.emulator.process import installation
+from byoi_lib.emulator.process.belongings import Belongings
 
 # Under load; a free machine needs less than 3 s.
 START_TIMEOUT_S = 60.0

@@ -5,7 +5,7 @@ import os
 from collections.abc import MutableMapping
 
 from byoi_lib import errors
-from byoi_lib.emulator.running import running
+from byoi_lib.emulator.process.running import running
 from byoi_lib.engine import Engine
 
 _VARIABLE = "BYOI_PLATFORM"

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import FrameType
 
 from byoi_lib import errors
-from byoi_lib.emulator.running import running
+from byoi_lib.emulator.process.running import running
 
 
 def run(

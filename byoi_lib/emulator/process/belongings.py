@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from byoi_lib import orphans
-from byoi_lib.emulator.serving_engine import ServingEngine
+from byoi_lib.emulator.runners.serving_engine import ServingEngine
 
 _PREFIX = "byoi-emulator-"
 _OWNER_FILE = "owner"

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from byoi_lib import contract, errors
-from byoi_lib.emulator.fleet import Fleet
-from byoi_lib.emulator.member import Member
+from byoi_lib.emulator.endpoints.fleet import Fleet
+from byoi_lib.emulator.endpoints.member import Member
 
 # API DescribeEndpoint.
 _REASON_CHARACTERS = 1024

@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from byoi_lib.emulator.container_logs import ContainerLogs
-from byoi_lib.emulator.endpoints import Endpoint
-from byoi_lib.emulator.fleet import Fleet
-from byoi_lib.emulator.member import Plan
-from byoi_lib.emulator.model_source import ModelSource
-from byoi_lib.emulator.runners import Runner
-from byoi_lib.emulator.variant import Surroundings
+from byoi_lib.emulator.endpoints.container_logs import ContainerLogs
+from byoi_lib.emulator.endpoints.endpoint import Endpoint
+from byoi_lib.emulator.endpoints.fleet import Fleet
+from byoi_lib.emulator.endpoints.member import Plan
+from byoi_lib.emulator.endpoints.model_source import ModelSource
+from byoi_lib.emulator.endpoints.variant import Surroundings
+from byoi_lib.emulator.runners.runner import Runner
 
 
 class Fleets:

@@ -133,6 +133,29 @@ def test_what_has_no_tag_is_never_touched(
         in_processes.wait_until_deleted(name)
 
 
+def test_a_part_of_ours_that_is_not_ours_stays(
+    account: deployment.Account, in_processes: Aws, archive: Path
+) -> None:
+    wanted = plan(account, archive, "mixed")
+    lent = in_processes.model(in_processes.upload(archive))
+    others = replace(wanted, endpoint_name="others")
+    account.sagemaker.create_model(**others.model_request())
+    config = wanted.config_request()
+    variant = config["ProductionVariants"][0]
+    config["ProductionVariants"] = [
+        {**variant, "ModelName": lent, "VariantName": "one"},
+        {**variant, "ModelName": others.model_name, "VariantName": "two"},
+    ]
+    account.sagemaker.create_endpoint_config(**config)
+    account.sagemaker.create_endpoint(**wanted.endpoint_request())
+    inventory.delete(account, ["mixed"])
+    left = existing(account)
+    assert lent in left
+    assert others.model_name in left
+    assert not {"mixed", wanted.config_name} & set(left)
+    account.sagemaker.delete_model(ModelName=lent)
+
+
 def test_where_one_name_is_wrong_none_is_deleted(
     account: deployment.Account, archive: Path
 ) -> None:

@@ -23,7 +23,7 @@ from byoi_lib.emulator.aws.moto_requests import NotEmulatedError
 _ESCAPED = re.compile(r"\\[$#]")
 # A hyphen belongs to a Velocity name and to none of airspeed's.
 _HYPHEN = re.compile(r"-\w")
-_REFUSED = (
+REFUSED = (
     airspeed.IncludeDirective,
     airspeed.ParseDirective,
     airspeed.MacroDefinition,
@@ -76,9 +76,9 @@ def _parse(template: str) -> Any:
     except airspeed.TemplateSyntaxError as error:
         raise NotEmulatedError(f"a mapping template with, in {error}") from error
     for element in _elements(parsed.root_element, set()):
-        if isinstance(element, _REFUSED):
+        if isinstance(element, REFUSED):
             raise NotEmulatedError(f"{element.my_text().strip()[:40]} in a mapping template")
-        for kind, make_strict in _STRICT.items():
+        for kind, make_strict in STRICT.items():
             if isinstance(element, kind):
                 make_strict(element)
     return parsed
@@ -182,7 +182,7 @@ def _set(directive: Any) -> None:
     directive.evaluate_raw = evaluate_raw
 
 
-_STRICT: dict[Any, Callable[[Any], None]] = {
+STRICT: dict[Any, Callable[[Any], None]] = {
     airspeed.FormalReference: _write,
     airspeed.NameOrCall: _look_up,
     airspeed.StringLiteral: _keep_backslashes,

@@ -19,8 +19,8 @@
 # replaces the model by a better one while requests go on, and deletes everything.
 #
 # **It runs on this machine**, against [the emulator](../docs/emulator.md): AWS's APIs on
-# localhost, and behind them your container. No cell knows that. With `BYOI_PLATFORM=aws`,
-# `BYOI_ROLE_ARN` and `BYOI_BUCKET` in the environment the same cells talk to your account.
+# localhost, and behind them your container. With `BYOI_PLATFORM=aws`, `BYOI_ROLE_ARN` and
+# `BYOI_BUCKET` in the environment the same cells talk to your account.
 #
 # ![The journey: train, serve, and where it runs](../docs/journey.svg)
 #

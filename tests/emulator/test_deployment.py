@@ -265,6 +265,14 @@ def test_all_three_say_whose_they_are_and_until_when(
     assert tags_of(in_process, "tagged") == [tags.Ownership("tagged", later)] * 3
 
 
+def test_an_update_renews_the_expiry_too(in_process: deployment.Account, archive: Path) -> None:
+    until = dt.datetime(2100, 1, 1, tzinfo=dt.UTC)
+    deployment.deploy(in_process, plan(in_process, archive, "renewed", expires=until))
+    more = plan(in_process, archive, "renewed", instance_count=2)
+    assert deployment.deploy(in_process, more) == Outcome.UPDATED
+    assert tags_of(in_process, "renewed") == [tags.Ownership("renewed", None)] * 3
+
+
 def test_a_measured_time_out_is_no_other_content(
     in_process: deployment.Account, archive: Path
 ) -> None:

@@ -343,13 +343,26 @@ class TestTheRole:
         assert call(api.url).json["text"] == "hello"
         api.iam.detach_role_policy(RoleName=api.role_name, PolicyArn=names[0])
 
-    def test_with_a_condition_is_refused(self, api):
+    @pytest.mark.parametrize(
+        ("statement", "what"),
+        [
+            ({"Condition": {"StringEquals": {"aws:RequestedRegion": "x"}}}, "aws:RequestedRegion"),
+            ({"Resource": f"{ENDPOINTS}/${{aws:username}}"}, "the policy variable in"),
+        ],
+    )
+    def test_is_refused_where_it_cannot_be_judged(self, api, statement, what):
         api.usual()
-        condition = {"StringEquals": {"aws:RequestedRegion": "us-east-1"}}
-        api.allow({**ALLOW, "Condition": condition})
+        api.allow({**ALLOW, **statement})
         answer = call(api.url)
         assert (answer.status, answer.headers["x-amzn-errortype"]) == (501, "NotEmulated")
-        assert "aws:RequestedRegion" in answer.message
+        assert what in answer.message
+
+    def test_is_refused_where_it_trusts_everybody(self, api):
+        api.usual()
+        api.iam.update_assume_role_policy(
+            RoleName=api.role_name, PolicyDocument=document({**TRUST, "Principal": "*"})
+        )
+        assert "the Principal '*' of a trust policy" in call(api.url).message
 
     def test_must_be_named(self, api):
         api.method()

@@ -28,10 +28,17 @@ def may_assume(role_arn: str) -> bool:
     trusts = [
         one
         for one in _statements(role.assume_role_policy_document)
-        if _matches(one.get("Action"), "sts:AssumeRole")
-        and _matches((one.get("Principal") or {}).get("Service"), SERVICE)
+        if _matches(one.get("Action"), "sts:AssumeRole") and _matches(_services(one), SERVICE)
     ]
     return _decide(trusts)
+
+
+def _services(trust: Mapping[str, Any]) -> Any:
+    """Return the services that a statement of a trust policy names."""
+    principal = trust.get("Principal")
+    if not isinstance(principal, Mapping):
+        raise NotEmulatedError(f"the Principal {principal!r} of a trust policy")
+    return principal.get("Service")
 
 
 def denial(role_arn: str, endpoint_arn: str) -> str | None:
@@ -113,6 +120,8 @@ def _matches(patterns: Any, value: str) -> bool:
     if patterns is None:
         return False
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        if "${" in pattern:
+            raise NotEmulatedError(f"the policy variable in {pattern}")
         wild = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
         # Actions have no case; ARNs do, and SageMaker's names in them are lower-case.
         if re.fullmatch(wild, value, re.IGNORECASE if "/" not in value else 0):

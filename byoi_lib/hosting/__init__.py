@@ -1,4 +1,4 @@
-"""Endpoints through the SageMaker Python SDK: local mode now, AWS by the same calls.
+"""Endpoints through the SageMaker Python SDK: local mode, and AWS by the same calls.
 
 The only part of the library that imports the SDK. What it adds to the SDK's own
 local mode, and why, stands in the module that does it:

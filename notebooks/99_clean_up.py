@@ -57,13 +57,12 @@ print("on this machine:", rehearsal.is_emulated)
 # ## Something to find
 #
 # Nothing was forgotten in an emulator that is a second old. So two endpoints are deployed from the
-# command line, one to be kept for a day, the other for two seconds, and nobody writes down their
+# command line, one to be kept for a day, the other for a second, and nobody writes down their
 # names.
 
 # %%
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from byoi_lib import datasets, model_data, training
@@ -75,10 +74,10 @@ if not (model_dir / "manifest.json").exists():
 model_data.pack(model_dir, archive)
 
 # %%
-lasting = {"byoi-kept": timedelta(days=1), "byoi-over": timedelta(seconds=2)}
+lasting = {"byoi-kept": "1d", "byoi-over": "1s"}
 for name in lasting if rehearsal.is_emulated else ():
-    until = (datetime.now(UTC) + lasting[name]).isoformat()
-    subprocess.run([*deploy, "--name", name, "--expires", until], check=True, capture_output=True)
+    command = [*deploy, "--name", name, "--expires", lasting[name]]
+    subprocess.run(command, check=True, capture_output=True)
 
 # %% [markdown]
 # ## What runs
@@ -87,6 +86,8 @@ for name in lasting if rehearsal.is_emulated else ():
 # else in the account is never touched.
 
 # %%
+from datetime import UTC, datetime
+
 from byoi_lib.deployment import inventory
 
 found = inventory.running(account)

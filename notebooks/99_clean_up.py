@@ -71,7 +71,7 @@ model_dir, archive = Path("../build/model"), Path("../build/model.tar.gz")
 deploy = [Path(sys.executable).with_name("byoi"), "deploy", "byoi:latest", "--model-data", archive]
 if not (model_dir / "manifest.json").exists():
     training.train(datasets.load("sample"), model_dir, progress=False)
-model_data.pack(model_dir, archive)
+packed = model_data.pack(model_dir, archive)
 
 # %%
 lasting = {"byoi-kept": "1d", "byoi-over": "1s"}

@@ -55,13 +55,26 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+# What all tests share, once it runs.
+_shared: list[Aws] = []
+
+
+@pytest.fixture(autouse=True)
+def none_sees_what_another_made() -> Iterator[None]:
+    """Delete the models and configurations that a test made on the shared emulators."""
+    yield
+    for one in _shared:
+        one.forget()
+
+
 @pytest.fixture(scope="session")
 def in_containers(image: str) -> Iterator[Aws]:
     """An emulator that runs containers."""
     with emulator.running(
         runner="containers", startup_timeout_s=PATIENCE_S, environ=dict(os.environ)
     ) as running:
-        yield Aws(running)
+        _shared.append(Aws(running))
+        yield _shared[-1]
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +83,8 @@ def in_processes() -> Iterator[Aws]:
     with emulator.running(
         runner="processes", startup_timeout_s=PATIENCE_S, environ=dict(os.environ)
     ) as running:
-        yield Aws(running)
+        _shared.append(Aws(running))
+        yield _shared[-1]
 
 
 @pytest.fixture(

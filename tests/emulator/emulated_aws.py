@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from byoi_lib import emulator
 
@@ -40,6 +41,7 @@ class Aws:
 
     def __post_init__(self) -> None:
         variables = self.emulator.variables
+        self._made: list[tuple[str, dict[str, str]]] = []
         self.bucket = str(variables["BYOI_BUCKET"])
         self.role = str(variables["BYOI_ROLE_ARN"])
         self.session = boto3.Session(
@@ -95,6 +97,7 @@ class Aws:
             PrimaryContainer=primary,
             EnableNetworkIsolation=isolated,
         )
+        self._made.append(("delete_model", {"ModelName": name}))
         return name
 
     def config(self, *models: str, **variant: Any) -> str:
@@ -111,7 +114,15 @@ class Aws:
             for number, model in enumerate(models)
         ]
         self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=variants)
+        self._made.append(("delete_endpoint_config", {"EndpointConfigName": name}))
         return name
+
+    def forget(self) -> None:
+        """Delete the models and configurations made here; endpoints serve on without them."""
+        while self._made:
+            call, parameters = self._made.pop()
+            with contextlib.suppress(ClientError):  # the test deleted it
+                getattr(self.sagemaker, call)(**parameters)
 
     @contextlib.contextmanager
     def endpoint(self, config: str) -> Iterator[str]:

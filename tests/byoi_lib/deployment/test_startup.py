@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from byoi_lib import orphans
 from byoi_lib.deployment import startup
 
 TOYS = Path(__file__).resolve().parents[2] / "toys"
@@ -30,7 +31,9 @@ def without_docker(tmp_path: Path) -> dict[str, str]:
 
 
 def containers() -> str:
-    command = ["docker", "ps", "--all", "--filter", "name=byoi-startup-", "--format", "{{.Names}}"]
+    """The names of this process's containers; others may measure on the same engine."""
+    mine = f"label={orphans.OWNER_LABEL}={orphans.owner()}"
+    command = ["docker", "ps", "--all", "--filter", mine, "--format", "{{.Names}}"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 

@@ -188,6 +188,36 @@ def test_an_update_leads_the_endpoint_to_another_configuration(in_processes, sta
     assert left_of(in_processes, "change") == []
 
 
+def around(aws, inner):
+    """A template with another one inside."""
+    aws.s3.put_object(Bucket=aws.bucket, Key="inner.json", Body=inner)
+    url = f"https://s3.amazonaws.com/{aws.bucket}/inner.json"
+    resource = {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": url}}
+    return json.dumps({"Resources": {"Inner": resource}})
+
+
+def test_a_stack_inside_another_that_fails_fails_both(in_processes, stacks):
+    inner = template(f"s3://{in_processes.bucket}/nothing/model.tar.gz")
+    stacks.create_stack(StackName="outer", TemplateBody=around(in_processes, inner))
+    (stack,) = stacks.describe_stacks()["Stacks"]
+    assert (stack["StackName"], stack["StackStatus"]) == ("outer", "ROLLBACK_COMPLETE")
+    assert "there is no such object" in stack["StackStatusReason"]
+    assert in_processes.endpoints() == []
+    stacks.delete_stack(StackName="outer")
+
+
+def test_a_stack_inside_another_is_done_before_it(in_processes, stacks, archive):
+    inner = template(in_processes.upload(archive))
+    stacks.create_stack(StackName="outer", TemplateBody=around(in_processes, inner))
+    found = {one["StackName"]: one["StackStatus"] for one in stacks.describe_stacks()["Stacks"]}
+    assert len(found) == 2
+    assert set(found.values()) == {"CREATE_COMPLETE"}
+    assert json.loads(in_processes.invoke("of-a-stack")["Body"].read())["text"] == "hello"
+    stacks.delete_stack(StackName="outer")
+    assert stacks.describe_stacks()["Stacks"] == []
+    assert in_processes.endpoints() == []
+
+
 def test_a_model_that_changes_in_place_is_refused_and_stays(in_processes, stacks, archive):
     data = in_processes.upload(archive)
     stacks.create_stack(StackName="place", TemplateBody=with_config(data, "One"))

@@ -3,6 +3,6 @@
 * `account`: the one account
 * `moto_backend`, `moto_requests`: SageMaker
 * `image_registry`: ECR
-* `cloudformation`, `stacks`: CloudFormation
+* `cloudformation`, `stacks`, `stack_updates`: CloudFormation
 * `patches`: how attributes are replaced, and put back
 """

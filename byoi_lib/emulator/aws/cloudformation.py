@@ -13,7 +13,7 @@ from moto.core.exceptions import ServiceException
 from moto.sagemaker.models import FakeEndpoint, FakeEndpointConfig, Model, sagemaker_backends
 
 from byoi_lib.emulator.aws import moto_requests
-from byoi_lib.emulator.aws.moto_requests import NotEmulatedError, RefusedError
+from byoi_lib.emulator.aws.moto_requests import NotEmulatedError
 
 # What a template may hold; moto knows more, and makes things up for much of it.
 _SERVICES = ("ApiGateway", "CloudFormation", "ECR", "IAM", "Logs", "S3", "SageMaker")
@@ -49,7 +49,6 @@ def stack_replacements() -> Iterator[tuple[Any, str, Any]]:
 
     yield Stack, "exports", property(_refuse_exports)
     yield parsing, "parse_resource", _with_known_types(parsing)
-    yield parsing, "parse_and_update_resource", _giving_up(parsing.parse_and_update_resource)
     yield CloudFormationBackend, "create_change_set", _refuse_change_sets
 
 
@@ -112,82 +111,6 @@ def _deleting(waiting: Waiting) -> Any:
         waiting.wait(region, name)
 
     return deleted
-
-
-def update(resource_map: Any, template: dict[str, Any], parameters: dict[str, Any]) -> None:
-    """Let a stack's resources become what a template says; undo it where that fails.
-
-    What the template has no more goes last, as on AWS: moto deletes it first, and could only
-    make another one in its place.
-
-    Args:
-        resource_map: moto's.
-        template: The new one.
-        parameters: The new ones.
-
-    Raises:
-        ServiceException: A resource could not be made or changed; call `go_back`.
-    """
-    before = dict(resource_map._resource_json_map)  # noqa: SLF001
-    leaving = {name: before.pop(name) for name in list(before) if name not in template["Resources"]}
-    resource_map._resource_json_map = before  # noqa: SLF001
-    try:
-        resource_map.update(template, parameters)
-    finally:
-        resource_map._resource_json_map = {  # noqa: SLF001
-            **resource_map._resource_json_map,  # noqa: SLF001
-            **leaving,
-        }
-    resource_map.update(template)
-    for name in leaving:
-        resource_map._parsed_resources.pop(name, None)  # noqa: SLF001
-
-
-def go_back(resource_map: Any, template: dict[str, Any], parameters: dict[str, Any]) -> None:
-    """Let a stack's resources be again what they were before an update that failed.
-
-    Args:
-        resource_map: moto's, as `update` left it.
-        template: Of before.
-        parameters: Of before.
-    """
-    made = resource_map._parsed_resources  # noqa: SLF001
-    wanted = resource_map._resource_json_map  # noqa: SLF001
-    # moto warns of those it has to remove and never made.
-    kept = {name: wanted[name] for name in wanted if name in made}
-    resource_map._resource_json_map = kept  # noqa: SLF001
-    resource_map.is_going_back = True
-    try:
-        resource_map.update(template, parameters)
-        for name in kept.keys() - template["Resources"].keys():
-            made.pop(name)
-    finally:
-        resource_map.failed, resource_map.is_going_back = {}, False
-
-
-def _giving_up(update: Any) -> Any:
-    """Wrap moto's update of a resource, which is called up to four times where it fails."""
-
-    def updated(name: str, definition: Any, resource_map: Any, **where: Any) -> Any:
-        failed = vars(resource_map).setdefault("failed", {})
-        if name in failed:
-            if vars(resource_map).get("is_going_back"):
-                return resource_map[name]  # it is what it was
-            raise failed[name]
-        try:
-            return update(name, definition, resource_map, **where)
-        except (ResourceFailedError, RefusedError) as error:
-            failed[name] = error
-            raise
-
-    return updated
-
-
-def invalid(message: str) -> ServiceException:
-    """Return the error for a call that the state of a stack does not allow."""
-    from moto.cloudformation.exceptions import ValidationError  # noqa: PLC0415
-
-    return ValidationError(message=message)
 
 
 def _with_known_types(parsing: Any) -> Any:

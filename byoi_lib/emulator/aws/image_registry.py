@@ -52,9 +52,8 @@ class ImageRegistry:
                 try:
                     self._registry = LocalRegistry(parent=self._folder)
                 except errors.ByoiError as error:
-                    raise RefusedError(
-                        f"The emulator has no registry behind ECR: {error}"
-                    ) from error
+                    message = f"The emulator has no registry behind ECR: {error}"
+                    raise RefusedError(message) from error
                 self._remember(self._registry.pid)
             return self._registry.address
 
@@ -189,14 +188,9 @@ def _respond_with_token(self: Any) -> Any:
     # The registry takes any; only a client that reads the answer sees the difference.
     token = base64.b64encode(f"AWS:{self.current_account}-auth-token".encode()).decode()
     address = self.ecr_backend.registry.address
-    return ActionResult(
-        {
-            "authorizationData": [
-                {
-                    "authorizationToken": token,
-                    "expiresAt": dt.datetime.now(dt.UTC) + _TOKEN_LIFETIME,
-                    "proxyEndpoint": f"http://{address}",
-                }
-            ]
-        }
-    )
+    data = {
+        "authorizationToken": token,
+        "expiresAt": dt.datetime.now(dt.UTC) + _TOKEN_LIFETIME,
+        "proxyEndpoint": f"http://{address}",
+    }
+    return ActionResult({"authorizationData": [data]})

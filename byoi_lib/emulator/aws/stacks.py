@@ -13,11 +13,10 @@ from typing import Any
 
 from moto.core.exceptions import ServiceException
 
-from byoi_lib.emulator.aws import cloudformation
+from byoi_lib.emulator.aws import cloudformation, stack_updates
 from byoi_lib.emulator.aws.moto_requests import RefusedError
 
-# Long enough that boto3's waiter, which looks every 30 s, finds most stacks done at once;
-# well below the 60 s it waits for an answer.
+# boto3's waiter looks every 30 s, and finds most stacks done at once; it waits 60 s for an answer.
 ANSWER_S = 20.0
 # All resources that the outputs name are there.
 _SETTLED = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
@@ -38,12 +37,17 @@ class Stacks:
     def replacements(self) -> Iterator[tuple[Any, str, Any]]:
         """Yield object, name and new value of what is replaced in moto's CloudFormation."""
         # Its import takes longer than that of all others.
-        from moto.cloudformation.models import CloudFormationBackend, Stack  # noqa: PLC0415
+        from moto.cloudformation.models import (  # noqa: PLC0415
+            CloudFormationBackend,
+            Stack,
+            cloudformation_backends,
+        )
 
         yield from cloudformation.stack_replacements()
+        yield from stack_updates.replacements()
         yield Stack, "outputs", property(_showing(vars(Stack)["outputs"].fget))
         yield Stack, "stack_resources", property(_made)
-        yield Stack, "create_resources", self._creating(Stack)
+        yield Stack, "create_resources", self._creating(Stack, cloudformation_backends)
         yield Stack, "update", self._updating()
         yield CloudFormationBackend, "delete_stack", self._deleting()
 
@@ -52,7 +56,7 @@ class Stacks:
         for thread in list(self._threads.values()):
             thread.join()
 
-    def _creating(self, stack_class: Any) -> Any:
+    def _creating(self, stack_class: Any, backends: Any) -> Any:
         create = stack_class.create_resources
 
         def create_or_roll_back(stack: Any) -> None:
@@ -65,7 +69,13 @@ class Stacks:
 
         def created(stack: Any) -> None:
             stack.status = "CREATE_IN_PROGRESS"
+            is_inside = self._is_at_work()
             self._run(stack, lambda: create_or_roll_back(stack))
+            if is_inside and stack.status == "ROLLBACK_COMPLETE":
+                # Only its reason is of use to the stack it was to be a part of.
+                reason = stack.stack_status_reason
+                backends[stack.account_id][stack.region_name].delete_stack(stack.stack_id)
+                raise cloudformation.ResourceFailedError(reason)
 
         return created
 
@@ -77,7 +87,7 @@ class Stacks:
             parameters: dict[str, Any] | None = None,
             tags: dict[str, str] | None = None,
         ) -> None:
-            _require_idle(stack)
+            stack_updates.require_idle(stack)
             wanted = stack.parse_template(template)  # what is no template is refused at once
             before = dict(stack.resource_map.input_parameters)
             refused: list[Exception] = []
@@ -85,7 +95,7 @@ class Stacks:
             def update_or_roll_back() -> None:
                 resources = stack.resource_map
                 try:
-                    cloudformation.update(resources, wanted, parameters or before)
+                    stack_updates.update(resources, wanted, parameters or before)
                     stack.template, stack.template_dict = template, wanted
                     stack.parameters, stack.role_arn = parameters or before, role_arn
                     stack.tags = stack.tags if tags is None else tags
@@ -94,7 +104,7 @@ class Stacks:
                     refused.extend([error] if isinstance(error, RefusedError) else [])
                     _enter(stack, "UPDATE_ROLLBACK_IN_PROGRESS", _reason(error))
                     old = stack.template_dict
-                    undo = functools.partial(cloudformation.go_back, resources, old, before)
+                    undo = functools.partial(stack_updates.go_back, resources, old, before)
                     _end(stack, "UPDATE_ROLLBACK", undo, reason=_reason(error))
                 else:
                     _enter(stack, "UPDATE_COMPLETE", None)
@@ -124,10 +134,13 @@ class Stacks:
 
         return deleted
 
+    def _is_at_work(self) -> bool:
+        return threading.current_thread() in self._threads.values()
+
     def _run(self, stack: Any, work: Callable[[], None]) -> None:
         """Do the work after what goes on with the stack; return when it is done, or late."""
         before = self._threads.get(stack.stack_id)
-        if threading.current_thread() in self._threads.values():
+        if self._is_at_work():
             work()  # a stack inside another, which waits for it
             return
 
@@ -140,13 +153,6 @@ class Stacks:
         self._threads[stack.stack_id] = thread
         thread.start()
         thread.join(self._answer_s)
-
-
-def _require_idle(stack: Any) -> None:
-    if stack.status.endswith("_IN_PROGRESS"):
-        raise cloudformation.invalid(
-            f"Stack:{stack.stack_id} is in {stack.status} state and can not be updated."
-        )
 
 
 def _showing(outputs: Callable[[Any], Any]) -> Callable[[Any], Any]:

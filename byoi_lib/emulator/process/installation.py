@@ -6,8 +6,8 @@ from typing import Any
 
 from byoi_lib import errors
 
-# Each stands for a part of `moto[server]` that can be missing by itself.
-_PACKAGES = ("moto", "flask_cors")
+# Each can be missing by itself; the first two are parts of `moto[server]`.
+_PACKAGES = ("moto", "flask_cors", "airspeed", "jsonschema")
 
 
 def require(find: Callable[[str], Any] = importlib.util.find_spec) -> None:

@@ -86,7 +86,9 @@ def _deploy(options: argparse.Namespace) -> None:
     if not options.skip_preflight:
         findings = preflight.check(account, plan, is_uploaded=not is_here)
         for finding in findings:
-            print(preflight.to_text(finding))
+            # What would fail is in the error below.
+            if finding.is_ok is not False:
+                print(preflight.to_text(finding))
         preflight.require(findings)
     print(price.line(account, plan), flush=True)
     if planning.upload(account, plan, options.model_data):

@@ -95,7 +95,7 @@ def test_supported_versions_agree() -> None:
 
 
 @pytest.mark.timeout(600)
-def test_the_wheel_trains_and_serves_outside_the_checkout(tmp_path: Path) -> None:
+def test_the_wheel_trains_and_deploys_outside_the_checkout(tmp_path: Path) -> None:
     """Installed in an empty environment; third-party packages come from this one."""
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", f"--outdir={tmp_path}", ROOT],
@@ -131,5 +131,7 @@ def test_the_wheel_trains_and_serves_outside_the_checkout(tmp_path: Path) -> Non
         check=True,
     ).stdout
     assert str(tmp_path) in where
-    assert "accuracy" in byoi("demo", "--folder", tmp_path / "demo")
+    told = byoi("demo", "--folder", tmp_path / "demo")
+    for word in ("accuracy", "InService", "p_positive", "left of the endpoint: nothing"):
+        assert word in told, told
     assert "positive" in byoi("predict", "--model-dir", tmp_path / "demo" / "model")

@@ -51,6 +51,7 @@ _VARIANT = (
     "ManagedInstanceScaling",
     "CoreDumpConfig",
     "CapacityReservationConfig",
+    "InstancePools",
 )
 
 

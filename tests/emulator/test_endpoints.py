@@ -338,3 +338,13 @@ class TestForeignImages:
         reason = in_containers.failure_reason(in_containers.config(model))
         assert "could not be started with the argument `serve`" in reason
         assert 'exec: "serve"' in reason
+
+
+def test_a_tag_that_is_given_again_has_its_new_value_only(in_processes):
+    aws = in_processes
+    aws.model("s3://nowhere/model.tar.gz")
+    arn = aws.sagemaker.list_models()["Models"][0]["ModelArn"]
+    for value in ("today", "tomorrow"):
+        aws.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "until", "Value": value}])
+    tags = aws.sagemaker.list_tags(ResourceArn=arn)["Tags"]
+    assert tags == [{"Key": "until", "Value": "tomorrow"}]

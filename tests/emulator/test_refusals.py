@@ -30,6 +30,10 @@ ROLE = "arn:aws:iam::123456789012:role/any"
              {**VARIANT, "ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 1}}]},
          "ServerlessConfig"),
         ("sagemaker", "create_endpoint_config",
+         {**CONFIG, "ProductionVariants": [
+             {**VARIANT, "InstancePools": [{"InstanceType": "ml.m5.large", "Priority": 1}]}]},
+         "InstancePools"),
+        ("sagemaker", "create_endpoint_config",
          {**CONFIG, "ProductionVariants": [VARIANT],
           "AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": "s3://a/b"}}},
          "AsyncInferenceConfig"),

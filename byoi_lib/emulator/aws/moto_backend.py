@@ -155,6 +155,11 @@ class EndpointBackend(SageMakerModelBackend):
         self.endpoints_behind.scale(self.region_name, endpoint_name, counts, weights)
         return arn
 
+    def add_tags(self, arn: str, tags: list[dict[str, str]]) -> list[dict[str, str]]:
+        """Tag a thing; a key it has already gets the new value, where moto keeps both."""
+        self.delete_tags(arn, [tag["Key"] for tag in tags])
+        return super().add_tags(arn, tags)
+
     def _serving(self, name: str) -> Any:
         """Return the record of an endpoint that can be updated."""
         record = self._idle(name)

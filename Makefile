@@ -40,6 +40,9 @@ image: ## build byoi:latest (MODEL_DIR=dir bakes a model in, TARGET=tensorflow t
 bench: .venv ## run the benchmarks that need only the built-in sample
 	@.venv/bin/python benchmarks/encode.py
 
+cycles: .venv ## create, use and delete fifty emulated endpoints: is anything left? (2 minutes, needs docker)
+	@.venv/bin/python benchmarks/cycles.py
+
 mutants: .venv ## does a test fail for each small change of the encoder and the formats? (12 minutes)
 	@.venv/bin/python benchmarks/mutants.py
 
@@ -53,4 +56,4 @@ lock: ## resolve requirements/*.in again (needs uv)
 clean: ## remove what the targets above made in this folder
 	@rm -rf .venv build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: demo test check notebooks lab image bench mutants lock clean
+.PHONY: demo test check notebooks lab image bench cycles mutants lock clean

@@ -19,10 +19,10 @@ help: ## show this help
 
 .PHONY: help .venv
 
-demo: .venv ## train on the built-in sample, serve, and predict through the SageMaker SDK
+demo: .venv ## train on the built-in sample, deploy to AWS emulated here, and predict, with the SageMaker SDK
 	@.venv/bin/byoi demo
 
-test: .venv ## run everything: lint, types, unit, container, local mode, notebooks
+test: .venv ## run everything: lint, types, unit, container, local mode, emulator, notebooks
 	@tests/run
 
 check: .venv ## lint and types only: seconds, before each commit

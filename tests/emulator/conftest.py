@@ -94,3 +94,11 @@ def aws(request: pytest.FixtureRequest) -> Aws:
     """An emulator, once with containers and once without an engine."""
     found: Aws = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture(scope="module")
+def endpoint(in_processes: Aws, archive: Path) -> Iterator[str]:
+    """The name of an endpoint that echoes."""
+    model = in_processes.model(in_processes.upload(archive))
+    with in_processes.endpoint(in_processes.config(model)) as name:
+        yield name

@@ -1,8 +1,10 @@
 """Deploying to an emulator: an account, plans for the echoing model, and what is there of them."""
 
+import contextlib
 import json
 import os
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +72,13 @@ def existing(account: deployment.Account) -> list[str]:
 def clear(account: deployment.Account) -> None:
     """Delete all that was deployed; other tests count endpoints."""
     inventory.delete(account, [one.name for one in inventory.running(account)])
+
+
+@contextlib.contextmanager
+def left_as_found(aws: Aws) -> Iterator[deployment.Account]:
+    """The account that an emulator is; at the end there is what there was before."""
+    account = account_of(aws)
+    before = existing(account)
+    yield account
+    clear(account)
+    assert existing(account) == before

@@ -16,14 +16,6 @@ ENDPOINTS = "arn:aws:sagemaker:us-east-1:123456789012:endpoint"
 STATUS = "$input.path('$.OriginalStatusCode')"
 
 
-@pytest.fixture(scope="module")
-def endpoint(in_processes, archive):
-    with in_processes.endpoint(
-        in_processes.config(in_processes.model(in_processes.upload(archive)))
-    ) as name:
-        yield name
-
-
 @pytest.fixture
 def api(in_processes, endpoint):
     made = RestApi(in_processes, endpoint)

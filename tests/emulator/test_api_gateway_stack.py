@@ -18,14 +18,6 @@ JSON = "application/json"
 LOW = {"RateLimit": "0", "BurstLimit": "2"}
 
 
-@pytest.fixture(scope="module")
-def endpoint(in_processes, archive):
-    with in_processes.endpoint(
-        in_processes.config(in_processes.model(in_processes.upload(archive)))
-    ) as name:
-        yield name
-
-
 @contextlib.contextmanager
 def stack(aws, endpoint, template=None, name="byoi-api", **parameters):
     """Make the stack, yield its outputs and the URL, and delete it."""

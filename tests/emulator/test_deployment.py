@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
-from deployed import BROKEN, account_of, ask, clear, existing, other_archive, plan
+from deployed import BROKEN, ask, existing, left_as_found, other_archive, plan
 from emulated_aws import ECHO, Aws
 
 from byoi_lib import deployment, errors, traffic
@@ -18,21 +18,15 @@ from byoi_lib.deployment import Outcome, inventory, ownership, tags
 
 @pytest.fixture
 def account(aws: Aws) -> Iterator[deployment.Account]:
-    found = account_of(aws)
-    before = existing(found)
-    yield found
-    clear(found)
-    assert existing(found) == before
+    with left_as_found(aws) as found:
+        yield found
 
 
 @pytest.fixture
 def in_process(in_processes: Aws) -> Iterator[deployment.Account]:
     """An account for what does not depend on the runner."""
-    found = account_of(in_processes)
-    before = existing(found)
-    yield found
-    clear(found)
-    assert existing(found) == before
+    with left_as_found(in_processes) as found:
+        yield found
 
 
 def tags_of(account: deployment.Account, name: str) -> list[tags.Ownership | None]:

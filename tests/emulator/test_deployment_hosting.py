@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from deployed import BROKEN, account_of, clear, existing, other_archive
+from deployed import BROKEN, existing, left_as_found, other_archive
 from emulated_aws import ECHO, OWN_IMAGE, Aws
 from sagemaker.deserializers import JSONDeserializer
 from sagemaker.model import Model
@@ -22,11 +22,8 @@ CODECS = {"serializer": JSONSerializer(), "deserializer": JSONDeserializer()}
 
 @pytest.fixture
 def account(in_processes: Aws) -> Iterator[deployment.Account]:
-    found = account_of(in_processes)
-    before = existing(found)
-    yield found
-    clear(found)
-    assert existing(found) == before
+    with left_as_found(in_processes) as found:
+        yield found
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from deployed import account_of, ask, clear, existing, plan
+from deployed import ask, existing, left_as_found, plan
 from emulated_aws import Aws
 
 from byoi_lib import deployment, errors
@@ -20,11 +20,8 @@ EARLIER = NOW - dt.timedelta(hours=1)
 
 @pytest.fixture
 def account(in_processes: Aws) -> Iterator[deployment.Account]:
-    found = account_of(in_processes)
-    before = existing(found)
-    yield found
-    clear(found)
-    assert existing(found) == before
+    with left_as_found(in_processes) as found:
+        yield found
 
 
 def parts(account: deployment.Account, plan: deployment.Plan) -> None:

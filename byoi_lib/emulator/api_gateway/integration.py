@@ -15,7 +15,7 @@ from typing import Any
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request, Response
 
-from byoi_lib.emulator.api_gateway import access, parameters, payload, templates, variables
+from byoi_lib.emulator.api_gateway import access, mapping, parameters, payload, variables
 from byoi_lib.emulator.api_gateway.call import Call
 from byoi_lib.emulator.api_gateway.gateway_errors import INTERNAL, GatewayError
 from byoi_lib.emulator.aws import account
@@ -101,21 +101,11 @@ def _body(call: Call, context: variables.Context) -> bytes:
     content = payload.of_request(
         call.body, binary=binary, handling=call.integration.get("contentHandling")
     )
-    if template is None:
-        return content if isinstance(content, bytes) else content.encode()
-    if isinstance(content, bytes):
-        raise NotEmulatedError("a mapping template for a binary payload")
 
     def unreadable(words: str) -> GatewayError:
         return GatewayError("BAD_REQUEST_BODY", f"Could not parse request body into json: {words}")
 
-    found = {
-        "input": variables.Input(content, call.parameters, unreadable),
-        "context": context,
-        "util": variables.Util(),
-        "stageVariables": variables.Members("stageVariables", call.stage_variables),
-    }
-    return templates.render(template, found).encode()
+    return mapping.apply(template, content, call, context, unreadable)
 
 
 def _template(call: Call) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
-from byoi_lib.emulator.api_gateway import parameters, payload, templates, variables
+from byoi_lib.emulator.api_gateway import mapping, parameters, payload, variables
 from byoi_lib.emulator.api_gateway.call import Call
 from byoi_lib.emulator.api_gateway.gateway_errors import INTERNAL, GatewayError
 from byoi_lib.emulator.api_gateway.integration import Answer
@@ -77,17 +77,7 @@ def _body(
         handling=chosen.get("contentHandling"),
     )
     template = _template(chosen.get("responseTemplates") or {}, call.header("Accept"))
-    if template is None:
-        return content if isinstance(content, bytes) else content.encode()
-    if isinstance(content, bytes):
-        raise NotEmulatedError("a mapping template for a binary payload")
-    found = {
-        "input": variables.Input(content, call.parameters, _failed),
-        "context": context,
-        "util": variables.Util(),
-        "stageVariables": variables.Members("stageVariables", call.stage_variables),
-    }
-    return templates.render(template, found).encode()
+    return mapping.apply(template, content, call, context, _failed)
 
 
 def _template(found: Mapping[str, str | None], accept: str | None) -> str | None:

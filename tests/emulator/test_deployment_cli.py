@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from deployed import account_of, clear, existing, other_archive, plan
+from deployed import account_of, clear, existing, left_as_found, other_archive, plan
 from emulated_aws import ECHO, Aws
 from tiny_model import write_tiny_model
 
@@ -48,10 +48,8 @@ def runner(aws: Aws) -> Run:
 @pytest.fixture
 def byoi(aws: Aws) -> Iterator[Run]:
     """The command, on both runners."""
-    before = existing(account_of(aws))
-    yield runner(aws)
-    clear(account_of(aws))
-    assert existing(account_of(aws)) == before
+    with left_as_found(aws):
+        yield runner(aws)
 
 
 @pytest.fixture

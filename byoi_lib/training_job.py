@@ -9,10 +9,11 @@ and -algo-dockerfile (SIGTERM, then SIGKILL 120 s later).
 """
 
 import dataclasses
+import functools
 import importlib.util
 import json
+import os
 import signal
-import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -28,47 +29,56 @@ _FOREIGN_PREFIXES = ("sagemaker_", "_tuning_")
 STOPPED_STATUS = 128 + signal.SIGTERM
 
 
-class _Stopped(BaseException):
-    """SIGTERM arrived; no `except Exception` may swallow it."""
-
-
 def run(root: Path = Path("/"), *, find: Callable[[str], object] = importlib.util.find_spec) -> int:
     """Train, leave model and plots where the platform collects them, and return the exit status.
+
+    SIGTERM ends the process, with 143 and its reason in the failure file.
 
     Args:
         root: Stands for the root directory.
         find: Tells whether a package is installed; None is no.
 
     Returns:
-        0; 1 where training failed, with the reason in the failure file; 143 where SIGTERM
-        stopped it.
+        0, or 1 where training failed, with the reason in the failure file.
     """
-    previous = signal.signal(signal.SIGTERM, _stop)
+    previous = signal.signal(signal.SIGTERM, functools.partial(_stop, root))
     try:
         _train(root, find)
     except errors.ByoiError as error:
-        reason, status = str(error), 1
-    except _Stopped:
-        reason, status = "SIGTERM stopped the job before its model was complete", STOPPED_STATUS
+        reason = str(error)
     except Exception as error:  # noqa: BLE001 - whatever it is, the job's owner must read it
         traceback.print_exc()
-        reason, status = f"{type(error).__name__}: {error}", 1
+        reason = f"{type(error).__name__}: {error}"
     else:
         return 0
     finally:
         signal.signal(signal.SIGTERM, previous)
-    print(f"training failed: {reason}", file=sys.stderr)  # noqa: T201 - the job's log
+    _report(root, reason)
+    return 1
+
+
+def _stop(root: Path, number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+    """End the process here: what TensorFlow calls back would swallow an exception, or rename it."""
+    _report(root, "SIGTERM stopped the job before its model was complete")
+    os._exit(STOPPED_STATUS)
+
+
+def _report(root: Path, reason: str) -> None:
+    """Write why the job failed to its log and to the failure file."""
+    _log(f"training failed: {reason}")
     failure = _under(root, contract.FAILURE_FILE)
     try:
         failure.parent.mkdir(parents=True, exist_ok=True)
-        failure.write_text(reason[: contract.FAILURE_REASON_CHARACTERS], encoding="utf-8")
+        failure.write_text(
+            reason[: contract.FAILURE_REASON_CHARACTERS], "utf-8", errors="backslashreplace"
+        )
     except OSError as error:
-        print(f"{failure} cannot be written: {error}", file=sys.stderr)  # noqa: T201 - as above
-    return status
+        _log(f"{failure} cannot be written: {error}")
 
 
-def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - a signal handler
-    raise _Stopped
+def _log(line: str) -> None:
+    """Write past `sys.stderr`, whose lock the interrupted code may hold."""
+    os.write(2, f"{line}\n".encode(errors="backslashreplace"))
 
 
 def _under(root: Path, path: Path) -> Path:

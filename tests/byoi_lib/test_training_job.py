@@ -103,7 +103,7 @@ def test_several_instances_are_refused(tmp_path) -> None:
 
 
 def test_an_unexpected_error_is_short_in_the_failure_file_and_whole_in_the_log(
-    tmp_path, capsys
+    tmp_path, capfd
 ) -> None:
     write_channel(tmp_path)
     configure(tmp_path, SMALL | {"num_heads": "3" + "0" * 2000})
@@ -111,7 +111,7 @@ def test_an_unexpected_error_is_short_in_the_failure_file_and_whole_in_the_log(
     reason = failure(tmp_path)
     assert 0 < len(reason) <= contract.FAILURE_REASON_CHARACTERS
     assert "Traceback" not in reason
-    log = capsys.readouterr().err
+    log = capfd.readouterr().err
     assert "Traceback" in log
     assert f"training failed: {reason[:100]}" in log
 
@@ -121,10 +121,10 @@ def test_without_tensorflow_the_other_target_is_named(tmp_path) -> None:
     assert "make image TARGET=tensorflow" in failure(tmp_path)
 
 
-def test_a_failure_file_that_cannot_be_written_does_not_hide_the_reason(tmp_path, capsys) -> None:
+def test_a_failure_file_that_cannot_be_written_does_not_hide_the_reason(tmp_path, capfd) -> None:
     place(tmp_path, contract.FAILURE_FILE).mkdir()
     assert training_job.run(tmp_path, find=lambda _: None) == 1
-    log = capsys.readouterr().err
+    log = capfd.readouterr().err
     assert "this image serves" in log
     assert "failure cannot be written" in log
 
@@ -151,6 +151,27 @@ def test_without_channels_the_sample_is_learnt_until_sigterm(tmp_path) -> None:
         job.wait()
     assert failure(tmp_path) == "SIGTERM stopped the job before its model was complete"
     assert not (tmp_path / "opt/ml/model/manifest.json").exists()
+
+
+def test_sigterm_ends_the_job_where_an_exception_would_be_swallowed(tmp_path) -> None:
+    code = """if True:
+        import os, pathlib, signal, sys, time
+        from byoi_lib import training_job
+
+        def find(name):
+            try:  # as TensorFlow calls back
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(60)
+            except BaseException:
+                return None
+
+        sys.exit(training_job.run(pathlib.Path(sys.argv[1]), find=find))
+    """
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    job = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert job.returncode == training_job.STOPPED_STATUS
+    reason = "SIGTERM stopped the job before its model was complete"
+    assert (job.stderr, failure(tmp_path)) == (f"training failed: {reason}\n", reason)
 
 
 def test_the_signal_handler_is_put_back(tmp_path) -> None:

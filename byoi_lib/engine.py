@@ -1,4 +1,4 @@
-"""The docker and compose commands, asked before they are needed and while they run."""
+"""The docker command, asked about this machine's images, containers and networks."""
 
 import json
 import re
@@ -7,7 +7,6 @@ import subprocess
 import urllib.parse
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from byoi_lib import errors
 
@@ -70,45 +69,40 @@ class Engine:
                 "or give this user the right to use it"
             )
 
-    def find_compose(self) -> list[str]:
-        """Return the words that start compose.
-
-        The plugin is taken where it works, whatever its version text says (the SDK wants
-        to read "v2" there, which Debian's 2.26 and every v5 do not print).
-
-        Raises:
-            MissingProgramError: docker or compose is not there, or does not answer.
-        """
-        self.require()
-        if self._docker("compose", "version").returncode == 0:
-            return ["docker", "compose"]
-        if (path := self._find("docker-compose")) is not None:
-            return [path]
-        raise errors.MissingProgramError(
-            "local mode starts containers with compose, and neither `docker compose` nor "
-            "docker-compose works here; install the package docker-compose or docker-compose-plugin"
-        )
-
-    def require_image(self, image: str) -> None:
-        """Check that the image is on this machine, since nothing here may pull it.
-
-        Raises:
-            HostingError: It is not; the message says how to get it.
-        """
-        if not self.has_image(image):
-            raise errors.HostingError(
-                f"local mode needs the image {image!r} on this machine and it is not there; "
-                f"run `make image` for byoi:latest, or `docker pull {image}`"
-            )
-
     def has_image(self, image: str) -> bool:
         """Whether the image is on this machine."""
-        return self._docker("image", "inspect", "--format", "{{.Id}}", image).returncode == 0
+        return bool(self.image_id(image))
 
-    def holder_of_port(self, port: int) -> str | None:
-        """Return the name of the container that publishes a port, if one does."""
-        done = self._docker("ps", "--filter", f"publish={port}", "--format", "{{.Names}}")
-        return done.stdout.strip() or None
+    def image_id(self, image: str) -> str:
+        """Return the id of an image on this machine, "" where it is not, or docker is not."""
+        if self._find("docker") is None:
+            return ""
+        done = self._docker("image", "inspect", "--format", "{{.Id}}", image)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    def run(self, image: str, command: str, options: Iterable[str]) -> str:
+        """Start a container in the background; return "" or the reason why it did not start."""
+        done = self._docker("run", "--detach", *options, image, command)
+        # Without docker's hint to --help.
+        lines = [line for line in plain_lines(done.stderr) if "--help" not in line]
+        reason = last_line("\n".join(lines)).removeprefix("docker: ")
+        return "" if done.returncode == 0 else reason
+
+    def address(self, container: str, port: int) -> tuple[str, int] | None:
+        """Return where this machine reaches a container's port, None once it has ended.
+
+        That is where the port is published; else, on a network of its own, the container itself.
+        """
+        done = self._docker(
+            "container", "inspect", "--format", "{{json .NetworkSettings}}", container
+        )
+        settings = json.loads(done.stdout) if done.returncode == 0 else {}
+        for published in (settings.get("Ports") or {}).get(f"{port}/tcp") or ():
+            return self.find_host() or published["HostIp"], int(published["HostPort"])
+        for network in (settings.get("Networks") or {}).values():
+            if network["IPAddress"]:
+                return network["IPAddress"], port
+        return None
 
     def state(self, container: str) -> ContainerState:
         """Return how the container is now."""
@@ -135,10 +129,6 @@ class Engine:
         form = "{{.Endpoints.docker.Host}}"
         url = urllib.parse.urlsplit(self._docker("context", "inspect", "--format", form).stdout)
         return url.hostname if url.scheme == "tcp" else None
-
-    def existing(self, containers: Iterable[str]) -> list[str]:
-        """Return those of the names that a container has, running or not."""
-        return [name for name in containers if self.state(name).status != "absent"]
 
     def find_labels(self, name: str) -> dict[str, str]:
         """Return id to value for all containers that carry the label `name`."""
@@ -168,16 +158,6 @@ class Engine:
             self._docker("rm", "--force", "--volumes", *containers)
         if networks := list(networks):
             self._docker("network", "rm", *networks)
-
-    def has_network(self, network: str) -> bool:
-        """Whether a network of this name exists."""
-        return self._docker("network", "inspect", network).returncode == 0
-
-    def unlock(self, directory: Path, image: str) -> None:
-        """Let this user delete what a container wrote as root into a mounted directory."""
-        mount = f"{directory}:/unlock"
-        command = ("run", "--rm", "--network", "none", "--volume", mount, "--entrypoint", "chmod")
-        self._docker(*command, image, "-R", "a+rwX", "/unlock")
 
     def _find(self, program: str) -> str | None:
         return shutil.which(program, path=self.environ.get("PATH", ""))

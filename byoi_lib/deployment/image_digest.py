@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from byoi_lib import errors
-from byoi_lib.deployment.local_engine import LocalEngine
+from byoi_lib.engine import Engine
 from byoi_lib.registry import MANIFEST_TYPES, HttpRegistry
 
 # Source: API CreateModel, ContainerDefinition.Image: registry/repository[:tag] or [@digest].
@@ -83,6 +83,6 @@ def _in_registry(name: str, environ: Mapping[str, str]) -> str:
 
 def _on_this_machine(image_uri: str, environ: Mapping[str, str]) -> str:
     try:
-        return LocalEngine(environ).image_id(image_uri)
+        return Engine(environ).image_id(image_uri)
     except errors.ByoiError:
         return ""

@@ -16,10 +16,10 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from byoi_lib import contract, errors, model_data, orphans, runner
+from byoi_lib import contract, errors, free_port, model_data, orphans, runner
 from byoi_lib.deployment import waiting
-from byoi_lib.deployment.local_engine import LocalEngine
 from byoi_lib.deployment.plan import MAX_STARTUP_TIMEOUT_S, MIN_STARTUP_TIMEOUT_S
+from byoi_lib.engine import Engine
 
 # A choice, not a measurement: an instance has a cold disk and other processors, and waiting
 # too long for a failure costs minutes, too short a deployment.
@@ -92,7 +92,7 @@ def measure(
         EndpointFailedError: It did not become healthy.
         HostingError: The container did not start.
     """
-    engine = LocalEngine(environ)
+    engine = Engine(environ)
     has_image = bool(engine.image_id(image_uri))
     is_own = image_uri.rpartition("/")[2].partition("@")[0].partition(":")[0] == _OWN_IMAGE
     if not has_image and not (is_own and archive is not None):
@@ -116,16 +116,17 @@ def measure(
 
 
 @contextlib.contextmanager
-def _container(
-    engine: LocalEngine, image: str, options: list[str], limit_s: float
-) -> Iterator[None]:
+def _container(engine: Engine, image: str, options: list[str], limit_s: float) -> Iterator[None]:
     """Start a container, wait until it is healthy, and remove it at the end."""
     name = f"byoi-startup-{secrets.token_hex(4)}"
     owner = f"--label={orphans.OWNER_LABEL}={orphans.owner()}"
+    publish = f"--publish={free_port.LOOPBACK}::{contract.PORT}"
     try:
-        host, port = engine.serve(image, name, [owner, *options])
+        if reason := engine.run(image, "serve", [f"--name={name}", owner, publish, *options]):
+            raise errors.HostingError(reason)
+        address = engine.address(name, contract.PORT)
         end_s = time.monotonic() + limit_s
-        while runner.ping(host, port) != http.client.OK:
+        while address is None or runner.ping(*address) != http.client.OK:
             if engine.state(name).has_ended:
                 last = (engine.last_lines(name, 1) or ["it wrote nothing"])[0]
                 raise errors.EndpointFailedError(f"the container ended: {last}")

@@ -23,8 +23,8 @@ from sagemaker.local.image import DOCKER_COMPOSE_FILENAME, _SageMakerContainer, 
 from sagemaker.local.utils import check_for_studio
 
 from byoi_lib import contract, free_port, orphans
-from byoi_lib.engine import Engine
 from byoi_lib.hosting import health, ports, staging
+from byoi_lib.hosting.compose_engine import ComposeEngine
 
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 # After its containers have ended, compose has this long to notice.
@@ -41,7 +41,7 @@ class Place:
         startup_timeout_s: Seconds for /ping to turn 200.
     """
 
-    engine: Engine
+    engine: ComposeEngine
     directory: Path
     startup_timeout_s: float
 

@@ -12,8 +12,8 @@ import boto3
 import sagemaker.local
 
 from byoi_lib import errors
-from byoi_lib.engine import Engine
 from byoi_lib.hosting import offline, session_directory, staging
+from byoi_lib.hosting.compose_engine import ComposeEngine
 from byoi_lib.hosting.container import LocalContainer, Place
 from byoi_lib.hosting.local_client import LocalClient
 from byoi_lib.hosting.runtime_client import RuntimeClient
@@ -67,7 +67,7 @@ class LocalSession(sagemaker.local.LocalSession):  # type: ignore[misc] # the SD
         if boto_session is None and config is None:
             self.sagemaker_config: dict[str, Any] = {}
         self.directory = session_directory.make(staging.find_directory())
-        engine = Engine(os.environ if environ is None else environ)
+        engine = ComposeEngine(os.environ if environ is None else environ)
         client = LocalClient(self, Place(engine, self.directory, startup_timeout_s))
         self.sagemaker_client = client
         self.sagemaker_runtime_client = RuntimeClient(

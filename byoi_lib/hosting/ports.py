@@ -3,13 +3,13 @@
 import socket
 
 from byoi_lib import errors
-from byoi_lib.engine import Engine
 from byoi_lib.free_port import LOOPBACK
+from byoi_lib.hosting.compose_engine import ComposeEngine
 
 _REMEDY = "or leave serving_port out of the session's config and a free port is taken"
 
 
-def require_free(port: int, engine: Engine) -> None:
+def require_free(port: int, engine: ComposeEngine) -> None:
     """Check that a new container can have the port.
 
     The SDK does not: compose fails where nobody looks, and the old container answers.

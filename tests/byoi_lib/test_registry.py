@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pushed_images as images
 import pytest
+import shell_program
 
 from byoi_lib import errors
 from byoi_lib.registry import HttpRegistry, Manifest
@@ -46,9 +47,7 @@ def test_what_docker_login_stored_opens_a_closed_registry(image_registry, tmp_pa
 
 def credential_helper(directory: Path, monkeypatch, script: str) -> None:
     """Put docker-credential-test on PATH, a program as docker's own helpers are."""
-    helper = directory / "docker-credential-test"
-    helper.write_text(f"#!/bin/sh\n{script}\n")
-    helper.chmod(0o755)
+    shell_program.write(directory, "docker-credential-test", script)
     monkeypatch.setenv("PATH", f"{directory}:/usr/bin:/bin")
 
 

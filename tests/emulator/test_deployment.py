@@ -61,8 +61,9 @@ def test_deploying_twice_changes_nothing(account: deployment.Account, archive: P
 def test_another_model_is_an_update_while_the_old_one_answers(
     account: deployment.Account, archive: Path, tmp_path: Path
 ) -> None:
+    before = set(existing(account))
     deployment.deploy(account, plan(account, archive, "changed"))
-    old = set(existing(account))
+    old = set(existing(account)) - before
     new = plan(account, other_archive(tmp_path), "changed")
     with traffic.going_on(lambda: ask(account, "changed")) as requests:
         assert deployment.deploy(account, new) == Outcome.UPDATED

@@ -1,6 +1,7 @@
 """Endpoints in local mode, for real: from deploy to nothing left."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ import boto3
 import numpy as np
 import pytest
 import sagemaker
+import shell_program
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from sagemaker.deserializers import (
@@ -31,8 +33,8 @@ from sagemaker.serializers import (
 from tiny_model import tiny_answer
 
 from byoi_lib import errors, hosting, model_data
-from byoi_lib.engine import Engine
 from byoi_lib.hosting import offline
+from byoi_lib.hosting.compose_engine import ComposeEngine
 from byoi_lib.orphans import OWNER_LABEL
 
 needs_local_mode = pytest.mark.needs("docker", "compose")
@@ -211,12 +213,11 @@ def test_without_model_data_the_containers_own_words_are_shown(
 def test_runs_with_the_compose_plugin_and_little_else_on_the_path(
     image: str, archive: Path, tmp_path: Path, version: str
 ):
-    which = {name: Engine(os.environ)._find(name) for name in ("docker", "docker-compose", "sh")}
+    which = {name: shutil.which(name) for name in ("docker", "docker-compose", "sh")}
     plugin = f'shift; [ "$1" = version ] && {{ echo "{version}"; exit 0; }}'
     compose = which["docker-compose"] or f"{which['docker']} compose"
-    lines = f'#!{which["sh"]}\nif [ "$1" = compose ]; then {plugin}; exec {compose} "$@"; fi\n'
-    (tmp_path / "docker").write_text(f'{lines}exec {which["docker"]} "$@"\n')
-    (tmp_path / "docker").chmod(0o755)
+    with_compose = f'if [ "$1" = compose ]; then {plugin}; exec {compose} "$@"; fi'
+    shell_program.write(tmp_path, "docker", with_compose, f'exec {which["docker"]} "$@"')
     # Not on it: pgrep, which the SDK's own clean-up runs.
     environ = {**os.environ, "PATH": str(tmp_path)}
     session = hosting.LocalSession(environ=environ)
@@ -246,7 +247,7 @@ def test_a_script_that_forgets_to_delete_ends_and_leaves_nothing(image: str, arc
     done = run_script(image, archive, "")
     assert (done.returncode, done.stderr) == (0, "")
     container, directory = done.stdout.split()
-    assert Engine(os.environ).existing([container]) == []
+    assert ComposeEngine(os.environ).existing([container]) == []
     assert not Path(directory).exists()
 
 
@@ -257,7 +258,7 @@ def test_containers_of_a_killed_process_are_removed_by_the_next(
     done = run_script(image, archive, "os.kill(os.getpid(), signal.SIGKILL)")
     assert done.returncode == -9
     container, directory = done.stdout.split()
-    engine = Engine(os.environ)
+    engine = ComposeEngine(os.environ)
     assert engine.state(container).status == "running"
     # A container of another machine's process is not ours to judge.
     command = ["docker", "create", "--label", f"{OWNER_LABEL}=elsewhere:1", image]

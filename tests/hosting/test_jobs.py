@@ -19,7 +19,7 @@ from sagemaker.serializers import JSONSerializer
 from tiny_model import tiny_answer
 
 from byoi_lib import errors, hosting
-from byoi_lib.engine import Engine
+from byoi_lib.hosting.compose_engine import ComposeEngine
 
 pytestmark = pytest.mark.needs("docker", "compose")
 GOOD, BAD = tiny_answer([1, 4, 6, 5]), tiny_answer([1, 4, 7, 5])
@@ -190,7 +190,7 @@ def test_an_estimator_trains_with_the_tensorflow_image_and_its_model_is_served( 
 def test_files_of_a_container_can_be_removed_afterwards(image: str, tmp_path: Path):
     (tmp_path / "made").mkdir(mode=0o700)
     (tmp_path / "made" / "by_root").touch(mode=0o600)
-    Engine(os.environ).unlock(tmp_path, image)
+    ComposeEngine(os.environ).unlock(tmp_path, image)
     assert (tmp_path / "made").stat().st_mode & 0o777 == 0o777
     assert (tmp_path / "made" / "by_root").stat().st_mode & 0o777 == 0o666
     shutil.rmtree(tmp_path / "made")

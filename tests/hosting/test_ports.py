@@ -6,14 +6,14 @@ import socket
 import pytest
 
 from byoi_lib import errors, free_port
-from byoi_lib.engine import Engine
 from byoi_lib.hosting import ports
+from byoi_lib.hosting.compose_engine import ComposeEngine
 
 pytestmark = pytest.mark.needs("docker")
 
 
 def test_a_free_port_is_taken_as_it_is():
-    ports.require_free(free_port.find(), Engine(os.environ))
+    ports.require_free(free_port.find(), ComposeEngine(os.environ))
 
 
 def test_a_port_of_another_program_is_refused():
@@ -22,4 +22,4 @@ def test_a_port_of_another_program_is_refused():
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(errors.HostingError, match=f"port {port} cannot be used"):
-            ports.require_free(port, Engine(os.environ))
+            ports.require_free(port, ComposeEngine(os.environ))

@@ -14,6 +14,14 @@ from byoi_lib.emulator.process.server import Emulator
 ROOT = Path(__file__).resolve().parent.parent
 
 REF = {"Fn::GetAtt": ["Model", "ModelName"]}
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": {
+        "Effect": "Allow",
+        "Principal": {"Service": "sagemaker.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    },
+}
 
 
 def template(data, **more):
@@ -27,7 +35,7 @@ def template(data, **more):
     resources = {
         "Role": {
             "Type": "AWS::IAM::Role",
-            "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []}},
+            "Properties": {"AssumeRolePolicyDocument": TRUST},
         },
         "Model": {
             "Type": "AWS::SageMaker::Model",

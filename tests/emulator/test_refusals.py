@@ -57,10 +57,3 @@ def test_it_is_named(in_processes, service, call, parameters, what):
     assert error["Code"] == "NotEmulated"
     assert what in error["Message"]
     assert "answers nothing made up in its place" in error["Message"]
-
-
-def test_an_instance_type_that_aws_does_not_have_is_refused(in_processes):
-    with pytest.raises(ClientError, match="Member must satisfy enum value set"):
-        in_processes.sagemaker.create_endpoint_config(
-            **CONFIG, ProductionVariants=[{**VARIANT, "InstanceType": "ml.m5.gigantic"}]
-        )

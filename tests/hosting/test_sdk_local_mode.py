@@ -76,6 +76,13 @@ def test_headers_go_and_do_not_come_back(runtime, server: AnsweringServer):
     assert "CustomAttributes" not in answer
 
 
+def test_names_and_roles_that_aws_refuses_are_taken(start_session, free_port: int):
+    client = start_session(free_port).sagemaker_client
+    container = {"Image": "i", "ModelDataUrl": "file:///no/url", "Environment": {"A": "x" * 2000}}
+    client.create_model("a_b", container, ExecutionRoleArn="no role")
+    assert client.describe_model("a_b")["ModelName"] == "a_b"
+
+
 def test_calls_that_are_not_there(start_session, free_port: int):
     session = start_session(free_port)
     with pytest.raises(NotImplementedError, match="not supported in local session"):

@@ -6,14 +6,12 @@ answers quoted in public issues (philschmid/cdk-samples 2).
 """
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
 
-from byoi_lib.emulator.aws import account
+from byoi_lib.emulator.aws import account, roles
 from byoi_lib.emulator.aws.moto_requests import NotEmulatedError
 
 SERVICE = "apigateway.amazonaws.com"
@@ -22,28 +20,13 @@ _ACTION = "sagemaker:InvokeEndpoint"
 
 def may_assume(role_arn: str) -> bool:
     """Whether a role exists whose trust policy lets API Gateway assume it."""
-    role = _role(role_arn)
-    if role is None:
-        return False
-    trusts = [
-        one
-        for one in _statements(role.assume_role_policy_document)
-        if _matches(one.get("Action"), "sts:AssumeRole") and _matches(_services(one), SERVICE)
-    ]
-    return _decide(trusts)
-
-
-def _services(trust: Mapping[str, Any]) -> Any:
-    """Return the services that a statement of a trust policy names."""
-    principal = trust.get("Principal")
-    if not isinstance(principal, Mapping):
-        raise NotEmulatedError(f"the Principal {principal!r} of a trust policy")
-    return principal.get("Service")
+    role = roles.find(role_arn)
+    return role is not None and _decide(roles.trusting(role, SERVICE))
 
 
 def denial(role_arn: str, endpoint_arn: str) -> str | None:
     """Return why a role may not invoke an endpoint, in IAM's words; None where it may."""
-    role = _role(role_arn)
+    role = roles.find(role_arn)
     if role is None:
         return f"role {role_arn} does not exist"
     allowing = [_concerned(one, endpoint_arn) for one in _identity_policies(role)]
@@ -83,28 +66,15 @@ def _document(policy: Any) -> str:
 
 
 def _concerned(document: Any, endpoint_arn: str) -> Iterator[Mapping[str, Any]]:
-    for one in _statements(document):
+    for one in roles.statements(document):
         if _concerns(one, "Action", _ACTION) and _concerns(one, "Resource", endpoint_arn):
             yield one
 
 
-def _role(arn: str) -> Any:
-    try:
-        return iam_backends[account.NUMBER]["aws"].get_role_by_arn(arn)
-    except NotFoundException:
-        return None
-
-
-def _statements(document: str | Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    parsed = json.loads(document) if isinstance(document, str) else document
-    found = parsed.get("Statement") or []
-    yield from [found] if isinstance(found, Mapping) else found
-
-
 def _concerns(statement: Mapping[str, Any], element: str, value: str) -> bool:
     if f"Not{element}" in statement:
-        return not _matches(statement[f"Not{element}"], value)
-    return _matches(statement.get(element), value)
+        return not roles.matches(statement[f"Not{element}"], value)
+    return roles.matches(statement.get(element), value)
 
 
 def _decide(statements: Iterable[Mapping[str, Any]]) -> bool:
@@ -114,16 +84,3 @@ def _decide(statements: Iterable[Mapping[str, Any]]) -> bool:
             raise NotEmulatedError(f"the Condition {json.dumps(one['Condition'])} of a policy")
         effects.add(one["Effect"])
     return effects == {"Allow"}
-
-
-def _matches(patterns: Any, value: str) -> bool:
-    if patterns is None:
-        return False
-    for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        if "${" in pattern:
-            raise NotEmulatedError(f"the policy variable in {pattern}")
-        wild = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-        # Actions have no case; ARNs do, and SageMaker's names in them are lower-case.
-        if re.fullmatch(wild, value, re.IGNORECASE if "/" not in value else 0):
-            return True
-    return False

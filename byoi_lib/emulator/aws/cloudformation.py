@@ -64,9 +64,10 @@ def _creating(owner: Any, noun: str, waiting: Waiting) -> Any:
         region: str,
         **rest: Any,
     ) -> Any:
-        token = moto_requests.parameters.set(definition["Properties"])
+        properties = definition["Properties"]
+        moto_requests.check(f"Create{noun}", properties)
+        token = moto_requests.parameters.set(properties)
         try:
-            moto_requests.check(f"Create{noun}")
             made = create(cls, name, definition, account, region, **rest)
         finally:
             moto_requests.parameters.reset(token)

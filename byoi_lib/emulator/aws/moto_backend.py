@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Protocol
 from moto.sagemaker.exceptions import ValidationError
 from moto.sagemaker.models import FakeEndpoint, SageMakerModelBackend, sagemaker_backends
 
-from byoi_lib.emulator.aws import moto_requests
-from byoi_lib.emulator.aws.moto_requests import NotEmulatedError, check
+from byoi_lib.emulator.aws import moto_requests, validation
+from byoi_lib.emulator.aws.moto_requests import NotEmulatedError, parameters
 from byoi_lib.emulator.endpoints.member import Plan
 
 
@@ -67,7 +67,8 @@ class EndpointBackend(SageMakerModelBackend):
 
     def create_model(self, model_name: str, **rest: Any) -> Any:  # type: ignore[override] # moto names them
         """Record a model."""
-        asked = check("CreateModel")
+        asked = parameters.get() or {}
+        validation.require_role(asked)
         if model_name in self._models:
             arn = self._models[model_name].arn
             raise ValidationError(f'Cannot create already existing model "{arn}".')
@@ -79,7 +80,7 @@ class EndpointBackend(SageMakerModelBackend):
         self, endpoint_config_name: str, **rest: Any
     ) -> Any:
         """Record an endpoint configuration."""
-        check("CreateEndpointConfig")
+        validation.require_variants(parameters.get() or {})
         if endpoint_config_name in self.endpoint_configs:
             arn = self.endpoint_configs[endpoint_config_name].endpoint_config_arn
             raise ValidationError(f'Cannot create already existing endpoint configuration "{arn}".')
@@ -95,7 +96,6 @@ class EndpointBackend(SageMakerModelBackend):
         self, endpoint_name: str, endpoint_config_name: str, tags: list[dict[str, str]]
     ) -> Any:
         """Start to create an endpoint."""
-        check("CreateEndpoint")
         if endpoint_name in self.endpoints:
             arn = self.endpoints[endpoint_name].arn
             raise ValidationError(f'Cannot create already existing endpoint "{arn}".')
@@ -116,7 +116,6 @@ class EndpointBackend(SageMakerModelBackend):
 
     def update_endpoint(self, endpoint_name: str, endpoint_config_name: str) -> Any:
         """Start to put another configuration's instances in place; moto has no such call."""
-        check("UpdateEndpoint")
         record = self._serving(endpoint_name)
         plans = self._plans(endpoint_config_name)
         self.endpoints_behind.update(self.region_name, endpoint_name, endpoint_config_name, plans)
@@ -135,7 +134,6 @@ class EndpointBackend(SageMakerModelBackend):
         self, endpoint_name: str, desired_weights_and_capacities: list[dict[str, Any]]
     ) -> str:
         """Start to change the variants' weights and numbers of instances."""
-        check("UpdateEndpointWeightsAndCapacities")
         record = self._serving(endpoint_name)
         before = [dict(one) for one in record.production_variants]
         arn = super().update_endpoint_weights_and_capacities(

@@ -10,12 +10,12 @@ from typing import Any
 
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
-from moto.core.utils import get_service_model
 from moto.sagemaker.exceptions import ValidationError
 from moto.sagemaker.models import FakeEndpointConfig
 from moto.sagemaker.responses import SageMakerResponse
 
 from byoi_lib.emulator import refusals
+from byoi_lib.emulator.aws import constraints
 
 # The parameters of the call in this thread, of which moto drops those it does not know.
 parameters: ContextVar[Mapping[str, Any] | None] = ContextVar("parameters", default=None)
@@ -38,16 +38,21 @@ def replacements() -> Iterator[tuple[Any, str, Any]]:
     """Yield object, name and new value of each attribute of moto's that is replaced."""
     yield SageMakerResponse, "update_endpoint", _respond_to_update
     yield SageMakerResponse, "call_action", _with_parameters(SageMakerResponse.call_action)
-    # moto knows the instance types of some years ago.
-    yield FakeEndpointConfig, "validate_instance_type", _validate_instance_type
+    # moto knows the instance types of some years ago; `constraints` knows those of today.
+    yield FakeEndpointConfig, "validate_instance_type", lambda *_: None
 
 
-def check(action: str) -> Mapping[str, Any]:
-    """Return the parameters of the call; refuse it where it asks for what is not emulated."""
-    asked = parameters.get() or {}
+def check(action: str, asked: Mapping[str, Any]) -> None:
+    """Check the parameters of a call, or the properties of a resource that make one.
+
+    Raises:
+        NotEmulatedError: They ask for what is not emulated.
+        ValidationError: They are not what the API's model asks for.
+    """
     if what := refusals.find(action, asked):
         raise NotEmulatedError(what)
-    return asked
+    if problem := constraints.find("sagemaker", action, asked):
+        raise ValidationError(problem)
 
 
 def _respond_to_update(self: Any) -> Any:
@@ -60,19 +65,16 @@ def _respond_to_update(self: Any) -> Any:
 
 def _with_parameters(call_action: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def called(self: Any) -> Any:
-        token = parameters.set(json.loads(self.body or "{}"))
+        asked = json.loads(self.body or "{}")
+        token = parameters.set(asked)
         try:
+            check(self._get_action(), asked)
             return call_action(self)
+        except ServiceException as error:
+            # moto answers only those that the action itself raises.
+            status, headers, body = self.serialized(ActionResult(error))
+            return status, *self._enrich_response(headers, body)
         finally:
             parameters.reset(token)
 
     return called
-
-
-def _validate_instance_type(_self: Any, instance_type: str) -> None:
-    shape: Any = get_service_model("sagemaker").shape_for("ProductionVariantInstanceType")
-    if instance_type not in shape.enum:
-        raise ValidationError(
-            f"Value '{instance_type}' at 'instanceType' failed to satisfy constraint: Member must "
-            f"satisfy enum value set: [{', '.join(shape.enum)}]"
-        )

@@ -15,13 +15,19 @@ from werkzeug.wrappers import Request, Response
 
 from byoi_lib import contract
 from byoi_lib.emulator import answers
+from byoi_lib.emulator.aws import constraints
 from byoi_lib.emulator.endpoints.container_logs import group_name
 from byoi_lib.emulator.endpoints.endpoint import Endpoint
 from byoi_lib.emulator.runtime.forwarding import PREFIX, STREAM_TIMEOUT_S, Call, Failure
 
-_PATH = re.compile(
-    r"/endpoints/([^/]+)/(invocations|invocations-response-stream|async-invocations)$"
-)
+_SERVICE = "sagemaker-runtime"
+_STREAM_PATH = "invocations-response-stream"
+_ACTIONS = {
+    "invocations": "InvokeEndpoint",
+    _STREAM_PATH: "InvokeEndpointWithResponseStream",
+    "async-invocations": "InvokeEndpointAsync",
+}
+_PATH = re.compile(f"/endpoints/([^/]+)/({'|'.join(_ACTIONS)})$")
 # Asked for with these, a request needs an endpoint of a kind that is not emulated.
 _REFUSED = {
     f"{PREFIX}Target-Model": "TargetModel, of multi-model endpoints",
@@ -65,18 +71,23 @@ class Invocations:
         if match is None or request.method != "POST":
             message = f"no such operation: {request.method} {request.path}"
             return answers.error(404, "UnknownOperationException", message)
-        name, operation = match[1], match[2]
-        return self._refuse(request, operation) or self._invoke(
-            request, region, name, is_stream=operation == "invocations-response-stream"
+        name, path = match[1], match[2]
+        return self._refuse(request, name, path) or self._invoke(
+            request, region, name, is_stream=path == _STREAM_PATH
         )
 
-    def _refuse(self, request: Request, operation: str) -> Response | None:
+    def _refuse(self, request: Request, name: str, path: str) -> Response | None:
         """Return an error where the request cannot be for any endpoint."""
-        if operation == "async-invocations":
-            return answers.refused("InvokeEndpointAsync")
+        action = _ACTIONS[path]
+        if action == "InvokeEndpointAsync":
+            return answers.refused(action)
         for header, what in _REFUSED.items():
             if header in request.headers:
                 return answers.refused(what)
+        parameters = constraints.in_headers(_SERVICE, action, request.headers)
+        parameters["EndpointName"] = name
+        if problem := constraints.find(_SERVICE, action, parameters):
+            return _invalid(problem)
         too_large = contract.REQUEST_BODY_BYTES + 1
         # A body in chunks does not say its length; werkzeug cuts it there without a word.
         request.max_content_length = too_large

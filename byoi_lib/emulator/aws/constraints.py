@@ -1,0 +1,141 @@
+"""What a call's parameters must satisfy by the API's own model, checked as AWS checks it.
+
+botocore looks at types, required members and lower limits before it sends; patterns, upper
+limits and enumerations it leaves to AWS, and moto to nobody.
+
+Sources: the service models that botocore carries; the wording is that of AWS's answers quoted
+in public issues (aws/amazon-sagemaker-examples 2228 for members of lists,
+aws-samples/sagemaker-ml-workflow-with-apache-airflow 3 for several errors,
+aws/sagemaker-sparkml-serving-container 12 for maps).
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from moto.core.utils import get_service_model
+from werkzeug.datastructures import Headers
+
+# What Python writes otherwise.
+_JAVA = {
+    r"\p{ASCII}": r"[\x00-\x7f]",
+    r"\p{Print}": r"\x20-\x7e",
+    r"\p{L}": r"\w",
+    r"\p{N}": r"\d",
+    r"\p{Z}": r"\s",
+    r"\z": r"\Z",
+}
+
+_NUMBERS = {"integer", "long", "float", "double"}
+_CONTAINERS: dict[str, type[Any]] = {"structure": Mapping, "map": Mapping, "list": list}
+
+
+def find(service: str, action: str, parameters: Mapping[str, Any]) -> str | None:
+    """Return the message with which AWS refuses a call's parameters, None where it does not.
+
+    Args:
+        service: As boto3 names it.
+        action: Such as `CreateModel`.
+        parameters: By the names the API gives them; CloudFormation's properties have the same.
+    """
+    shape = get_service_model(service).operation_model(action).input_shape
+    found = list(_violations(shape, parameters, ""))
+    if not found:
+        return None
+    noun = "error" if len(found) == 1 else "errors"
+    return f"{len(found)} validation {noun} detected: {'; '.join(found)}"
+
+
+def in_headers(service: str, action: str, headers: Headers) -> dict[str, Any]:
+    """Return the parameters of a call that travel in headers, by the names the API gives them."""
+    members = get_service_model(service).operation_model(action).input_shape.members
+    return {
+        name: headers[header]
+        for name, shape in members.items()
+        if (header := shape.serialization.get("name")) and header in headers
+    }
+
+
+def to_python(pattern: str) -> str:
+    """Return a model's pattern, which is Java's, as Python writes it."""
+    for java, python in _JAVA.items():
+        pattern = pattern.replace(java, python)
+    return pattern
+
+
+def _violations(shape: Any, value: Any, path: str) -> Iterator[str]:
+    if not isinstance(value, _CONTAINERS.get(shape.type_name, object)):
+        return  # of another type, which botocore does not send
+    for rule in _broken(shape, value):
+        # AWS repeats no value that its model calls sensitive.
+        shown = "" if shape.metadata.get("sensitive") else f" '{_text(value)}'"
+        yield f"Value{shown} at '{path}' failed to satisfy constraint: {rule}"
+    if shape.type_name == "structure":
+        for name, member in shape.members.items():
+            if value.get(name) is not None:
+                inner = f"{name[0].lower()}{name[1:]}"
+                yield from _violations(member, value[name], f"{path}.{inner}" if path else inner)
+    elif shape.type_name == "list" and shape.member.type_name == "structure":
+        for number, one in enumerate(value, 1):
+            yield from _violations(shape.member, one, f"{path}.{number}.member")
+
+
+class _Rule(NamedTuple):
+    """One thing the model asks of a value, in AWS's words."""
+
+    text: str
+    holds: Callable[[Any], bool]
+
+
+def _broken(shape: Any, value: Any) -> Iterator[str]:
+    """Yield what a value does not satisfy of its shape, its simple elements included."""
+    yield from (rule.text for rule in _rules(shape) if not rule.holds(value))
+    if shape.type_name == "list":
+        yield from _of_all("Member", shape.member, value)
+    elif shape.type_name == "map":
+        yield from _of_all("Map keys", shape.key, value.keys())
+        yield from _of_all("Map value", shape.value, value.values())
+
+
+def _of_all(noun: str, shape: Any, values: Iterable[Any]) -> Iterator[str]:
+    rules = _rules(shape)
+    if not all(rule.holds(value) for value in values for rule in rules):
+        yield f"{noun} must satisfy constraint: [{', '.join(rule.text for rule in rules)}]"
+
+
+def _rules(shape: Any) -> list[_Rule]:
+    """Return what the model asks of a value itself, upper limits first, as AWS does."""
+    limits = shape.metadata
+    is_number = shape.type_name in _NUMBERS
+    noun = "value" if is_number else "length"
+    is_text = shape.type_name == "string"
+    size: Callable[[Any], float] = float if is_number else _characters if is_text else len
+    rules = []
+    if (most := limits.get("max")) is not None:
+        text = f"Member must have {noun} less than or equal to {most}"
+        rules.append(_Rule(text, lambda value: size(value) <= most))
+    if (least := limits.get("min")) is not None:
+        text = f"Member must have {noun} greater than or equal to {least}"
+        rules.append(_Rule(text, lambda value: size(value) >= least))
+    if names := limits.get("enum"):
+        text = f"Member must satisfy enum value set: [{', '.join(names)}]"
+        rules.append(_Rule(text, lambda value: str(value) in names))
+    if pattern := limits.get("pattern"):
+        text = f"Member must satisfy regular expression pattern: {pattern}"
+        rules.append(
+            _Rule(text, lambda value: re.fullmatch(to_python(pattern), str(value)) is not None)
+        )
+    return rules
+
+
+def _characters(value: Any) -> int:
+    """Return the length of a text; a template may have a number in its place."""
+    return len(str(value))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}={_text(one)}" for name, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_text, value)) + "]"
+    return str(value)

@@ -1,0 +1,46 @@
+"""What SageMaker asks of a call beside its model's constraints.
+
+Sources: API CreateModel, CreateEndpointConfig; the wording about the role is that of AWS's
+answer quoted in a public issue (awslabs/predictive-maintenance-using-machine-learning 3).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from moto.sagemaker.exceptions import ValidationError
+
+from byoi_lib.emulator.aws import account, roles
+
+SERVICE = "sagemaker.amazonaws.com"
+
+
+def require_role(asked: Mapping[str, Any]) -> None:
+    """Check that SageMaker may assume the execution role of a model.
+
+    A role of another account is let pass: it is the user's own, which is not on this machine.
+
+    Raises:
+        ValidationError: The role is not there, or does not trust SageMaker.
+    """
+    arn = str(asked.get("ExecutionRoleArn", ""))
+    if f":{account.NUMBER}:" not in arn:
+        return
+    role = roles.find(arn)
+    trusts = [] if role is None else roles.trusting(role, SERVICE)
+    # Of what they make a condition, such as the account SageMaker acts for, all holds here.
+    if {one["Effect"] for one in trusts} != {"Allow"}:
+        raise ValidationError(
+            f"Could not assume role {arn}. Please ensure that the role exists and allows "
+            f"principal '{SERVICE}' to assume the role."
+        )
+
+
+def require_variants(asked: Mapping[str, Any]) -> None:
+    """Check that the variants of an endpoint configuration can be told apart.
+
+    Raises:
+        ValidationError: Two have one name; AWS says so in other words.
+    """
+    names = [variant.get("VariantName") for variant in asked.get("ProductionVariants", ())]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValidationError(f"Two production variants have the name {twice[0]}.")

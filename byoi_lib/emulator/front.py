@@ -4,6 +4,7 @@ import io
 import re
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from xml.sax.saxutils import escape
@@ -21,6 +22,9 @@ _SCOPE = re.compile(r"Credential=[^/]*/\d+/([^/]+)/([^/]+)/aws4_request")
 _ENDPOINTS = "/endpoints/"
 # Polled while something else is waited for; a line for each would hide the others.
 _QUIET = frozenset({"DescribeEndpoint", "DescribeLogStreams", "GetLogEvents", "FilterLogEvents"})
+
+# AWS's, and S3's own.
+_REQUEST_IDS = {"x-amzn-requestid", "x-amz-request-id"}
 
 
 class Front:
@@ -78,7 +82,7 @@ class Front:
                 ms = (time.perf_counter() - started_s) * 1000
                 # A status says little where it was right; an error is the caller's to read.
                 self._log(f"{service} {action}: {number}, {ms:.0f} ms")
-            return start_response(status, headers, exc_info)
+            return start_response(status, _with_request_id(headers), exc_info)
 
         if request.path.startswith(_ENDPOINTS) and service == "sagemaker":
             return self._invocations.answer(request, region)(environ, start)
@@ -97,6 +101,13 @@ class Front:
         """Return region and service; unsigned requests can only be for objects in S3."""
         match = _SCOPE.search(request.headers.get("Authorization", ""))
         return (match[1], match[2]) if match else (self._region, "s3")
+
+
+def _with_request_id(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return a response's headers, with the one that boto3's ResponseMetadata has its id from."""
+    if any(name.lower() in _REQUEST_IDS for name, _ in headers):
+        return headers
+    return [*headers, ("x-amzn-RequestId", str(uuid.uuid4()))]
 
 
 def _action(request: Request) -> str:

@@ -71,6 +71,19 @@ def test_custom_attributes_and_content_type_come_back(in_processes, echo):
     assert answer["InvokedProductionVariant"] == "variant-0"
 
 
+def test_every_answer_has_an_id_of_its_own(in_processes, echo):
+    answers = [
+        in_processes.invoke(echo),
+        in_processes.invoke(echo),
+        error_of(in_processes.invoke, "nobody"),
+        error_of(in_processes.client("sqs").list_queues),
+        in_processes.sagemaker.list_models(),
+        in_processes.s3.list_buckets(),
+    ]
+    ids = {answer["ResponseMetadata"]["RequestId"] for answer in answers}
+    assert len(ids - {""}) == len(answers)
+
+
 @pytest.mark.parametrize(
     ("content_type", "body", "status"),
     [

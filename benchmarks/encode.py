@@ -22,7 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from byoi_lib.preprocessing import Vocabulary, encode
+from byoi_lib.preprocessing import encode
+from byoi_lib.vocabulary import Vocabulary
 
 INDEX_WORDS = 88_584
 RUNS, CALLS = 50, 100

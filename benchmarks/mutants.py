@@ -24,7 +24,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-MODULES = ("preprocessing", "decoder", "instances", "encoder", "manifest", "model_data")
+MODULES = (
+    "preprocessing",
+    "vocabulary",
+    "decoder",
+    "instances",
+    "encoder",
+    "golden",
+    "manifest",
+    "model_data",
+)
 AT_LEAST = 0.8
 # Many times what a module's tests take: a fault that makes a loop endless is noticed, too.
 TIMEOUT_S = 60

@@ -137,20 +137,21 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from byoi_lib import inference, manifest, preprocessing
+    from byoi_lib import inference, preprocessing
+    from byoi_lib.golden import LABELS
     from byoi_lib.instances import Instances
+    from byoi_lib.manifest import GOLDEN_TEXTS, Manifest
 
     model = inference.model_fn(str(options.model_dir))
     texts, truths = options.texts, [""] * len(options.texts)
-    labels = manifest.LABELS
     if not texts:
-        golden = manifest.Manifest.read(options.model_dir).golden[: manifest.GOLDEN_TEXTS]
+        golden = Manifest.read(options.model_dir).golden[:GOLDEN_TEXTS]
         texts = [one.text for one in golden]
-        truths = [f"  (true label: {labels[one.label]})" for one in golden]
+        truths = [f"  (true label: {LABELS[one.label]})" for one in golden]
     answers = inference.predict_fn(Instances(tuple(texts)), model).probabilities
     for text, truth, (negative, positive) in zip(texts, truths, answers, strict=True):
         print(text)
-        print(f"  {labels[int(positive > negative)]}{truth}")
+        print(f"  {LABELS[int(positive > negative)]}{truth}")
         print(f"  p_negative {negative:.4f}  p_positive {positive:.4f}")
         unknown = preprocessing.share_unknown(text, model.vocabulary)
         if unknown > 0.5:
@@ -158,7 +159,7 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _invoke(options: argparse.Namespace) -> None:
-    from byoi_lib import invocation, manifest
+    from byoi_lib import golden, invocation
 
     # A URL has a colon, a name of SageMaker's none.
     if ":" in options.url:
@@ -172,7 +173,7 @@ def _invoke(options: argparse.Namespace) -> None:
     for text, (negative, positive) in zip(options.texts, probabilities, strict=True):
         print(text)
         print(
-            f"  {manifest.LABELS[int(positive > negative)]}"
+            f"  {golden.LABELS[int(positive > negative)]}"
             f"  p_negative {negative:.4f}  p_positive {positive:.4f}"
         )
 

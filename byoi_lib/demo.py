@@ -14,7 +14,7 @@ from sagemaker.predictor import Predictor
 from byoi_lib import datasets, emulator, errors, model_data, training
 from byoi_lib.deployment import waiting
 from byoi_lib.engine import Engine
-from byoi_lib.manifest import LABELS
+from byoi_lib.golden import LABELS
 from byoi_lib.serializers import PredictionDeserializer, ReviewSerializer
 from byoi_lib.serving import proxy
 

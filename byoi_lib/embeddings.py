@@ -9,8 +9,8 @@ Source: Keras code example "Text classification with Transformer" (tokens and pl
 from typing import Any
 
 from byoi_lib.keras_layers import PACKAGE, Shape
-from byoi_lib.preprocessing import UNKNOWN
 from byoi_lib.quiet_tensorflow import keras
+from byoi_lib.vocabulary import UNKNOWN
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

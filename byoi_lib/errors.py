@@ -19,6 +19,8 @@ No class knows the server's HTTP statuses; `serving.statuses` maps classes to th
 A message says what was received, what was expected, and the way out.
 """
 
+from pathlib import Path
+
 
 class ByoiError(Exception):
     """Base of every deliberate error."""
@@ -85,3 +87,8 @@ class InvocationError(HostingError):
 
 class JobFailedError(HostingError):
     """A training or batch transform job ended early; the message has the container's reason."""
+
+
+def refusal(path: Path, cause: str, remedy: str) -> ModelDataError:
+    """Return the error that names file, cause and remedy in one line."""
+    return ModelDataError(" ".join(f"{path}: {cause}; {remedy}".split()))

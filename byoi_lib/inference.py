@@ -17,8 +17,8 @@ import numpy as np
 from byoi_lib import decoder, encoder, errors, preprocessing, runtime
 from byoi_lib.encoder import Predictions
 from byoi_lib.instances import Instances, TokenIds
-from byoi_lib.manifest import VOCABULARY_FILE, Manifest, refusal
-from byoi_lib.preprocessing import Vocabulary
+from byoi_lib.manifest import VOCABULARY_FILE, Manifest
+from byoi_lib.vocabulary import Vocabulary
 
 RUNTIME_VARIABLE = "BYOI_RUNTIME"
 THREADS_VARIABLE = "OMP_NUM_THREADS"
@@ -72,7 +72,7 @@ def load(model_dir: Path, runtime_name: str, *, threads: int = 1) -> ReviewModel
     if vocabulary.size != expected:
         cause = f"size {vocabulary.size}, the manifest says {expected}"
         remedy = "put the vocabulary there that the network was trained with"
-        raise refusal(model_dir / VOCABULARY_FILE, cause, remedy)
+        raise errors.refusal(model_dir / VOCABULARY_FILE, cause, remedy)
     network = runtime.load(model_dir, runtime_name, threads=threads)
     model = ReviewModel(network, vocabulary, manifest.config["max_length"])
     manifest.replay(

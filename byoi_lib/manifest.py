@@ -6,9 +6,7 @@ file holds, and what the network answers for a few texts. Loading checks all of 
 since a model that answers wrongly looks like one that answers rightly.
 """
 
-import hashlib
 import json
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from byoi_lib import errors
+from byoi_lib.file_digest import FileDigest
+from byoi_lib.golden import LABELS, Golden
 
 KERAS_FILE = "model.keras"
 ONNX_FILE = "model.onnx"
@@ -23,50 +23,11 @@ VOCABULARY_FILE = "vocabulary.json"
 MANIFEST_FILE = "manifest.json"
 
 FORMAT_VERSION = 1
-LABELS = ("negative", "positive")
 GOLDEN_TEXTS = 3
-# Processors and runtimes add float32 numbers in different orders, which moves a
-# probability by some 1e-6; a wrong vocabulary or weight moves it by more than 1e-2.
-GOLDEN_TOLERANCE = 1e-4
 
 _AGAIN = "train again with `byoi train`, or give another model directory"
 # No folder, no hidden file, and so none of macOS's `._*` companions.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-@dataclass(frozen=True)
-class FileDigest:
-    """What identifies the content of one file.
-
-    Attributes:
-        sha256: Hex digest.
-        size_bytes: Size.
-    """
-
-    sha256: str
-    size_bytes: int
-
-    @classmethod
-    def of(cls, path: Path) -> Self:
-        """Read the file at `path`; raises OSError where that fails."""
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            return cls(sha256, file.tell())
-
-
-@dataclass(frozen=True)
-class Golden:
-    """One text and what the network answers for it, replayed whenever it is loaded.
-
-    Attributes:
-        text: A held-out review.
-        label: Its true label, an index into the manifest's labels.
-        probabilities: What the network gave, `[p_negative, p_positive]`.
-    """
-
-    text: str
-    label: int
-    probabilities: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -104,13 +65,13 @@ class Manifest:
         try:
             content = json.loads(path.read_bytes())
         except OSError as error:
-            raise refusal(path, str(error.strerror), _AGAIN) from error
+            raise errors.refusal(path, str(error.strerror), _AGAIN) from error
         except (ValueError, RecursionError) as error:
-            raise refusal(path, f"not JSON ({type(error).__name__})", _AGAIN) from error
+            raise errors.refusal(path, f"not JSON ({type(error).__name__})", _AGAIN) from error
         version = content.get("format_version") if isinstance(content, dict) else None
         if version != FORMAT_VERSION:
             cause = f"format version {version!r}, expected {FORMAT_VERSION}"
-            raise refusal(path, cause, f"use the byoi that wrote it, or {_AGAIN}")
+            raise errors.refusal(path, cause, f"use the byoi that wrote it, or {_AGAIN}")
         try:
             manifest = cls(
                 created_with=dict(content["created_with"]),
@@ -126,7 +87,7 @@ class Manifest:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             cause = f"not a manifest ({type(error).__name__}: {error})"
-            raise refusal(path, cause, _AGAIN) from error
+            raise errors.refusal(path, cause, _AGAIN) from error
         manifest._check(path)
         return manifest
 
@@ -154,17 +115,17 @@ class Manifest:
         for name in self.files if names is None else names:
             path = model_dir / name
             if name not in self.files:
-                raise refusal(path, f"not listed in {MANIFEST_FILE}", _AGAIN)
+                raise errors.refusal(path, f"not listed in {MANIFEST_FILE}", _AGAIN)
             expected, received = self.files[name], _digest(path)
             if received.size_bytes != expected.size_bytes:
                 cause = f"{received.size_bytes} bytes, expected {expected.size_bytes}"
-                raise refusal(path, cause, f"copy the file again, or {_AGAIN}")
+                raise errors.refusal(path, cause, f"copy the file again, or {_AGAIN}")
             if received != expected:
                 cause = (
                     f"sha256 {received.sha256[:12]}..., {MANIFEST_FILE} says "
                     f"{expected.sha256[:12]}..."
                 )
-                raise refusal(path, cause, f"copy the file again, or {_AGAIN}")
+                raise errors.refusal(path, cause, f"copy the file again, or {_AGAIN}")
 
     def replay(
         self, model_dir: Path, predict: Callable[[list[str]], Sequence[Sequence[float]]]
@@ -176,19 +137,14 @@ class Manifest:
             predict: n texts to n pairs of probabilities.
 
         Raises:
-            ModelDataError: An answer is off by more than `GOLDEN_TOLERANCE`.
+            ModelDataError: An answer is off by more than `golden.TOLERANCE`.
         """
         answers = predict([golden.text for golden in self.golden])
         for number, (golden, answer) in enumerate(zip(self.golden, answers, strict=True), 1):
-            pairs = zip(golden.probabilities, answer, strict=True)
-            # Written so that a difference of NaN is a failure too.
-            if not all(abs(expected - got) <= GOLDEN_TOLERANCE for expected, got in pairs):
-                cause = (
-                    f"golden text {number} gives {[round(float(p), 6) for p in answer]}, expected "
-                    f"{[round(p, 6) for p in golden.probabilities]} within {GOLDEN_TOLERANCE:g}"
-                )
+            if difference := golden.difference(answer):
                 remedy = f"use the versions under created_with, or {_AGAIN}"
-                raise refusal(model_dir / MANIFEST_FILE, cause, remedy)
+                cause = f"golden text {number} {difference}"
+                raise errors.refusal(model_dir / MANIFEST_FILE, cause, remedy)
 
     def _check(self, path: Path) -> None:
         """Refuse values that would only fail later, or not at all."""
@@ -203,12 +159,12 @@ class Manifest:
                 "labels": len(self.labels) == len(LABELS)
                 and all(isinstance(label, str) for label in self.labels),
                 "golden": len(self.golden) >= GOLDEN_TEXTS
-                and all(_is_golden(golden) for golden in self.golden),
+                and all(golden.is_sound for golden in self.golden),
             }.items()
             if not is_right
         ]
         if wrong:
-            raise refusal(path, f"{', '.join(wrong)} not as docs/formats.md says", _AGAIN)
+            raise errors.refusal(path, f"{', '.join(wrong)} not as docs/formats.md says", _AGAIN)
 
 
 def digests(model_dir: Path) -> dict[str, FileDigest]:
@@ -220,22 +176,10 @@ def digests(model_dir: Path) -> dict[str, FileDigest]:
     return {name: _digest(model_dir / name) for name in (KERAS_FILE, ONNX_FILE, VOCABULARY_FILE)}
 
 
-def refusal(path: Path, cause: str, remedy: str) -> errors.ModelDataError:
-    """Return the error that names file, cause and remedy in one line."""
-    return errors.ModelDataError(" ".join(f"{path}: {cause}; {remedy}".split()))
-
-
 def _digest(path: Path) -> FileDigest:
     try:
         return FileDigest.of(path)
     except OSError as error:
-        raise refusal(path, str(error.strerror), f"copy the file there, or {_AGAIN}") from error
-
-
-def _is_golden(golden: Golden) -> bool:
-    return (
-        isinstance(golden.text, str)
-        and golden.label in (0, 1)
-        and len(golden.probabilities) == len(LABELS)
-        and all(type(p) in (int, float) and math.isfinite(p) for p in golden.probabilities)
-    )
+        raise errors.refusal(
+            path, str(error.strerror), f"copy the file there, or {_AGAIN}"
+        ) from error

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from byoi_lib import errors
-from byoi_lib.manifest import MANIFEST_FILE, FileDigest, Manifest, refusal
+from byoi_lib.file_digest import FileDigest
+from byoi_lib.manifest import MANIFEST_FILE, Manifest
 
 _CHUNK_BYTES = 1 << 20
 
@@ -51,7 +52,7 @@ def pack(model_dir: Path, archive: Path) -> ModelData:
     names = sorted([MANIFEST_FILE, *manifest.files])
     for name in names:
         if (model_dir / name).is_symlink():
-            raise refusal(model_dir / name, "a symbolic link", "put the file itself there")
+            raise errors.refusal(model_dir / name, "a symbolic link", "put the file itself there")
     archive.parent.mkdir(parents=True, exist_ok=True)
     unfinished = archive.with_name(archive.name + ".part")
     with (
@@ -90,7 +91,7 @@ def unpack(archive: Path, directory: Path) -> None:
             for member in members:
                 parts = Path(member.name).parts
                 if not (member.isreg() or member.isdir()) or "/" in parts or ".." in parts:
-                    raise refusal(archive, f"unsafe member {member.name!r}", remedy)
+                    raise errors.refusal(archive, f"unsafe member {member.name!r}", remedy)
             directory.mkdir(parents=True, exist_ok=True)
             for member in members:
                 target = directory / member.name
@@ -101,6 +102,6 @@ def unpack(archive: Path, directory: Path) -> None:
                 content = tar.extractfile(member)
                 target.write_bytes(content.read() if content else b"")
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise refusal(archive, f"not a complete gzip tar ({error})", remedy) from error
+        raise errors.refusal(archive, f"not a complete gzip tar ({error})", remedy) from error
     except OSError as error:
-        raise refusal(archive, str(error.strerror), remedy) from error
+        raise errors.refusal(archive, str(error.strerror), remedy) from error

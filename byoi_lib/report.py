@@ -6,7 +6,7 @@ from typing import Any
 
 from byoi_lib import canvas
 from byoi_lib.evaluation import Evaluation, Training
-from byoi_lib.manifest import LABELS
+from byoi_lib.golden import LABELS
 
 _TRAIN_COLOUR, _HELD_OUT_COLOUR = canvas.LIGHT, canvas.DARK
 

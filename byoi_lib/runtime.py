@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from byoi_lib import errors
-from byoi_lib.manifest import KERAS_FILE, LABELS, ONNX_FILE, refusal
+from byoi_lib.golden import LABELS
+from byoi_lib.manifest import KERAS_FILE, ONNX_FILE
 
 TokenIds = npt.NDArray[np.int32]
 Probabilities = npt.NDArray[np.float32]
@@ -85,7 +86,7 @@ class OnnxNetwork:
                 path, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime's errors have no class in common
-            raise refusal(path, f"cannot be loaded ({error})", _REMEDY) from error
+            raise errors.refusal(path, f"cannot be loaded ({error})", _REMEDY) from error
         self.path = path
         # By position: exporters choose names such as "Identity:0".
         self._input = self._session.get_inputs()[0].name
@@ -111,7 +112,7 @@ class KerasNetwork:
         try:
             self._network = keras.models.load_model(path, compile=False)
         except Exception as error:  # Keras raises whatever the file's content leads to
-            raise refusal(path, f"cannot be loaded ({error})", _REMEDY) from error
+            raise errors.refusal(path, f"cannot be loaded ({error})", _REMEDY) from error
         self.path = path
 
     def predict(self, token_ids: TokenIds) -> Probabilities:
@@ -125,6 +126,6 @@ def _checked(output: Any, rows: int, path: Path) -> Probabilities:
     expected = (rows, len(LABELS))
     if output.shape != expected or output.dtype != np.float32:
         cause = f"gives shape {output.shape} of {output.dtype}, expected {expected} of float32"
-        raise refusal(path, cause, "export a network with one probability a label")
+        raise errors.refusal(path, cause, "export a network with one probability a label")
     probabilities: Probabilities = output
     return probabilities

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from byoi_lib import content_types, errors
+from byoi_lib.golden import LABELS
 from byoi_lib.instances import gather
-from byoi_lib.manifest import LABELS
 
 
 class Stream(Protocol):

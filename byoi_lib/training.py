@@ -15,12 +15,12 @@ from byoi_lib.batches import Batches
 from byoi_lib.datasets import Dataset
 from byoi_lib.evaluation import Evaluation, Training
 from byoi_lib.fitting import Recipe, fit
+from byoi_lib.golden import Golden
 from byoi_lib.manifest import (
     KERAS_FILE,
     MANIFEST_FILE,
     ONNX_FILE,
     VOCABULARY_FILE,
-    Golden,
     Manifest,
     digests,
 )

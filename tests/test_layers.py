@@ -31,9 +31,19 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "sample",
     ),
     ("embeddings",),
-    ("keras_layers",),
-    ("engine", "manifest", "preprocessing"),
-    ("canvas", "contract", "errors", "free_port", "quiet_tensorflow", "rest_api", "traffic"),
+    ("keras_layers", "preprocessing"),
+    ("engine", "manifest", "vocabulary"),
+    (
+        "canvas",
+        "contract",
+        "errors",
+        "file_digest",
+        "free_port",
+        "golden",
+        "quiet_tensorflow",
+        "rest_api",
+        "traffic",
+    ),
 )
 
 # Inside the emulator, where `__init__` and `__main__` stand above all.

@@ -10,7 +10,7 @@ from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
 
 from byoi_lib import errors
-from byoi_lib.manifest import FileDigest
+from byoi_lib.file_digest import FileDigest
 
 # Everything of ours in the bucket is below.
 FOLDER = "byoi/"

@@ -8,7 +8,7 @@ from tiny_model import TINY_LENGTH, WEIGHTS, tiny_answer, write_tiny_model
 from byoi_lib import errors, inference
 from byoi_lib.instances import Instances, gather
 from byoi_lib.manifest import Manifest, digests
-from byoi_lib.preprocessing import Vocabulary
+from byoi_lib.vocabulary import Vocabulary
 
 
 @pytest.fixture

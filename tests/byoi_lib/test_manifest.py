@@ -6,7 +6,8 @@ import math
 import pytest
 
 from byoi_lib import errors, manifest
-from byoi_lib.manifest import FileDigest, Golden, Manifest, digests, refusal
+from byoi_lib.golden import Golden
+from byoi_lib.manifest import Manifest, digests
 
 NAMES = ("model.keras", "model.onnx", "vocabulary.json")
 AGAIN = "train again with `byoi train`, or give another model directory"
@@ -167,11 +168,6 @@ GOOD = {"text": "a", "label": 0, "probabilities": [0.5, 0.5]}
         ("golden", []),
         ("golden", [GOOD] * 2),
         ("golden", [GOOD, GOOD, {**GOOD, "label": 2}]),
-        ("golden", [GOOD, GOOD, {**GOOD, "text": None}]),
-        ("golden", [GOOD, GOOD, {**GOOD, "probabilities": [0.5]}]),
-        ("golden", [GOOD, GOOD, {**GOOD, "probabilities": [0.5, 0.25, 0.25]}]),
-        ("golden", [GOOD, GOOD, {**GOOD, "probabilities": [0.5, math.inf]}]),
-        ("golden", [GOOD, GOOD, {**GOOD, "probabilities": [0.5, "a"]}]),
     ],
 )
 def test_a_value_out_of_range_is_refused(key, value, made, model_dir):
@@ -262,44 +258,15 @@ def test_golden_texts_are_replayed_in_order(made, model_dir):
     assert asked == ["text 0", "text 1", "text 2"]
 
 
-@pytest.mark.parametrize("off", [0, 0.9e-4, -0.9e-4])
-def test_an_answer_within_the_tolerance_is_taken(off, made, model_dir):
-    made.replay(model_dir, lambda texts: [[0.25 + off, 0.75 - off]] * 3)
-
-
-def test_the_tolerance_itself_is_within(made, model_dir):
-    sure = dataclasses.replace(made, golden=(Golden("a", 1, (0, 1)),) * 3)
-    sure.replay(model_dir, lambda texts: [[1e-4, 1]] * 3)
-
-
-@pytest.mark.parametrize(
-    "answer", [[0.2502, 0.75], [0.25, 0.7498], [math.nan, 0.75], [0.25, math.nan]]
-)
-def test_another_answer_is_refused(answer, made, model_dir):
-    message = refused(made.replay, model_dir, lambda texts: [[0.25, 0.75], answer, [0.25, 0.75]])
+def test_another_answer_is_refused(made, model_dir):
+    answers = [[0.25, 0.75], [0.5, 0.75], [0.25, 0.75]]
+    message = refused(made.replay, model_dir, lambda texts: answers)
     assert message == (
-        f"{model_dir}/manifest.json: golden text 2 gives {answer}, expected [0.25, 0.75] within "
+        f"{model_dir}/manifest.json: golden text 2 gives [0.5, 0.75], expected [0.25, 0.75] within "
         f"0.0001; use the versions under created_with, or {AGAIN}"
     )
-
-
-def test_answers_are_shown_with_six_digits(made, model_dir):
-    message = refused(made.replay, model_dir, lambda texts: [[0.123456789, 1]] * 3)
-    assert "golden text 1 gives [0.123457, 1.0], expected" in message
 
 
 def test_an_answer_too_few_is_no_success(made, model_dir):
     with pytest.raises(ValueError, match="zip"):
         made.replay(model_dir, lambda texts: [[0.25, 0.75]] * 2)
-
-
-def test_a_refusal_is_one_line(tmp_path):
-    assert str(refusal(tmp_path / "a", "b\n  c", "d\te")) == f"{tmp_path}/a: b c; d e"
-
-
-def test_a_digest_is_that_of_the_whole_file(tmp_path):
-    content = b"0123456789" * 300_000
-    (tmp_path / "f").write_bytes(content)
-    assert FileDigest.of(tmp_path / "f") == FileDigest(
-        hashlib.sha256(content).hexdigest(), 3_000_000
-    )

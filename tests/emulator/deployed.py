@@ -74,11 +74,20 @@ def clear(account: deployment.Account) -> None:
     inventory.delete(account, [one.name for one in inventory.running(account)])
 
 
+def objects(aws: Aws) -> set[str]:
+    """The keys of the default bucket."""
+    pages = aws.s3.get_paginator("list_objects_v2").paginate(Bucket=aws.bucket)
+    return {one["Key"] for page in pages for one in page.get("Contents", ())}
+
+
 @contextlib.contextmanager
 def left_as_found(aws: Aws) -> Iterator[deployment.Account]:
     """The account that an emulator is; at the end there is what there was before."""
     account = account_of(aws)
-    before = existing(account)
+    before, stored = existing(account), objects(aws)
     yield account
     clear(account)
+    # What is in the bucket is not uploaded again.
+    for key in objects(aws) - stored:
+        aws.s3.delete_object(Bucket=aws.bucket, Key=key)
     assert existing(account) == before

@@ -237,20 +237,15 @@ def test_a_model_that_changes_in_place_is_refused_and_stays(in_processes, stacks
     stacks.delete_stack(StackName="place")
 
 
-@pytest.fixture(scope="module")
-def at_once():
-    """An emulator in this process whose calls are answered before any work is done."""
-    emulator = Emulator(runner="processes", startup_timeout_s=PATIENCE_S, stacks_answer_s=0)
-    yield Aws(emulator)
-    emulator.stop()
-
-
 class TestInTheBackground:
     """Calls are answered before their work is done, as those of AWS are."""
 
     @pytest.fixture
-    def aws(self, at_once):
-        return at_once
+    def aws(self):
+        """An emulator in this process, which one of these tests ends."""
+        emulator = Emulator(runner="processes", startup_timeout_s=PATIENCE_S, stacks_answer_s=0)
+        yield Aws(emulator)
+        emulator.stop()
 
     @pytest.fixture
     def stacks(self, aws):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from deployed import account_of, clear, existing, left_as_found, other_archive, plan
+from deployed import account_of, existing, left_as_found, other_archive, plan
 from emulated_aws import ECHO, Aws
 from tiny_model import write_tiny_model
 
@@ -55,8 +55,8 @@ def byoi(aws: Aws) -> Iterator[Run]:
 @pytest.fixture
 def in_process(in_processes: Aws) -> Iterator[Run]:
     """The command, for what does not depend on the runner."""
-    yield runner(in_processes)
-    clear(account_of(in_processes))
+    with left_as_found(in_processes):
+        yield runner(in_processes)
 
 
 def test_an_endpoint_from_the_first_to_the_last(byoi: Run, tiny_archive: Path) -> None:

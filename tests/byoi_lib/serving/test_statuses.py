@@ -14,7 +14,9 @@ def subclasses(kind):
 
 
 def test_every_fault_of_a_client_has_a_status_of_its_own():
-    assert subclasses(errors.RequestError) == set(statuses.STATUSES)
+    # Those of the library: a test may have made more.
+    ours = {kind for kind in subclasses(errors.RequestError) if kind.__module__ == errors.__name__}
+    assert ours == set(statuses.STATUSES)
     assert all(400 <= status < 500 for status in statuses.STATUSES.values())
 
 

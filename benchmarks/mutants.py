@@ -168,7 +168,7 @@ def load(module: str, source: str) -> None:
     made = importlib.util.module_from_spec(spec)
     sys.modules[name] = made
     exec(compile(source, spec.origin, "exec"), made.__dict__)
-    setattr(sys.modules["byoi_lib"], module, made)
+    setattr(importlib.import_module("byoi_lib"), module, made)
 
 
 def main() -> int:

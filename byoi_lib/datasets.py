@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from byoi_lib import errors, preprocessing, rank_lists, sample
+from byoi_lib.vocabulary import Vocabulary
 
 # Published in keras.datasets.imdb.load_data and get_word_index.
 KERAS_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
@@ -45,9 +46,7 @@ class Reviews:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def token_ids(
-        self, vocabulary: preprocessing.Vocabulary, *, max_length: int
-    ) -> list[preprocessing.TokenIds]:
+    def token_ids(self, vocabulary: Vocabulary, *, max_length: int) -> list[preprocessing.TokenIds]:
         """Return n arrays of token ids as `preprocessing.encode` returns them."""
         if self.texts is not None:
             return preprocessing.encode(self.texts, vocabulary, max_length=max_length)

@@ -19,19 +19,6 @@ import numpy.typing as npt
 
 from byoi_lib.vocabulary import INDEX_FROM, PAD, START, UNKNOWN, Vocabulary, to_bytes
 
-__all__ = [
-    "INDEX_FROM",
-    "PAD",
-    "START",
-    "UNKNOWN",
-    "TokenIds",
-    "Vocabulary",
-    "encode",
-    "encode_ranks",
-    "pad",
-    "share_unknown",
-]
-
 TokenIds = npt.NDArray[np.int32]
 
 # The apostrophe is no separator: "don't" is one word of the index.

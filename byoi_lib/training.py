@@ -26,6 +26,7 @@ from byoi_lib.manifest import (
 )
 from byoi_lib.model import ModelConfig, build_model
 from byoi_lib.quiet_tensorflow import keras, tf
+from byoi_lib.vocabulary import INDEX_FROM, Vocabulary
 
 __all__ = ["Recipe", "Training", "train"]
 
@@ -65,9 +66,9 @@ def train(  # noqa: PLR0913 - each of them is one decision of the caller
     started_s = time.monotonic()
     recipe = recipe or Recipe.for_reviews(len(dataset.train))
     _prepare(model_dir)
-    words = max(dataset.word_index.values(), default=1) + preprocessing.INDEX_FROM + 1
+    words = max(dataset.word_index.values(), default=1) + INDEX_FROM + 1
     size = min((config or ModelConfig).vocabulary_size, words)
-    vocabulary = preprocessing.Vocabulary.from_word_index(dataset.word_index, size=size)
+    vocabulary = Vocabulary.from_word_index(dataset.word_index, size=size)
     length = (config or ModelConfig).max_length
     train_rows = dataset.train.token_ids(vocabulary, max_length=length)
     config = config or ModelConfig.for_lengths(len(row) for row in train_rows)
@@ -156,7 +157,7 @@ def _prepare(model_dir: Path) -> None:
 def _golden(
     dataset: Dataset,
     rows: Sequence[preprocessing.TokenIds],
-    vocabulary: preprocessing.Vocabulary,
+    vocabulary: Vocabulary,
     config: ModelConfig,
     model_dir: Path,
 ) -> tuple[Golden, ...]:

@@ -76,8 +76,9 @@ for text, label in list(zip(dataset.held_out.texts, dataset.held_out.labels))[:3
 
 # %%
 from byoi_lib import preprocessing
+from byoi_lib.vocabulary import Vocabulary
 
-vocabulary = preprocessing.Vocabulary.from_word_index(dataset.word_index, size=2_000)
+vocabulary = Vocabulary.from_word_index(dataset.word_index, size=2_000)
 words = {token_id: word.decode() for word, token_id in vocabulary.ids.items()}
 (token_ids,) = preprocessing.encode(
     ["The plot is <br />NOT dull, qwertyuiop!"], vocabulary, max_length=400

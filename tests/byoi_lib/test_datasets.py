@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from byoi_lib import datasets, errors, preprocessing
+from byoi_lib.vocabulary import Vocabulary
 
 WORDS = {"the": 1, "film": 2, "good": 3, "bad": 4, "rare": 5}
 TRAIN, TEST = [[1, 2, 3], [1, 2, 4]], [[2, 3], [2, 4, 5], [9, 1]]
@@ -56,20 +57,20 @@ def test_another_digest_than_that_of_keras_is_accepted_with_a_note(file):
 
 
 def test_ranks_become_token_ids_and_the_cut_holds(file):
-    vocabulary = preprocessing.Vocabulary.from_word_index(WORDS, size=8)
+    vocabulary = Vocabulary.from_word_index(WORDS, size=8)
     rows = datasets.load(file).held_out.token_ids(vocabulary, max_length=3)
     assert [row.tolist() for row in rows] == [[1, 5, 6], [5, 7, 2], [1, 2, 4]]
 
 
 def test_texts_become_the_ids_that_encode_gives(sample):
-    vocabulary = preprocessing.Vocabulary.from_word_index(sample.word_index, size=5_000)
+    vocabulary = Vocabulary.from_word_index(sample.word_index, size=5_000)
     rows = sample.held_out.token_ids(vocabulary, max_length=20)
     expected = preprocessing.encode(sample.held_out.texts, vocabulary, max_length=20)
     assert all(np.array_equal(row, other) for row, other in zip(rows, expected, strict=True))
 
 
 def test_every_word_of_the_sample_is_known_to_its_index(sample):
-    vocabulary = preprocessing.Vocabulary.from_word_index(sample.word_index, size=5_000)
+    vocabulary = Vocabulary.from_word_index(sample.word_index, size=5_000)
     unknown = [preprocessing.share_unknown(text, vocabulary) for text in sample.train.texts]
     assert max(unknown) == 0
 

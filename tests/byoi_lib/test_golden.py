@@ -2,9 +2,14 @@ import math
 
 import pytest
 
-from byoi_lib.golden import Golden
+from byoi_lib.golden import LABELS, Golden
 
 MADE = Golden("text", 1, (0.25, 0.75))
+
+
+def test_a_label_is_its_place_among_the_names():
+    # As Keras's IMDB data have them.
+    assert LABELS == ("negative", "positive")
 
 
 @pytest.mark.parametrize("off", [0, 0.9e-4, -0.9e-4])

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from byoi_lib import preprocessing
 from byoi_lib.preprocessing import encode, encode_ranks, pad, share_unknown
 from byoi_lib.vocabulary import Vocabulary
 
@@ -55,11 +54,6 @@ def test_no_other_character_separates_or_is_lowered():
     )
     rows = encode([f"A{c}B" for c in others], vocabulary, max_length=8)
     assert lists(rows) == [[1, n + 3] for n, _ in enumerate(others, 1)]
-
-
-def test_the_reserved_ids_are_those_of_keras():
-    assert (preprocessing.PAD, preprocessing.START, preprocessing.UNKNOWN) == (0, 1, 2)
-    assert preprocessing.INDEX_FROM == 3
 
 
 def test_one_text_in_place_of_a_sequence_is_refused(vocabulary):

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from byoi_lib import datasets, errors, manifest, preprocessing, runtime, training
 from byoi_lib.model import ModelConfig
+from byoi_lib.vocabulary import INDEX_FROM, Vocabulary
 
 # Keras reads TensorFlow's variables in a way that NumPy 2 has announced to end.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -65,7 +66,7 @@ def test_the_manifest_says_what_made_it_and_how_good_it_is(trained, small):
 
 
 def test_the_vocabulary_holds_the_whole_index_and_the_cut(trained, small):
-    vocabulary = preprocessing.Vocabulary.load(trained.model_dir / "vocabulary.json")
+    vocabulary = Vocabulary.load(trained.model_dir / "vocabulary.json")
     assert vocabulary.size == 300
     assert len(vocabulary.ids) == len(small.word_index) > 300
 
@@ -80,13 +81,13 @@ def test_the_embedding_table_is_no_larger_than_the_index(small, tmp_path):
         progress=False,
     )
     size = manifest.Manifest.read(tmp_path).config["vocabulary_size"]
-    assert size == len(small.word_index) + preprocessing.INDEX_FROM + 1
+    assert size == len(small.word_index) + INDEX_FROM + 1
 
 
 @pytest.mark.parametrize("kind", ["onnx", "keras"])
 def test_golden_texts_are_held_out_reviews_and_replay(trained, small, kind):
     read = manifest.Manifest.read(trained.model_dir)
-    vocabulary = preprocessing.Vocabulary.load(trained.model_dir / "vocabulary.json")
+    vocabulary = Vocabulary.load(trained.model_dir / "vocabulary.json")
     network = runtime.load(trained.model_dir, kind)
     assert {golden.label for golden in read.golden} == {0, 1}
     for golden in read.golden:
@@ -103,7 +104,7 @@ def test_golden_texts_are_held_out_reviews_and_replay(trained, small, kind):
 
 
 def test_the_accuracy_is_that_of_the_written_network_on_all_held_out_reviews(trained, small):
-    vocabulary = preprocessing.Vocabulary.load(trained.model_dir / "vocabulary.json")
+    vocabulary = Vocabulary.load(trained.model_dir / "vocabulary.json")
     rows = small.held_out.token_ids(vocabulary, max_length=24)
     network = runtime.load(trained.model_dir, "onnx")
     given = [int(network.predict(row[None])[0].argmax()) for row in rows]
@@ -174,7 +175,7 @@ def test_ranks_of_a_file_give_golden_texts_in_words(tmp_path, pytestconfig):
         "part", whole.sha256, few(whole.train), few(whole.held_out), whole.word_index
     )
     training.train(part, tmp_path, config=TINY, recipe=BRIEF, progress=False)
-    vocabulary = preprocessing.Vocabulary.load(tmp_path / "vocabulary.json")
+    vocabulary = Vocabulary.load(tmp_path / "vocabulary.json")
     rows = part.held_out.token_ids(vocabulary, max_length=24)
     for golden in manifest.Manifest.read(tmp_path).golden:
         (row,) = preprocessing.encode([golden.text], vocabulary, max_length=24)

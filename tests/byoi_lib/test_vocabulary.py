@@ -5,7 +5,7 @@ import pytest
 
 from byoi_lib import errors
 from byoi_lib.preprocessing import encode
-from byoi_lib.vocabulary import Vocabulary
+from byoi_lib.vocabulary import INDEX_FROM, PAD, START, UNKNOWN, Vocabulary
 
 GOLDEN = json.loads((Path(__file__).parent / "golden_rows.json").read_text(encoding="utf-8"))
 
@@ -17,6 +17,10 @@ def vocabulary() -> Vocabulary:
 
 def lists(rows):
     return [row.tolist() for row in rows]
+
+
+def test_the_reserved_ids_are_the_defaults_of_load_data():
+    assert (PAD, START, UNKNOWN, INDEX_FROM) == (0, 1, 2, 3)
 
 
 def test_ids_cover_the_whole_index_and_start_after_the_reserved_ones(vocabulary):

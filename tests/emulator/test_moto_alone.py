@@ -54,7 +54,7 @@ def test_an_endpoint_of_nothing_is_in_service_at_once(endpoint):
     assert "FailureReason" not in described
 
 
-def test_names_and_roles_that_aws_refuses_are_taken(moto_aws):
+def test_names_and_values_that_aws_refuses_are_taken(moto_aws):
     sagemaker = client("sagemaker")
     container = {"Image": "i", "ModelDataUrl": "no/url", "Environment": {"A": "x" * 2000}}
     sagemaker.create_model(ModelName="a_b", ExecutionRoleArn=ROLE, PrimaryContainer=container)

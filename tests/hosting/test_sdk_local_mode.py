@@ -76,7 +76,7 @@ def test_headers_go_and_do_not_come_back(runtime, server: AnsweringServer):
     assert "CustomAttributes" not in answer
 
 
-def test_names_and_roles_that_aws_refuses_are_taken(start_session, free_port: int):
+def test_names_and_values_that_aws_refuses_are_taken(start_session, free_port: int):
     client = start_session(free_port).sagemaker_client
     container = {"Image": "i", "ModelDataUrl": "file:///no/url", "Environment": {"A": "x" * 2000}}
     client.create_model("a_b", container, ExecutionRoleArn="no role")

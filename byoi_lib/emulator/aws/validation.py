@@ -9,7 +9,7 @@ from typing import Any
 
 from moto.sagemaker.exceptions import ValidationError
 
-from byoi_lib.emulator.aws import account, roles
+from byoi_lib.emulator.aws import roles
 
 SERVICE = "sagemaker.amazonaws.com"
 
@@ -17,18 +17,18 @@ SERVICE = "sagemaker.amazonaws.com"
 def require_role(asked: Mapping[str, Any]) -> None:
     """Check that SageMaker may assume the execution role of a model.
 
-    A role of another account is let pass: it is the user's own, which is not on this machine.
+    A role that is not there is let pass: it may be one of the user's account, which is not on
+    this machine.
 
     Raises:
-        ValidationError: The role is not there, or does not trust SageMaker.
+        ValidationError: The role is there, and does not trust SageMaker.
     """
     arn = str(asked.get("ExecutionRoleArn", ""))
-    if f":{account.NUMBER}:" not in arn:
-        return
     role = roles.find(arn)
-    trusts = [] if role is None else roles.trusting(role, SERVICE)
+    if role is None:
+        return
     # Of what they make a condition, such as the account SageMaker acts for, all holds here.
-    if {one["Effect"] for one in trusts} != {"Allow"}:
+    if {one["Effect"] for one in roles.trusting(role, SERVICE)} != {"Allow"}:
         raise ValidationError(
             f"Could not assume role {arn}. Please ensure that the role exists and allows "
             f"principal '{SERVICE}' to assume the role."

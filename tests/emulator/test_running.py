@@ -96,9 +96,7 @@ def test_without_an_engine_it_says_that_no_image_is_run():
 
 
 PARENT = """
-import signal, sys, time
-# Ctrl-C as in a terminal, also where the tests run in the background, which ignores it.
-signal.signal(signal.SIGINT, signal.default_int_handler)
+import sys, time
 from byoi_lib import emulator
 from emulated_aws import Aws
 from pathlib import Path

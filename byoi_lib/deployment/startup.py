@@ -93,7 +93,7 @@ def measure(
         HostingError: The container did not start.
     """
     engine = Engine(environ)
-    has_image = bool(engine.image_id(image_uri))
+    has_image = engine.has_image(image_uri)
     is_own = image_uri.rpartition("/")[2].partition("@")[0].partition(":")[0] == _OWN_IMAGE
     if not has_image and not (is_own and archive is not None):
         return None

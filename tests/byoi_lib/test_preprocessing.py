@@ -1,23 +1,12 @@
 import json
 import string
-from pathlib import Path
 
 import numpy as np
 import pytest
+from golden_rows import GOLDEN, lists
 
 from byoi_lib.preprocessing import encode, encode_ranks, pad, share_unknown
 from byoi_lib.vocabulary import Vocabulary
-
-GOLDEN = json.loads((Path(__file__).parent / "golden_rows.json").read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="module")
-def vocabulary() -> Vocabulary:
-    return Vocabulary.from_word_index(GOLDEN["word_index"], size=10)
-
-
-def lists(rows):
-    return [row.tolist() for row in rows]
 
 
 @pytest.mark.parametrize("row", GOLDEN["rows"], ids=lambda row: repr(row["text"]))

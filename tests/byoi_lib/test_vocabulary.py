@@ -1,22 +1,9 @@
-import json
-from pathlib import Path
-
 import pytest
+from golden_rows import GOLDEN, lists
 
 from byoi_lib import errors
 from byoi_lib.preprocessing import encode
 from byoi_lib.vocabulary import INDEX_FROM, PAD, START, UNKNOWN, Vocabulary
-
-GOLDEN = json.loads((Path(__file__).parent / "golden_rows.json").read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="module")
-def vocabulary() -> Vocabulary:
-    return Vocabulary.from_word_index(GOLDEN["word_index"], size=10)
-
-
-def lists(rows):
-    return [row.tolist() for row in rows]
 
 
 def test_the_reserved_ids_are_the_defaults_of_load_data():

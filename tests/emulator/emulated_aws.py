@@ -29,6 +29,16 @@ PATIENCE_S = 90
 _numbers = itertools.count(1)
 
 
+def trust(service: str) -> dict[str, Any]:
+    """A trust policy that lets one service of AWS assume a role."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sts:AssumeRole",
+    }
+    return {"Version": "2012-10-17", "Statement": statement}
+
+
 @dataclass
 class Aws:
     """AWS as the emulator answers it.

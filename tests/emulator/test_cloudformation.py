@@ -7,21 +7,13 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError, WaiterError
-from emulated_aws import ECHO, OWN_IMAGE, PATIENCE_S, Aws, wait_for
+from emulated_aws import ECHO, OWN_IMAGE, PATIENCE_S, Aws, trust, wait_for
 
 from byoi_lib.emulator.process.server import Emulator
 
 ROOT = Path(__file__).resolve().parent.parent
 
 REF = {"Fn::GetAtt": ["Model", "ModelName"]}
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": {
-        "Effect": "Allow",
-        "Principal": {"Service": "sagemaker.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-    },
-}
 
 
 def template(data, **more):
@@ -35,7 +27,7 @@ def template(data, **more):
     resources = {
         "Role": {
             "Type": "AWS::IAM::Role",
-            "Properties": {"AssumeRolePolicyDocument": TRUST},
+            "Properties": {"AssumeRolePolicyDocument": trust("sagemaker.amazonaws.com")},
         },
         "Model": {
             "Type": "AWS::SageMaker::Model",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pushed_images as images
 import pytest
-from emulated_aws import OWN_IMAGE
+from emulated_aws import OWN_IMAGE, trust
 
 from byoi_lib import errors
 from byoi_lib.deployment import preflight, price, role
@@ -148,15 +148,8 @@ def test_the_role_of_the_template_is_one_that_sagemaker_can_use(account) -> None
 
 def test_a_role_that_trusts_somebody_else_is_refused(account) -> None:
     iam = account.client("iam")
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": {
-            "Effect": "Allow",
-            "Principal": {"Service": "lambda.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        },
-    }
-    made = iam.create_role(RoleName="byoi-other", AssumeRolePolicyDocument=json.dumps(trust))
+    document = json.dumps(trust("lambda.amazonaws.com"))
+    made = iam.create_role(RoleName="byoi-other", AssumeRolePolicyDocument=document)
     try:
         found = find(check(account, role_arn=made["Role"]["Arn"]), "may assume byoi-other")
         assert (found.is_ok, role.COMMAND in found.remedy) == (False, True)

@@ -18,8 +18,8 @@ from byoi_lib import emulator
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "emulator"))
 
-from emulated_aws import Aws, wait_for
-from leftovers import everything_of, is_at_rest
+from emulated_aws import Aws
+from leftovers import everything_at_rest
 
 ECHO = Path(__file__).resolve().parent.parent / "tests" / "toys" / "echo.py"
 
@@ -61,8 +61,7 @@ def run(aws: Aws, config: str, cycles: int) -> tuple[dict[str, list[object]], fl
         with aws.endpoint(config) as name:
             aws.invoke(name)
     took_s = time.perf_counter() - started_s
-    wait_for(lambda: is_at_rest(aws.emulator), "there is no rest")
-    return everything_of(aws.emulator), took_s
+    return everything_at_rest(aws.emulator), took_s
 
 
 if __name__ == "__main__":

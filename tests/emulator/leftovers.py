@@ -2,8 +2,11 @@
 
 import contextlib
 import os
+import time
 from pathlib import Path
 from typing import Any
+
+from emulated_aws import PATIENCE_S
 
 from byoi_lib import emulator
 from byoi_lib.engine import Engine
@@ -28,14 +31,19 @@ def everything_of(running: emulator.RunningEmulator) -> dict[str, list[Any]]:
     }
 
 
-def is_at_rest(running: emulator.RunningEmulator) -> bool:
-    """Whether no request is being answered.
+def everything_at_rest(running: emulator.RunningEmulator) -> dict[str, list[Any]]:
+    """Wait until no request is being answered, and return all there is then.
 
     After each answer werkzeug polls for 10 ms for what the client still sends (2.3 to 3.1,
     serving.py, `execute`), with a descriptor of its own and in the request's thread.
     """
-    now = everything_of(running)
-    return len(now["threads"]) == _THREADS_AT_REST and _POLL not in now["open files"]
+    end_s = time.monotonic() + PATIENCE_S
+    while True:
+        now = everything_of(running)
+        if len(now["threads"]) == _THREADS_AT_REST and _POLL not in now["open files"]:
+            return now
+        assert time.monotonic() < end_s, now
+        time.sleep(0.1)
 
 
 def open_files(pid: int) -> list[str]:

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import boto3
 import pytest
 from emulated_aws import PATIENCE_S, Aws, wait_for
-from leftovers import children_of, containers_of, everything_of, is_alive, is_at_rest, networks_of
+from leftovers import children_of, containers_of, everything_at_rest, is_alive, networks_of
 
 from byoi_lib import emulator, errors
 
@@ -184,6 +185,19 @@ def test_the_next_start_clears_what_a_killed_emulator_left(abandoned, tmp_path):
         assert not set(left) & set(folders(tmp_path))
 
 
+def test_a_client_that_breaks_off_leaves_nothing_behind(in_processes):
+    host, port = in_processes.emulator.url.removeprefix("http://").split(":")
+    before = everything_at_rest(in_processes.emulator)
+    for _ in range(3):
+        client = socket.create_connection((host, int(port)))
+        client.sendall(b"GET /nothing HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert client.recv(1)
+        # What closing a response unread does: the rest is refused.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+    assert everything_at_rest(in_processes.emulator) == before
+
+
 @pytest.mark.parametrize(
     ("runner", "cycles"),
     # 50 in containers take two minutes: benchmarks/cycles.py.
@@ -197,8 +211,7 @@ def test_cycles_of_endpoints_leave_nothing_behind(request, archive, runner, cycl
         for _ in range(cycles):
             with aws.endpoint(config) as name:
                 aws.invoke(name)
-        wait_for(lambda: is_at_rest(aws.emulator), "there is no rest")
-        return everything_of(aws.emulator)
+        return everything_at_rest(aws.emulator)
 
     # What the first one makes for all, such as a network, is there before.
     before = run(1)

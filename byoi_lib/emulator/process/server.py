@@ -5,11 +5,9 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
-    MotoRequestHandler,
     create_backend_app,
 )
 from werkzeug.serving import make_server
@@ -25,6 +23,7 @@ from byoi_lib.emulator.endpoints.fleets import Fleets
 from byoi_lib.emulator.endpoints.model_source import ModelSource
 from byoi_lib.emulator.front import Front
 from byoi_lib.emulator.process import belongings, environment
+from byoi_lib.emulator.process.request_handler import RequestHandler
 from byoi_lib.emulator.runners.containers import ContainerRunner
 from byoi_lib.emulator.runners.processes import ProcessRunner
 from byoi_lib.emulator.runners.runner import Runner
@@ -139,7 +138,7 @@ class Emulator:
                 log=log,
                 calls=Calls(calls_file),
             )
-            server = make_server(HOST, port, front, threaded=True, request_handler=_Handler)
+            server = make_server(HOST, port, front, threaded=True, request_handler=RequestHandler)
             stack.callback(server.server_close)
             thread = threading.Thread(target=server.serve_forever, name="emulator", daemon=True)
             thread.start()
@@ -160,16 +159,6 @@ class Emulator:
     def stop(self) -> None:
         """Stop everything and remove all of it; a second call does nothing."""
         self._stack.close()
-
-
-class _Handler(MotoRequestHandler):
-    # Headers and body are written one after the other: without this the second waits 40 ms
-    # for the first one's acknowledgement.
-    disable_nagle_algorithm = True
-    protocol_version = "HTTP/1.1"
-
-    def log(self, type: str, message: str, *arguments: Any) -> None:  # noqa: A002
-        """Say nothing: `Front` logs each call in words."""
 
 
 def _why_without(runner: str, engine: ServingEngine) -> str:

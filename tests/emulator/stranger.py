@@ -36,7 +36,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif behaviour == "status":
             self.answer(int(argument), body)
         elif behaviour == "drip":
-            self.answer(200, b"drops", pause_s=0.4)
+            self.answer(200, b"drops", pause_s=0.8)
         elif behaviour == "hangup":
             self.close_connection = True
         else:
@@ -70,7 +70,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.close_connection = True
                 return
             if word == "PAUSE":
-                time.sleep(3)
+                time.sleep(6)
             data = word.encode() + b"\n"
             self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
             self.wfile.flush()

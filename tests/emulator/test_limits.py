@@ -14,8 +14,8 @@ from byoi_lib.emulator.process.server import Emulator
 
 MIB = 1024 * 1024
 STARTUP_TIMEOUT_S = 3
-TIMEOUT_S = 1
-STREAM_TIMEOUT_S = 2
+TIMEOUT_S = 2
+STREAM_TIMEOUT_S = 4
 # Of the variants that are to become healthy, on a machine that may be busy.
 PATIENT = {"ContainerStartupHealthCheckTimeoutInSeconds": PATIENCE_S}
 
@@ -74,8 +74,8 @@ def test_an_answer_that_takes_too_long_is_a_model_error(impatient, archive):
         assert impatient.invoke(name)["InvokedProductionVariant"] == "variant-0"
         started_s = time.monotonic()
         with pytest.raises(ClientError) as caught:
-            impatient.invoke(name, b"DO:sleep 3")
-        assert time.monotonic() - started_s < 2.9
+            impatient.invoke(name, b"DO:sleep 7")
+        assert time.monotonic() - started_s < 6.9
     answer = caught.value.response
     assert answer["Error"]["Code"] == "ModelError"
     assert answer["OriginalStatusCode"] == 0
@@ -110,13 +110,13 @@ class TestDrops:
         aws, endpoint = start("stream")
         with endpoint as name:
             answer = aws.runtime.invoke_endpoint_with_response_stream(
-                EndpointName=name, Body=b"word " * 20
+                EndpointName=name, Body=b"word " * 40
             )
             pieces = []
             started_s = time.monotonic()
-            with pytest.raises(EventStreamError, match="streaming took more than 2 s"):
+            with pytest.raises(EventStreamError, match="streaming took more than 4 s"):
                 pieces.extend(event["PayloadPart"]["Bytes"] for event in answer["Body"])
-            assert STREAM_TIMEOUT_S - 1 < time.monotonic() - started_s < STREAM_TIMEOUT_S + 2
+            assert STREAM_TIMEOUT_S - 1 < time.monotonic() - started_s < 0.3 * 40
             answer["Body"].close()
 
     def test_a_pause_in_a_stream_is_too_long_by_itself(self, start):
@@ -127,7 +127,7 @@ class TestDrops:
             )
             events = iter(answer["Body"])
             assert next(events)["PayloadPart"]["Bytes"] == b"one\n"
-            with pytest.raises(EventStreamError, match="nothing came for 1 s"):
+            with pytest.raises(EventStreamError, match="nothing came for 2 s"):
                 next(events)
             answer["Body"].close()
 

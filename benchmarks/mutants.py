@@ -28,6 +28,7 @@ MODULES = (
     "preprocessing",
     "vocabulary",
     "decoder",
+    "npy",
     "instances",
     "encoder",
     "golden",

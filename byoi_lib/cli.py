@@ -11,10 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from byoi_lib import cli_deployment, contract, errors
-
-# Not moto's own 5000, which a registry or AirPlay may hold.
-EMULATOR_PORT = 5556
+from byoi_lib import cli_deployment, cli_emulator, contract, errors
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,26 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     invoke.set_defaults(run=_invoke)
 
     cli_deployment.add_verbs(verbs)
+    cli_emulator.add_verbs(verbs)
 
-    emulator = verbs.add_parser("emulator", help="run AWS on this machine, until Ctrl-C")
-    emulator.add_argument("--port", type=int, default=EMULATOR_PORT, metavar="N")
-    emulator.add_argument(
-        "--runner",
-        choices=("auto", "containers", "processes"),
-        default="auto",
-        help="what endpoints run; auto: containers where Docker answers",
+    demo = verbs.add_parser(
+        "demo", help="train on the sample, deploy to the emulator, predict with the SDK"
     )
-    emulator.add_argument(
-        "--startup-timeout", type=float, metavar="S", help="seconds for /ping to turn 200"
-    )
-    emulator.set_defaults(run=_emulator)
-    inside = emulator.add_subparsers(metavar="run -- COMMAND")
-    run = inside.add_parser("run", help="run a command that finds it in its environment")
-    run.add_argument("--log", type=Path, metavar="FILE", help="where the emulator's log goes")
-    run.add_argument("command", nargs="+", metavar="COMMAND")
-    run.set_defaults(run=_emulator_run)
-
-    demo = verbs.add_parser("demo", help="train on the sample, serve it, predict with the SDK")
     demo.add_argument("--folder", type=Path, default=Path("build/demo"), help="where it works")
     demo.set_defaults(run=_demo)
     return parser
@@ -176,29 +158,6 @@ def _invoke(options: argparse.Namespace) -> None:
             f"  {golden.LABELS[int(positive > negative)]}"
             f"  p_negative {negative:.4f}  p_positive {positive:.4f}"
         )
-
-
-def _emulator(options: argparse.Namespace) -> int:
-    from byoi_lib.emulator.process import foreground
-
-    return foreground.serve(
-        runner=options.runner,
-        port=options.port,
-        startup_timeout_s=options.startup_timeout,
-        parent=os.getppid(),
-        has_report=False,
-    )
-
-
-def _emulator_run(options: argparse.Namespace) -> int:
-    from byoi_lib.emulator.process import command
-
-    return command.run(
-        options.command,
-        runner=options.runner,
-        startup_timeout_s=options.startup_timeout,
-        log_file=options.log,
-    )
 
 
 def _demo(options: argparse.Namespace) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from byoi_lib import errors, preprocessing, rank_lists, sample
+from byoi_lib.file_digest import FileDigest
 from byoi_lib.vocabulary import Vocabulary
 
 # Published in keras.datasets.imdb.load_data and get_word_index.
@@ -155,15 +156,13 @@ def _read(name: str, path: Path, words: Path) -> Dataset:
             f"{words}: no such file; put Keras's {WORD_INDEX_FILE} there, or name it "
             "with --word-index FILE"
         )
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    parts = {part: _part(path, part) for part in ("train", "test")}
+    sha256 = FileDigest.of(path).sha256
     note = f"{path.name} has the digest {sha256[:12]}..., Keras publishes {KERAS_SHA256[:12]}..."
     return Dataset(
         name=name,
         sha256=sha256,
-        train=parts["train"],
-        held_out=parts["test"],
+        train=_part(path, "train"),
+        held_out=_part(path, "test"),
         word_index=_word_index(words),
         note="" if sha256 == KERAS_SHA256 else note,
     )

@@ -8,16 +8,12 @@ the table; its rows are tests.
 import csv
 import io
 import json
-import math
-import sys
 from collections.abc import Callable
-from tokenize import TokenError
 from typing import Any, NoReturn
 
 import numpy as np
-import numpy.typing as npt
 
-from byoi_lib import content_types, contract, errors
+from byoi_lib import content_types, contract, errors, npy
 from byoi_lib.instances import Instances, gather, shown
 
 _BYTE_ORDER_MARK = "\ufeff"
@@ -120,51 +116,9 @@ _DECODERS: dict[str, Callable[[str], Instances]] = {
 
 def _from_npy(body: bytes) -> Instances:
     """Take an array of texts (n,) or of token ids (n, length) or (length,)."""
-    array = _read_npy(body)
-    if array.dtype.kind != "U":
-        return gather(list(np.atleast_2d(array)), "row")
-    # Four bytes a character; NumPy itself would end in a SystemError.
-    if array.view(f"{array.dtype.byteorder}u4").max() > sys.maxunicode:
-        raise errors.MalformedBody("the array's texts hold a number that is no character")
-    return gather(array.tolist(), "row")
-
-
-def _read_npy(body: bytes) -> npt.NDArray[Any]:
-    """Read NumPy's .npy format without unpickling or trusting what its header claims.
-
-    `numpy.load` would allocate the claimed size before it looks for the bytes.
-
-    Source: numpy.lib.format, versions 1.0 and 2.0 (3.0 is for named fields only).
-    """
-    stream = io.BytesIO(body)
-    readers = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    try:
-        read_header = readers[np.lib.format.read_magic(stream)]
-        shape, is_fortran, dtype = read_header(stream)
-    # The header is parsed as Python, which fails in many ways; KeyError is another version.
-    except (
-        KeyError, ValueError, SyntaxError, TokenError, TypeError, RecursionError, MemoryError,
-    ) as error:  # fmt: skip
-        raise errors.MalformedBody(
-            "the body is not in NumPy's .npy format 1.0 or 2.0; write it with numpy.save"
-        ) from error
-    dimensions = {"U": (0, 1), "i": (1, 2), "u": (1, 2)}.get(dtype.kind, ())
-    if len(shape) not in dimensions or min(shape, default=1) < 1 or not dtype.itemsize:
-        raise errors.MalformedBody(
-            f"the array has dtype {dtype} and shape {shape}, expected texts (<U) of shape (n,) "
-            "or whole numbers of shape (n, length) or (length,), none of them 0"
-        )
-    received_bytes, expected_bytes = len(body) - stream.tell(), math.prod(shape) * dtype.itemsize
-    if received_bytes != expected_bytes:
-        raise errors.MalformedBody(
-            f"dtype {dtype} and shape {shape} are {expected_bytes} bytes, received "
-            f"{received_bytes}; send the whole array"
-        )
-    array = np.frombuffer(body, dtype, offset=stream.tell())
-    return array.reshape(shape or (1,), order="F" if is_fortran else "C")
+    array = npy.read(body)
+    is_text = array.dtype.kind == "U"
+    return gather(array.tolist() if is_text else list(np.atleast_2d(array)), "row")
 
 
 def _parse_json(text: str, where: str) -> Any:

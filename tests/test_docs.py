@@ -69,7 +69,7 @@ def test_the_map_of_the_readme_is_the_tree() -> None:
 def test_commands_of_the_readme_are_real() -> None:
     commands = "\n".join(re.findall(r"```sh\n(.*?)```", read("README.md"), re.DOTALL))
     makefile = read("Makefile")
-    cli = read("byoi_lib", "cli.py") + read("byoi_lib", "cli_deployment.py")
+    cli = "".join(path.read_text("utf-8") for path in ROOT.glob("byoi_lib/cli*.py"))
     for target in re.findall(r"^\s*make ([a-z.]+)", commands, re.MULTILINE):
         assert re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE), target
     for verb in re.findall(r"byoi ([a-z]+) ", commands):

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "byoi_lib"
 # whose modules may import one another.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli",),
-    ("cli_deployment", "demo"),
+    ("cli_deployment", "cli_emulator", "demo"),
     ("emulator.", "hosting."),
     ("deployment.",),
     ("invocation", "push", "runner", "training_job"),
@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "local_registry",
         "model",
         "model_data",
+        "npy",
         "orphans",
         "rank_lists",
         "sample",
@@ -74,6 +75,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
         "evaluation",
         "inference",
         "instances",
+        "npy",
         "onnx_file",
         "preprocessing",
         "rank_lists",

@@ -15,7 +15,6 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,26 +23,11 @@ from sagemaker.local.utils import check_for_studio
 
 from byoi_lib import contract, free_port, orphans
 from byoi_lib.hosting import health, ports, staging
-from byoi_lib.hosting.compose_engine import ComposeEngine
+from byoi_lib.hosting.place import Place
 
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 # After its containers have ended, compose has this long to notice.
 _COMPOSE_END_S = 5
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where containers of one session run and leave their traces.
-
-    Attributes:
-        engine: Runs docker and compose.
-        directory: Of this session; everything written is under it.
-        startup_timeout_s: Seconds for /ping to turn 200.
-    """
-
-    engine: ComposeEngine
-    directory: Path
-    startup_timeout_s: float
 
 
 class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships no types
@@ -149,11 +133,11 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
         running = self.place.engine.existing(self.container_names)
         network = [self.network] if self.place.engine.has_network(self.network) else []
         files = [self.workspace] if self.workspace.exists() else []
-        return (
-            [f"container {name}" for name in running]
-            + [f"network {name}" for name in network]
-            + [f"directory {path}" for path in files]
-        )
+        return [
+            *(f"container {name}" for name in running),
+            *(f"network {name}" for name in network),
+            *(f"directory {path}" for path in files),
+        ]
 
     def _generate_compose_file(
         self,
@@ -184,10 +168,8 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
         content: dict[str, Any] = super()._create_docker_host(host, kept, subdirs, command, volumes)
         content["labels"] = {orphans.OWNER_LABEL: orphans.owner()}
         if "ports" in content:
-            address = self.url.removeprefix("http://")
-            published = (
-                address if address.startswith(free_port.LOOPBACK) else address.rpartition(":")[2]
-            )
+            host, _, port = self.url.removeprefix("http://").rpartition(":")
+            published = f"{host}:{port}" if host == free_port.LOOPBACK else port
             content["ports"] = [f"{published}:{contract.PORT}"]
         return content
 
@@ -198,11 +180,8 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
         if self.is_studio:
             self.url = f"http://sagemaker-local:{contract.PORT}"
             return
-        host = self.place.engine.find_host() or free_port.LOOPBACK
         local = (self.sagemaker_session.config or {}).get("local") or {}
-        port = local.get("serving_port") or free_port.find()
-        ports.require_free(port, self.place.engine)
-        self.url = f"http://{host}:{port}"
+        self.url = ports.choose_url(local.get("serving_port"), self.place.engine)
 
     def _start(self) -> None:
         with self.log.open("ab") as log:

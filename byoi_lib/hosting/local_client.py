@@ -20,7 +20,8 @@ from sagemaker.local.local_session import LocalSagemakerClient
 
 from byoi_lib import errors, orphans
 from byoi_lib.hosting import session_directory, staging
-from byoi_lib.hosting.container import LocalContainer, Place
+from byoi_lib.hosting.container import LocalContainer
+from byoi_lib.hosting.place import Place
 from byoi_lib.hosting.training_container import TrainingContainer
 from byoi_lib.hosting.transform_job import TransformJob
 

@@ -14,8 +14,9 @@ import sagemaker.local
 from byoi_lib import errors
 from byoi_lib.hosting import offline, session_directory, staging
 from byoi_lib.hosting.compose_engine import ComposeEngine
-from byoi_lib.hosting.container import LocalContainer, Place
+from byoi_lib.hosting.container import LocalContainer
 from byoi_lib.hosting.local_client import LocalClient
+from byoi_lib.hosting.place import Place
 from byoi_lib.hosting.runtime_client import RuntimeClient
 
 # Local mode takes any ARN as it is; a bare name would be looked up at AWS.

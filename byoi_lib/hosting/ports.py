@@ -2,11 +2,25 @@
 
 import socket
 
-from byoi_lib import errors
-from byoi_lib.free_port import LOOPBACK
+from byoi_lib import errors, free_port
 from byoi_lib.hosting.compose_engine import ComposeEngine
 
 _REMEDY = "or leave serving_port out of the session's config and a free port is taken"
+
+
+def choose_url(wanted: int | None, engine: ComposeEngine) -> str:
+    """Return the `http://host:port` that a new container can have.
+
+    Args:
+        wanted: The port that is asked for; None for any free one.
+        engine: Runs the container.
+
+    Raises:
+        HostingError: As `require_free`.
+    """
+    port = wanted or free_port.find()
+    require_free(port, engine)
+    return f"http://{engine.find_host() or free_port.LOOPBACK}:{port}"
 
 
 def require_free(port: int, engine: ComposeEngine) -> None:
@@ -26,7 +40,7 @@ def require_free(port: int, engine: ComposeEngine) -> None:
         with socket.socket() as probe:
             # As a server would: a connection that is only fading away is no obstacle.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((LOOPBACK, port))
+            probe.bind((free_port.LOOPBACK, port))
     except OSError as error:
         raise errors.HostingError(
             f"port {port} cannot be used ({error.strerror}): another program on this machine "

@@ -15,17 +15,15 @@ import time
 import traceback
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from http import HTTPStatus
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
-from gunicorn.http import errors as http_errors
 from gunicorn.workers.gthread import ThreadWorker
 
 from byoi_lib import errors
-from byoi_lib.serving import logs, statuses
+from byoi_lib.serving import gunicorn_errors, logs, statuses
 from byoi_lib.serving.in_flight import InFlight, Processing
 from byoi_lib.serving.readiness import Readiness
 from byoi_lib.serving.settings import Settings
@@ -35,19 +33,6 @@ AFTER_NGINX_S = 1.0
 _BEAT_S = 0.5
 _LOOK_S = 0.05
 _LINGER_S = 10.0
-
-# What gunicorn's parser raises for a client's fault; the rest are ours, 500.
-CLIENT_FAULTS: dict[type[Exception], int] = {
-    http_errors.LimitRequestHeaders: 431,
-    http_errors.LimitRequestLine: 414,
-    http_errors.ExpectationFailed: 417,
-    http_errors.UnsupportedTransferCoding: 501,
-    http_errors.InvalidHTTPVersion: 505,
-    http_errors.InvalidResponseHeader: 500,
-    http_errors.InvalidResponseHeaderName: 500,
-    http_errors.ConfigurationProblem: 500,
-    http_errors.ParseException: 400,
-}
 
 _log = logging.getLogger("gunicorn.error")
 
@@ -140,7 +125,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
             time.sleep(_LOOK_S)
 
     def _give_up(self, processing: Processing) -> None:
-        request_id = request_id_of(processing.request) or uuid.uuid4().hex
+        request_id = gunicorn_errors.request_id_of(processing.request) or uuid.uuid4().hex
         timeout_s = self.settings.invocation_timeout_s
         _log.error(
             "%s did not answer within %g s; worker %s is replaced",
@@ -148,42 +133,18 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
             extra={"request_id": request_id},
         )  # fmt: skip
         if not self.behind_nginx:
-            send_error(processing.socket, 504, self.settings, request_id)
+            gunicorn_errors.send_error(processing.socket, 504, self.settings, request_id)
             self.log.answered(504, request_id, processing.request)
 
     def handle_error(self, req: Any, client: Any, _addr: Any, exc: Exception) -> None:
         """Answer, in JSON, what gunicorn itself refuses or fails at."""
-        status = status_of(exc)
-        request_id = (request_id_of(req) if self.behind_nginx else None) or uuid.uuid4().hex
+        status = gunicorn_errors.status_of(exc)
+        given = gunicorn_errors.request_id_of(req) if self.behind_nginx else None
+        request_id = given or uuid.uuid4().hex
         if status == statuses.INTERNAL_ERROR:
             _log.error("gunicorn failed", exc_info=exc, extra={"request_id": request_id})
-        send_error(client, status, self.settings, request_id)
+        gunicorn_errors.send_error(client, status, self.settings, request_id)
         self.log.answered(status, request_id, req)
-
-
-def status_of(error: Exception) -> int:
-    """Return the status of what gunicorn's parser raised; 500 for anything else."""
-    return next((CLIENT_FAULTS[kind] for kind in type(error).__mro__ if kind in CLIENT_FAULTS), 500)
-
-
-def request_id_of(request: Any) -> str | None:
-    """Return the request id nginx gave, None where there is none."""
-    headers = getattr(request, "headers", None) or []
-    return next((value for name, value in headers if name == "X-REQUEST-ID"), None)
-
-
-def send_error(socket: Any, status: int, settings: Settings, request_id: str) -> None:
-    """Write a whole error response to a connection that then closes."""
-    name, message = statuses.ERRORS[status]
-    body = statuses.body(name, message.format_map(vars(settings)), request_id)
-    head = (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        f"X-Request-Id: {request_id}\r\n\r\n"
-    )
-    with suppress(OSError):  # the client may have left
-        socket.settimeout(1.0)
-        socket.sendall(head.encode("ascii") + body)
 
 
 def failure_line(error: BaseException, settings: Settings) -> str:

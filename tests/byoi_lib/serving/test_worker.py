@@ -1,13 +1,11 @@
 """The worker's own duties: deadlines beside healthy requests, refusals, load failures."""
 
 import json
-import socket
 import threading
 import time
 
 import pytest
 from contract_cases import TEXT, pids, wait_until
-from gunicorn.http import errors as http_errors
 
 from byoi_lib import errors
 from byoi_lib.serving import worker
@@ -84,36 +82,6 @@ def test_requests_beyond_the_threads_wait_for_any_worker_not_for_one(start):
     wait_until(lambda: len(pids(stack.target)) == 2)
 
 
-@pytest.mark.parametrize(
-    ("error", "status"),
-    [
-        (http_errors.LimitRequestHeaders("x"), 431),
-        (http_errors.LimitRequestLine(9000, 8190), 414),
-        (http_errors.ExpectationFailed("x"), 417),
-        (http_errors.UnsupportedTransferCoding("x"), 501),
-        (http_errors.InvalidHTTPVersion("9.9"), 505),
-        (http_errors.InvalidHeader("x"), 400),
-        (http_errors.InvalidResponseHeader("x"), 500),
-        (ValueError("x"), 500),
-    ],
-)
-def test_each_of_gunicorns_errors_has_a_status(error, status):
-    assert worker.status_of(error) == status
-
-
-def test_an_error_is_written_as_a_whole_response_and_leaves_the_client_alone_if_gone():
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        worker.send_error(ours, 431, Settings(), "id-1")
-        ours.close()
-        head, _, body = theirs.makefile("rb").read().partition(b"\r\n\r\n")
-        worker.send_error(ours, 431, Settings(), "id-1")  # closed: nothing is raised
-    assert head.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
-    assert b"\r\nX-Request-Id: id-1" in head
-    assert b"Content-Length: %d" % len(body) in head
-    assert json.loads(body)["error"] == "HeadersTooLarge"
-
-
 def test_an_error_of_byoi_says_itself_what_to_do():
     line = worker.failure_line(errors.ModelDataError("/m/x: damaged; pack it anew"), Settings())
     assert json.loads(line)["message"] == "/m/x: damaged; pack it anew"
@@ -126,7 +94,3 @@ def test_any_other_gets_module_directory_and_remedy_added(tmp_path):
     for word in ("some.module", str(tmp_path), "KeyError: 'weights'", "BYOI_MODEL_DIR"):
         assert word in entry["message"]
     assert "KeyError" in entry["traceback"]
-
-
-def test_a_request_without_headers_has_no_id():
-    assert worker.request_id_of(None) is None

@@ -305,17 +305,26 @@ def aws_session() -> sagemaker.Session:
     return session
 
 
-def test_the_same_calls_make_and_delete_an_endpoint_on_aws(moto_aws: str, archive: Path):
-    session = aws_session()
-    endpoint = hosting.Endpoint.deploy(
+def deploy_on_aws(
+    model_data: str | Path,
+    session: sagemaker.Session,
+    instance_type: str = "ml.m5.large",
+    startup_timeout_s: int | None = None,
+) -> hosting.Endpoint:
+    return hosting.Endpoint.deploy(
         "123456789012.dkr.ecr.us-east-1.amazonaws.com/byoi:1",
-        archive,
+        model_data,
         session=session,
         role="arn:aws:iam::123456789012:role/byoi",
-        instance_type="ml.m5.large",
+        instance_type=instance_type,
         is_checked=False,
-        startup_timeout_s=60,
+        startup_timeout_s=startup_timeout_s,
     )
+
+
+def test_the_same_calls_make_and_delete_an_endpoint_on_aws(moto_aws: str, archive: Path):
+    session = aws_session()
+    endpoint = deploy_on_aws(archive, session, startup_timeout_s=60)
     model = session.sagemaker_client.describe_model(ModelName=endpoint._models[0])
     url = model["PrimaryContainer"]["ModelDataUrl"]
     stored = session.s3_client.get_object(
@@ -331,14 +340,7 @@ def test_the_same_calls_make_and_delete_an_endpoint_on_aws(moto_aws: str, archiv
 def test_where_aws_refuses_nothing_stays(moto_aws: str, archive: Path):
     session = aws_session()
     with pytest.raises(errors.HostingError, match=r"ml\.none\.large"):
-        hosting.Endpoint.deploy(
-            "123456789012.dkr.ecr.us-east-1.amazonaws.com/byoi:1",
-            "s3://byoi-models/model.tar.gz",
-            session=session,
-            role="arn:aws:iam::123456789012:role/byoi",
-            instance_type="ml.none.large",
-            is_checked=False,
-        )
+        deploy_on_aws("s3://byoi-models/model.tar.gz", session, instance_type="ml.none.large")
     assert session.sagemaker_client.list_models()["Models"] == []
 
 
@@ -351,14 +353,7 @@ def test_an_archive_that_is_missing_is_not_uploaded(moto_aws: str, tmp_path: Pat
 
 def test_what_cannot_be_deleted_is_named(moto_aws: str, archive: Path):
     session = aws_session()
-    endpoint = hosting.Endpoint.deploy(
-        "123456789012.dkr.ecr.us-east-1.amazonaws.com/byoi:1",
-        archive,
-        session=session,
-        role="arn:aws:iam::123456789012:role/byoi",
-        instance_type="ml.m5.large",
-        is_checked=False,
-    )
+    endpoint = deploy_on_aws(archive, session)
     no_retry = Config(retries={"total_max_attempts": 1})
     session.sagemaker_client = boto3.client(
         "sagemaker", endpoint_url="http://127.0.0.1:9", config=no_retry

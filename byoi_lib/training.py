@@ -74,8 +74,8 @@ def train(  # noqa: PLR0913 - each of them is one decision of the caller
     config = config or ModelConfig.for_lengths(len(row) for row in train_rows)
     config = replace(config, vocabulary_size=size)
     held_out_rows = dataset.held_out.token_ids(vocabulary, max_length=config.max_length)
-    curve = np.linspace(0, len(held_out_rows) - 1, min(_CURVE_REVIEWS, len(held_out_rows)))
-    curve = np.unique(curve.astype(int))
+    points = min(_CURVE_REVIEWS, len(held_out_rows))
+    curve = np.unique(np.linspace(0, len(held_out_rows) - 1, points, dtype=int))
 
     keras.utils.set_random_seed(seed)
     learner = build_model(config)

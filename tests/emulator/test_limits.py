@@ -116,7 +116,7 @@ class TestDrops:
             started_s = time.monotonic()
             with pytest.raises(EventStreamError, match="streaming took more than 4 s"):
                 pieces.extend(event["PayloadPart"]["Bytes"] for event in answer["Body"])
-            assert STREAM_TIMEOUT_S - 1 < time.monotonic() - started_s < 0.3 * 40
+            assert STREAM_TIMEOUT_S - 1 < time.monotonic() - started_s < STREAM_TIMEOUT_S + 2
             answer["Body"].close()
 
     def test_a_pause_in_a_stream_is_too_long_by_itself(self, start):

@@ -17,7 +17,7 @@ class RequestHandler(MotoRequestHandler):
     def setup(self) -> None:
         """Prepare for one connection."""
         super().setup()
-        self.rfile = _Sent(self.connection.makefile("rb", buffering=0))
+        self.rfile = _Sent(self.rfile.detach())
 
     def log(self, type: str, message: str, *arguments: Any) -> None:  # noqa: A002
         """Say nothing: `Front` logs each call in words."""

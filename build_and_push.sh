@@ -20,7 +20,7 @@ fail() {
 }
 python=$here/.venv/bin/python
 [ -x "$python" ] || python=$(command -v python3) || fail "no Python; run: make .venv"
-push() { PYTHONPATH=$here "$python" -m byoi_lib.push "$@"; }
+push() { PYTHONPATH=$here "$python" -m byoi.deployment.push "$@"; }
 
 [ $# -le 1 ] || fail "one argument at most, the image; received $#"
 image=${1:-byoi}

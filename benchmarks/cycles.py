@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from byoi_lib import emulator
+from byoi import emulator
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "emulator"))
 

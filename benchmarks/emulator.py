@@ -18,9 +18,8 @@ from pathlib import Path
 
 import boto3
 
-from byoi_lib import contract, emulator, model_data
-from byoi_lib.emulator.runners.serving_engine import ServingEngine
-from byoi_lib.orphans import OWNER_LABEL
+from byoi import contract, emulator, model_data
+from byoi.local.docker import OWNER_LABEL, ServingEngine
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "byoi_lib"))
 

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from byoi_lib import datasets, training
-from byoi_lib.quiet_tensorflow import keras, tf
+from byoi_lib._tensorflow import keras, tf
 
 # Of the example: vocabulary, length, embedding, heads, feed-forward units, batch, epochs.
 VOCABULARY, LENGTH, DIM, HEADS, UNITS, BATCH, EPOCHS = 20_000, 200, 32, 2, 32, 32, 2

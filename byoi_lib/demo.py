@@ -7,16 +7,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 # Before the SDK, whose remarks it silences.
-from byoi_lib import hosting  # isort: skip
+from byoi import hosting  # isort: skip
 from sagemaker.model import Model
 from sagemaker.predictor import Predictor
 
-from byoi_lib import datasets, emulator, errors, model_data, training
-from byoi_lib.deployment import waiting
-from byoi_lib.engine import Engine
-from byoi_lib.golden import LABELS
+from byoi import emulator, errors, model_data
+from byoi.deployment import waiting
+from byoi.local.docker import Engine
+from byoi.server import nginx
+from byoi_lib import datasets, training
+from byoi_lib.manifest import LABELS
 from byoi_lib.serializers import PredictionDeserializer, ReviewSerializer
-from byoi_lib.serving import proxy
 
 # What `make image` builds; without a container engine the same server runs as processes.
 IMAGE = "byoi:latest"
@@ -102,7 +103,7 @@ def _runner(environ: Mapping[str, str]) -> str:
         engine.require()
         if engine.has_image(IMAGE):
             return "containers"
-    if not proxy.find_nginx():
+    if not nginx.find_nginx():
         print("    without nginx, gunicorn answers alone; get it with")
         print("    `apt-get install nginx-light` or `brew install nginx`")
     return "processes"

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from byoi_lib import decoder, encoder, errors, preprocessing, runtime
-from byoi_lib.encoder import Predictions
-from byoi_lib.instances import Instances, TokenIds
+from byoi import errors
+from byoi_lib import preprocessing, request, runtime
 from byoi_lib.manifest import VOCABULARY_FILE, Manifest
+from byoi_lib.request import Instances, Predictions, TokenIds
 from byoi_lib.vocabulary import Vocabulary
 
 RUNTIME_VARIABLE = "BYOI_RUNTIME"
@@ -82,8 +82,8 @@ def load(model_dir: Path, runtime_name: str, *, threads: int = 1) -> ReviewModel
 
 
 def input_fn(input_data: bytes, content_type: str) -> Instances:
-    """Return the reviews in a request body; arguments and errors as in `decoder.decode`."""
-    return decoder.decode(input_data, content_type)
+    """Return the reviews in a request body; arguments and errors as in `request.decode`."""
+    return request.decode(input_data, content_type)
 
 
 def predict_fn(data: Instances, model: ReviewModel) -> Predictions:
@@ -116,8 +116,8 @@ def predict_fn(data: Instances, model: ReviewModel) -> Predictions:
 
 
 def output_fn(prediction: Predictions, accept: str) -> tuple[bytes, str]:
-    """Return response body and media type; arguments and errors as in `encoder.encode`."""
-    return encoder.encode(prediction, accept)
+    """Return response body and media type; arguments and errors as in `request.encode`."""
+    return request.encode(prediction, accept)
 
 
 def _batches(rows: Sequence[TokenIds]) -> list[list[int]]:

@@ -4,18 +4,62 @@ A model directory is flat: the network twice (Keras for training and inspection,
 for serving), the vocabulary, and this manifest, which says what made them, what each
 file holds, and what the network answers for a few texts. Loading checks all of that,
 since a model that answers wrongly looks like one that answers rightly.
+
+A golden text: what the network answers for it at training, and must answer ever after.
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from byoi_lib import errors
-from byoi_lib.file_digest import FileDigest
-from byoi_lib.golden import LABELS, Golden
+from byoi import errors
+from byoi.digest import FileDigest
+
+LABELS = ("negative", "positive")
+# Processors and runtimes add float32 numbers in different orders, which moves a
+# probability by some 1e-6; a wrong vocabulary or weight moves it by more than 1e-2.
+GOLDEN_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Golden:
+    """One text and what the network answers for it, replayed whenever it is loaded.
+
+    Attributes:
+        text: A held-out review.
+        label: Its true label, an index into the manifest's labels.
+        probabilities: What the network gave, `[p_negative, p_positive]`.
+    """
+
+    text: str
+    label: int
+    probabilities: tuple[float, float]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether text, label and probabilities are of the kinds they should be."""
+        return (
+            isinstance(self.text, str)
+            and self.label in (0, 1)
+            and len(self.probabilities) == len(LABELS)
+            and all(type(p) in (int, float) and math.isfinite(p) for p in self.probabilities)
+        )
+
+    def difference(self, answer: Sequence[float]) -> str:
+        """Return how an answer differs by more than `TOLERANCE`, "" where it does not."""
+        pairs = zip(self.probabilities, answer, strict=True)
+        # Written so that a difference of NaN is one too.
+        if all(abs(expected - got) <= GOLDEN_TOLERANCE for expected, got in pairs):
+            return ""
+        return (
+            f"gives {[round(float(p), 6) for p in answer]}, expected "
+            f"{[round(p, 6) for p in self.probabilities]} within {GOLDEN_TOLERANCE:g}"
+        )
+
 
 KERAS_FILE = "model.keras"
 ONNX_FILE = "model.onnx"
@@ -116,16 +160,7 @@ class Manifest:
             path = model_dir / name
             if name not in self.files:
                 raise errors.refusal(path, f"not listed in {MANIFEST_FILE}", _AGAIN)
-            expected, received = self.files[name], _digest(path)
-            if received.size_bytes != expected.size_bytes:
-                cause = f"{received.size_bytes} bytes, expected {expected.size_bytes}"
-                raise errors.refusal(path, cause, f"copy the file again, or {_AGAIN}")
-            if received != expected:
-                cause = (
-                    f"sha256 {received.sha256[:12]}..., {MANIFEST_FILE} says "
-                    f"{expected.sha256[:12]}..."
-                )
-                raise errors.refusal(path, cause, f"copy the file again, or {_AGAIN}")
+            self.files[name].verify(path, MANIFEST_FILE, _AGAIN)
 
     def replay(
         self, model_dir: Path, predict: Callable[[list[str]], Sequence[Sequence[float]]]
@@ -173,13 +208,7 @@ def digests(model_dir: Path) -> dict[str, FileDigest]:
     Raises:
         ModelDataError: One of them is missing from `model_dir`.
     """
-    return {name: _digest(model_dir / name) for name in (KERAS_FILE, ONNX_FILE, VOCABULARY_FILE)}
-
-
-def _digest(path: Path) -> FileDigest:
-    try:
-        return FileDigest.of(path)
-    except OSError as error:
-        raise errors.refusal(
-            path, str(error.strerror), f"copy the file there, or {_AGAIN}"
-        ) from error
+    return {
+        name: FileDigest.read(model_dir / name, _AGAIN)
+        for name in (KERAS_FILE, ONNX_FILE, VOCABULARY_FILE)
+    }

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from byoi_lib import embeddings, keras_layers
-from byoi_lib.quiet_tensorflow import keras
+from byoi_lib import layers
+from byoi_lib._tensorflow import keras
 
 _MOST_TOKENS = 512
 _SHORT_TOKENS = 128
@@ -81,13 +81,13 @@ def build_model(config: ModelConfig) -> keras.Model:
     """
     token_ids = keras.Input((None,), dtype="int32", name="token_ids")
     # One decision for all columns of a word: it is hidden as a whole.
-    words = embeddings.TokenAndPositionEmbedding(
+    words = layers.TokenAndPositionEmbedding(
         config.vocabulary_size, config.max_length, config.embedding_dim, name="embedding"
     )(token_ids)
     words = keras.layers.Dropout(
         config.word_dropout, noise_shape=(None, None, 1), name="word_dropout"
     )(words)
-    pairs = embeddings.PairEmbedding(
+    pairs = layers.PairEmbedding(
         config.pair_rows, config.pair_words, config.embedding_dim, name="pairs"
     )(token_ids)
     pairs = keras.layers.Dropout(
@@ -96,12 +96,12 @@ def build_model(config: ModelConfig) -> keras.Model:
     embedded = keras.layers.Add(name="words_and_pairs")([words, pairs])
     phrases = embedded
     if config.phrase_tokens > 1:
-        phrases = keras_layers.PhraseMean(config.phrase_tokens, name="phrases")(embedded)
-    transformed = keras_layers.TransformerBlock(
+        phrases = layers.PhraseMean(config.phrase_tokens, name="phrases")(embedded)
+    transformed = layers.TransformerBlock(
         config.embedding_dim, config.num_heads, config.feed_forward_dim, name="transformer"
     )(phrases)
-    direct = keras_layers.MaskedMean(name="mean_of_words")(embedded)
-    context = keras_layers.MaskedMean(name="mean_in_context")(transformed)
+    direct = layers.MaskedMean(name="mean_of_words")(embedded)
+    context = layers.MaskedMean(name="mean_in_context")(transformed)
     features = keras.layers.Concatenate(name="features")([direct, context])
     features = keras.layers.Dropout(config.dropout, name="features_dropout")(features)
     hidden = keras.layers.Dense(config.hidden_dim, activation="relu", name="hidden")(features)

@@ -2,18 +2,24 @@
 
 Both give the same answers to 1e-5. A process with ONNX Runtime holds 90 MB and starts in
 a fraction of a second; Keras needs TensorFlow, which is imported only when it is asked for.
+
+The network as an ONNX file, and the proof that the file answers as the network does.
 """
 
+import contextlib
+import io
 import os
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from byoi_lib import errors
-from byoi_lib.golden import LABELS
-from byoi_lib.manifest import KERAS_FILE, ONNX_FILE
+from byoi import errors
+from byoi_lib import preprocessing
+from byoi_lib.manifest import KERAS_FILE, LABELS, ONNX_FILE
 
 TokenIds = npt.NDArray[np.int32]
 Probabilities = npt.NDArray[np.float32]
@@ -107,7 +113,7 @@ class KerasNetwork:
 
     def __init__(self, path: Path) -> None:
         from byoi_lib import model  # noqa: F401, PLC0415 - registers the layers
-        from byoi_lib.quiet_tensorflow import keras  # noqa: PLC0415 - takes seconds
+        from byoi_lib._tensorflow import keras  # noqa: PLC0415 - takes seconds
 
         try:
             self._network = keras.models.load_model(path, compile=False)
@@ -129,3 +135,61 @@ def _checked(output: Any, rows: int, path: Path) -> Probabilities:
         raise errors.refusal(path, cause, "export a network with one probability a label")
     probabilities: Probabilities = output
     return probabilities
+
+
+ONNX_TOLERANCE = 1e-5
+COMPARED_ROWS = 1_000
+_BATCH_ROWS = 50
+
+
+def write_onnx(network: Any, path: Path) -> None:
+    """Export a Keras network.
+
+    Args:
+        network: Input (batch, length), int32; both stay free in the file.
+        path: Where the file goes.
+    """
+    from byoi_lib._tensorflow import keras  # noqa: PLC0415 - takes seconds
+
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        # Keras looks for `np.object`, which NumPy 2 answers with this warning.
+        warnings.filterwarnings("ignore", message=".*np.object", category=FutureWarning)
+        network.export(
+            path,
+            format="onnx",
+            verbose=False,
+            input_signature=[keras.InputSpec(shape=(None, None), dtype="int32", name="token_ids")],
+        )
+
+
+def compare_onnx(network: Any, path: Path, rows: Sequence[preprocessing.TokenIds]) -> float:
+    """Return the largest difference between two probabilities for the same review.
+
+    Keras sees reviews of like length together; ONNX Runtime sees them as they come,
+    each batch padded to its longest, so padding is put to the test as well.
+
+    Args:
+        network: The Keras network.
+        path: The file made from it.
+        rows: Token ids of reviews; the first `COMPARED_ROWS` are used.
+
+    Raises:
+        ModelDataError: The difference is above `TOLERANCE`.
+    """
+    exported = OnnxNetwork(path, threads=1)
+    rows = rows[:COMPARED_ROWS]
+    by_length = sorted(range(len(rows)), key=lambda row: len(rows[row]))
+    expected = np.empty((len(rows), 2), np.float32)
+    answers = np.empty((len(rows), 2), np.float32)
+    for start in range(0, len(rows), _BATCH_ROWS):
+        like = by_length[start : start + _BATCH_ROWS]
+        expected[like] = np.asarray(network(preprocessing.pad([rows[row] for row in like])))
+        mixed = slice(start, start + _BATCH_ROWS)
+        answers[mixed] = exported.predict(preprocessing.pad(rows[mixed]))
+    difference = float(np.abs(expected - answers).max())
+    if not difference <= ONNX_TOLERANCE:
+        raise errors.ModelDataError(
+            f"{path}: differs from the Keras network by {difference:.1e}, expected at most "
+            f"{ONNX_TOLERANCE:.0e}; install the versions in requirements/train.txt and train again"
+        )
+    return difference

@@ -12,9 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from byoi_lib import content_types, errors
-from byoi_lib.golden import LABELS
-from byoi_lib.instances import gather
+from byoi import errors
+from byoi.formats import content_types
+from byoi_lib.manifest import LABELS
+from byoi_lib.request import gather
 
 
 class Stream(Protocol):

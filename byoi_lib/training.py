@@ -1,32 +1,184 @@
-"""From labelled reviews to a model directory."""
+"""From labelled reviews to a model directory.
 
+Reviews of unlike length in batches of like length, so that little is spent on padding.
+
+Fitting the network: the recipe, and the passes over the batches.
+"""
+
+import math
 import platform
+import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
 
-from byoi_lib import errors, onnx_file, preprocessing, runtime
-from byoi_lib.batches import Batches
+from byoi import errors
+from byoi_lib import preprocessing, runtime
+from byoi_lib._tensorflow import keras, tf
 from byoi_lib.datasets import Dataset
-from byoi_lib.evaluation import Evaluation, Training
-from byoi_lib.fitting import Recipe, fit
-from byoi_lib.golden import Golden
 from byoi_lib.manifest import (
     KERAS_FILE,
     MANIFEST_FILE,
     ONNX_FILE,
     VOCABULARY_FILE,
+    Golden,
     Manifest,
     digests,
 )
 from byoi_lib.model import ModelConfig, build_model
-from byoi_lib.quiet_tensorflow import keras, tf
+from byoi_lib.report import Evaluation, Training
 from byoi_lib.vocabulary import INDEX_FROM, Vocabulary
+
+# Lengths are shaken by up to this many tokens before they are sorted, so that each
+# epoch puts other reviews together.
+_SHAKE_TOKENS = 16
+
+
+@dataclass
+class Batches:
+    """Token ids and labels, cut into batches; iterate once for each epoch.
+
+    Attributes:
+        rows: n arrays of token ids.
+        labels: Shape (n,), int32.
+        batch_size: Most reviews in one batch.
+        order: Shakes lengths and shuffles batches, anew in each epoch. None keeps
+            them sorted by length.
+    """
+
+    rows: Sequence[preprocessing.TokenIds]
+    labels: npt.NDArray[np.int32]
+    batch_size: int
+    order: np.random.Generator | None = None
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.rows) / self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[preprocessing.TokenIds, npt.NDArray[np.int32]]]:
+        """Yield token ids of shape (batch, width), padded on the left, and labels (batch,)."""
+        for chosen in self.indices():
+            yield preprocessing.pad([self.rows[row] for row in chosen]), self.labels[chosen]
+
+    def indices(self) -> list[npt.NDArray[np.intp]]:
+        """Return the row numbers of each batch, every row in exactly one."""
+        lengths = np.array([len(row) for row in self.rows], np.float64)
+        if self.order is not None:
+            lengths += self.order.uniform(0, _SHAKE_TOKENS, len(lengths))
+        rows = np.argsort(lengths, kind="stable")
+        batches = [rows[i : i + self.batch_size] for i in range(0, len(rows), self.batch_size)]
+        if self.order is not None:
+            batches = [batches[i] for i in self.order.permutation(len(batches))]
+        return batches
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the network learns.
+
+    Attributes:
+        epochs: Passes over the training part.
+        batch_size: Reviews in one step.
+        learning_rate: Its largest value; it rises to it and falls along a cosine.
+        warm_up: Share of all steps in which it rises.
+    """
+
+    epochs: int = 3
+    batch_size: int = 64
+    learning_rate: float = 4e-3
+    warm_up: float = 0.1
+
+    @classmethod
+    def for_reviews(cls, count: int) -> Self:
+        """Choose a recipe for `count` reviews: few reviews are read more often."""
+        return cls(epochs=max(3, min(12, math.ceil(18_000 / max(count, 1)))))
+
+
+def fit(
+    network: keras.Model, train_part: Batches, curve: Batches, recipe: Recipe, progress: bool
+) -> dict[str, list[float]]:
+    """Train `network` in place.
+
+    Args:
+        network: Takes token ids, shape (batch, width), and gives two probabilities a row.
+        train_part: What it learns from.
+        curve: Held-out reviews it is judged by after each epoch.
+        recipe: How it learns.
+        progress: Draw a bar for each epoch on stderr.
+
+    Returns:
+        `loss`, `accuracy`, `held_out_loss` and `held_out_accuracy`: a number for each epoch.
+    """
+    steps = recipe.epochs * len(train_part)
+    rising = int(steps * recipe.warm_up)
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0,
+        steps - rising,
+        alpha=0.01,
+        warmup_target=recipe.learning_rate,
+        warmup_steps=rising,
+    )
+    network.compile(
+        keras.optimizers.Adam(rate),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False,  # a compilation for each width costs more than it saves
+    )
+    history = network.fit(
+        _stream(train_part),
+        validation_data=_stream(curve),
+        epochs=recipe.epochs,
+        shuffle=False,  # each pass over the batches is in another order already
+        verbose=0,
+        callbacks=[_Progress(recipe.epochs, len(train_part))] if progress else [],
+    ).history
+    names = {"val_loss": "held_out_loss", "val_accuracy": "held_out_accuracy"}
+    return {names.get(name, name): values for name, values in history.items()}
+
+
+class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
+    """One bar for each epoch, on stderr, so that stdout holds results only."""
+
+    def __init__(self, epochs: int, steps: int) -> None:
+        super().__init__()
+        self._epochs, self._steps = epochs, steps
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        self._bar = tqdm(
+            total=self._steps,
+            desc=f"epoch {epoch + 1}/{self._epochs}",
+            unit="batch",
+            # In a log each step of the bar is a line.
+            mininterval=0.1 if sys.stderr.isatty() else 5.0,
+        )
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+        self._bar.update()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        logs = logs or {}
+        self._bar.set_postfix(
+            {name: f"{logs[name]:.3f}" for name in ("loss", "accuracy", "val_accuracy")}
+        )
+        self._bar.close()
+
+
+def _stream(batches: Batches) -> tf.data.Dataset:
+    """Let TensorFlow make the next batch while it works on this one; widths stay free."""
+
+    def generate() -> Iterator[Any]:
+        yield from batches
+
+    signature = (tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None,), tf.int32))
+    stream = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    return stream.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(2)
+
 
 __all__ = ["Recipe", "Training", "train"]
 
@@ -96,8 +248,8 @@ def train(  # noqa: PLR0913 - each of them is one decision of the caller
 
     evaluation = Evaluation(dataset.held_out.labels, predict(network, held_out_rows))
     network.save(model_dir / KERAS_FILE)
-    onnx_file.write(network, model_dir / ONNX_FILE)
-    difference = onnx_file.compare(network, model_dir / ONNX_FILE, held_out_rows)
+    runtime.write_onnx(network, model_dir / ONNX_FILE)
+    difference = runtime.compare_onnx(network, model_dir / ONNX_FILE, held_out_rows)
     vocabulary.save(model_dir / VOCABULARY_FILE)
     Manifest(
         created_with={"python": platform.python_version()}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 from zlib import crc32
 
-from byoi_lib import errors
+from byoi import errors
 
 # The ids that imdb.load_data reserves; the word of rank r has the id INDEX_FROM + r.
 PAD, START, UNKNOWN, INDEX_FROM = 0, 1, 2, 3

@@ -184,7 +184,7 @@ for text, (negative, positive) in zip(request["instances"], json.loads(body)["pr
 # directory always packs to the same bytes, so its digest can name the model.
 
 # %%
-from byoi_lib import model_data
+from byoi import model_data
 
 packed = model_data.pack(model_dir, Path("../build/model.tar.gz"))
 again = model_data.pack(model_dir, Path("../build/again.tar.gz"))
@@ -197,7 +197,7 @@ print("packed twice, same digest:", packed.sha256 == again.sha256)
 # The network would still answer, wrongly. Loading refuses instead, and says what to do:
 
 # %%
-from byoi_lib.errors import ModelDataError
+from byoi.errors import ModelDataError
 
 damaged = Path("../build/damaged")
 model_data.unpack(packed.path, damaged)

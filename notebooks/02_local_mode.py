@@ -53,7 +53,7 @@ print("sagemaker", Version(version("sagemaker")).major)
 # | `container/serve` | what SageMaker starts: runs nginx and gunicorn, ends when either ends |
 # | `container/nginx.conf.in` | takes port 8080, answers `/ping` itself, limits body and time |
 # | `container/gunicorn.conf.py` | two worker processes, each with the whole model |
-# | `container/wsgi.py` | the Flask application: `byoi_lib.serving`, which knows no reviews |
+# | `container/wsgi.py` | the Flask application: `byoi.server`, which knows no reviews |
 # | `byoi_lib/inference.py` | the four functions of *your* model, called by the application |
 #
 # A request goes nginx → gunicorn → Flask → `input_fn` → `predict_fn` → `output_fn` and back.
@@ -63,7 +63,9 @@ print("sagemaker", Version(version("sagemaker")).major)
 # %%
 from pathlib import Path
 
-from byoi_lib import datasets, model_data, training
+from byoi_lib import datasets
+from byoi import model_data
+from byoi_lib import training
 from byoi_lib.manifest import Manifest
 
 model_dir, archive = Path("../build/model"), Path("../build/model.tar.gz")
@@ -79,13 +81,13 @@ print("model data:", archive.name, "| labels:", manifest.labels)
 #
 # The SDK's `LocalSession` wants a region, tells its authors what you do, copies your AWS keys into
 # the container, uses port 8080 whoever else has it, and gives a container that cannot start two
-# minutes before it says so. `byoi_lib.hosting` has the same class without that: everything you
+# minutes before it says so. `byoi.hosting` has the same class without that: everything you
 # know about `LocalSession` holds. It has no credentials, whatever your environment holds, so
 # nothing you do here can reach an account or cost anything.
 
 # %%
-from byoi_lib import hosting
-from byoi_lib.hosting import LocalSession
+from byoi import hosting
+from byoi.hosting import LocalSession
 
 session = LocalSession()
 print([parent.__module__ for parent in LocalSession.__bases__])
@@ -224,7 +226,7 @@ except runtime.exceptions.ModelError as error:
 # log. While an endpoint lives, `endpoint.log` is the file with all its container writes.
 
 # %%
-from byoi_lib.errors import HostingError
+from byoi.errors import HostingError
 
 damaged = Path("../build/damaged")
 model_data.unpack(archive, damaged)

@@ -56,7 +56,9 @@ print("sagemaker", Version(version("sagemaker")).major)
 # %%
 from pathlib import Path
 
-from byoi_lib import datasets, model_data, training
+from byoi_lib import datasets
+from byoi import model_data
+from byoi_lib import training
 
 dataset, model_dir = datasets.load("sample"), Path("../build/model")
 if not (model_dir / "manifest.json").exists():
@@ -72,7 +74,7 @@ print("model data:", packed.path.name)
 # be set up.
 
 # %%
-from byoi_lib.local_registry import LocalRegistry
+from byoi.local.registry import LocalRegistry
 
 registry = LocalRegistry()
 print("a registry listens on", registry.address.split(":")[0])
@@ -106,7 +108,7 @@ print("pushed:", image_uri.replace(registry.address, "registry").split("@")[0], 
 # is what it looked at.
 
 # %%
-from byoi_lib.registry import HttpRegistry
+from byoi.deployment.registry import HttpRegistry
 
 repository, digest = image_uri.removeprefix(f"{registry.address}/").split("@")
 remote = HttpRegistry(registry.address, Path.home() / ".docker")
@@ -122,8 +124,8 @@ print(remote.platform(repository, manifest))
 # are given, because the SDK would make them from the address, and `@` is not allowed in one.
 
 # %%
-from byoi_lib import hosting
-from byoi_lib.hosting import LocalSession
+from byoi import hosting
+from byoi.hosting import LocalSession
 from sagemaker.model import Model
 from sagemaker.predictor import Predictor
 from sagemaker.utils import name_from_base
@@ -139,7 +141,8 @@ model = Model(
 )
 
 # %%
-from byoi_lib.serializers import PredictionDeserializer, ReviewSerializer
+from byoi_lib.serializers import PredictionDeserializer
+from byoi_lib.serializers import ReviewSerializer
 
 predictor = model.deploy(
     endpoint_name=name,
@@ -176,7 +179,8 @@ print("accuracy through the endpoint as in training:", abs(accuracy - offline) <
 # would learn it from a log, minutes after the deployment began:
 
 # %%
-from byoi_lib import errors, push
+from byoi import errors
+from byoi.deployment import push
 
 try:
     push.check(remote, repository, digest, push.platform_of("ml.c7g.large"))

@@ -53,7 +53,7 @@ print("sagemaker", Version(version("sagemaker")).major)
 # %%
 import os
 
-from byoi_lib import emulator
+from byoi import emulator
 
 rehearsal = emulator.rehearse()
 role, name = os.environ["BYOI_ROLE_ARN"], "byoi-reviews"
@@ -69,7 +69,9 @@ print("on this machine:", rehearsal.is_emulated)
 from dataclasses import replace
 from pathlib import Path
 
-from byoi_lib import datasets, model_data, training
+from byoi_lib import datasets
+from byoi import model_data
+from byoi_lib import training
 
 dataset, model_dir = datasets.load("sample"), Path("../build/model")
 if not (model_dir / "manifest.json").exists():
@@ -99,7 +101,7 @@ if rehearsal.runs_images:
 print("the image's address names its content:", "@sha256:" in image_uri)
 
 # %%
-from byoi_lib import hosting
+from byoi import hosting
 
 session = hosting.aws_session()
 uris = [
@@ -120,7 +122,8 @@ print([uri.split(name)[-1] for uri in uris])
 # %%
 from datetime import UTC, datetime, timedelta
 
-from byoi_lib.deployment import tags, waiting
+from byoi.deployment import tags
+from byoi.deployment import waiting
 from sagemaker.model import Model
 from sagemaker.predictor import Predictor
 
@@ -137,7 +140,8 @@ print(waiting.wait(session.sagemaker_client, name)["EndpointStatus"])
 # ## Predict
 
 # %%
-from byoi_lib.serializers import PredictionDeserializer, ReviewSerializer
+from byoi_lib.serializers import PredictionDeserializer
+from byoi_lib.serializers import ReviewSerializer
 
 predictor.serializer, predictor.deserializer = ReviewSerializer(), PredictionDeserializer()
 texts, labels = list(dataset.held_out.texts), dataset.held_out.labels
@@ -153,13 +157,13 @@ print("accuracy through the endpoint as in training:", same)
 # %%
 import time
 
-from byoi_lib import traffic_report
+from byoi import traffic
 
 moments = [time.perf_counter()]
 for text in texts[:300]:
     predictor.predict([text])
     moments.append(time.perf_counter())
-traffic_report.latency_histogram([after - before for before, after in zip(moments, moments[1:])])
+traffic.latency_histogram([after - before for before, after in zip(moments, moments[1:])])
 
 # %% [markdown]
 # ## A better model, and no failed request
@@ -169,7 +173,7 @@ traffic_report.latency_histogram([after - before for before, after in zip(moment
 # attempt found most negative.
 
 # %%
-from byoi_lib import traffic
+from byoi import traffic
 
 review = texts[int((answers[:, 1] - labels).argmin())]
 second.create(instance_type=machine["instance_type"], tags=marks)
@@ -179,7 +183,7 @@ with traffic.going_on(lambda: float(predictor.predict([review])[0][1])) as reque
     time.sleep(2)
 print("requests:", "many" if len(requests.exchanges) > 20 else len(requests.exchanges))
 print("failed:", len(requests.failures))
-traffic_report.timeline(requests.exchanges, label="probability of positive")
+traffic.timeline(requests.exchanges, label="probability of positive")
 
 # %%
 accuracy = float((predictor.predict(texts).argmax(axis=1) == labels).mean())
@@ -210,13 +214,14 @@ except runtime.exceptions.ModelError as error:
 # not have.
 
 # %%
-from byoi_lib import deployment, errors
-from byoi_lib.deployment import deploying
+from byoi import deployment
+from byoi import errors
+from byoi.deployment import rollout
 
 account, variables = deployment.connect(), {"BYOI_INFERENCE_MODULE": "my_inference"}
 plan = deployment.Plan(f"{name}-broken", image_uri, uris[1], role, environment=variables)
 try:
-    deploying.deploy(account, plan)
+    rollout.deploy(account, plan)
 except errors.EndpointFailedError as error:
     lines = str(error).splitlines()
     print("names the module:", any("my_inference" in line for line in lines), "|", lines[-1])
@@ -231,7 +236,7 @@ except errors.EndpointFailedError as error:
 # repository; [99_clean_up](99_clean_up.ipynb) deletes that, too.
 
 # %%
-from byoi_lib.deployment import inventory
+from byoi.deployment import inventory
 
 for thing in [one for one in inventory.everything(account) if name in one.name]:
     thing.delete()

@@ -49,7 +49,7 @@ print("sagemaker", Version(version("sagemaker")).major)
 # %%
 import os
 
-from byoi_lib import emulator
+from byoi import emulator
 
 rehearsal = emulator.rehearse()
 role, bucket = os.environ["BYOI_ROLE_ARN"], os.environ["BYOI_BUCKET"]
@@ -66,7 +66,10 @@ print("on this machine:", rehearsal.is_emulated)
 import subprocess
 from pathlib import Path
 
-from byoi_lib import datasets, hosting, model_data, training
+from byoi_lib import datasets
+from byoi import hosting
+from byoi import model_data
+from byoi_lib import training
 
 model_dir, image_uri = Path("../build/model"), "byoi:latest"
 if not (model_dir / "manifest.json").exists():
@@ -82,7 +85,8 @@ print("model data:", archive.name)
 # %%
 from datetime import UTC, datetime, timedelta
 
-from byoi_lib.deployment import tags, waiting
+from byoi.deployment import tags
+from byoi.deployment import waiting
 from sagemaker.model import Model
 from sagemaker.predictor import Predictor
 
@@ -128,10 +132,10 @@ print(described["StackStatus"], sorted(outputs))
 # address here.
 
 # %%
-from byoi_lib import rest_api
+
 
 gateway = account.client("apigateway")
-url = rest_api.invoke_url(gateway, outputs["ApiId"], outputs["StageName"]) + "/predictions"
+url = invoke_url(gateway, outputs["ApiId"], outputs["StageName"]) + "/predictions"
 print(outputs["InvokeUrl"].replace(outputs["ApiId"], "ID"))
 
 # %% [markdown]
@@ -226,7 +230,8 @@ print("statuses of 30 calls in a row:", sorted(set(codes)))
 # The API goes first, then what it stood before. What is left is asked for, not believed.
 
 # %%
-from byoi_lib.deployment import inventory
+from byoi.deployment import inventory
+from byoi.deployment.account import invoke_url
 
 cloudformation.delete_stack(StackName=stack)
 cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack)

@@ -47,7 +47,8 @@ print("sagemaker", Version(version("sagemaker")).major)
 # ## Where it looks
 
 # %%
-from byoi_lib import deployment, emulator
+from byoi import deployment
+from byoi import emulator
 
 rehearsal = emulator.rehearse()
 account = deployment.connect()
@@ -65,7 +66,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from byoi_lib import datasets, model_data, training
+from byoi_lib import datasets
+from byoi import model_data
+from byoi_lib import training
 
 model_dir, archive = Path("../build/model"), Path("../build/model.tar.gz")
 deploy = [Path(sys.executable).with_name("byoi"), "deploy", "byoi:latest", "--model-data", archive]
@@ -88,7 +91,7 @@ for name in lasting if rehearsal.is_emulated else ():
 # %%
 from datetime import UTC, datetime
 
-from byoi_lib.deployment import inventory
+from byoi.deployment import inventory
 
 found = inventory.running(account)
 for one in found:
@@ -109,7 +112,7 @@ print("still there:", [one.name for one in inventory.running(account)])
 # ## Everything this project ever made
 #
 # Endpoints, and what lies around them: stacks, model data in the bucket, log groups, the image
-# repository. `byoi_lib.deployment.belongings` says for each kind what makes it ours.
+# repository. `byoi.deployment.inventory` says for each kind what makes it ours.
 
 # %%
 everything = inventory.everything(account)
@@ -129,7 +132,7 @@ print("cleaned up; left:", left)
 # how to delete it if you mean it.
 
 # %%
-from byoi_lib import errors
+from byoi import errors
 
 try:
     inventory.delete(account, ["somebody-elses"])

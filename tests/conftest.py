@@ -5,7 +5,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -13,13 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from byoi_lib.local_registry import LocalRegistry
+from byoi.local.registry import LocalRegistry
 
 pytest.register_assert_rewrite("contract_cases")
 
 ROOT = Path(__file__).resolve().parent.parent
-# The build of the images stands beside their tests; others use them, too.
-sys.path.append(str(ROOT / "tests" / "container"))
 # The SDK warns of its own age when it is imported, and a warning is an error here.
 os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
 REQUIRE_ALL = os.environ.get("BYOI_REQUIRE_ALL") == "1"
@@ -101,6 +98,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
 def imdb_dir() -> Path:
     """Return the folder of the real data; a test that asks for it is marked needs("imdb")."""
     return IMDB_DIR
+
+
+@pytest.fixture
+def tiny_model_dir(tmp_path: Path) -> Path:
+    """A model directory of the reviews' kind, small enough to check by hand."""
+    from tiny_model import write_tiny_model
+
+    write_tiny_model(tmp_path / "model")
+    return tmp_path / "model"
 
 
 @pytest.fixture

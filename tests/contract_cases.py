@@ -28,7 +28,7 @@ from typing import Any
 
 import pytest
 
-from byoi_lib import contract
+from byoi import contract
 
 ECHO = Path(__file__).parent / "toys" / "echo.py"
 DEADLINE_S = 12

@@ -13,7 +13,7 @@ import boto3
 import pushed_images as images
 import pytest
 
-from byoi_lib import ecr
+from byoi.deployment import registry
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "build_and_push.sh"
@@ -199,7 +199,7 @@ def test_ecr_gets_a_repository_a_login_by_stdin_and_the_push(moto_aws, recorded_
     made = client.describe_repositories(repositoryNames=["reviews"])["repositories"][0]
     assert made["imageScanningConfiguration"] == {"scanOnPush": True}
     policy = client.get_lifecycle_policy(repositoryName="reviews")["lifecyclePolicyText"]
-    assert json.loads(policy) == ecr.LIFECYCLE_POLICY
+    assert json.loads(policy) == registry.LIFECYCLE_POLICY
 
 
 def test_an_oci_image_in_ecr_is_refused_after_the_push(moto_aws, recorded_docker) -> None:

@@ -1,18 +1,9 @@
 """Fixtures of the library's tests."""
 
-from pathlib import Path
-
 import pytest
 from golden_rows import GOLDEN
-from tiny_model import write_tiny_model
 
 from byoi_lib.vocabulary import Vocabulary
-
-
-@pytest.fixture
-def tiny_model_dir(tmp_path: Path) -> Path:
-    write_tiny_model(tmp_path / "model")
-    return tmp_path / "model"
 
 
 @pytest.fixture(scope="session")

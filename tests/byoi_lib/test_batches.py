@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from byoi_lib.batches import Batches
+from byoi_lib.training import Batches
 
 LENGTHS = np.random.default_rng(1).integers(1, 300, 1_000)
 ROWS = [np.full(length, length, np.int32) for length in LENGTHS]

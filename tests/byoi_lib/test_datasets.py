@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from byoi_lib import datasets, errors, preprocessing
+from byoi import errors
+from byoi_lib import datasets, preprocessing
 from byoi_lib.vocabulary import Vocabulary
 
 WORDS = {"the": 1, "film": 2, "good": 3, "bad": 4, "rare": 5}

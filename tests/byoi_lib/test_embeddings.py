@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from byoi_lib import embeddings
+from byoi_lib import layers
 
-OWN = [embeddings.TokenAndPositionEmbedding(20, 9, 4), embeddings.PairEmbedding(11, 8, 4)]
+OWN = [layers.TokenAndPositionEmbedding(20, 9, 4), layers.PairEmbedding(11, 8, 4)]
 TOKEN_IDS = np.array([[0, 0, 4, 5, 6]], np.int32)
 
 
@@ -20,20 +20,20 @@ def test_embeddings_move_text_to_the_left_edge_and_mask_the_rest(layer):
 
 
 def test_a_place_adds_its_own_numbers():
-    layer = embeddings.TokenAndPositionEmbedding(20, 9, 4)
+    layer = layers.TokenAndPositionEmbedding(20, 9, 4)
     embedded = np.asarray(layer(np.array([[7, 7]], np.int32)))[0]
     places = np.asarray(layer.positions(np.arange(2)))
     assert embedded[1] - embedded[0] == pytest.approx(places[1] - places[0], abs=1e-6)
 
 
 def test_a_text_longer_than_the_table_shares_its_last_place():
-    layer = embeddings.TokenAndPositionEmbedding(20, 2, 4)
+    layer = layers.TokenAndPositionEmbedding(20, 2, 4)
     embedded = np.asarray(layer(np.array([[7, 7, 7]], np.int32)))[0]
     assert (embedded[1] == embedded[2]).all()
 
 
 def test_only_pairs_of_frequent_words_are_embedded():
-    layer = embeddings.PairEmbedding(rows=1_009, frequent=8, embedding_dim=4)
+    layer = layers.PairEmbedding(rows=1_009, frequent=8, embedding_dim=4)
     # start, word, word, rare word, word, unknown, word: one pair of frequent words.
     embedded = np.asarray(layer(np.array([[1, 4, 5, 9, 5, 2, 5]], np.int32)))[0]
     assert [bool(row.any()) for row in embedded] == [False, False, True, *[False] * 4]
@@ -42,6 +42,6 @@ def test_only_pairs_of_frequent_words_are_embedded():
 
 
 def test_a_pair_and_its_reverse_differ():
-    layer = embeddings.PairEmbedding(rows=1_009, frequent=8, embedding_dim=4)
+    layer = layers.PairEmbedding(rows=1_009, frequent=8, embedding_dim=4)
     one, other = np.asarray(layer(np.array([[4, 5], [5, 4]], np.int32)))
     assert not np.allclose(one[1], other[1])

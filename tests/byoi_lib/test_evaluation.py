@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from byoi_lib.evaluation import CalibrationBin, Evaluation, Training
+from byoi_lib.report import CalibrationBin, Evaluation, Training
 
 EVALUATION = Evaluation(
     np.array([0, 0, 0, 1, 1], np.int32),

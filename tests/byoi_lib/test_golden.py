@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from byoi_lib.golden import LABELS, Golden
+from byoi_lib.manifest import LABELS, Golden
 
 MADE = Golden("text", 1, (0.25, 0.75))
 

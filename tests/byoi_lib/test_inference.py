@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from tiny_model import TINY_LENGTH, WEIGHTS, tiny_answer, write_tiny_model
 
-from byoi_lib import errors, inference
-from byoi_lib.instances import Instances, gather
+from byoi import errors
+from byoi_lib import inference
 from byoi_lib.manifest import Manifest, digests
+from byoi_lib.request import Instances, gather
 from byoi_lib.vocabulary import Vocabulary
 
 

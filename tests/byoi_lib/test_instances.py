@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from byoi_lib import errors
-from byoi_lib.instances import Instances, gather, shown
+from byoi import errors
+from byoi_lib.request import Instances, gather, shown
 
 
 def refused(*arguments, **named):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from byoi_lib import keras_layers
-from byoi_lib.quiet_tensorflow import keras
+from byoi_lib import layers
+from byoi_lib._tensorflow import keras
 
 
 @pytest.fixture(autouse=True)
@@ -18,14 +18,14 @@ def numbers(*shape):
 
 def test_phrases_are_means_counted_from_the_start():
     values = np.arange(10, dtype=np.float32).reshape(1, 5, 2)
-    phrases = np.asarray(keras_layers.PhraseMean(2)(values))
+    phrases = np.asarray(layers.PhraseMean(2)(values))
     assert phrases.tolist() == [[[1, 2], [5, 6], [8, 9]]]
 
 
 def test_a_phrase_leaves_padding_out():
     values = np.arange(8, dtype=np.float32).reshape(1, 4, 2)
     mask = np.array([[True, False, False, False]])
-    layer = keras_layers.PhraseMean(2)
+    layer = layers.PhraseMean(2)
     assert np.asarray(layer(values, mask=mask)).tolist() == [[[0, 1], [0, 0]]]
     assert np.asarray(layer.compute_mask(values, mask)).tolist() == [[True, False]]
     assert layer.compute_mask(values) is None
@@ -33,18 +33,18 @@ def test_a_phrase_leaves_padding_out():
 
 @pytest.mark.parametrize("length", [None, 1, 2, 3, 7])
 def test_a_phrase_more_where_tokens_are_left_over(length):
-    phrases = keras_layers.PhraseMean(3).compute_output_shape((2, length, 4))[1]
+    phrases = layers.PhraseMean(3).compute_output_shape((2, length, 4))[1]
     assert phrases == {None: None, 1: 1, 2: 1, 3: 1, 7: 3}[length]
 
 
 def test_a_block_without_a_mask_attends_everywhere():
-    block, values = keras_layers.TransformerBlock(4, 2, 6), numbers(2, 5, 4)
+    block, values = layers.TransformerBlock(4, 2, 6), numbers(2, 5, 4)
     everywhere = block(values, mask=np.ones((2, 5), bool))
     assert np.allclose(np.asarray(block(values)), np.asarray(everywhere), atol=1e-6)
 
 
 def test_what_the_mask_hides_changes_nothing():
-    block, values = keras_layers.TransformerBlock(4, 2, 6), numbers(1, 5, 4)
+    block, values = layers.TransformerBlock(4, 2, 6), numbers(1, 5, 4)
     mask = np.array([[True, True, True, False, False]])
     before = np.asarray(block(values, mask=mask))
     values[0, 3:] *= -1
@@ -54,7 +54,7 @@ def test_what_the_mask_hides_changes_nothing():
 
 
 def test_a_block_drops_out_while_training_only():
-    block, values = keras_layers.TransformerBlock(4, 2, 6, dropout=0.5), numbers(1, 5, 4)
+    block, values = layers.TransformerBlock(4, 2, 6, dropout=0.5), numbers(1, 5, 4)
     expected = np.asarray(block(values))
     assert (np.asarray(block(values)) == expected).all()
     assert not np.allclose(np.asarray(block(values, training=True)), expected)
@@ -62,7 +62,7 @@ def test_a_block_drops_out_while_training_only():
 
 def test_a_mean_leaves_padding_out():
     values, mask = numbers(1, 4, 3), np.array([[True, True, False, False]])
-    layer = keras_layers.MaskedMean()
+    layer = layers.MaskedMean()
     expected = values[0, :2].mean(axis=0)
     assert np.asarray(layer(values, mask=mask))[0] == pytest.approx(expected)
     assert np.asarray(layer(values))[0] == pytest.approx(values[0].mean(axis=0))

@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from byoi_lib import errors, manifest
-from byoi_lib.golden import Golden
-from byoi_lib.manifest import Manifest, digests
+from byoi import errors
+from byoi_lib import manifest
+from byoi_lib.manifest import Golden, Manifest, digests
 
 NAMES = ("model.keras", "model.onnx", "vocabulary.json")
 AGAIN = "train again with `byoi train`, or give another model directory"

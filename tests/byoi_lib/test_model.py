@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from byoi_lib import model, preprocessing
-from byoi_lib.quiet_tensorflow import keras
+from byoi_lib._tensorflow import keras
 
 # Keras reads TensorFlow's variables in a way that NumPy 2 has announced to end.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

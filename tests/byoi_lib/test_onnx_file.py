@@ -5,7 +5,8 @@ import numpy as np
 import onnx
 import pytest
 
-from byoi_lib import errors, model, onnx_file, preprocessing, runtime
+from byoi import errors
+from byoi_lib import model, preprocessing, runtime
 
 CONFIG = model.ModelConfig(
     vocabulary_size=40, max_length=16, embedding_dim=4, num_heads=1, feed_forward_dim=4
@@ -17,7 +18,7 @@ def exported(tmp_path_factory):
     keras.utils.set_random_seed(1)
     network = model.build_model(CONFIG)
     path = tmp_path_factory.mktemp("onnx") / "model.onnx"
-    onnx_file.write(network, path)
+    runtime.write_onnx(network, path)
     return network, path
 
 
@@ -44,13 +45,13 @@ def test_every_width_is_answered_as_keras_does(exported, width):
 
 
 def test_the_difference_is_measured(exported):
-    assert onnx_file.compare(*exported, rows(1_200)) <= onnx_file.TOLERANCE
+    assert runtime.compare_onnx(*exported, rows(1_200)) <= runtime.ONNX_TOLERANCE
 
 
 def test_a_file_of_another_network_is_refused(exported):
     other = model.build_model(CONFIG)
     with pytest.raises(errors.ModelDataError, match=r"differs from .* expected at most 1e-05"):
-        onnx_file.compare(other, exported[1], rows(60))
+        runtime.compare_onnx(other, exported[1], rows(60))
 
 
 def test_a_network_that_answers_with_no_number_is_refused(exported):
@@ -58,9 +59,9 @@ def test_a_network_that_answers_with_no_number_is_refused(exported):
         return np.full((len(token_ids), 2), np.nan, np.float32)
 
     with pytest.raises(errors.ModelDataError, match="differs from the Keras network by nan"):
-        onnx_file.compare(broken, exported[1], rows(60))
+        runtime.compare_onnx(broken, exported[1], rows(60))
 
 
 def test_nothing_is_printed_while_it_is_written(exported, tmp_path, capfd):
-    onnx_file.write(exported[0], tmp_path / "model.onnx")
+    runtime.write_onnx(exported[0], tmp_path / "model.onnx")
     assert capfd.readouterr().out == ""

@@ -3,19 +3,19 @@
 import numpy as np
 import pytest
 
-from byoi_lib import embeddings, keras_layers
-from byoi_lib.quiet_tensorflow import keras
+from byoi_lib import layers
+from byoi_lib._tensorflow import keras
 
 TOKEN_IDS = np.array([[0, 0, 4, 5, 6]], np.int32)
 VALUES = np.random.default_rng(0).normal(size=(2, 5, 4)).astype(np.float32)
 OWN = [
     pytest.param(layer, given, id=type(layer).__name__)
     for layer, given in (
-        (embeddings.TokenAndPositionEmbedding(20, 9, 4), TOKEN_IDS),
-        (embeddings.PairEmbedding(11, 8, 4), TOKEN_IDS),
-        (keras_layers.PhraseMean(3), VALUES),
-        (keras_layers.TransformerBlock(4, 2, 6, dropout=0.2), VALUES),
-        (keras_layers.MaskedMean(), VALUES),
+        (layers.TokenAndPositionEmbedding(20, 9, 4), TOKEN_IDS),
+        (layers.PairEmbedding(11, 8, 4), TOKEN_IDS),
+        (layers.PhraseMean(3), VALUES),
+        (layers.TransformerBlock(4, 2, 6, dropout=0.2), VALUES),
+        (layers.MaskedMean(), VALUES),
     )
 ]
 

@@ -9,13 +9,13 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_nothing_is_printed_while_it_loads() -> None:
-    done = run("from byoi_lib.quiet_tensorflow import keras, tf; print(tf.constant(1).numpy())")
+    done = run("from byoi_lib._tensorflow import keras, tf; print(tf.constant(1).numpy())")
     assert done.stdout == "1\n"
     assert done.stderr == ""
 
 
 def test_stderr_is_itself_again_afterwards() -> None:
-    done = run("import byoi_lib.quiet_tensorflow, os; os.write(2, b'after')")
+    done = run("import byoi_lib._tensorflow, os; os.write(2, b'after')")
     assert done.stderr == "after"
 
 
@@ -28,7 +28,7 @@ def test_a_failing_import_says_why() -> None:
         "            os.write(2, b'library is damaged\\n')\n"
         "            raise ImportError('no keras here')\n"
         "sys.meta_path.insert(0, Broken())\n"
-        "import byoi_lib.quiet_tensorflow\n"
+        "import byoi_lib._tensorflow\n"
     )
     assert done.returncode == 1
     assert "library is damaged" in done.stderr

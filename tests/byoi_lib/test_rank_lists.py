@@ -6,7 +6,8 @@ import pickle
 import numpy as np
 import pytest
 
-from byoi_lib import errors, rank_lists
+from byoi import errors
+from byoi_lib import datasets
 
 
 def npy(array, **options):
@@ -33,7 +34,7 @@ class Call:
 
 def test_lists_come_back_as_they_were():
     rows = [[1, 22, 333], [], [88_584]]
-    assert rank_lists.read(npy(objects(*rows))) == rows
+    assert datasets.read_rank_lists(npy(objects(*rows))) == rows
 
 
 def pickled_as_numpy_1(rows):
@@ -48,21 +49,21 @@ def pickled_as_numpy_1(rows):
 
 
 def test_a_file_of_numpy_1_is_read():
-    assert rank_lists.read(pickled_as_numpy_1([[1], [2, 3]])) == [[1], [2, 3]]
+    assert datasets.read_rank_lists(pickled_as_numpy_1([[1], [2, 3]])) == [[1], [2, 3]]
 
 
 def test_a_foreign_function_is_refused_and_never_called(tmp_path):
     target = tmp_path / "made"
     attack = npy(objects([1], Call(target.mkdir)))
     with pytest.raises(errors.DatasetError, match=r"asks for .*getattr.* expected lists"):
-        rank_lists.read(attack)
+        datasets.read_rank_lists(attack)
     assert not target.exists()
 
 
 @pytest.mark.parametrize("function", [eval, print, np.load])
 def test_functions_of_any_module_are_refused(function):
     with pytest.raises(errors.DatasetError, match="it may be an attack"):
-        rank_lists.read(npy(objects(Call(function, "1"))))
+        datasets.read_rank_lists(npy(objects(Call(function, "1"))))
 
 
 @pytest.mark.parametrize(
@@ -78,22 +79,22 @@ def test_functions_of_any_module_are_refused(function):
 )
 def test_other_content_is_refused(array, message):
     with pytest.raises(ValueError, match=message):
-        rank_lists.read(npy(array))
+        datasets.read_rank_lists(npy(array))
 
 
 def test_a_damaged_pickle_is_refused():
     body = npy(objects([1, 2, 3])).getvalue()
     with pytest.raises(ValueError, match="damaged"):
-        rank_lists.read(io.BytesIO(body[:-9]))
+        datasets.read_rank_lists(io.BytesIO(body[:-9]))
 
 
 def test_a_pickle_of_something_else_is_refused():
     stream = npy(objects([1, 2]))
     header = stream.getvalue()[:128]
     with pytest.raises(ValueError, match="list pickled where an array"):
-        rank_lists.read(io.BytesIO(header + pickle.dumps([[1, 2]])))
+        datasets.read_rank_lists(io.BytesIO(header + pickle.dumps([[1, 2]])))
 
 
 def test_no_npy_file_is_refused():
     with pytest.raises(ValueError, match="magic"):
-        rank_lists.read(io.BytesIO(b"nothing of the kind"))
+        datasets.read_rank_lists(io.BytesIO(b"nothing of the kind"))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from byoi_lib import report
-from byoi_lib.evaluation import Evaluation, Training
+from byoi_lib.report import Evaluation, Training
 
 PROBABILITIES = np.linspace(0.01, 0.99, 40, dtype=np.float32)
 TRAINING = Training(

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from tiny_model import WEIGHTS, tiny_answer, write_tiny_network
 
-from byoi_lib import errors, runtime
+from byoi import errors
+from byoi_lib import runtime
 
 IDS = np.array([[0, 1, 6], [1, 7, 8], [2, 2, 2]], np.int32)
 

@@ -4,8 +4,9 @@ import json
 import numpy as np
 import pytest
 
-from byoi_lib import decoder, encoder, errors
-from byoi_lib.encoder import Predictions
+from byoi import errors
+from byoi.formats import decoder, encoder
+from byoi.formats.encoder import Predictions
 from byoi_lib.serializers import PredictionDeserializer, ReviewSerializer
 
 

@@ -8,7 +8,8 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from byoi_lib import datasets, errors, manifest, preprocessing, runtime, training
+from byoi import errors
+from byoi_lib import datasets, manifest, preprocessing, runtime, training
 from byoi_lib.model import ModelConfig
 from byoi_lib.vocabulary import INDEX_FROM, Vocabulary
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from byoi_lib import contract, manifest, training_job
+from byoi import contract
+from byoi_lib import manifest, training_job
 
 # Keras 3 with numpy 2; it saves what it should.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

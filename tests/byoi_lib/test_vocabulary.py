@@ -1,7 +1,7 @@
 import pytest
 from golden_rows import GOLDEN, lists
 
-from byoi_lib import errors
+from byoi import errors
 from byoi_lib.preprocessing import encode
 from byoi_lib.vocabulary import INDEX_FROM, PAD, START, UNKNOWN, Vocabulary
 

@@ -6,8 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from byoi_lib.golden import Golden
-from byoi_lib.manifest import KERAS_FILE, ONNX_FILE, VOCABULARY_FILE, Manifest, digests
+from byoi_lib.manifest import KERAS_FILE, ONNX_FILE, VOCABULARY_FILE, Golden, Manifest, digests
 from byoi_lib.vocabulary import Vocabulary
 
 WORD_INDEX = {"the": 1, "film": 2, "good": 3, "bad": 4, "not": 5, "rare": 6}

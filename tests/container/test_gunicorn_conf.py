@@ -6,15 +6,14 @@ import runpy
 import pytest
 from gunicorn.config import Config
 
-from byoi_lib import contract
-from byoi_lib.serving import container_files
-from byoi_lib.serving.gunicorn_log import JsonLogger
-from byoi_lib.serving.readiness import Readiness
-from byoi_lib.serving.worker import Worker
+from byoi import contract
+from byoi.server.gunicorn_log import JsonLogger
+from byoi.server.master import CONFIGURATION_FILE
+from byoi.server.readiness import Readiness
+from byoi.server.worker import Worker
 
-FILE = container_files.find("gunicorn.conf.py")
 # What a configuration file may hold beside settings: what it imports.
-IMPORTED = {"os", "Path", "Any", "byoi_lib", "contract", "JsonLogger", "Readiness", "Settings",
+IMPORTED = {"os", "Path", "Any", "byoi", "contract", "JsonLogger", "Readiness", "Settings",
             "Worker"}  # fmt: skip
 
 
@@ -24,7 +23,7 @@ def configure(tmp_path, monkeypatch):
         monkeypatch.setenv("BYOI_STATE_DIR", str(tmp_path))
         for name, value in environ.items():
             monkeypatch.setenv(name, value)
-        names = runpy.run_path(str(FILE))
+        names = runpy.run_path(str(CONFIGURATION_FILE))
         return {name: value for name, value in names.items() if not name.startswith("_")}
 
     return configure

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from containers import ROOT, build, docker
 
-from byoi_lib import contract
+from byoi import contract
 
 pytestmark = pytest.mark.needs("docker")
 BOTH = pytest.mark.parametrize("fixture", ["image", "tensorflow_image"])

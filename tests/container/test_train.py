@@ -6,7 +6,8 @@ import pytest
 from containers import docker, mounted, started
 from jobs import HYPERPARAMETERS, run_job, write_reviews
 
-from byoi_lib import contract, errors, manifest
+from byoi import contract, errors
+from byoi_lib import manifest
 
 pytestmark = pytest.mark.needs("docker")
 

@@ -7,7 +7,7 @@ import re
 import sys
 import time
 
-from byoi_lib import errors
+from byoi import errors
 
 
 def model_fn(model_dir):

@@ -1,0 +1,122 @@
+"""What the gateway answers by itself, where a call reaches no integration or nothing fits.
+
+Source: API Gateway Developer Guide, "Gateway response types" (types, statuses, fallback to
+DEFAULT_4XX and DEFAULT_5XX); the messages and error types are those AWS's answers carry.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from werkzeug.wrappers import Response
+
+from byoi.emulator.api_gateway.deployed import Deployed
+from byoi.emulator.aws.moto_requests import NotEmulatedError
+
+INTERNAL = "Internal server error"
+
+# Type to status, the error type in the header, and the usual message.
+_TYPES = {
+    "ACCESS_DENIED": (403, "AccessDeniedException", "Forbidden"),
+    "API_CONFIGURATION_ERROR": (500, "InternalServerErrorException", INTERNAL),
+    "BAD_REQUEST_BODY": (400, "BadRequestException", "Invalid request body"),
+    "BAD_REQUEST_PARAMETERS": (400, "BadRequestException", "Missing required request parameters"),
+    "INTEGRATION_FAILURE": (504, "InternalServerErrorException", INTERNAL),
+    "INTEGRATION_TIMEOUT": (504, "InternalServerErrorException", "Endpoint request timed out"),
+    "INVALID_API_KEY": (403, "ForbiddenException", "Forbidden"),
+    "MISSING_AUTHENTICATION_TOKEN": (
+        403,
+        "MissingAuthenticationTokenException",
+        "Missing Authentication Token",
+    ),
+    "QUOTA_EXCEEDED": (429, "LimitExceededException", "Limit Exceeded"),
+    "REQUEST_TOO_LARGE": (413, "RequestTooLargeException", "Request Too Long"),
+    "THROTTLED": (429, "TooManyRequestsException", "Too Many Requests"),
+    "UNSUPPORTED_MEDIA_TYPE": (415, "UnsupportedMediaTypeException", "Unsupported Media Type"),
+}
+# All that a template of a gateway response may refer to here.
+_REFERENCE = re.compile(r"\$\{?context\.(error\.messageString|error\.message|[\w.]+)\}?")
+
+
+class GatewayError(Exception):
+    """A call that the gateway answers by itself.
+
+    Attributes:
+        type: The gateway response's type.
+        message: What the caller is told.
+        cause: What the execution log is told.
+    """
+
+    def __init__(self, type_: str, message: str | None = None, *, cause: str = "") -> None:
+        self.type = type_
+        self.message = message or _TYPES[type_][2]
+        self.cause = cause or self.message
+        super().__init__(self.cause)
+
+
+def answer(error: GatewayError, api: Deployed | None, context: Mapping[str, Any]) -> Response:
+    """Return the response to an error.
+
+    Args:
+        error: What happened.
+        api: May have its own gateway responses; None where no API was found.
+        context: The members of `$context`.
+
+    Raises:
+        NotEmulatedError: The API's gateway response says something that is not emulated.
+    """
+    status, code, _ = _TYPES[error.type]
+    configured = dict(_configured(api, error.type, status)) if api else {}
+    templates = configured.get("responseTemplates") or {}
+    body = json.dumps({"message": error.message})
+    if templates:
+        body = _render(_json_template(templates), error, context)
+    headers = {"x-amzn-errortype": code, "x-amzn-requestid": str(context["requestId"])}
+    for name, value in (configured.get("responseParameters") or {}).items():
+        headers[name.removeprefix("gatewayresponse.header.")] = _static(value)
+    return Response(
+        body,
+        status=int(configured.get("statusCode") or status),
+        content_type="application/json",
+        headers=headers,
+    )
+
+
+def _configured(api: Deployed, type_: str, status: int) -> Mapping[str, Any]:
+    fallback = "DEFAULT_5XX" if status >= 500 else "DEFAULT_4XX"
+    return api.gateway_responses.get(type_) or api.gateway_responses.get(fallback) or {}
+
+
+def _json_template(templates: Mapping[str, str]) -> str:
+    if list(templates) != ["application/json"]:
+        raise NotEmulatedError(f"a gateway response of {', '.join(templates)}")
+    return templates["application/json"]
+
+
+def _render(template: str, error: GatewayError, context: Mapping[str, Any]) -> str:
+    def value(match: re.Match[str]) -> str:
+        if match[1] == "error.messageString":
+            return json.dumps(error.message)
+        if match[1] == "error.message":
+            return error.message
+        if match[1] == "error.responseType":
+            return error.type
+        found: Any = context
+        for name in match[1].split("."):
+            found = found.get(name) if isinstance(found, Mapping) else None
+        if not isinstance(found, str | int):
+            raise NotEmulatedError(f"$context.{match[1]} in a gateway response")
+        return str(found)
+
+    # A gateway response knows no directives and no functions, only these variables.
+    rendered = _REFERENCE.sub(value, template)
+    if "#if" in rendered or "#set" in rendered or "#foreach" in rendered:
+        raise NotEmulatedError("directives in a gateway response")
+    return rendered
+
+
+def _static(value: str) -> str:
+    if not (value.startswith("'") and value.endswith("'")):
+        raise NotEmulatedError(f"{value} as a header of a gateway response")
+    return value[1:-1]

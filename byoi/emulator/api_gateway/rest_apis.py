@@ -1,0 +1,60 @@
+"""REST APIs, loaded when the first is asked for: importing what they need takes two seconds.
+
+The seconds are those of a library that moto's API Gateway imports; no other service needs it.
+"""
+
+import re
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from werkzeug.wrappers import Request, Response
+
+from byoi.emulator.aws import patches
+
+# The form of URL that byoi.deployment.account makes, and that other emulators have.
+_URL = re.compile(r"/restapis/[^/]+/[^/]+/_user_request_(/|$)")
+
+
+class RestApis:
+    """API Gateway, from the first time it is needed.
+
+    Args:
+        invocations: Answers a request to SageMaker Runtime in a region.
+        stack: Puts back at its end what is replaced in moto.
+        log: Takes one line.
+    """
+
+    def __init__(
+        self,
+        invocations: Callable[[Request, str], Response],
+        *,
+        stack: ExitStack,
+        log: Callable[[str], None],
+    ) -> None:
+        self._invocations = invocations
+        self._stack = stack
+        self._log = log
+        self._lock = threading.Lock()
+        self._gateway: Any = None
+
+    @staticmethod
+    def is_call(path: str) -> bool:
+        """Whether a path is that of a call of an API, and not of API Gateway's own API."""
+        return _URL.match(path) is not None
+
+    def load(self) -> Any:
+        """Return what answers calls; from the first time on, moto's API Gateway leads to it."""
+        with self._lock:
+            if self._gateway is None:
+                from byoi.emulator.api_gateway import backend, gateway  # noqa: PLC0415 - seconds
+
+                self._stack.enter_context(patches.replaced(backend.replacements()))
+                self._gateway = gateway.ApiGateway(self._invocations, log=self._log)
+        return self._gateway
+
+    def answer(self, request: Request) -> Response:
+        """Answer one call of an API."""
+        response: Response = self.load().answer(request)
+        return response

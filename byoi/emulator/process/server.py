@@ -1,0 +1,176 @@
+"""The emulator itself: moto's AWS APIs on one port of this machine, and what stands behind them."""
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    create_backend_app,
+)
+from werkzeug.serving import make_server
+
+from byoi import contract, errors
+from byoi.emulator.api_gateway.rest_apis import RestApis
+from byoi.emulator.aws import account, cloudformation, image_registry, moto_backend, patches
+from byoi.emulator.aws.image_registry import ImageRegistry
+from byoi.emulator.aws.stacks import ANSWER_S, Stacks
+from byoi.emulator.calls import Calls
+from byoi.emulator.endpoints.container_logs import ContainerLogs
+from byoi.emulator.endpoints.fleets import Fleets
+from byoi.emulator.endpoints.model_source import ModelSource
+from byoi.emulator.front import Front
+from byoi.emulator.process import belongings, environment
+from byoi.emulator.process.request_handler import RequestHandler
+from byoi.emulator.runners.containers import ContainerRunner
+from byoi.emulator.runners.processes import ProcessRunner
+from byoi.emulator.runners.runner import Runner
+from byoi.emulator.runtime.forwarding import STREAM_TIMEOUT_S
+from byoi.emulator.runtime.invocations import Invocations
+from byoi.local.docker import ServingEngine
+
+HOST = "127.0.0.1"
+REGION = "us-east-1"
+RUNNERS = ("auto", "containers", "processes")
+# AWS waits 8 minutes unless an endpoint configuration says otherwise; on one machine that is
+# no health check but a hang.
+STARTUP_TIMEOUT_S = 30.0
+
+
+class Emulator:
+    """AWS on this machine, until `stop`. One at a time in a process: moto keeps global state.
+
+    Attributes:
+        url: Where the APIs answer.
+        notice: One line on what endpoints run.
+        variables: The environment that leads to it; None is a variable to unset.
+    """
+
+    def __init__(  # noqa: PLR0913 - keywords with a default
+        self,
+        *,
+        runner: str = "auto",
+        port: int = 0,
+        region: str = REGION,
+        startup_timeout_s: float = STARTUP_TIMEOUT_S,
+        timeout_s: float = contract.INVOCATION_TIMEOUT_S,
+        stream_timeout_s: float = STREAM_TIMEOUT_S,
+        stacks_answer_s: float = ANSWER_S,
+        log: Callable[[str], None] = lambda _line: None,
+        calls_file: Path | None = None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        """Start, after clearing what a killed emulator left.
+
+        Args:
+            runner: `containers`, `processes`, or `auto`: containers where an engine answers.
+            port: TCP port; 0 is any free one.
+            region: The default region; endpoints may be in any.
+            startup_timeout_s: Seconds for /ping to turn 200 where an endpoint configuration
+                names none.
+            timeout_s: Seconds for the answer of an invocation.
+            stream_timeout_s: Seconds for a streamed answer.
+            stacks_answer_s: Seconds until a call of CloudFormation is answered though its work
+                goes on.
+            log: Takes one line for each event, from several threads.
+            calls_file: Receives each call as a line of JSON, as `Calls` writes it.
+            environ: The environment now, which `variables` are to replace.
+
+        Raises:
+            MissingProgramError: Containers are asked for and no engine answers.
+            OSError: The port is taken.
+        """
+        self._stack = contextlib.ExitStack()
+        with contextlib.ExitStack() as stack:
+            engine = ServingEngine(environ)
+            no_engine = _why_without(runner, engine)
+            for line in belongings.clear(None if no_engine else engine):
+                log(f"cleared what a killed emulator left: {line}")
+            owned = belongings.Belongings()
+            stack.callback(owned.remove)
+            chosen: Runner = (
+                ProcessRunner(no_engine, remember=owned.remember)
+                if no_engine
+                else ContainerRunner(engine)
+            )
+            stack.callback(chosen.close)
+            account.reset()
+            logs = ContainerLogs()
+            stack.callback(logs.close)
+            source = ModelSource(account.read_object, account.list_keys)
+            fleets = Fleets(chosen, source, logs, folder=owned.folder, log=log)
+            registry = ImageRegistry(owned.folder, remember=owned.remember)
+            stack.callback(registry.stop)
+            stack.enter_context(
+                patches.replaced(moto_backend.replacements(fleets, startup_timeout_s))
+            )
+            stack.enter_context(patches.replaced(image_registry.replacements(registry)))
+            stack.enter_context(patches.replaced(cloudformation.resource_replacements(fleets)))
+            late = contextlib.ExitStack()
+            stack.enter_context(late)
+            stacks = Stacks(stacks_answer_s)
+            # What stacks wait for ends first, and what they need of moto last.
+            stack.callback(stacks.wait)
+            stack.callback(fleets.stop)
+            invocations = Invocations(
+                fleets.find,
+                account=account.NUMBER,
+                log=log,
+                timeout_s=timeout_s,
+                stream_timeout_s=stream_timeout_s,
+            )
+            apis = RestApis(invocations.answer, stack=late, log=log)
+            front = Front(
+                DomainDispatcherApplication(create_backend_app),
+                invocations,
+                apis,
+                before={
+                    "apigateway": apis.load,
+                    "cloudformation": lambda: (
+                        apis.load(),
+                        late.enter_context(patches.replaced(stacks.replacements())),
+                    ),
+                },
+                logs=logs,
+                region=region,
+                log=log,
+                calls=Calls(calls_file),
+            )
+            server = make_server(HOST, port, front, threaded=True, request_handler=RequestHandler)
+            stack.callback(server.server_close)
+            thread = threading.Thread(target=server.serve_forever, name="emulator", daemon=True)
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(server.shutdown)
+            self.url = f"http://{HOST}:{server.server_port}"
+            self.notice = chosen.notice
+            self.variables = environment.variables(
+                url=self.url,
+                region=region,
+                role_arn=account.make_role(),
+                bucket=account.make_bucket(region),
+                folder=owned.folder,
+                environ=environ,
+            )
+            self._stack = stack.pop_all()
+
+    def stop(self) -> None:
+        """Stop everything and remove all of it; a second call does nothing."""
+        self._stack.close()
+
+
+def _why_without(runner: str, engine: ServingEngine) -> str:
+    """Return why endpoints run without a container engine, "" where they run with one."""
+    if runner not in RUNNERS:
+        raise errors.ConfigurationError(f"received runner {runner!r}, expected one of {RUNNERS}")
+    if runner == "processes":
+        return "processes were asked for"
+    try:
+        engine.require()
+    except errors.MissingProgramError as error:
+        if runner == "containers":
+            raise
+        return str(error)
+    return ""

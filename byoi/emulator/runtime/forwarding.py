@@ -1,0 +1,171 @@
+"""One request on its way to an instance, and the instance's answer on its way back.
+
+Sources: API InvokeEndpoint, InvokeEndpointWithResponseStream (headers);
+DG deploy-model-options (8 minutes of streaming).
+"""
+
+import http.client
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from werkzeug.wrappers import Request, Response
+
+from byoi import contract
+from byoi.emulator.endpoints.connections import Connections
+from byoi.emulator.runtime import event_stream
+
+PREFIX = "X-Amzn-SageMaker-"
+# API InvokeEndpoint: of the request's headers, those that reach the container.
+_FORWARDED = (
+    "Content-Type",
+    "Accept",
+    contract.CUSTOM_ATTRIBUTES_HEADER,
+    f"{PREFIX}Inference-Id",
+    f"{PREFIX}Enable-Explanations",
+    f"{PREFIX}Session-Id",
+)
+# What the container may say beside its body.
+_RETURNED = (
+    contract.CUSTOM_ATTRIBUTES_HEADER,
+    f"{PREFIX}New-Session-Id",
+    f"{PREFIX}Closed-Session-Id",
+)
+# DG deploy-model-options.
+STREAM_TIMEOUT_S = 480.0
+_PIECE_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The container's error.
+
+    Attributes:
+        status: Its HTTP status, 0 where there was none.
+        body: Its body as text, or what happened instead.
+    """
+
+    status: int
+    body: str
+
+
+class Call:
+    """One request to one instance."""
+
+    def __init__(
+        self,
+        request: Request,
+        connections: Connections,
+        *,
+        timeout_s: float,
+        stream_timeout_s: float,
+    ) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            request: The caller's.
+            connections: To the instance.
+            timeout_s: Seconds for a whole answer, and for each piece of a stream.
+            stream_timeout_s: Seconds for all of a stream.
+        """
+        self._request = request
+        self._timeout_s = timeout_s
+        self._stream_timeout_s = stream_timeout_s
+        self._connections = connections
+        self._connection = connections.take(timeout_s)
+
+    def whole(self) -> Response | Failure:
+        """Return the container's answer as InvokeEndpoint's."""
+        end_s = time.monotonic() + self._timeout_s
+        answer = self._send()
+        if isinstance(answer, Failure):
+            return answer
+        try:
+            body = b"".join(_pieces(answer, end_s))
+        except (OSError, http.client.HTTPException) as problem:
+            return self._broken(problem)
+        self._give_back(answer)
+        response = Response(body, headers=self._returned(answer))
+        _copy_type(answer, response, "Content-Type")
+        return response
+
+    def stream(self) -> Response | Failure:
+        """Return the container's answer as an event stream."""
+        answer = self._send()
+        if isinstance(answer, Failure):
+            return answer
+        response = Response(self._events(answer), headers=self._returned(answer))
+        _copy_type(answer, response, f"{PREFIX}Content-Type")
+        response.headers["Content-Type"] = event_stream.CONTENT_TYPE
+        response.call_on_close(self._connection.close)
+        return response
+
+    def _send(self) -> http.client.HTTPResponse | Failure:
+        headers = self._request.headers
+        body = self._request.get_data()
+        try:
+            connection = self._connection
+            connection.putrequest("POST", contract.INVOCATIONS_PATH, skip_accept_encoding=True)
+            for name in _FORWARDED:
+                # Where the response is streamed, the caller's header has another name.
+                value = headers.get(f"{PREFIX}{name}" if name == "Accept" else name, None)
+                value = headers.get(name) if value is None else value
+                if value:
+                    connection.putheader(name, value)
+            connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders(body)
+            answer = connection.getresponse()
+            if answer.status < 400:
+                return answer
+            text = answer.read().decode("utf-8", "replace")
+        except (OSError, http.client.HTTPException) as problem:
+            return self._broken(problem)
+        self._give_back(answer)
+        return Failure(answer.status, text)
+
+    def _give_back(self, answer: http.client.HTTPResponse) -> None:
+        answer.close()
+        self._connections.give_back(self._connection)
+
+    def _broken(self, problem: Exception) -> Failure:
+        self._connection.close()
+        if isinstance(problem, TimeoutError):
+            return Failure(
+                0,
+                "Your invocation timed out while waiting for a response from container primary "
+                f"(after {self._timeout_s:g} s).",
+            )
+        return Failure(0, f"The container primary broke the connection: {problem!r}")
+
+    def _returned(self, answer: http.client.HTTPResponse) -> list[tuple[str, str]]:
+        return [(name, value) for name in _RETURNED if (value := answer.getheader(name))]
+
+    def _events(self, answer: http.client.HTTPResponse) -> Iterator[bytes]:
+        end_s = time.monotonic() + self._stream_timeout_s
+        try:
+            for piece in _pieces(answer, end_s):
+                yield event_stream.payload_part(piece)
+        except TimeoutError:
+            text = f"streaming took more than {self._stream_timeout_s:g} s"
+            if time.monotonic() < end_s:
+                text = f"nothing came for {self._timeout_s:g} s"
+            yield event_stream.stream_error("ModelInvocationTimeExceeded", text)
+        except (OSError, http.client.HTTPException) as problem:
+            yield event_stream.stream_error("StreamBroken", f"the container broke off: {problem!r}")
+
+
+def _pieces(answer: http.client.HTTPResponse, end_s: float) -> Iterator[bytes]:
+    """Yield the body as it comes; TimeoutError where it goes on after `end_s`."""
+    while piece := answer.read1(_PIECE_BYTES):
+        yield piece
+        # The connection's own time-out only ends a silence.
+        if time.monotonic() > end_s:
+            raise TimeoutError
+    if answer.length:
+        raise http.client.IncompleteRead(b"", answer.length)
+
+
+def _copy_type(answer: http.client.HTTPResponse, response: Response, name: str) -> None:
+    del response.headers["Content-Type"]
+    if value := answer.getheader("Content-Type"):
+        response.headers[name] = value

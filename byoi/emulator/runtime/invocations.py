@@ -1,0 +1,153 @@
+"""InvokeEndpoint and InvokeEndpointWithResponseStream, answered by the endpoint's own instances.
+
+Sources: API InvokeEndpoint, InvokeEndpointWithResponseStream (headers, ModelError 424);
+DG deploy-model-options (25 MB, 60 s, 8 minutes of streaming). The wording of "not found",
+of 413 and of ModelError is that of AWS's answers quoted in public issues
+(aws/amazon-sagemaker-examples 293 and 245, aws/sagemaker-python-sdk 2955).
+"""
+
+import re
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.wrappers import Request, Response
+
+from byoi import contract
+from byoi.emulator import answers
+from byoi.emulator.aws import constraints
+from byoi.emulator.endpoints.container_logs import group_name
+from byoi.emulator.endpoints.endpoint import Endpoint
+from byoi.emulator.runtime.forwarding import PREFIX, STREAM_TIMEOUT_S, Call, Failure
+
+_SERVICE = "sagemaker-runtime"
+_STREAM_PATH = "invocations-response-stream"
+_ACTIONS = {
+    "invocations": "InvokeEndpoint",
+    _STREAM_PATH: "InvokeEndpointWithResponseStream",
+    "async-invocations": "InvokeEndpointAsync",
+}
+_PATH = re.compile(f"/endpoints/([^/]+)/({'|'.join(_ACTIONS)})$")
+# Asked for with these, a request needs an endpoint of a kind that is not emulated.
+_REFUSED = {
+    f"{PREFIX}Target-Model": "TargetModel, of multi-model endpoints",
+    f"{PREFIX}Target-Container-Hostname": "TargetContainerHostname, of multi-container endpoints",
+    f"{PREFIX}Inference-Component": "InferenceComponentName",
+}
+_VARIANT_HEADER = f"{PREFIX}Target-Variant"
+# API InvokeEndpoint's own number, of which AWS's other pages differ.
+_DOUBTFUL_BODY_BYTES = 6_291_456
+
+
+class Invocations:
+    """A WSGI application for the paths below /endpoints.
+
+    Args:
+        find: Region and name to an endpoint, None where there is none.
+        account: The account's number, for messages.
+        log: Takes one line.
+        timeout_s: Seconds for one answer, or one piece of a stream.
+        stream_timeout_s: Seconds for a whole stream.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[str, str], Endpoint | None],
+        *,
+        account: str,
+        log: Callable[[str], None],
+        timeout_s: float = contract.INVOCATION_TIMEOUT_S,
+        stream_timeout_s: float = STREAM_TIMEOUT_S,
+    ) -> None:
+        self._find = find
+        self._account = account
+        self._log = log
+        self._timeout_s = timeout_s
+        self._stream_timeout_s = stream_timeout_s
+
+    def answer(self, request: Request, region: str) -> Response:
+        """Answer one request."""
+        match = _PATH.match(request.path)
+        if match is None or request.method != "POST":
+            message = f"no such operation: {request.method} {request.path}"
+            return answers.error(404, "UnknownOperationException", message)
+        name, path = match[1], match[2]
+        return self._refuse(request, name, path) or self._invoke(
+            request, region, name, is_stream=path == _STREAM_PATH
+        )
+
+    def _refuse(self, request: Request, name: str, path: str) -> Response | None:
+        """Return an error where the request cannot be for any endpoint."""
+        action = _ACTIONS[path]
+        if action == "InvokeEndpointAsync":
+            return answers.refused(action)
+        for header, what in _REFUSED.items():
+            if header in request.headers:
+                return answers.refused(what)
+        parameters = constraints.in_headers(_SERVICE, action, request.headers)
+        parameters["EndpointName"] = name
+        if problem := constraints.find(_SERVICE, action, parameters):
+            return _invalid(problem)
+        too_large = contract.REQUEST_BODY_BYTES + 1
+        # A body in chunks does not say its length; werkzeug cuts it there without a word.
+        request.max_content_length = too_large
+        try:
+            size = len(request.get_data())
+        except RequestEntityTooLarge:
+            size = too_large
+        if size >= too_large:
+            message = f"HTTP content length exceeded {contract.REQUEST_BODY_BYTES} bytes."
+            return answers.error(413, "413", message)
+        if size > _DOUBTFUL_BODY_BYTES:
+            self._log(
+                f"WARNING: a request body of {size:,} B; AWS's sources disagree whether more "
+                f"than {_DOUBTFUL_BODY_BYTES:,} B pass (API reference) or 25 MB (Developer Guide)"
+            )
+        return None
+
+    def _invoke(self, request: Request, region: str, name: str, *, is_stream: bool) -> Response:
+        endpoint = self._find(region, name)
+        status = endpoint.record.endpoint_status if endpoint else "Deleting"
+        if endpoint is None or status == "Deleting":
+            return _invalid(f"Endpoint {name} of account {self._account} not found.")
+        with ExitStack() as lent:
+            try:
+                variant = request.headers.get(_VARIANT_HEADER)
+                member = lent.enter_context(endpoint.choose(variant))
+            except KeyError:
+                return _invalid(f"Variant {variant} does not exist in endpoint {name}.")
+            if member is None:
+                return _invalid(
+                    f"Endpoint {name} of account {self._account} is not in service; it is {status}."
+                )
+            call = Call(
+                request,
+                member.connections,
+                timeout_s=self._timeout_s,
+                stream_timeout_s=self._stream_timeout_s,
+            )
+            response = call.stream() if is_stream else call.whole()
+            if isinstance(response, Failure):
+                return self._model_error(response, region, name)
+            response.headers["x-Amzn-Invoked-Production-Variant"] = member.variant
+            # A stream goes on after this.
+            response.call_on_close(lent.pop_all().close)
+            return response
+
+    def _model_error(self, failure: Failure, region: str, name: str) -> Response:
+        text = failure.body[: contract.ERROR_MESSAGE_CHARACTERS]
+        blame = "client" if 400 <= failure.status < 500 else "server"
+        group = group_name(name)
+        return answers.error(
+            424,
+            "ModelError",
+            f'Received {blame} error ({failure.status}) from primary with message "{text}". '
+            f"See {group} in the logs of account {self._account} for more information.",
+            OriginalStatusCode=failure.status,
+            OriginalMessage=text,
+            LogStreamArn=f"arn:aws:logs:{region}:{self._account}:log-group:{group}",
+        )
+
+
+def _invalid(message: str) -> Response:
+    return answers.error(400, "ValidationError", message)

@@ -1,0 +1,1 @@
+"""Wire formats: media types, request bodies to data, data to response bodies."""

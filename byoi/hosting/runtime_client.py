@@ -1,0 +1,192 @@
+"""InvokeEndpoint against a container's own port, through boto3's own client.
+
+boto3 checks, sends and parses as it does against AWS; two of its events turn the
+platform's part: the address before a request is sent, and the container's error
+status, which AWS reports as ModelError, before a response is parsed.
+
+Sources: API InvokeEndpoint (ModelError, status 424); the SDK's client for local mode
+(sagemaker 2.257, local/local_session.py) returns error bodies as predictions.
+
+What the SDK needs to work without network, account or credentials.
+
+The SDK's Predictor for a URL: a process stack or container, without Docker or AWS.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import botocore.session
+import sagemaker
+from botocore import UNSIGNED
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.config import Config
+from botocore.credentials import CredentialResolver
+from botocore.exceptions import ClientError
+from sagemaker.predictor import Predictor
+
+from byoi import contract
+
+# Any region will do where nothing is sent to it.
+REGION = "us-east-1"
+# No region of AWS: what the SDK would report to its authors it does not send from a region
+# it does not know. Saying so by SDK_CONFIG instead costs 3 s a deploy, because the SDK
+# checks a configuration against its whole schema each time it reads a value (24 times).
+LOCAL_REGION = "local"
+# The SDK reports calls to a bucket of its authors unless told not to.
+SDK_CONFIG: dict[str, Any] = {
+    "SchemaVersion": "1.0",
+    "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}},
+}
+
+
+def boto_session(region: str = REGION) -> boto3.Session:
+    """Return a session that has a region and no credentials, wherever they might lie.
+
+    Nothing asks the environment, the files in ~/.aws or the instance metadata address,
+    so nothing waits for them, and the SDK has none to copy into a container.
+    """
+    session = botocore.session.Session()
+    session.register_component("credential_provider", CredentialResolver([]))
+    return boto3.Session(botocore_session=session, region_name=region)
+
+
+# Above the platform's own limit, so that the endpoint's answer is seen before ours.
+READ_TIMEOUT_S = contract.INVOCATION_TIMEOUT_S + 10
+CONNECT_TIMEOUT_S = 5
+
+
+class RuntimeClient:
+    """What the SDK calls `sagemaker_runtime_client`, for endpoints on this machine.
+
+    Attributes:
+        exceptions: The client's error classes: `client.exceptions.ModelError`.
+    """
+
+    def __init__(
+        self,
+        find_url: Callable[[str], str],
+        *,
+        boto_session: boto3.Session,
+        find_log: Callable[[str], str] = lambda name: f"the log of endpoint {name}",
+        read_timeout_s: float = READ_TIMEOUT_S,
+    ) -> None:
+        """Make a client.
+
+        Args:
+            find_url: Endpoint's name to `http://host:port`; KeyError where there is none.
+            boto_session: Supplies region and service model; its credentials are not used.
+            find_log: Endpoint's name to the words that say where its log is.
+            read_timeout_s: Seconds without an answer after which botocore's
+                ReadTimeoutError is raised.
+        """
+        self._find_url = find_url
+        self._find_log = find_log
+        self._client = boto_session.client(
+            "sagemaker-runtime",
+            endpoint_url="http://127.0.0.1",
+            config=Config(
+                signature_version=UNSIGNED,
+                connect_timeout=CONNECT_TIMEOUT_S,
+                read_timeout=read_timeout_s,
+                # A model may have acted on the request: never send it twice.
+                retries={"mode": "legacy", "total_max_attempts": 1},
+                # A proxy that is set for the internet does not lead to this machine.
+                proxies={},
+            ),
+        )
+        self.exceptions = self._client.exceptions
+        events = self._client.meta.events
+        events.register("before-send.sagemaker-runtime.InvokeEndpoint", self._address)
+        events.register("before-parse.sagemaker-runtime.InvokeEndpoint", _report_as_model_error)
+
+    def invoke_endpoint(
+        self,
+        Body: Any,  # noqa: N803 - the SDK's batch transform passes these four by position
+        EndpointName: str,  # noqa: N803
+        ContentType: str | None = None,  # noqa: N803
+        Accept: str | None = None,  # noqa: N803
+        **parameters: Any,
+    ) -> dict[str, Any]:
+        """Send one invocation; parameters and response as in boto3.
+
+        Raises:
+            ClientError: `ModelError` where the container answered with an error status;
+                `ValidationError` where no such endpoint exists.
+            HTTPClientError: botocore's class for a refused connection or no answer in time.
+        """
+        if ContentType is not None:
+            parameters["ContentType"] = ContentType
+        if Accept is not None:
+            parameters["Accept"] = Accept
+        try:
+            response: dict[str, Any] = self._client.invoke_endpoint(
+                Body=Body, EndpointName=EndpointName, **parameters
+            )
+        except self.exceptions.ModelError as error:
+            error.response["LogStreamArn"] = self._find_log(EndpointName)
+            raise
+        return response
+
+    def _address(self, request: AWSPreparedRequest, **_: Any) -> None:
+        name = request.url.split("/endpoints/", 1)[1].split("/", 1)[0]
+        try:
+            url = self._find_url(name)
+        except KeyError as error:
+            details = {"Code": "ValidationError", "Message": f"Endpoint {name} not found."}
+            raise ClientError({"Error": details}, "InvokeEndpoint") from error
+        request.url = url.rstrip("/") + contract.INVOCATIONS_PATH
+
+
+def _report_as_model_error(response_dict: dict[str, Any], **_: Any) -> None:
+    """Turn a container's error response into the one AWS gives for it."""
+    status = response_dict["status_code"]
+    if status < 400:
+        return
+    text = response_dict["body"].decode("utf-8", "replace")[: contract.ERROR_MESSAGE_CHARACTERS]
+    blame = "client" if status < 500 else "server"
+    body = {
+        "Message": f'Received {blame} error ({status}) from primary with message "{text}".',
+        "OriginalStatusCode": status,
+        "OriginalMessage": text,
+    }
+    response_dict["status_code"] = 424
+    response_dict["headers"]["x-amzn-errortype"] = "ModelError"
+    response_dict["body"] = json.dumps(body).encode()
+
+
+def predictor(
+    url: str,
+    *,
+    serializer: Any = None,
+    deserializer: Any = None,
+    read_timeout_s: float = READ_TIMEOUT_S,
+) -> Predictor:
+    """Return a `sagemaker.predictor.Predictor` that posts to `url`/invocations.
+
+    Args:
+        url: `http://host:port` of something that speaks the container contract.
+        serializer: An SDK serializer; None sends bytes as they are.
+        deserializer: An SDK deserializer; None returns the body's bytes.
+        read_timeout_s: Seconds to wait for an answer.
+
+    Its `predict` raises what `RuntimeClient.invoke_endpoint` raises.
+    """
+    session_here = boto_session()
+    session = sagemaker.Session(
+        boto_session=session_here,
+        sagemaker_runtime_client=RuntimeClient(
+            lambda _name: url,
+            boto_session=session_here,
+            find_log=lambda _name: f"the log of the server at {url}",
+            read_timeout_s=read_timeout_s,
+        ),
+        sagemaker_config=SDK_CONFIG,
+    )
+    made = Predictor("url", sagemaker_session=session)
+    if serializer is not None:
+        made.serializer = serializer
+    if deserializer is not None:
+        made.deserializer = deserializer
+    return made

@@ -1,0 +1,158 @@
+"""The SDK's own session for the account that is deployed to.
+
+The SDK's LocalSession, offline, without credentials, and without what it leaves behind.
+"""
+
+import logging
+import os
+import shutil
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+import sagemaker
+import sagemaker.local
+
+from byoi import deployment, errors
+from byoi.hosting import runtime_client, staging
+from byoi.hosting.container import LocalContainer, Place
+from byoi.hosting.local_client import LocalClient
+from byoi.hosting.runtime_client import RuntimeClient
+from byoi.local.docker import ComposeEngine
+
+
+class AwsSession(sagemaker.Session):  # type: ignore[misc] # the SDK ships no types
+    """A `sagemaker.Session` on the clients and the bucket of an account.
+
+    What it does otherwise than one made by hand: an invocation is waited for 70 s and sent
+    once; the default bucket is BYOI_BUCKET, so that nothing asks STS whose account it is
+    (the SDK's own address of STS cannot be redirected); nothing is reported to the SDK's
+    authors.
+
+    Attributes:
+        account: The account.
+    """
+
+    def __init__(self, account: deployment.Account) -> None:
+        self.account = account
+        super().__init__(
+            boto_session=account.session,
+            sagemaker_client=account.sagemaker,
+            sagemaker_runtime_client=account.runtime,
+            default_bucket=account.bucket(),
+            sagemaker_config=runtime_client.SDK_CONFIG,
+        )
+        # The SDK makes these two itself, without the account's address.
+        self.s3_client = account.client("s3")
+        self.s3_resource = account.session.resource("s3", endpoint_url=account.endpoint_url)
+
+
+def aws_session(account: deployment.Account | None = None) -> AwsSession:
+    """Return a session for AWS, or for the emulator that the environment leads to.
+
+    Args:
+        account: By default the one of the environment, see `deployment.connect`.
+
+    Raises:
+        ConfigurationError: There is no region, no credentials or no BYOI_BUCKET.
+    """
+    return AwsSession(deployment.connect() if account is None else account)
+
+
+# Local mode takes any ARN as it is; a bare name would be looked up at AWS.
+LOCAL_ROLE = "arn:aws:iam::111111111111:role/local-mode"
+# Loading a large model on a busy machine, with room to spare.
+STARTUP_TIMEOUT_S = 120
+
+
+class LocalSession(sagemaker.local.LocalSession):  # type: ignore[misc] # the SDK ships no types
+    """A `sagemaker.local.LocalSession` that works without AWS, and cleans up.
+
+    Use it where the SDK's own would be used: `Model`, `Estimator` and `Transformer` take it
+    as `sagemaker_session`. Each endpoint gets a free port of its own. What still runs when
+    the process ends is stopped; what a killed process left, the next one removes.
+
+    Attributes:
+        directory: Logs and staged files; gone when the process ends.
+    """
+
+    config: Any
+
+    def __init__(
+        self,
+        boto_session: boto3.Session | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        startup_timeout_s: float = STARTUP_TIMEOUT_S,
+        **arguments: Any,
+    ) -> None:
+        """Make a session; docker is not asked before something is started.
+
+        Args:
+            boto_session: Only for model data or inputs in S3; by default one without
+                credentials. Its keys never reach a container.
+            environ: PATH and variables for docker and compose; by default this process's.
+            startup_timeout_s: Seconds for a container's /ping to turn 200.
+            arguments: Others of the SDK's class, for example `default_bucket`.
+        """
+        # It tells the SDK's steps, with random names in them, and, as an error, where the
+        # troubleshooting page is; what went wrong is always raised, too.
+        logging.getLogger("sagemaker").setLevel(logging.CRITICAL)
+        self._has_bucket = bool(arguments.get("default_bucket"))
+        config = arguments.pop("sagemaker_config", None)
+        super().__init__(
+            boto_session or runtime_client.boto_session(runtime_client.LOCAL_REGION),
+            sagemaker_config=config or runtime_client.SDK_CONFIG,
+            **arguments,
+        )
+        if boto_session is None and config is None:
+            self.sagemaker_config: dict[str, Any] = {}
+        self.directory = staging.make_session_directory(staging.find_directory())
+        engine = ComposeEngine(os.environ if environ is None else environ)
+        client = LocalClient(self, Place(engine, self.directory, startup_timeout_s))
+        self.sagemaker_client = client
+        self.sagemaker_runtime_client = RuntimeClient(
+            client.find_url, boto_session=self.boto_session, find_log=client.find_log
+        )
+        # local_code: training without output_path stays on this machine, too.
+        local = {"local_code": True, "container_root": str(self.directory)}
+        self.config = {"local": local | ((self.config or {}).get("local") or {})}
+        weakref.finalize(self, _clean_up, client.containers, self.directory)
+
+    def wait_for_endpoint(self, endpoint: str, *_: Any, **__: Any) -> dict[str, Any]:
+        """Return the endpoint's description at once: creating it has waited already.
+
+        The SDK would sleep 30 s before it looks.
+        """
+        described: dict[str, Any] = self.sagemaker_client.describe_endpoint(endpoint)
+        return described
+
+    def wait_for_transform_job(self, job: str, *_: Any, **__: Any) -> dict[str, Any]:
+        """Return the job's description at once, for the same reason."""
+        described: dict[str, Any] = self.sagemaker_client.describe_transform_job(job)
+        return described
+
+    def logs_for_transform_job(self, job_name: str, *_: Any, **__: Any) -> None:
+        """Do nothing: the SDK would ask CloudWatch for the log that lies in `directory`."""
+
+    def default_bucket(self) -> str:
+        """Return the bucket given to the session.
+
+        Raises:
+            ConfigurationError: None was given; without credentials none can be found or made.
+        """
+        if not self._has_bucket:
+            raise errors.ConfigurationError(
+                "this call wants the account's default bucket, and local mode has no account; "
+                "give the call a place on this machine: output_path='file:///absolute/path' "
+                "(asynchronous inference has no local mode)"
+            )
+        return str(super().default_bucket())
+
+
+def _clean_up(containers: dict[str, LocalContainer], directory: Path) -> None:
+    for container in containers.values():
+        container.stop_serving(grace_s=1)
+    shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,90 @@
+"""One invocation of a container at its own port, as the platform makes it.
+
+No SDK and no credentials: what `byoi invoke URL` and the tests of a running stack use.
+"""
+
+import http.client
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from byoi import contract, errors
+
+# DG your-algorithms-inference-code: a client of 60 s models waits 70 s.
+TIMEOUT_S = contract.INVOCATION_TIMEOUT_S + 10
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a container answered.
+
+    Attributes:
+        status: HTTP status.
+        headers: Response headers, names in lower case.
+        body: Response body.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def post(
+    url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float = TIMEOUT_S
+) -> Answer:
+    """Send one POST /invocations and return whatever comes back.
+
+    Args:
+        url: Where the container listens, for example `http://localhost:8080`;
+            with or without `/invocations` at its end.
+        body: Request body.
+        headers: Request headers.
+        timeout_s: Seconds for each step of the exchange.
+
+    Raises:
+        HostingError: `url` is not an HTTP URL, or nothing answers there.
+    """
+    parts = urlsplit(url)
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if parts.scheme != "http" or not host:
+        raise errors.HostingError(
+            f"expected a URL such as http://localhost:{contract.PORT}, received {url!r}"
+        )
+    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+    path = parts.path.rstrip("/").removesuffix(contract.INVOCATIONS_PATH)
+    try:
+        connection.request("POST", path + contract.INVOCATIONS_PATH, body, dict(headers))
+        response = connection.getresponse()
+        answer = response.read()
+    except (OSError, http.client.HTTPException) as error:
+        cause = str(error) or type(error).__name__
+        raise errors.HostingError(
+            f"no answer from {url}: {cause}; start one with `byoi serve --model-dir DIR`"
+        ) from error
+    finally:
+        connection.close()
+    names = {name.lower(): value for name, value in response.getheaders()}
+    return Answer(response.status, names, answer)
+
+
+def invoke(url: str, body: bytes, *, content_type: str, accept: str = "") -> Answer:
+    """Invoke a running container.
+
+    Args:
+        url: As in `post`.
+        body: Request body.
+        content_type: Media type of `body`.
+        accept: Wanted media type of the answer; empty leaves the choice to the container.
+
+    Raises:
+        HostingError: As in `post`.
+        InvocationError: The container answered with an error status.
+    """
+    headers = {"Content-Type": content_type, **({"Accept": accept} if accept else {})}
+    answer = post(url, body, headers)
+    if answer.status != http.client.OK:
+        raise errors.InvocationError(answer.status, answer.body.decode("utf-8", "replace"))
+    return answer

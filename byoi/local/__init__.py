@@ -1,0 +1,1 @@
+"""This machine: the container engine, processes, health and an image registry; no AWS, no SDK."""

@@ -1,0 +1,189 @@
+"""The server as processes of this machine: the same stack as in the container.
+
+Used by the emulator, the demo, the tests and the benchmarks. What is started is ended,
+whatever happens.
+"""
+
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from byoi import contract, errors
+
+LOOPBACK = "127.0.0.1"
+# The container's own start limit on the platform is 480 s; a process on this machine is faster.
+START_TIMEOUT_S = 60.0
+# -P: a module of the current folder must not pass for one of Python's.
+SERVE_COMMAND = (sys.executable, "-P", "-m", "byoi.server")
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def find_free_port() -> int:
+    """Return a TCP port that nothing listens on; another program may take it before it is used."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def with_this_package(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which another Python finds this package, wherever it lies."""
+    if _ROOT.name in {"site-packages", "dist-packages"}:
+        return dict(environ)
+    paths = [str(_ROOT), *filter(None, [environ.get("PYTHONPATH")])]
+    return {**environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+class ProcessStack:
+    """nginx, gunicorn and Flask as processes, for one model directory.
+
+    A context manager: starts on entry and waits until /ping answers 200, stops on exit.
+
+    Attributes:
+        url: Where it answers, for example `http://127.0.0.1:8080`.
+        port: TCP port.
+        log_file: What the stack wrote to stdout and stderr.
+    """
+
+    def __init__(  # noqa: PLR0913 - keywords with a default
+        self,
+        model_dir: Path,
+        *,
+        port: int = 0,
+        environ: Mapping[str, str] | None = None,
+        inherited: Mapping[str, str] | None = None,
+        log_file: Path | None = None,
+        start_timeout_s: float = START_TIMEOUT_S,
+    ) -> None:
+        """Prepare; nothing runs yet.
+
+        Args:
+            model_dir: Given to the inference module's `model_fn`.
+            port: TCP port; 0 is any free one.
+            environ: Further variables, `Settings` in the first place.
+            inherited: Variables below those; by default this process's own.
+            log_file: Where the log goes; by default a file in a temporary directory
+                that `stop` removes.
+            start_timeout_s: Seconds for /ping to turn 200.
+        """
+        self.port = port or find_free_port()
+        self.url = f"http://{LOOPBACK}:{self.port}"
+        self._own_dir = Path(tempfile.mkdtemp(prefix="byoi-log-")) if log_file is None else None
+        self.log_file = log_file or Path(f"{self._own_dir}/server.log")
+        self._start_timeout_s = start_timeout_s
+        self._environ = {
+            **with_this_package(os.environ if inherited is None else inherited),
+            "BYOI_BIND_ADDRESS": LOOPBACK,
+            **(environ or {}),
+            "BYOI_MODEL_DIR": str(model_dir),
+            contract.BIND_TO_PORT_VARIABLE: str(self.port),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        try:
+            self.wait()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def log(self) -> str:
+        """What the stack has written so far."""
+        return self.log_file.read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the supervisor, None before the start and after the stop."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start the processes without waiting for them."""
+        with self.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                SERVE_COMMAND,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C ends the caller, which then ends the stack in order.
+                start_new_session=True,
+            )
+
+    def wait(self) -> None:
+        """Wait until /ping answers 200.
+
+        Raises:
+            EndpointFailedError: The stack ended, or /ping did not turn 200 in time.
+        """
+        end_s = time.monotonic() + self._start_timeout_s
+        while not self.is_ready():
+            status = self.poll()
+            if status is not None:
+                raise errors.EndpointFailedError(
+                    f"the server ended with status {status}; its log:\n{self.log}"
+                )
+            if time.monotonic() > end_s:
+                raise errors.EndpointFailedError(
+                    f"{self.url}{contract.PING_PATH} did not answer 200 within "
+                    f"{self._start_timeout_s:g} s; the server's log:\n{self.log}"
+                )
+            time.sleep(0.02)
+
+    def poll(self) -> int | None:
+        """Return the exit status, None while it runs and where nothing was started."""
+        return self._process.poll() if self._process else None
+
+    def is_ready(self) -> bool:
+        """Whether /ping answers 200 now."""
+        return ping(LOOPBACK, self.port) == http.client.OK
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the supervisor, if it runs."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def stop(self) -> int | None:
+        """Stop as the platform does, SIGTERM and SIGKILL 30 s later.
+
+        Returns:
+            Exit status, 0 after an orderly stop; None when nothing ran.
+        """
+        process, self._process = self._process, None
+        status = None
+        if process is not None:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            try:
+                status = process.wait(contract.STOP_GRACE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                status = process.wait()
+        if self._own_dir is not None:
+            shutil.rmtree(self._own_dir, ignore_errors=True)
+        return status
+
+
+def ping(host: str, port: int) -> int | None:
+    """Return the status of GET /ping within the platform's 2 s, None without an answer."""
+    connection = http.client.HTTPConnection(host, port, timeout=contract.PING_TIMEOUT_S)
+    try:
+        connection.request("GET", contract.PING_PATH)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()

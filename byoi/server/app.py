@@ -1,0 +1,192 @@
+"""The WSGI application: GET and POST /ping, POST /invocations, JSON errors.
+
+Source of the routes: SageMaker Developer Guide, your-algorithms-inference-code.
+"""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, Response, g, request
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import (
+    BadRequest,
+    ClientDisconnected,
+    HTTPException,
+    RequestEntityTooLarge,
+    RequestTimeout,
+)
+
+from byoi import contract, errors
+from byoi.server import statuses
+from byoi.server.inference_module import InferenceModule
+from byoi.server.settings import Settings
+
+REQUEST_ID_HEADER = "X-Request-Id"
+# Set by nginx: when the request left it, seconds since the epoch.
+SENT_HEADER = "X-Byoi-Sent"
+
+_log = logging.getLogger(__name__)
+
+
+def create_app(
+    settings: Settings,
+    *,
+    inference: InferenceModule,
+    model: Any,
+    ready: Callable[[], bool],
+    behind_nginx: bool = False,
+) -> Flask:
+    """Return the application around a loaded model.
+
+    Args:
+        settings: Read once; the application keeps no other configuration.
+        inference: Module whose four functions are called.
+        model: What `inference.model_fn` returned.
+        ready: Tells whether /ping may answer 200.
+        behind_nginx: Whether the request id and time in the headers are nginx's.
+    """
+    app = Flask("byoi", static_folder=None)
+    # Werkzeug cuts a chunked body at this size without a word, so `_body` counts one byte more.
+    app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes + 1
+    app.url_map.merge_slashes = False  # `//ping` is another path, not a redirect
+    routes = _Routes(settings, inference, model, ready, behind_nginx)
+    app.before_request(routes.name_request)
+    app.after_request(routes.mark)
+    app.register_error_handler(errors.ByoiError, routes.deliberate)
+    app.register_error_handler(HTTPException, routes.http)
+    app.register_error_handler(Exception, routes.unexpected)
+    for path, answer in (
+        (contract.PING_PATH, routes.ping),
+        (contract.INVOCATIONS_PATH, routes.invocations),
+    ):
+        methods = statuses.ROUTES[path]
+        app.add_url_rule(path, None, answer, methods=methods, provide_automatic_options=False)
+    return app
+
+
+@dataclass(frozen=True)
+class _Routes:
+    """What answers; the fields are those of `create_app`."""
+
+    settings: Settings
+    inference: InferenceModule
+    model: Any
+    is_ready: Callable[[], bool]
+    behind_nginx: bool
+
+    def name_request(self) -> None:
+        """Give the request the id that log, response and error body share."""
+        given = request.headers.get(REQUEST_ID_HEADER) if self.behind_nginx else None
+        g.request_id = given or uuid.uuid4().hex
+
+    def mark(self, response: Response) -> Response:
+        """Put the id and the caller's custom attributes on every response."""
+        response.headers[REQUEST_ID_HEADER] = g.request_id
+        attributes = request.headers.get(contract.CUSTOM_ATTRIBUTES_HEADER)
+        if attributes is not None:
+            response.headers[contract.CUSTOM_ATTRIBUTES_HEADER] = attributes
+        return response
+
+    def failure(self, status: int, name: str | None = None, message: str | None = None) -> Response:
+        """Return an error response; by default with the name and message of its status."""
+        known_name, known_message = statuses.ERRORS[status]
+        text = known_message.format_map(vars(self.settings)) if message is None else message
+        body = statuses.body(name or known_name, text, g.request_id)
+        return Response(body, status, content_type="application/json")
+
+    def deliberate(self, error: errors.ByoiError) -> Response:
+        """Answer an error that the inference module raised on purpose."""
+        status, name = statuses.of(error)
+        if status == statuses.INTERNAL_ERROR:
+            return self.unexpected(error)
+        return self.failure(status, name, str(error))
+
+    def http(self, error: HTTPException) -> Response:
+        """Answer what Flask and Werkzeug refuse."""
+        status = error.code if error.code in statuses.ERRORS else 400
+        response = self.failure(status)
+        if status == 405:
+            response.headers["Allow"] = ", ".join(statuses.ROUTES[request.path])
+        return response
+
+    def unexpected(self, error: BaseException) -> Response:
+        """Answer 500; the traceback goes to the log and not to the caller."""
+        _log.error(
+            "%s %s failed: %s",
+            request.method,
+            request.path,
+            type(error).__name__,
+            exc_info=error,
+            extra={"request_id": g.request_id},
+        )
+        kind = type(error).__name__
+        return self.failure(
+            500, message=f"the server raised {kind}; its log has the cause under this request id"
+        )
+
+    def ping(self) -> Response:
+        """Answer 200 while the server is ready."""
+        return Response(mimetype="application/json") if self.is_ready() else self.failure(503)
+
+    def invocations(self) -> Response:
+        """Run one request through the inference module."""
+        sent, timeout_s = request.headers.get(SENT_HEADER), self.settings.invocation_timeout_s
+        if self.behind_nginx and _is_late(sent, timeout_s):
+            return self.failure(504)  # nginx has answered already; spare the model
+        body = _body(self.settings.body_limit_bytes)
+        accept = request.headers.get("Accept") or self.settings.default_accept
+        try:
+            data = self.inference.input_fn(body, request.headers.get("Content-Type", ""))
+            prediction = self.inference.predict_fn(data, self.model)
+            output = self.inference.output_fn(prediction, accept)
+        except SystemExit as error:  # a model that calls sys.exit() must not end the worker
+            return self.unexpected(error)
+        return _response(output, accept, self.settings)
+
+
+def _body(limit_bytes: int) -> bytes:
+    """Return the whole request body.
+
+    Raises:
+        HTTPException: It is too large, stopped arriving, or is not framed as HTTP frames bodies.
+    """
+    if (request.content_length or 0) > limit_bytes:
+        raise RequestEntityTooLarge
+    try:
+        body = request.get_data(cache=False)
+    except ClientDisconnected as error:
+        if isinstance(error.__context__, TimeoutError):
+            raise RequestTimeout from error
+        raise
+    except ParseException as error:
+        raise BadRequest from error
+    if len(body) > limit_bytes:
+        raise RequestEntityTooLarge
+    return body
+
+
+def _is_late(sent: str | None, timeout_s: float) -> bool:
+    """Whether the request waited so long that nobody waits for its answer any more."""
+    return sent is not None and time.time() - float(sent) > timeout_s
+
+
+def _response(output: Any, accept: str, settings: Settings) -> Response:
+    """Return the response for what `output_fn` returned.
+
+    Raises:
+        TypeError: It is neither bytes nor text, with or without a media type.
+    """
+    body, content_type = output if isinstance(output, tuple) else (output, None)
+    if not isinstance(body, bytes | bytearray | str):
+        raise TypeError(
+            f"output_fn returned {type(body).__name__}; expected bytes or str, "
+            "or a tuple of one of them and its media type"
+        )
+    if content_type is None:
+        one_type = not any(character in accept for character in "*,;")
+        content_type = accept if one_type else settings.default_accept
+    return Response(bytes(body) if isinstance(body, bytearray) else body, content_type=content_type)

@@ -1,0 +1,72 @@
+"""gunicorn's own messages as JSON lines, and the access line where nginx is not there to write it.
+
+The access line has the fields of nginx.conf.in; exactly one of the two is written.
+"""
+
+import logging
+import os
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from gunicorn.glogging import Logger
+
+from byoi import contract
+from byoi.server import logs
+from byoi.server.readiness import Readiness
+
+
+class JsonLogger(Logger):  # type: ignore[misc] # gunicorn ships no types
+    """The class that gunicorn.conf.py names as `logger_class`."""
+
+    def setup(self, cfg: Any) -> None:
+        """Replace gunicorn's handlers; called by it at start."""
+        super().setup(cfg)
+        to_stderr = logging.StreamHandler(sys.stderr)
+        to_stderr.setFormatter(logs.JsonFormatter())
+        to_stderr.addFilter(self._is_news)
+        self.error_log.handlers[:] = [to_stderr]
+
+    def _is_news(self, _record: logging.LogRecord) -> bool:
+        """Whether the line tells anything the supervisor does not already print."""
+        state_dir = os.environ.get("BYOI_STATE_DIR")
+        return not (state_dir and Readiness(Path(state_dir)).failure_file.exists())
+
+    def access(self, resp: Any, req: Any, environ: Any, request_time: timedelta) -> None:
+        """Write one line on stdout for a request, none for a good /ping."""
+        if not self.access_log_enabled:
+            return
+        status = int(str(resp.status).split()[0])
+        path = environ.get("PATH_INFO", getattr(req, "path", "") or "")
+        if path == contract.PING_PATH and status == 200:
+            return
+        headers = {name.lower(): value for name, value in resp.headers}
+        length = environ.get("CONTENT_LENGTH", "")
+        self._write(
+            request_id=headers.get("x-request-id", ""),
+            method=environ.get("REQUEST_METHOD", ""),
+            path=path,
+            status=status,
+            duration_s=round(request_time.total_seconds(), 3),
+            request_bytes=int(length) if length.isdigit() else None,
+            response_bytes=resp.sent,
+            content_type=environ.get("CONTENT_TYPE", ""),
+            accept=environ.get("HTTP_ACCEPT", ""),
+            user_agent=environ.get("HTTP_USER_AGENT", ""),
+        )
+
+    def answered(self, status: int, request_id: str, request: Any) -> None:
+        """Write the line of a request that the worker answered in the application's place."""
+        if self.access_log_enabled:
+            method, path = (getattr(request, name, None) or "" for name in ("method", "path"))
+            self._write(request_id=request_id, method=method, path=path, status=status)
+
+    def _write(self, **fields: Any) -> None:
+        sys.stdout.write(logs.line("info", "request", **fields))
+        sys.stdout.flush()
+
+    def now(self) -> str:
+        """Return the time as in every other line."""
+        return logs.timestamp(time.time())

@@ -1,0 +1,84 @@
+"""gunicorn's master process, in a fork of the supervisor instead of a program of its own.
+
+Source: gunicorn 27, app/wsgiapp.py and arbiter.py.
+"""
+
+import gc
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+
+from gunicorn.app.wsgiapp import WSGIApplication
+from gunicorn.arbiter import Arbiter
+
+from byoi import errors
+from byoi.server import logs
+from byoi.server.readiness import Readiness
+
+CONFIGURATION_FILE = Path(__file__).with_name("gunicorn_conf.py")
+
+
+class Master(Arbiter):  # type: ignore[misc] # gunicorn ships no types
+    """An arbiter that starts its workers at once: gunicorn's waits up to 0.1 s after each."""
+
+    def spawn_workers(self) -> None:
+        """Start as many workers as there are to be; here a worker leaves the master's loop."""
+        for _ in range(self.num_workers - len(self.WORKERS)):
+            self.spawn_worker()
+
+
+class Application(WSGIApplication):  # type: ignore[misc] # as above
+    """gunicorn's own program, but for the class of its master."""
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        Master(self).run()
+
+
+def run(configuration: Path, state_dir: Path, preload: str) -> int:
+    """Serve until a signal, which ends it with SystemExit.
+
+    Args:
+        configuration: The file with gunicorn's settings.
+        state_dir: Where the supervisor looks for the reason of a failure.
+        preload: As `Settings.preload`.
+
+    Returns:
+        1 where a module to preload cannot be imported.
+    """
+    gc.disable()  # what is imported stays, and looking for garbage in it takes its time
+    try:
+        import_modules(preload)
+    except errors.ConfigurationError as error:
+        Readiness(state_dir).fail(logs.line("error", str(error)))
+        return 1
+    # What gunicorn reads, and executes again on SIGUSR2: as `python -m gunicorn` has it.
+    program = importlib.util.find_spec("gunicorn.__main__")
+    assert program is not None and program.origin is not None  # noqa: PT018, S101
+    sys.argv = [program.origin, "--config", str(configuration)]
+    application = Application()
+    # Garbage collection writes to the objects it looks at, and a written page is shared no more.
+    gc.freeze()
+    gc.enable()
+    application.run()
+    return 0
+
+
+def import_modules(preload: str) -> None:
+    """Import modules here, so that the workers share their memory.
+
+    Args:
+        preload: As `Settings.preload`.
+
+    Raises:
+        ConfigurationError: One of them cannot be imported.
+    """
+    for name in filter(None, preload.split(",")):
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # a module may raise anything
+            raise errors.ConfigurationError(
+                f"BYOI_PRELOAD names {name}, which cannot be imported: "
+                f"{type(error).__name__}: {error}; install it or remove the name"
+            ) from error

@@ -1,0 +1,107 @@
+"""nginx in front of gunicorn: find it, and render its configuration.
+
+Source of the directives: nginx documentation, ngx_http_core_module and ngx_http_proxy_module;
+the reason for each stands in nginx.conf.in.
+"""
+
+import grp
+import math
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from byoi import contract
+from byoi.server import statuses
+from byoi.server.readiness import Readiness
+from byoi.server.settings import Settings
+
+TEMPLATE_FILE = Path(__file__).with_name("nginx.conf.in")
+# nginx lies outside a normal user's PATH on Debian; the others are Homebrew's.
+_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin", "/usr/local/bin")
+_CONNECTIONS = 2048
+# 494 is nginx's own number for headers that are too large.
+_OWN_NUMBERS = {431: 494}
+# Errors nginx can make of a request; 406 and 415 are the inference module's to say.
+_MADE = (400, 404, 405, 408, 413, 414, 431, 500, 501, 502, 503, 504, 505)
+
+
+def find_nginx() -> str | None:
+    """Return the path of nginx, None where it is not installed."""
+    return shutil.which("nginx") or shutil.which("nginx", path=":".join(_FOLDERS))
+
+
+def render(template: str, settings: Settings, state_dir: Path) -> str:
+    """Return nginx's configuration.
+
+    Args:
+        template: Text of nginx.conf.in.
+        settings: Port, limits and deadlines.
+        state_dir: Where nginx writes and where the sockets lie; a path without quotes and `$`.
+    """
+    readiness = Readiness(state_dir)
+    deadline_s = settings.invocation_timeout_s
+    values = {
+        "STATE": state_dir,
+        "READY_FILE": readiness.ready_file,
+        "LOADED_FILE": readiness.loaded_file,
+        "SOCKET": readiness.socket,
+        "BIND_ADDRESS": settings.bind_address,
+        "PORT": settings.port,
+        "PING": contract.PING_PATH,
+        "INVOCATIONS": contract.INVOCATIONS_PATH,
+        "PING_METHODS": ", ".join(statuses.ROUTES[contract.PING_PATH]),
+        "INVOCATIONS_METHODS": ", ".join(statuses.ROUTES[contract.INVOCATIONS_PATH]),
+        "BODY_LIMIT_BYTES": settings.body_limit_bytes,
+        "BODY_TIMEOUT_S": math.ceil(settings.body_timeout_s),
+        "OUTER_BODY_TIMEOUT_S": math.ceil(settings.body_timeout_s) + 5,
+        "INVOCATION_TIMEOUT_S": f"{math.ceil(deadline_s * 1000)}ms",
+        "OUTER_READ_TIMEOUT_S": math.ceil(deadline_s) + 5,
+        "SHUTDOWN_S": contract.DRAIN_S - 4,
+        "CONNECTIONS": _CONNECTIONS,
+        "FILES": 2 * _CONNECTIONS,
+        "USER": _user(),
+        "BODY_408": _body(408, settings, "$request_id"),
+        "BODY_502": _body(502, settings, "$request_id"),
+        "OUTER_ERROR_PAGES": _error_pages(status for status in _MADE if status != 502),
+        "INNER_ERROR_PAGES": _error_pages(_MADE),
+        "OUTER_ERROR_LOCATIONS": _error_locations(settings, "$request_id"),
+        "INNER_ERROR_LOCATIONS": _error_locations(settings, "$http_x_request_id"),
+    }
+    for name, value in values.items():
+        template = template.replace(f"@{name}@", str(value))
+    return template
+
+
+def _error_pages(made: Iterable[int]) -> str:
+    return "\n".join(
+        f"        error_page {_OWN_NUMBERS.get(status, status)} ={status} /.error/{status};"
+        for status in made
+    )
+
+
+def _error_locations(settings: Settings, request_id: str) -> str:
+    """Return one location an error, with a body of its own."""
+    return "\n".join(
+        f"        location = /.error/{status} {{\n"
+        "            internal;\n"
+        + ("            add_header Allow $allow always;\n" if status == 405 else "")
+        + f"            add_header X-Request-Id {request_id} always;\n"
+        f"            add_header {contract.CUSTOM_ATTRIBUTES_HEADER} "
+        "$http_x_amzn_sagemaker_custom_attributes always;\n"
+        f"            return {status} '{_body(status, settings, request_id)}';\n"
+        "        }"
+        for status in _MADE
+    )
+
+
+def _body(status: int, settings: Settings, request_id: str) -> str:
+    """Return the JSON body of an error, ready to stand between nginx's single quotes."""
+    name, message = statuses.ERRORS[status]
+    body = statuses.body(name, message.format_map(vars(settings)), request_id).decode()
+    return body.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _user() -> str:
+    """Return the directive that keeps root's workers root: the state directory is root's alone."""
+    return f"user root {grp.getgrgid(0).gr_name};" if os.geteuid() == 0 else ""

@@ -1,0 +1,325 @@
+"""What an operator may set, read from the environment once, at start.
+
+docs/configuration.md is generated from the fields of `Settings`.
+
+Source of the SAGEMAKER_ names: SageMaker Developer Guide, inference-pipeline-real-time
+(SAGEMAKER_BIND_TO_PORT); sagemaker-inference-toolkit, parameters.py (the others).
+
+How many CPUs this process may use, cgroup limits included.
+
+A container with `--cpus 2` on a 64-core host still sees 64 cores; a thread pool
+sized by them is slower than one sized by the quota.
+
+Source: Linux kernel documentation, cgroup-v2 `cpu.max` and sched-bwc `cpu.cfs_quota_us`.
+
+From a variable's text to its value.
+
+Each function raises ValueError with what it expected; `Settings` adds name and text.
+"""
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from byoi import contract, errors
+
+CGROUP_ROOT = Path("/sys/fs/cgroup")
+
+
+def available_cpus(cgroup_root: Path = CGROUP_ROOT) -> int:
+    """Return the number of CPUs, at least 1: the smaller of affinity and quota.
+
+    Args:
+        cgroup_root: Where the cgroup file system is mounted.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)  # absent on macOS
+    allowed = len(affinity(0)) if affinity else os.cpu_count() or 1
+    quota = _quota(cgroup_root)
+    return max(1, allowed if quota is None else min(allowed, int(quota)))
+
+
+def _quota(root: Path) -> float | None:
+    """Return the quota in CPUs, None where there is none."""
+    for quota_file, period_file in (
+        (root / "cpu.max", None),
+        (root / "cpu" / "cpu.cfs_quota_us", root / "cpu" / "cpu.cfs_period_us"),
+    ):
+        try:
+            numbers = quota_file.read_text().split()
+            if period_file is not None:
+                numbers += period_file.read_text().split()
+        except OSError:
+            continue
+        if len(numbers) == 2 and numbers[0] not in {"max", "-1"}:
+            return int(numbers[0]) / int(numbers[1])
+    return None
+
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_NEVER_BEFORE_A_FORK = {"tensorflow", "keras"}
+
+
+def parse_whole(low: int, high: int) -> Callable[[str], int]:
+    """Return the parser of whole numbers from `low` to `high`."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise ValueError(f"a whole number from {low} to {high}") from None
+        if not low <= number <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return number
+
+    return parse
+
+
+def parse_seconds(text: str) -> float:
+    """Return a number of seconds, above 0 and at most an hour."""
+    wanted = "a number of seconds above 0, at most 3600"
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError(wanted) from None
+    if not 0 < number <= 3600:
+        raise ValueError(wanted)
+    return number
+
+
+def parse_workers(text: str) -> int:
+    """Return a number of processes."""
+    if text == "auto":
+        return available_cpus()
+    try:
+        return parse_whole(1, 256)(text)
+    except ValueError:
+        raise ValueError("a whole number from 1 to 256, or auto for one a CPU") from None
+
+
+def parse_media_type(text: str) -> str:
+    """Return one media type without parameters."""
+    kind, slash, subtype = text.partition("/")
+    if not (slash and kind and subtype) or "*" in text or any(c in text for c in ",; \t"):
+        raise ValueError("one media type without parameters, for example application/json")
+    return text
+
+
+def parse_log_level(text: str) -> str:
+    """Return a name of Python's logging, also for its number."""
+    numbers = {str(10 * place): name for place, name in enumerate(LOG_LEVELS, start=1)}
+    name = numbers.get(text, text.upper())
+    if name not in LOG_LEVELS:
+        raise ValueError(f"one of {', '.join(LOG_LEVELS)}, or its number in Python's logging")
+    return name
+
+
+def parse_proxy(text: str) -> str:
+    """Return whether nginx is wanted: auto or off."""
+    if text not in {"auto", "off"}:
+        raise ValueError("auto or off")
+    return text
+
+
+def parse_word(text: str) -> str:
+    """Return any text that is not blank."""
+    if not text.strip():
+        raise ValueError("a value that is not empty")
+    return text
+
+
+def parse_modules(text: str) -> str:
+    """Return names of modules, separated by commas without spaces; there may be none."""
+    names = [name.strip() for name in text.split(",")] if text.strip() else []
+    if not all(part.isidentifier() for name in names for part in name.split(".")):
+        raise ValueError("names of modules, separated by commas, for example numpy,onnxruntime")
+    if {name.split(".")[0] for name in names} & _NEVER_BEFORE_A_FORK:
+        raise ValueError("modules other than tensorflow and keras, whose threads no fork copies")
+    return ",".join(names)
+
+
+def parse_address(text: str) -> str:
+    """Return an IPv4 address."""
+    numbers = parse_word(text).split(".")
+    if len(numbers) != 4 or not all(n.isdecimal() and int(n) < 256 for n in numbers):
+        raise ValueError("an IPv4 address, for example 127.0.0.1")
+    return text
+
+
+def parse_path(text: str) -> Path:
+    """Return an absolute path."""
+    return Path(parse_word(text)).absolute()
+
+
+# Variables that start with BYOI_ and are read elsewhere; any other unknown one is a typing error.
+OTHER_VARIABLES = {
+    "BYOI_BUCKET": "The S3 bucket for model data; read by `byoi.hosting`.",
+    "BYOI_PLATFORM": "`emulator` or `aws`: what the notebooks deploy to; read by `emulator`.",
+    "BYOI_REQUIRE_ALL": "`1` makes a skipped test a failure; read by the tests.",
+    "BYOI_ROLE_ARN": "The execution role of endpoints; read by `byoi.hosting`.",
+    "BYOI_RUNTIME": "`onnx` or `keras`: what runs the built-in classifier's network.",
+    "BYOI_STATE_DIR": "Set by `serve` for its own processes; a value of yours is replaced.",
+}
+_DEFAULT_MODULE = "byoi_lib.inference"
+
+
+def _variable(name: str, parse: Callable[[str], Any], default: Any, meaning: str) -> Any:
+    """Return the field of one environment variable."""
+    return dataclasses.field(
+        default=default, metadata={"variable": name, "parse": parse, "meaning": meaning}
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One field for each variable; what each means stands beside it."""
+
+    port: int = _variable(
+        contract.BIND_TO_PORT_VARIABLE,
+        parse_whole(1, 65535),
+        contract.PORT,
+        "TCP port; the platform sets it where several containers share one instance.",
+    )
+    bind_address: str = _variable(
+        "BYOI_BIND_ADDRESS",
+        parse_address,
+        "0.0.0.0",  # noqa: S104 - the contract: on all interfaces
+        "IPv4 address to listen on; the platform needs all of them, 127.0.0.1 suits a laptop.",
+    )
+    model_dir: Path = _variable(  # noqa: RUF009 - a field, as the others
+        "BYOI_MODEL_DIR",
+        parse_path,
+        contract.MODEL_DIR,
+        "Directory given to `model_fn`. Where it is not set and the default is empty or absent, "
+        f"the model data baked into the image at `{contract.BAKED_MODEL_DIR}` is used.",
+    )
+    inference_module: str = _variable(
+        "BYOI_INFERENCE_MODULE",
+        parse_word,
+        _DEFAULT_MODULE,
+        "Module with `model_fn`, `input_fn`, `predict_fn` and `output_fn`: a dotted name that "
+        "Python can import, or the path of a `.py` file.",
+    )
+    workers: int = _variable(
+        "SAGEMAKER_MODEL_SERVER_WORKERS",
+        parse_workers,
+        2,
+        "Processes, each holding a whole model; `auto` is one a CPU. Two by default: while one "
+        "is replaced the other serves.",
+    )
+    threads: int = _variable(
+        "BYOI_THREADS",
+        parse_whole(1, 256),
+        4,
+        "Requests a worker processes at once; more wait in the queue.",
+    )
+    invocation_timeout_s: float = _variable(
+        "BYOI_INVOCATION_TIMEOUT_S",
+        parse_seconds,
+        float(contract.INVOCATION_TIMEOUT_S),
+        "Seconds for one invocation. Past it the client gets 504 and the worker is replaced.",
+    )
+    body_timeout_s: float = _variable(
+        "BYOI_BODY_TIMEOUT_S",
+        parse_seconds,
+        15.0,
+        "Seconds between two pieces of a request body. Past it the client gets 408.",
+    )
+    body_limit_bytes: int = _variable(
+        "BYOI_BODY_LIMIT_BYTES",
+        parse_whole(1, 2**30),
+        contract.REQUEST_BODY_BYTES,
+        "Largest request body; a larger one gets 413.",
+    )
+    default_accept: str = _variable(
+        "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",
+        parse_media_type,
+        "application/json",
+        "Media type of the response where the request has no Accept header.",
+    )
+    log_level: str = _variable(
+        "SAGEMAKER_CONTAINER_LOG_LEVEL",
+        parse_log_level,
+        "INFO",
+        "Least level of the lines on stderr that Python's logging writes; a name or a number.",
+    )
+    proxy: str = _variable(
+        "BYOI_NGINX",
+        parse_proxy,
+        "auto",
+        "`auto` puts nginx in front where it is installed; `off` serves through gunicorn alone.",
+    )
+    preload: str = _variable(
+        "BYOI_PRELOAD",
+        parse_modules,
+        "",
+        "Modules, separated by commas, that are imported once before the workers are forked, so "
+        "that these share their memory. Only such as start no thread when imported: TensorFlow "
+        "is refused. The default image sets `numpy,onnxruntime`.",
+    )
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """Read and check every variable.
+
+        Raises:
+            ConfigurationError: A value cannot be used, or a variable that starts with
+                BYOI_ is unknown; the message has name and value.
+        """
+        fields = {field.metadata["variable"]: field for field in dataclasses.fields(cls)}
+        for name in sorted(environ):
+            if name.startswith("BYOI_") and name not in fields and name not in OTHER_VARIABLES:
+                import difflib  # noqa: PLC0415 - no start but this one waits for it
+
+                near = difflib.get_close_matches(name, [*fields, *OTHER_VARIABLES], n=1)
+                remedy = f"did you mean {near[0]}?" if near else "remove it;"
+                raise errors.ConfigurationError(
+                    f"{name}={environ[name]!r}: no such setting; {remedy} "
+                    "docs/configuration.md lists them all"
+                )
+        values = {}
+        for name, field in fields.items():
+            if name not in environ:
+                continue
+            try:
+                values[field.name] = field.metadata["parse"](environ[name])
+            except ValueError as error:
+                raise errors.ConfigurationError(
+                    f"{name}={environ[name]!r}: expected {error}"
+                ) from None
+        return cls(**values)
+
+    def to_environ(self) -> dict[str, str]:
+        """Return the variables from which `from_environ` makes equal settings."""
+        values = {
+            field.metadata["variable"]: str(getattr(self, field.name))
+            for field in dataclasses.fields(self)
+        }
+        if self.model_dir == contract.MODEL_DIR:
+            del values["BYOI_MODEL_DIR"]  # unset, so that the baked model stays a fallback
+        return values
+
+    def model_directory(
+        self, *, baked: Path = contract.BAKED_MODEL_DIR, mounted: Path = contract.MODEL_DIR
+    ) -> Path:
+        """Return the directory to load from.
+
+        Args:
+            baked: Where the image's own model data lies, if it has any.
+            mounted: Where the platform's would.
+        """
+        if self.model_dir != contract.MODEL_DIR:
+            return self.model_dir
+        return baked if _is_empty(mounted) and baked.is_dir() else mounted
+
+
+def _is_empty(directory: Path) -> bool:
+    """Whether there is nothing to load; what cannot be read is for the loader to complain about."""
+    try:
+        return not any(directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False

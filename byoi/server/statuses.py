@@ -1,0 +1,83 @@
+"""Which HTTP status and stable name each error gets, whoever notices it.
+
+The only place that knows both the errors of byoi_lib and HTTP. nginx's error
+bodies are rendered from here, gunicorn's and Flask's are made here.
+"""
+
+import bisect
+import json
+from http import HTTPStatus
+
+from byoi import contract, errors
+
+STATUSES: dict[type[errors.ByoiError], HTTPStatus] = {
+    errors.MalformedBody: HTTPStatus.BAD_REQUEST,
+    errors.NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
+    errors.UnsupportedContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.RequestError: HTTPStatus.BAD_REQUEST,
+}
+"""The client's faults; any other error of byoi_lib is the server's, 500."""
+
+ROUTES = {
+    contract.PING_PATH: ("GET", "HEAD", "POST"),
+    contract.INVOCATIONS_PATH: ("POST",),
+}
+INTERNAL_ERROR = 500
+_EXISTING = "; ".join(f"{', '.join(methods)} {path}" for path, methods in ROUTES.items())
+
+ERRORS: dict[int, tuple[str, str]] = {
+    400: ("BadRequest", "received no well-formed HTTP request"),
+    404: ("NotFound", f"received a path that does not exist; there are {_EXISTING}"),
+    405: ("MethodNotAllowed", f"received a method this path does not take; there are {_EXISTING}"),
+    406: ("NotAcceptable", "no response format satisfies the Accept header"),
+    408: ("RequestTimeout", "the request body stopped arriving; send it again without a pause"),
+    413: (
+        "PayloadTooLarge",
+        "the request body is larger than the limit of {body_limit_bytes} bytes",
+    ),
+    414: ("UriTooLong", "the request line is too long; send data in the body"),
+    415: ("UnsupportedContentType", "no request format matches the Content-Type header"),
+    417: ("ExpectationFailed", "the only expectation this server knows is 100-continue"),
+    431: ("HeadersTooLarge", "the request headers are too large; send data in the body"),
+    500: ("InternalError", "the server failed; its log has the cause under this request id"),
+    501: ("NotImplemented", "the only transfer coding this server takes is chunked"),
+    502: ("BadGateway", "the worker ended before it answered; the request may be sent again"),
+    503: ("NotReady", "no worker is ready to serve; wait until /ping answers 200"),
+    504: (
+        "DeadlineExceeded",
+        "no answer within {invocation_timeout_s:g} s, the limit for one invocation",
+    ),
+    505: ("HttpVersionNotSupported", "this server speaks HTTP/1.0 and HTTP/1.1"),
+}
+"""Status to stable name and default message; braces are fields of `Settings`."""
+
+
+def of(error: errors.ByoiError) -> tuple[int, str]:
+    """Return status and stable name of a deliberate error."""
+    for kind in type(error).__mro__:
+        if kind in STATUSES:
+            return int(STATUSES[kind]), kind.__name__
+    return 500, ERRORS[500][0]
+
+
+def body(name: str, message: str, request_id: str) -> bytes:
+    """Return the JSON body of an error, short enough for the caller to see all of it.
+
+    Args:
+        name: Stable name, one word.
+        message: What was received and what was expected; cut where it is too long.
+        request_id: The id under which the log has this request.
+    """
+    limit = contract.ERROR_MESSAGE_CHARACTERS
+
+    def dump(text: str) -> str:
+        error = {"error": name, "message": text, "request_id": request_id}
+        return json.dumps(error, ensure_ascii=False)
+
+    if len(message) > limit or len(dump(message)) > limit:
+        lengths = range(limit)
+        cut = bisect.bisect_left(
+            lengths, True, key=lambda length: len(dump(message[:length] + "…")) > limit
+        )
+        message = message[: cut - 1] + "…"
+    return dump(message).encode("utf-8", errors="replace")

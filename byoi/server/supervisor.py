@@ -1,0 +1,273 @@
+"""Start nginx and gunicorn, keep /ping true, and stop both when either stops.
+
+The first process of the container: it reaps every child, passes no signal on
+unthinkingly, and its exit status tells whether the stop was asked for.
+
+Source: SageMaker Developer Guide, your-algorithms-inference-code (SIGTERM, then
+SIGKILL 30 s later).
+
+One nginx and one gunicorn: started together, watched, and stopped together.
+
+The state directory holds everything the two write; nothing else is written.
+"""
+
+import dataclasses
+import os
+import select
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from byoi import contract, errors
+from byoi.server.children import Children
+from byoi.server.logs import pass_on, relay, say, say_for_nginx
+from byoi.server.nginx import TEMPLATE_FILE, find_nginx, render
+from byoi.server.readiness import Readiness
+from byoi.server.settings import Settings, available_cpus
+
+# How often the workers' files are looked at: a cold start should not wait for it.
+_LOOK_STARTING_S = 0.005
+_LOOK_S = 0.5
+# gunicorn's share of the time to stop, once nginx has answered what was in flight.
+_GUNICORN_STOP_S = 2.0
+
+
+class Stack:
+    """One nginx, one gunicorn, and the loop that watches them.
+
+    `children` has gunicorn's master already, which is forked before any signal handler
+    and thread is there. `environ` is what `children_environ` returns.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        state_dir: Path,
+        nginx: str | None,
+        environ: Mapping[str, str],
+        children: Children,
+    ) -> None:
+        self._settings = settings
+        self._state_dir = state_dir
+        self._nginx = nginx
+        self._environ = environ
+        self._readiness = Readiness(state_dir)
+        self._children = children
+        self._stop_asked = False
+        self._interrupts = 0
+        self._relays: list[threading.Thread] = []
+        self._wake_up, self._waker = os.pipe()
+
+    def run(self) -> int:
+        """Start everything, watch, and leave nothing running."""
+        self._take_signals()
+        try:
+            self._start()
+            return self._watch()
+        finally:
+            self._children.kill_groups()
+            self._wait_until(lambda: not self._children.any_runs(), 2.0)
+            for thread in self._relays:
+                thread.join(1.0)
+
+    def _take_signals(self) -> None:
+        """Have signals wake the loop; the handlers themselves do next to nothing."""
+        os.set_blocking(self._waker, False)
+        os.set_blocking(self._wake_up, False)
+        signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._ask_to_stop)
+        signal.signal(signal.SIGINT, self._ask_to_stop)
+
+    def _ask_to_stop(self, number: int, _frame: object) -> None:
+        self._stop_asked = True
+        self._interrupts += number == signal.SIGINT
+
+    def _start(self) -> None:
+        """Start nginx, which answers at once, while gunicorn's master imports what it needs."""
+        streams: list[tuple[IO[bytes], Callable[[bytes], None]]] = []
+        if self._nginx is not None:
+            configuration = self._state_dir / "nginx.conf"
+            template = TEMPLATE_FILE.read_text(encoding="utf-8")
+            configuration.write_text(
+                render(template, self._settings, self._state_dir), encoding="utf-8"
+            )
+            nginx = self._children.start(
+                "nginx",
+                [self._nginx, "-e", "stderr", "-p", str(self._state_dir), "-c", str(configuration)],
+                environ=self._environ,
+                piped=True,
+            )
+            assert nginx.stdout is not None and nginx.stderr is not None  # noqa: PT018, S101
+            streams = [(nginx.stdout, pass_on), (nginx.stderr, say_for_nginx)]
+        # Threads only after the last fork.
+        for stream, write in streams:
+            thread = threading.Thread(target=relay, args=(stream, write), daemon=True)
+            thread.start()
+            self._relays.append(thread)
+
+    def _watch(self) -> int:
+        """Keep /ping true until there is a reason to end."""
+        ready, look_s = False, _LOOK_STARTING_S
+        while True:
+            self._sleep(look_s)
+            ended = self._children.reap()
+            if (failure := self._readiness.failure()) is not None:
+                sys.stderr.write(failure)
+                return 1
+            if self._stop_asked:
+                self._drain()
+                return 0
+            for name, status in ended.items():
+                say("error", f"{name} ended by itself with status {status}; the server stops")
+                return 1
+            was_ready, ready = ready, self._readiness.update(self._settings.workers)
+            if ready != was_ready:
+                look_s = _LOOK_S
+                self._tell(ready=ready)
+
+    def _tell(self, *, ready: bool) -> None:
+        if not ready:
+            say("error", "not ready: no loaded worker is alive; /ping answers 503 meanwhile")
+        elif self._settings.log_level in {"DEBUG", "INFO"}:
+            say("info", f"ready: {self._settings.inference_module} on port {self._settings.port}")
+
+    def _drain(self) -> None:
+        """Answer what is in flight, then end; a second Ctrl-C ends at once."""
+        children = self._children
+        end_s = time.monotonic() + contract.DRAIN_S - _GUNICORN_STOP_S - 1.0
+        self._readiness.ready_file.unlink(missing_ok=True)
+        children.send("nginx", signal.SIGQUIT)
+        self._wait_until(
+            lambda: not children.runs("nginx") or self._interrupts > 1,
+            end_s - time.monotonic(),
+        )
+        children.send("gunicorn", signal.SIGTERM)
+        left_s = _GUNICORN_STOP_S if self._nginx else end_s + _GUNICORN_STOP_S - time.monotonic()
+        self._wait_until(lambda: not children.runs("gunicorn") or self._interrupts > 1, left_s)
+
+    def _wait_until(self, happened: Callable[[], bool], timeout_s: float) -> None:
+        end_s = time.monotonic() + timeout_s
+        self._children.reap()
+        while not happened() and (left_s := end_s - time.monotonic()) > 0:
+            self._sleep(min(left_s, _LOOK_S))
+            self._children.reap()
+
+    def _sleep(self, timeout_s: float) -> None:
+        """Sleep until a signal arrives, at most `timeout_s` seconds."""
+        if select.select([self._wake_up], [], [], timeout_s)[0]:
+            os.read(self._wake_up, 1024)
+
+
+def children_environ(
+    settings: Settings, state_dir: Path, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the environment of nginx and gunicorn."""
+    a_worker = max(1, available_cpus() // settings.workers)
+    return {
+        # One thread a CPU in each worker would have the workers fight for the CPUs.
+        "OMP_NUM_THREADS": str(a_worker),
+        # What a module prints is a log line, and must not wait in a buffer.
+        "PYTHONUNBUFFERED": "1",
+        **environ,
+        **settings.to_environ(),
+        "BYOI_STATE_DIR": str(state_dir),
+    }
+
+
+# The contract names /tmp as the one place that can be written; it also keeps socket paths short.
+STATE_ROOT = Path("/tmp")  # noqa: S108 - a private directory is made in it
+
+
+def serve(settings: Settings, environ: Mapping[str, str]) -> int:
+    """Serve until SIGTERM or SIGINT, or until a part fails.
+
+    For a main program that does nothing else: gunicorn's master and its workers are forks
+    of it, and what this function returns or raises in them ends them.
+
+    Args:
+        settings: What to serve, where.
+        environ: The environment that nginx, gunicorn and the inference module get.
+
+    Returns:
+        Exit status: 0 after a signal, 1 when nginx or gunicorn ended by itself or
+        the model could not be loaded; the reason is then on stderr.
+
+    Raises:
+        ConfigurationError: The port cannot be listened on.
+    """
+    nginx = find_nginx()
+    settings = choose_proxy(settings, nginx)
+    _check_port(settings)
+    state_dir = STATE_ROOT / f"byoi-{os.getpid()}-{time.time_ns():x}"
+    state_dir.mkdir(mode=0o700)  # fails where somebody else made it
+    Readiness(state_dir).prepare()
+    nginx = nginx if settings.proxy == "auto" else None
+    environ = children_environ(settings, state_dir, environ)
+    children = Children()
+    # First of all: it has the most to do before the server is ready.
+    if children.fork("gunicorn", environ=environ):
+        from byoi.server import master  # noqa: PLC0415 - this process does without gunicorn
+
+        return master.run(master.CONFIGURATION_FILE, state_dir, settings.preload)
+    try:
+        return Stack(settings, state_dir, nginx, environ, children).run()
+    finally:
+        shutil.rmtree(state_dir, ignore_errors=True)
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run the container's `serve`; 2 where a setting or argument cannot be used."""
+    try:
+        _check_arguments(arguments)
+        return serve(Settings.from_environ(environ), environ)
+    except errors.ConfigurationError as error:
+        say("error", str(error))
+        return 2
+
+
+def choose_proxy(settings: Settings, nginx: str | None) -> Settings:
+    """Return the settings to serve with; say so where nginx is wanted and missing.
+
+    Args:
+        settings: As the operator gave them.
+        nginx: Path of nginx, None where it is not installed.
+    """
+    if nginx is not None or settings.proxy == "off":
+        return settings
+    say(
+        "warning",
+        "nginx is not installed: serving through gunicorn alone; get it with "
+        "`apt-get install nginx-light` or `brew install nginx`",
+    )
+    return dataclasses.replace(settings, proxy="off")
+
+
+def _check_arguments(arguments: Sequence[str]) -> None:
+    if list(arguments) not in ([], ["serve"]):
+        raise errors.ConfigurationError(
+            f"serve takes no arguments, received {' '.join(arguments)}; settings are variables"
+        )
+
+
+def _check_port(settings: Settings) -> None:
+    """Refuse a port that is taken before anything is started.
+
+    Raises:
+        ConfigurationError: The port cannot be listened on.
+    """
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.bind_address, settings.port))
+        except OSError as error:
+            raise errors.ConfigurationError(
+                f"cannot listen on {settings.bind_address}:{settings.port}: {error.strerror}; "
+                f"stop what uses it or set {contract.BIND_TO_PORT_VARIABLE} to a free port"
+            ) from error

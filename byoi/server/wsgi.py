@@ -1,0 +1,27 @@
+"""The application of one worker, its model loaded: the only module that works on import.
+
+gunicorn imports it in each worker, after the fork: TensorFlow and ONNX Runtime
+start threads, and a fork does not copy those.
+"""
+
+import logging
+import os
+from pathlib import Path
+
+from byoi.server import inference_module, logs
+from byoi.server.app import create_app
+from byoi.server.readiness import Readiness
+from byoi.server.settings import Settings
+
+_settings = Settings.from_environ(os.environ)
+logs.configure(_settings.log_level)
+logging.captureWarnings(capture=True)
+_inference = inference_module.find(_settings.inference_module)
+
+app = create_app(
+    _settings,
+    inference=_inference,
+    model=_inference.model_fn(str(_settings.model_directory())),
+    ready=Readiness(Path(os.environ["BYOI_STATE_DIR"])).ready_file.exists,
+    behind_nginx=_settings.proxy != "off",
+)

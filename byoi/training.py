@@ -1,0 +1,178 @@
+"""A SageMaker training job as a program sees it: from its input files to its exit status.
+
+The platform's half of `train`: hyperparameters, channels, the failure file and SIGTERM.
+What is fitted is the caller's, a function of one `Job`.
+
+Source: DG your-algorithms-training-algo-running-container, -algo-output, -signal-success-failure
+and -algo-dockerfile (SIGTERM, then SIGKILL 120 s later).
+"""
+
+import dataclasses
+import functools
+import json
+import os
+import signal
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from byoi import contract, errors
+
+# Added by the platform and by tuning jobs, not by the job's author.
+_FOREIGN_PREFIXES = ("sagemaker_", "_tuning_")
+# What a shell reports for a process that SIGTERM ended.
+STOPPED_STATUS = 128 + signal.SIGTERM
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the platform gave to one training job.
+
+    Attributes:
+        hyperparameters: Name to value; all values are text on the platform.
+        channels: Name of each input channel to the directory that holds its files.
+        model_dir: What is written here becomes model.tar.gz.
+        output_data_dir: What is written here becomes output.tar.gz: plots, for example.
+        hosts: Names of the instances; empty where the platform did not say.
+    """
+
+    hyperparameters: Mapping[str, Any]
+    channels: Mapping[str, Path]
+    model_dir: Path
+    output_data_dir: Path
+    hosts: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, root: Path = Path("/")) -> "Job":
+        """Read the files of a job; absent ones count as empty, as in `docker run IMAGE train`.
+
+        Args:
+            root: Stands for the root directory.
+
+        Raises:
+            ConfigurationError: A file is not the JSON object it should be.
+        """
+        inputs = _under(root, contract.INPUT_DATA_DIR)
+        folders = sorted(inputs.iterdir()) if inputs.is_dir() else []
+        return cls(
+            _read_object(_under(root, contract.HYPERPARAMETERS_FILE)),
+            {folder.name: folder for folder in folders},
+            _under(root, contract.MODEL_DIR),
+            _under(root, contract.OUTPUT_DATA_DIR),
+            tuple(_read_object(_under(root, contract.RESOURCE_CONFIG_FILE)).get("hosts", [])),
+        )
+
+    def require_one_host(self) -> None:
+        """Refuse several instances: each would train the whole network, and one result would win.
+
+        Raises:
+            ConfigurationError: The job runs on more than one instance.
+        """
+        if len(self.hosts) > 1:
+            raise errors.ConfigurationError(
+                f"training runs on one instance, received {len(self.hosts)}; set instance_count=1"
+            )
+
+    def parse_hyperparameters(self, *targets: type[Any]) -> tuple[Any, ...]:
+        """Return one object of each dataclass of `targets`, and the seed.
+
+        Args:
+            targets: Dataclasses whose fields all have a number as default.
+
+        Raises:
+            ConfigurationError: A name is unknown, or a value is not a number of its kind.
+        """
+        kinds: dict[str, tuple[int, type[Any]]] = {"seed": (len(targets), int)}
+        for index, target in enumerate(targets):
+            for field in dataclasses.fields(target):
+                kinds[field.name] = (index, type(field.default))
+        chosen: list[dict[str, Any]] = [{} for _ in (*targets, int)]
+        for name, text in self.hyperparameters.items():
+            if name.startswith(_FOREIGN_PREFIXES):
+                continue
+            if name not in kinds:
+                raise errors.ConfigurationError(
+                    f"hyperparameter {name!r} is unknown; there are {', '.join(sorted(kinds))}"
+                )
+            index, kind = kinds[name]
+            try:
+                chosen[index][name] = kind(text)
+            except (TypeError, ValueError) as error:
+                wanted = "a whole number" if kind is int else "a number"
+                raise errors.ConfigurationError(
+                    f"hyperparameter {name}: expected {wanted}, received {text!r:.100}"
+                ) from error
+        made = [target(**options) for target, options in zip(targets, chosen, strict=False)]
+        return (*made, chosen[-1].get("seed", 0))
+
+
+def run(fit: Callable[[Job], None], root: Path = Path("/")) -> int:
+    """Run a training job and return the exit status.
+
+    SIGTERM ends the process, with 143 and its reason in the failure file.
+
+    Args:
+        fit: Trains, and writes what is to be kept into the job's directories.
+        root: Stands for the root directory.
+
+    Returns:
+        0, or 1 where training failed, with the reason in the failure file.
+    """
+    previous = signal.signal(signal.SIGTERM, functools.partial(_stop, root))
+    try:
+        fit(Job.read(root))
+    except errors.ByoiError as error:
+        reason = str(error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the job's owner must read it
+        traceback.print_exc()
+        reason = f"{type(error).__name__}: {error}"
+    else:
+        return 0
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    _report(root, reason)
+    return 1
+
+
+def _stop(root: Path, number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+    """End the process here: what TensorFlow calls back would swallow an exception, or rename it."""
+    _report(root, "SIGTERM stopped the job before its model was complete")
+    os._exit(STOPPED_STATUS)
+
+
+def _report(root: Path, reason: str) -> None:
+    """Write why the job failed to its log and to the failure file."""
+    _log(f"training failed: {reason}")
+    failure = _under(root, contract.FAILURE_FILE)
+    try:
+        failure.parent.mkdir(parents=True, exist_ok=True)
+        failure.write_text(
+            reason[: contract.FAILURE_REASON_CHARACTERS], "utf-8", errors="backslashreplace"
+        )
+    except OSError as error:
+        _log(f"{failure} cannot be written: {error}")
+
+
+def _log(line: str) -> None:
+    """Write past `sys.stderr`, whose lock the interrupted code may hold."""
+    os.write(2, f"{line}\n".encode(errors="backslashreplace"))
+
+
+def _under(root: Path, path: Path) -> Path:
+    return root / path.relative_to("/")
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON object; an absent file is an empty one."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise errors.ConfigurationError(f"{path}: expected a JSON object: {error}") from error
+    if not isinstance(values, dict):
+        raise errors.ConfigurationError(f"{path}: expected a JSON object, received {values!r:.50}")
+    return values

@@ -1,0 +1,230 @@
+"""The reviews of one request, and the probabilities that answer them.
+
+Each media type says the same two things in its own way: the reviews, as texts or as
+token ids, and how they were wrapped, which the response repeats. docs/formats.md has
+the table; its rows are tests.
+"""
+
+import reprlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from byoi import errors
+from byoi.formats import content_types, decoder, encoder
+
+TokenIds = npt.NDArray[np.int32]
+
+# The network's input is int32; whether the vocabulary has the id is seen when predicting.
+LARGEST_ID = int(np.iinfo(np.int32).max)
+
+
+@dataclass(frozen=True)
+class Instances:
+    """The reviews of one request; either `texts` or `token_ids` has them.
+
+    Attributes:
+        texts: n texts, in the order sent.
+        token_ids: n arrays of shape (length,), dtype int32, at least one id not 0.
+        has_key: Whether JSON wraps the answer as `{"predictions": ...}`, because
+            the request came as `{"instances": ...}`.
+        unit: What a message calls one of them.
+        first: Number of the first: JSON counts from 0, lines and rows from 1.
+    """
+
+    texts: tuple[str, ...] = ()
+    token_ids: tuple[TokenIds, ...] = ()
+    has_key: bool = False
+    unit: str = "instance"
+    first: int = 0
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The answer to one request.
+
+    Attributes:
+        probabilities: Shape (n, 2), float32, `[p_negative, p_positive]` of each
+            review in the order sent.
+        has_key: As in `Instances`.
+    """
+
+    probabilities: npt.NDArray[np.float32]
+    has_key: bool = False
+
+
+def decode(body: bytes, content_type: str) -> Instances:
+    """Return the instances of a request.
+
+    Args:
+        body: Body of POST /invocations.
+        content_type: Value of the Content-Type header, empty where absent.
+
+    Returns:
+        n instances, n >= 1, in the order sent.
+
+    Raises:
+        UnsupportedContentType: No decoder for `content_type`.
+        MalformedBody: Not parseable, no instances, or an instance that is neither text
+            nor token ids; the message names its position.
+    """
+    media_type, charset = content_types.parse(content_type)
+    if media_type == content_types.NPY:
+        return _from_npy(body)
+    return _READERS[media_type](decoder.read_text(body, charset))
+
+
+def encode(predictions: Predictions, accept: str) -> tuple[bytes, str]:
+    """Return the response body and its media type; errors as in `encoder.encode`.
+
+    Args:
+        predictions: What to send.
+        accept: Value of the Accept header, empty where absent.
+    """
+    key = "predictions" if predictions.has_key else ""
+    return encoder.encode(predictions.probabilities, accept, key=key)
+
+
+def gather(
+    entries: Sequence[Any], unit: str, *, first: int = 0, has_key: bool = False
+) -> Instances:
+    """Make instances of what a body holds.
+
+    Args:
+        entries: n texts, or n sequences of token ids, padded at either end or not.
+        unit: As in `Instances`, and so are the others.
+        first: Number of the first entry.
+        has_key: Whether the answer gets a key.
+
+    Raises:
+        MalformedBody: There are none, one is neither text nor token ids, or they
+            are mixed; the message names the position.
+    """
+    if not entries:
+        raise errors.MalformedBody(f"the body holds no {unit}, expected at least one review")
+    texts: list[str] = []
+    token_ids: list[TokenIds] = []
+    for number, entry in enumerate(entries, first):
+        if isinstance(entry, str):
+            texts.append(entry)
+        elif isinstance(entry, list | np.ndarray):
+            token_ids.append(_token_ids(entry, f"{unit} {number}"))
+        else:
+            raise errors.MalformedBody(
+                f"{unit} {number} is {shown(entry)}, expected a text or a list of token ids"
+            )
+        if texts and token_ids:
+            raise errors.MalformedBody(
+                f"{unit} {number} is {'text' if isinstance(entry, str) else 'token ids'}, unlike "
+                "those before it; send texts and token ids in separate requests"
+            )
+    return Instances(tuple(texts), tuple(token_ids), has_key, unit, first)
+
+
+def shown(entry: Any) -> str:
+    """Describe a value in a message, shortly."""
+    if entry is None:
+        return "empty"
+    # reprlib stops at a few elements and levels, however large the value is.
+    return f"{reprlib.repr(entry)} ({type(entry).__name__})"
+
+
+def _token_ids(entry: Sequence[Any] | npt.NDArray[np.integer], where: str) -> TokenIds:
+    """Check one review's token ids."""
+    if isinstance(entry, np.ndarray):
+        wrong = np.flatnonzero((entry < 0) | (entry > LARGEST_ID))
+    else:
+        wrong = np.flatnonzero([type(i) is not int or not 0 <= i <= LARGEST_ID for i in entry])
+    if wrong.size:
+        raise errors.MalformedBody(
+            f"{where}, position {wrong[0]}: {shown(entry[wrong[0]])} is no token id, "
+            "expected a whole number from 0 to below the vocabulary's size"
+        )
+    ids: TokenIds = np.asarray(entry, np.int32)
+    if not ids.any():
+        raise errors.MalformedBody(f"{where} has no token ids, expected at least one besides 0")
+    return ids
+
+
+def _from_json(text: str) -> Instances:
+    """Take `{"instances": [...]}`, `{"review": text}`, a list, or one text."""
+    content = decoder.read_json(text)
+    if isinstance(content, str):
+        return Instances((content,))
+    if isinstance(content, list):
+        # What a serializer makes of a one-dimensional array: the ids of one review.
+        is_one_review = bool(content) and all(type(entry) is int for entry in content)
+        return gather([content] if is_one_review else content, "instance")
+    if isinstance(content, dict) and content.keys() == {"instances"}:
+        if isinstance(content["instances"], list):
+            return gather(content["instances"], "instance", has_key=True)
+        raise errors.MalformedBody(
+            f'"instances" is {shown(content["instances"])}, expected a list of reviews'
+        )
+    return Instances((_review(content, "the body"),))
+
+
+def _from_json_lines(text: str) -> Instances:
+    """Take one text, `{"review": text}` or list of token ids a line."""
+    entries = decoder.read_json_lines(text)
+    for number, entry in enumerate(entries, 1):
+        if not isinstance(entry, str | list):
+            entries[number - 1] = _review(entry, f"line {number}")
+    return gather(entries, "line", first=1)
+
+
+def _from_csv(text: str) -> Instances:
+    """Take one text a row, or the token ids of one review a row."""
+    rows = decoder.read_csv(text)
+    wide = next((number for number, row in enumerate(rows, 1) if len(row) > 1), None)
+    if wide is None:
+        entries: list[Any] = [row[0] if row else None for row in rows]
+    elif all(row and all(map(_is_id, row)) for row in rows):
+        entries = [[int(field) for field in row] for row in rows]
+    else:
+        raise errors.MalformedBody(
+            f"row {wide} has {len(rows[wide - 1])} columns, expected one text; "
+            'quote a text that holds a comma: "so, so"'
+        )
+    return gather(entries, "row", first=1)
+
+
+def _from_text(text: str) -> Instances:
+    """Take the whole body as one review."""
+    return Instances((decoder.without_mark(text),))
+
+
+def _from_npy(body: bytes) -> Instances:
+    """Take an array of texts (n,) or of token ids (n, length) or (length,)."""
+    array = decoder.read_npy(body)
+    is_text = array.dtype.kind == "U"
+    return gather(array.tolist() if is_text else list(np.atleast_2d(array)), "row")
+
+
+_READERS: dict[str, Callable[[str], Instances]] = {
+    content_types.JSON: _from_json,
+    content_types.JSON_LINES: _from_json_lines,
+    content_types.CSV: _from_csv,
+    content_types.TEXT: _from_text,
+}
+
+
+def _review(content: Any, where: str) -> str:
+    """Return the text of `{"review": text}`."""
+    if isinstance(content, dict) and content.keys() == {"review"}:
+        review = content["review"]
+        if isinstance(review, str):
+            return review
+    raise errors.MalformedBody(
+        f'{where} is {shown(content)}, expected a text, a list, {{"review": text}} or, as a whole '
+        'JSON body, {"instances": [...]}'
+    )
+
+
+def _is_id(field: str) -> bool:
+    """Tell "12" from "012", which may be the end of an unquoted "10,012"."""
+    is_number = field.isascii() and field.isdigit() and len(field) <= 10
+    return is_number and (field == "0" or not field.startswith("0"))

@@ -1,0 +1,111 @@
+import datetime as dt
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from botocore.session import Session
+from botocore.validate import ParamValidator
+
+from byoi import errors
+from byoi.deployment.plan import Plan
+
+PLAN = Plan(
+    "reviews",
+    "123456789012.dkr.ecr.us-east-1.amazonaws.com/byoi:1",
+    "s3://bucket/byoi/0123/model.tar.gz",
+    "arn:aws:iam::123456789012:role/byoi",
+    environment={"A": "1"},
+    expires=dt.datetime(2026, 12, 1, tzinfo=dt.UTC),
+    image_digest="sha256:1",
+    model_digest="2",
+)
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_"),
+    [
+        ("CreateModel", PLAN.model_request()),
+        ("CreateModel", replace(PLAN, model_data_url=None, environment={}).model_request()),
+        ("CreateEndpointConfig", PLAN.config_request(120)),
+        ("CreateEndpointConfig", PLAN.config_request()),
+        ("CreateEndpoint", PLAN.endpoint_request()),
+    ],
+)
+def test_requests_are_what_boto3_sends(operation: str, request_: dict[str, Any]) -> None:
+    model = Session().get_service_model("sagemaker").operation_model(operation)
+    report = ParamValidator().validate(request_, model.input_shape)
+    assert not report.has_errors(), report.generate_report()
+    assert {tag["Key"] for tag in request_["Tags"]} == {"byoi:endpoint", "byoi:expires"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image_digest": "sha256:3"},
+        {"model_digest": "3"},
+        {"model_data_url": None, "model_digest": ""},
+        {"environment": {"A": "2"}},
+        {"role_arn": "arn:aws:iam::123456789012:role/other"},
+        {"endpoint_name": "others"},
+    ],
+)
+def test_other_content_is_another_model_and_configuration(change: dict[str, Any]) -> None:
+    other = replace(PLAN, **change)
+    assert other.model_name != PLAN.model_name
+    assert other.config_name != PLAN.config_name
+
+
+@pytest.mark.parametrize(
+    "change", [{"instance_type": "ml.c7g.large"}, {"instance_count": 2}, {"startup_timeout_s": 90}]
+)
+def test_other_instances_are_another_configuration_of_the_same_model(
+    change: dict[str, Any],
+) -> None:
+    other = replace(PLAN, **change)
+    assert other.model_name == PLAN.model_name
+    assert other.config_name != PLAN.config_name
+
+
+@pytest.mark.parametrize("change", [{"expires": None}, {"environment": {"A": "1"}}])
+def test_another_expiry_is_no_other_content(change: dict[str, Any]) -> None:
+    assert replace(PLAN, **change).config_name == PLAN.config_name
+
+
+def test_the_order_of_variables_is_no_content() -> None:
+    one = replace(PLAN, environment={"A": "1", "B": "2"})
+    two = replace(PLAN, environment={"B": "2", "A": "1"})
+    assert one.model_name == two.model_name
+
+
+def test_a_tag_without_a_digest_stands_for_itself() -> None:
+    one = replace(PLAN, image_digest="")
+    assert one.model_name != replace(one, image_uri=PLAN.image_uri + "2").model_name
+
+
+def test_a_time_out_that_was_asked_for_wins_over_a_measured_one() -> None:
+    def timeout_s(plan: Plan, measured_s: int | None) -> int | None:
+        variant = plan.config_request(measured_s)["ProductionVariants"][0]
+        found: int | None = variant.get("ContainerStartupHealthCheckTimeoutInSeconds")
+        return found
+
+    assert timeout_s(PLAN, None) is None
+    assert timeout_s(PLAN, 120) == 120
+    assert timeout_s(replace(PLAN, startup_timeout_s=300), 120) == 300
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"endpoint_name": "a_b"}, "hyphens"),
+        ({"instance_type": "m5.large"}, r"ml\.m5\.large"),
+        ({"instance_type": "local"}, r"ml\.m5\.large"),
+        ({"instance_count": 0}, "1 or more"),
+        ({"startup_timeout_s": 59}, "60 to 3600"),
+        ({"startup_timeout_s": 3601}, "60 to 3600"),
+        ({"model_data_url": "model.tar.gz"}, "s3://BUCKET/KEY"),
+        ({"model_data_url": "s3://bucket"}, "s3://BUCKET/KEY"),
+    ],
+)
+def test_what_aws_would_refuse_late_is_refused_first(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(errors.ConfigurationError, match=said):
+        replace(PLAN, **change)

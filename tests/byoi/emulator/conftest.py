@@ -1,0 +1,100 @@
+"""What the tests of the emulator share: one emulator for each runner, and a cheap model."""
+
+import os
+import shutil
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from containers import build, docker
+from emulated_aws import MUTE, OWN_IMAGE, PATIENCE_S, STRANGER, Aws
+
+from byoi import emulator
+
+TESTS = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    """The default image."""
+    build(TAG=OWN_IMAGE)
+    return OWN_IMAGE
+
+
+@pytest.fixture(scope="session")
+def stranger(image: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An image that has nothing of this project but its Python."""
+    folder = tmp_path_factory.mktemp("stranger")
+    shutil.copy(TESTS / "byoi" / "emulator" / "stranger.py", folder)
+    lines = [f"FROM {image}", "COPY stranger.py /", 'ENTRYPOINT ["python3", "/stranger.py"]']
+    (folder / "Dockerfile").write_text("\n".join(lines))
+    docker("build", "--quiet", "--tag", STRANGER, str(folder))
+    return STRANGER
+
+
+@pytest.fixture(scope="session")
+def mute_image(image: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An image that knows no `serve`."""
+    folder = tmp_path_factory.mktemp("mute")
+    (folder / "Dockerfile").write_text(f"FROM {image}\nENTRYPOINT []\nENV PATH=/bin\n")
+    docker("build", "--quiet", "--tag", MUTE, str(folder))
+    return MUTE
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model.tar.gz that holds an inference module: it answers with what it was given."""
+    path = tmp_path_factory.mktemp("echo") / "model.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        tar.add(TESTS / "toys" / "echo.py", "echo.py")
+    return path
+
+
+# What all tests share, once it runs.
+_shared: list[Aws] = []
+
+
+@pytest.fixture(autouse=True)
+def none_sees_what_another_made() -> Iterator[None]:
+    """Delete the models and configurations that a test made on the shared emulators."""
+    yield
+    for one in _shared:
+        one.forget()
+
+
+@pytest.fixture(scope="session")
+def in_containers(image: str) -> Iterator[Aws]:
+    """An emulator that runs containers."""
+    with emulator.running(
+        runner="containers", startup_timeout_s=PATIENCE_S, environ=dict(os.environ)
+    ) as running:
+        _shared.append(Aws(running))
+        yield _shared[-1]
+
+
+@pytest.fixture(scope="session")
+def in_processes() -> Iterator[Aws]:
+    """An emulator that runs without an engine."""
+    with emulator.running(
+        runner="processes", startup_timeout_s=PATIENCE_S, environ=dict(os.environ)
+    ) as running:
+        _shared.append(Aws(running))
+        yield _shared[-1]
+
+
+@pytest.fixture(
+    params=[pytest.param("in_containers", marks=pytest.mark.needs("docker")), "in_processes"]
+)
+def aws(request: pytest.FixtureRequest) -> Aws:
+    """An emulator, once with containers and once without an engine."""
+    found: Aws = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="module")
+def endpoint(in_processes: Aws, archive: Path) -> Iterator[str]:
+    """The name of an endpoint that echoes."""
+    model = in_processes.model(in_processes.upload(archive))
+    with in_processes.endpoint(in_processes.config(model)) as name:
+        yield name

@@ -1,0 +1,262 @@
+"""The deployer's policy allows what a whole journey calls, and nothing that it does not."""
+
+import json
+import os
+import subprocess
+import urllib.request
+from collections import defaultdict
+from pathlib import Path
+
+import boto3
+import iam_policy
+import pytest
+from emulated_aws import ECHO, OWN_IMAGE, PATIENCE_S, Aws
+from iam_actions import Needs
+
+from byoi import emulator, errors
+from byoi.deployment import inventory, preflight, price, rollout, tags, waiting
+from byoi.deployment.account import Account, invoke_url
+from byoi.deployment.plan import make_plan, upload_model_data
+from byoi.deployment.registry import EcrRegistry
+from byoi.local.docker import ServingEngine
+
+ROOT = Path(__file__).resolve().parents[3]
+POLICY = iam_policy.statements(ROOT / "infra" / "deployer_policy.json")
+TAGS = tags.make("byoi-sdk", None)
+SOMEBODY_ELSE = "somebody-else"
+BOUNDARY = f"arn:aws:iam::{iam_policy.ACCOUNT}:policy/byoi-boundary"
+
+# What is allowed although no recorded call needs it.
+_DOCKER = "docker push calls it with ECR's password, not through the API (image-push-iam.html)"
+_PULL = "the image's configuration is read through the registry's HTTP API, as docker pull does"
+EXCEPTIONS = {
+    "ecr:BatchCheckLayerAvailability": _DOCKER,
+    "ecr:CompleteLayerUpload": _DOCKER,
+    "ecr:InitiateLayerUpload": _DOCKER,
+    "ecr:PutImage": _DOCKER,
+    "ecr:UploadLayerPart": _DOCKER,
+    "ecr:GetDownloadUrlForLayer": _PULL,
+    "s3:AbortMultipartUpload": "boto3 calls it where an upload above 8 MB fails in the middle",
+    "servicequotas:ListAWSDefaultServiceQuotas": "asked where the account has no quota of its own",
+}
+
+
+# Also the emulator's ECR without docker has this program behind it.
+pytestmark = pytest.mark.needs("docker-registry")
+
+
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory, request):
+    """What a whole journey calls; with docker it pushes a real image."""
+    folder = tmp_path_factory.mktemp("policy")
+    file = folder / "calls.jsonl"
+    environ = dict(os.environ)
+    has_docker = has_engine()
+    if has_docker:
+        request.getfixturevalue("image")
+    with emulator.running(
+        runner="containers" if has_docker else "processes",
+        startup_timeout_s=PATIENCE_S,
+        environ=environ,
+        calls_file=file,
+    ) as running:
+        aws = Aws(running)
+        account = Account(aws.session, environ=environ, endpoint_url=running.url)
+        other = boto3.Session(
+            aws_access_key_id=SOMEBODY_ELSE, aws_secret_access_key="any", region_name="us-east-1"
+        )
+        make_boundary(other, running.url)
+        run_somebody_elses(other, running.url, aws.role)
+        role_arn = make_role(account)
+        image = push(account, environ, folder) if has_docker else look_at_repository(account)
+        archive = request.getfixturevalue("archive")
+        deploy(account, role_arn, image, archive)
+        put_an_api_in_front(account)
+        deploy_with_the_sdk(account, role_arn, image, archive)
+        tear_down(account)
+    recorded = [json.loads(line) for line in file.read_text().splitlines()]
+    return [call for call in recorded if call["key"] != SOMEBODY_ELSE]
+
+
+def has_engine():
+    try:
+        ServingEngine(os.environ).require()
+    except errors.MissingProgramError:
+        return False
+    return True
+
+
+def make_boundary(session, url):
+    """Make the boundary, as an administrator does."""
+    document = (ROOT / "infra" / "boundary.json").read_text()
+    iam = session.client("iam", endpoint_url=url)
+    made = iam.create_policy(PolicyName="byoi-boundary", PolicyDocument=document)["Policy"]
+    assert made["Arn"] == BOUNDARY
+
+
+def run_somebody_elses(session, url, role_arn):
+    """Run an endpoint in the same account that the journey has to look past."""
+    sagemaker = session.client("sagemaker", endpoint_url=url)
+    variant = {"VariantName": "one", "ModelName": "other", "InstanceType": "ml.m5.large"}
+    sagemaker.create_model(
+        ModelName="other", ExecutionRoleArn=role_arn, PrimaryContainer={"Image": OWN_IMAGE}
+    )
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="other", ProductionVariants=[{**variant, "InitialInstanceCount": 1}]
+    )
+    sagemaker.create_endpoint(EndpointName="other", EndpointConfigName="other")
+    logs = session.client("logs", endpoint_url=url)
+    logs.create_log_group(logGroupName="/aws/sagemaker/Endpoints/somebodys")
+
+
+def make_role(account):
+    make_stack(account, "byoi-execution-role", "execution_role.yaml", Bucket=account.bucket())
+    # Found as people find it: in the stack's output.
+    return Account(account.session, environ={}, endpoint_url=account.endpoint_url).role_arn()
+
+
+def make_stack(account, name, template, **values):
+    """Make a stack within the boundary, and return its outputs."""
+    cloudformation = account.client("cloudformation")
+    values["PermissionsBoundary"] = BOUNDARY
+    cloudformation.create_stack(
+        StackName=name,
+        TemplateBody=(ROOT / "infra" / template).read_text(),
+        Parameters=[
+            {"ParameterKey": key, "ParameterValue": value} for key, value in values.items()
+        ],
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    waiter = cloudformation.get_waiter("stack_create_complete")
+    waiter.wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def put_an_api_in_front(account):
+    outputs = make_stack(
+        account,
+        "byoi-api",
+        "api_gateway.yaml",
+        EndpointName="byoi-reviews",
+        RequireApiKey="true",
+    )
+    client = account.client("apigateway")
+    key = client.get_api_key(apiKey=outputs["ApiKeyId"], includeValue=True)["value"]
+    url = invoke_url(client, outputs["ApiId"], outputs["StageName"])
+    body = json.dumps({"instances": ["hello"]}).encode()
+    request = urllib.request.Request(
+        f"{url}/predictions", body, {"Content-Type": "application/json", "x-api-key": key}
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=PATIENCE_S) as answer:
+        assert answer.status == 200
+    assert [one["name"] for one in client.get_rest_apis()["items"]] == ["byoi-api"]
+
+
+def push(account, environ, folder):
+    done = subprocess.run(
+        [ROOT / "build_and_push.sh", OWN_IMAGE],
+        env={**environ, "DOCKER_CONFIG": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def look_at_repository(account):
+    """Ask of ECR what the script asks, where docker cannot push."""
+    registry = EcrRegistry(account.client("sts"), account.client("ecr"))
+    for call in (
+        lambda: registry.create_repository("byoi"),
+        registry.password,
+        lambda: registry.manifest("byoi", "latest"),
+    ):
+        try:
+            call()
+        except errors.RegistryError:
+            continue
+    return OWN_IMAGE
+
+
+def deploy(account, role_arn, image, archive):
+    """Deploy and update, as `byoi deploy` does it."""
+    for workers in ("1", "2"):
+        plan = make_plan(
+            account,
+            "byoi-reviews",
+            image,
+            archive,
+            role_arn=role_arn,
+            environment={**ECHO, "SAGEMAKER_MODEL_SERVER_WORKERS": workers},
+        )
+        preflight.require(preflight.check(account, plan, is_uploaded=False))
+        assert price.line(account, plan) == price.OFFLINE
+        upload_model_data(account, plan, archive)
+        preflight.require(preflight.check(account, plan))
+        rollout.deploy(account, plan)
+        answer = account.runtime.invoke_endpoint(
+            EndpointName=plan.endpoint_name, ContentType="text/plain", Body=b"hello"
+        )
+        assert answer["Body"].read()
+
+
+def deploy_with_the_sdk(account, role_arn, image, archive):
+    from byoi import hosting  # before the SDK, whose remarks it silences
+
+    session = hosting.aws_session(account)
+    from sagemaker.model import Model
+    from sagemaker.predictor import Predictor
+
+    model = Model(
+        image_uri=image,
+        model_data=session.upload_data(str(archive), key_prefix="byoi/sdk"),
+        role=role_arn,
+        name="byoi-sdk-model",
+        env=ECHO,
+        predictor_cls=Predictor,
+        sagemaker_session=session,
+    )
+    machine = {"initial_instance_count": 1, "instance_type": "ml.m5.large"}
+    predictor = model.deploy(endpoint_name="byoi-sdk", wait=False, tags=TAGS, **machine)
+    waiting.wait(account.sagemaker, "byoi-sdk")
+    assert predictor.predict(b"hello")
+
+
+def tear_down(account):
+    """Delete one endpoint by its name, and then all that is left of anything."""
+    assert [one.name for one in inventory.running(account)] == ["byoi-reviews", "byoi-sdk"]
+    inventory.delete(account, ["byoi-reviews"])
+    kinds = set()
+    for belonging in inventory.everything(account):
+        kinds.add(belonging.kind)
+        belonging.delete()
+    assert {"endpoint", "stack", "log group", "object", "repository"} <= kinds
+    assert inventory.everything(account) == []
+
+
+@pytest.fixture(scope="module")
+def needs(calls):
+    reader = Needs()
+    return [need for call in calls for need in reader.of(call)]
+
+
+def test_the_policy_allows_every_call(needs):
+    refused = {
+        f"{need.action} on {need.resource} with {dict(need.context)}"
+        for need in needs
+        if not iam_policy.allows(POLICY, need.action, need.resource, need.context)
+    }
+    assert not refused, "\n".join(sorted(refused))
+
+
+def test_every_action_is_needed_by_a_call(needs):
+    asked = defaultdict(set)
+    for need in needs:
+        asked[need.action].add(need.resource)
+    allowed = set(iam_policy.actions(POLICY))
+    assert sorted(allowed - asked.keys() - EXCEPTIONS.keys()) == []
+    assert sorted(EXCEPTIONS.keys() & asked.keys()) == []
+    assert sorted(EXCEPTIONS.keys() - allowed) == []

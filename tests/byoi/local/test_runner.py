@@ -1,0 +1,109 @@
+"""The contract through the process stack, behind nginx and without; the stack's own behaviour."""
+
+import shutil
+import signal
+import socket
+import time
+from pathlib import Path
+
+import contract_cases
+import pytest
+
+from byoi import contract, errors
+from byoi.local import processes
+from byoi.local.processes import ProcessStack
+
+ENVIRON = contract_cases.ENVIRON | {"BYOI_INFERENCE_MODULE": str(contract_cases.ECHO)}
+
+
+@pytest.mark.needs("nginx")
+class TestBehindNginx(contract_cases.NginxCases):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def target(cls, tmp_path_factory):
+        with ProcessStack(tmp_path_factory.mktemp("model"), environ=ENVIRON) as stack:
+            yield contract_cases.PortTarget("127.0.0.1", stack.port, lambda: stack.log)
+
+
+class TestThroughGunicornAlone(contract_cases.HttpCases):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def target(cls, tmp_path_factory):
+        environ = ENVIRON | {"BYOI_NGINX": "off"}
+        with ProcessStack(tmp_path_factory.mktemp("model"), environ=environ) as stack:
+            yield contract_cases.PortTarget("127.0.0.1", stack.port, lambda: stack.log)
+
+    @pytest.mark.parametrize("command", [b"DO:never"])
+    def test_past_the_deadline_is_504_and_the_stuck_worker_is_replaced(self, target, command):
+        before = contract_cases.pids(target)
+        answer = target.send("POST", "/invocations", command, contract_cases.TEXT)
+        contract_cases.assert_error(answer, 504, "DeadlineExceeded")
+        contract_cases.wait_until(
+            lambda: (
+                len(now := contract_cases.pids(target)) == contract_cases.WORKERS and now != before
+            )
+        )
+        (line,) = target.lines(answer.json["request_id"])
+        assert (line["status"], line["method"]) == (504, "POST")
+
+
+def test_a_stack_tells_its_address_and_its_process_and_stops_with_0(tmp_path):
+    stack = ProcessStack(tmp_path, environ=ENVIRON)
+    assert stack.pid is None
+    with stack:
+        assert stack.url == f"http://127.0.0.1:{stack.port}"
+        assert stack.is_ready()
+        assert stack.pid is not None
+        assert "ready" in stack.log
+        log_file = stack.log_file
+        assert stack.stop() == 0
+    assert stack.pid is None
+    assert not log_file.exists()
+    assert stack.stop() is None
+    assert processes.ping("127.0.0.1", stack.port) is None
+
+
+def test_a_log_file_of_ones_own_stays(tmp_path):
+    log_file = tmp_path / "server.log"
+    with ProcessStack(tmp_path, environ=ENVIRON, log_file=log_file):
+        pass
+    assert "ready" in log_file.read_text()
+
+
+def test_a_stack_that_ends_tells_its_log(tmp_path):
+    environ = ENVIRON | {"BYOI_THREADS": "none"}
+    with (
+        pytest.raises(errors.EndpointFailedError, match=r"(?s)ended with status 2.*BYOI_THREADS"),
+        ProcessStack(tmp_path, environ=environ),
+    ):
+        pass
+
+
+def test_a_stack_that_is_not_ready_in_time_is_stopped(tmp_path):
+    module = tmp_path / "slow.py"
+    module.write_text("import time\ntime.sleep(60)\n")
+    stack = ProcessStack(
+        tmp_path, environ={"BYOI_INFERENCE_MODULE": str(module)}, start_timeout_s=1.5
+    )
+    with pytest.raises(errors.EndpointFailedError, match=r"200 within 1\.5 s"), stack:
+        pass
+    assert stack.pid is None
+
+
+def test_what_does_not_stop_is_killed_after_the_platforms_grace(tmp_path, monkeypatch):
+    monkeypatch.setattr(contract, "STOP_GRACE_S", 1)  # 30 s are the platform's, not the test's
+    stack = ProcessStack(tmp_path, environ=ENVIRON)
+    with stack:
+        state_dirs = list(Path("/tmp").glob(f"byoi-{stack.pid}-*"))
+        stack.send(signal.SIGSTOP)
+        began_s = time.monotonic()
+        assert stack.stop() == -signal.SIGKILL
+        assert time.monotonic() - began_s < 5
+    time.sleep(1)  # its children end with it
+    for state_dir in state_dirs:  # nobody was left to remove it
+        shutil.rmtree(state_dir, ignore_errors=True)
+
+
+def test_a_port_that_does_not_speak_http_is_not_ready():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert processes.ping("127.0.0.1", listener.getsockname()[1]) is None

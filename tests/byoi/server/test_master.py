@@ -1,0 +1,99 @@
+"""gunicorn's master as a fork of the supervisor: what it shares, and what it does not wait for."""
+
+import gc
+import inspect
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from contract_cases import TEXT
+from gunicorn.arbiter import Arbiter
+from processes import FUNCTIONS, free_port, processes, run_to_its_end, the_line
+
+from byoi import errors
+from byoi.server import master
+from byoi.server.readiness import Readiness
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+def test_gunicorn_still_starts_its_workers_in_the_method_that_is_replaced():
+    source = inspect.getsource(Arbiter.spawn_workers)
+    assert "self.spawn_worker()" in source
+    assert "random" in source  # the pause; without it there is nothing to replace
+    assert "self.spawn_workers()" in inspect.getsource(Arbiter.manage_workers)
+
+
+def test_workers_are_started_without_a_pause_between_them():
+    started = []
+
+    class Counted(master.Master):
+        def __init__(self):
+            self._num_workers = 3
+            self.WORKERS = {1: None}
+
+        def spawn_worker(self):
+            started.append(self)
+
+    Counted().spawn_workers()
+    assert len(started) == 2
+
+
+@pytest.mark.parametrize("name", ["no_such_module", "json.no_such_module"])
+def test_a_module_that_cannot_be_imported_is_named(name):
+    with pytest.raises(errors.ConfigurationError, match=f"BYOI_PRELOAD names {name}, which cannot"):
+        master.import_modules(f"json,{name}")
+
+
+def test_the_reason_is_left_for_the_supervisor_to_print(tmp_path):
+    try:
+        assert master.run(Path("gunicorn.conf.py"), tmp_path, "no_such_module") == 1
+    finally:
+        gc.enable()
+    assert "no_such_module" in (Readiness(tmp_path).failure() or "")
+
+
+def test_no_module_is_no_error():
+    master.import_modules("")
+
+
+@pytest.mark.needs("nginx")
+def test_a_module_that_cannot_be_preloaded_ends_serve_with_one_line():
+    done = run_to_its_end(BYOI_PRELOAD="no_such_module", SAGEMAKER_BIND_TO_PORT=free_port())
+    assert done.returncode == 1
+    assert "BYOI_PRELOAD names no_such_module" in the_line(done.stderr)["message"]
+
+
+@pytest.mark.needs("nginx")
+def test_what_is_preloaded_is_loaded_in_the_master_and_in_every_worker(
+    start, children_of, command_of
+):
+    stack = start(
+        FUNCTIONS.replace("return data", "import numpy; return str(numpy.arange(3).sum())")
+        + "def model_fn(model_dir): pass\n",
+        BYOI_PRELOAD="numpy",
+    )
+    _, gunicorn, workers = processes(stack, children_of, command_of)
+    for pid in (gunicorn, *workers):
+        assert "_multiarray_umath" in Path(f"/proc/{pid}/maps").read_text()
+    assert "_multiarray_umath" not in Path(f"/proc/{stack.pid}/maps").read_text()
+    assert stack.target.send("POST", "/invocations", b"x", TEXT).body == b"3"
+
+
+@pytest.mark.needs("nginx")
+def test_the_master_has_a_name_a_group_and_no_terminal(start, children_of, command_of):
+    stack = start()
+    _, gunicorn, workers = processes(stack, children_of, command_of)
+    for pid in (gunicorn, *workers):
+        assert Path(f"/proc/{pid}/comm").read_text() == "gunicorn\n"
+        assert os.getpgid(pid) == gunicorn
+        assert Path(f"/proc/{pid}/fd/0").readlink() == Path("/dev/null")
+
+
+@pytest.mark.needs("nginx")
+def test_what_a_module_prints_waits_in_no_buffer(start):
+    source = FUNCTIONS.replace("return data", "print('half a line', end=''); return data")
+    stack = start(source + "def model_fn(model_dir): pass\n")
+    stack.target.send("POST", "/invocations", b"x", TEXT)
+    assert "half a line" in stack.log

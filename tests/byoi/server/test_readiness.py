@@ -1,0 +1,89 @@
+"""The files by which workers and supervisor agree, on a clock of the test's."""
+
+import pytest
+
+from byoi.server.readiness import FRESH_S, Readiness
+
+
+class Clock:
+    now_ns = 10**12
+
+    def __call__(self):
+        return self.now_ns
+
+    def pass_s(self, seconds):
+        self.now_ns += int(seconds * 1e9)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def readiness(tmp_path, clock):
+    readiness = Readiness(tmp_path, clock_ns=clock)
+    readiness.prepare()
+    return readiness
+
+
+def test_nobody_is_ready_at_the_start(readiness):
+    assert readiness.update(1) is False
+    assert not readiness.ready_file.exists()
+    assert not readiness.loaded_file.exists()
+
+
+def test_the_first_time_all_workers_are_needed(readiness):
+    readiness.beat(1)
+    assert readiness.update(2) is False
+    readiness.beat(2)
+    assert readiness.update(2) is True
+    assert readiness.ready_file.exists()
+    assert readiness.loaded_file.exists()
+
+
+def test_afterwards_one_is_enough(readiness, clock):
+    readiness.beat(1)
+    readiness.beat(2)
+    readiness.update(2)
+    clock.pass_s(FRESH_S + 0.1)
+    readiness.beat(2)
+    assert readiness.fresh_workers() == 1
+    assert readiness.update(2) is True
+
+
+def test_without_a_fresh_one_ready_goes_and_loaded_stays(readiness, clock):
+    readiness.beat(1)
+    readiness.update(1)
+    clock.pass_s(FRESH_S - 0.1)
+    assert readiness.update(1) is True
+    clock.pass_s(0.2)
+    assert readiness.update(1) is False
+    assert not readiness.ready_file.exists()
+    assert readiness.loaded_file.exists()
+    readiness.beat(1)
+    assert readiness.update(1) is True
+
+
+def test_a_forgotten_worker_counts_no_more(readiness):
+    readiness.beat(1)
+    readiness.forget(1)
+    readiness.forget(1)
+    assert readiness.fresh_workers() == 0
+
+
+def test_detection_fits_into_the_ten_seconds(readiness):
+    beat_s, look_s = 1.5, 0.5
+    assert beat_s + FRESH_S + look_s < 10
+
+
+def test_the_first_failure_stays(readiness):
+    assert readiness.failure() is None
+    readiness.fail("first\n")
+    readiness.fail("second\n")
+    assert readiness.failure() == "first\n"
+
+
+def test_a_failure_that_is_just_being_written_is_not_read_yet(readiness):
+    readiness.failure_file.touch()
+    assert readiness.failure() is None

@@ -1,0 +1,96 @@
+"""The worker's own duties: deadlines beside healthy requests, refusals, load failures."""
+
+import json
+import threading
+import time
+
+import pytest
+from contract_cases import TEXT, pids, wait_until
+
+from byoi import errors
+from byoi.server import worker
+from byoi.server.settings import Settings
+
+
+@pytest.mark.needs("nginx")
+def test_a_healthy_request_is_answered_before_its_stuck_neighbours_worker_ends(start):
+    stack = start(
+        SAGEMAKER_MODEL_SERVER_WORKERS="1", BYOI_THREADS="2", BYOI_INVOCATION_TIMEOUT_S="3"
+    )
+    target = stack.target
+    (before,) = pids_of_one(target)
+    answers = {}
+
+    def send(body):
+        answers[body] = target.send("POST", "/invocations", body, TEXT)
+
+    stuck = threading.Thread(target=send, args=(b"DO:never",))
+    stuck.start()
+    time.sleep(2.5)  # the neighbour outlives the stuck one's deadline: 3 s, and 1 s for nginx
+    neighbour = threading.Thread(target=send, args=(b"DO:sleep 2.4",))
+    neighbour.start()
+    stuck.join()
+    neighbour.join()
+    assert answers[b"DO:never"].status == 504
+    assert answers[b"DO:sleep 2.4"].status == 200
+    assert answers[b"DO:sleep 2.4"].json["pid"] == before
+    wait_until(stack.is_ready, 10)
+    assert pids_of_one(target) != {before}
+    (line,) = [entry for entry in target.entries() if "is replaced" in entry["message"]]
+    assert line["level"] == "error"
+    assert line["request_id"] == answers[b"DO:never"].json["request_id"]
+    assert "did not answer within 3 s" in line["message"]
+
+
+def pids_of_one(target):
+    return {target.send("POST", "/invocations", b"x", TEXT).json["pid"]}
+
+
+@pytest.mark.needs("nginx")
+def test_while_its_only_worker_is_seen_out_the_server_is_not_ready(start):
+    stack = start(
+        SAGEMAKER_MODEL_SERVER_WORKERS="1", BYOI_THREADS="2", BYOI_INVOCATION_TIMEOUT_S="2"
+    )
+    stuck = threading.Thread(
+        target=stack.target.send, args=("POST", "/invocations", b"DO:never", TEXT)
+    )
+    stuck.start()
+    time.sleep(1.9)
+    neighbour = threading.Thread(
+        target=stack.target.send, args=("POST", "/invocations", b"DO:sleep 1.9", TEXT)
+    )
+    neighbour.start()
+    wait_until(lambda: stack.target.send("GET", "/ping").status == 503, 5)
+    stuck.join()
+    neighbour.join()
+    wait_until(stack.is_ready, 10)
+
+
+@pytest.mark.needs("nginx")
+def test_requests_beyond_the_threads_wait_for_any_worker_not_for_one(start):
+    stack = start(BYOI_THREADS="1", BYOI_INVOCATION_TIMEOUT_S="8")
+    stuck = threading.Thread(
+        target=stack.target.send, args=("POST", "/invocations", b"DO:never", TEXT)
+    )
+    stuck.start()
+    time.sleep(0.5)
+    began_s = time.monotonic()
+    for _ in range(20):
+        assert stack.target.send("POST", "/invocations", b"x", TEXT).status == 200
+    assert time.monotonic() - began_s < 5
+    stuck.join()
+    wait_until(lambda: len(pids(stack.target)) == 2)
+
+
+def test_an_error_of_byoi_says_itself_what_to_do():
+    line = worker.failure_line(errors.ModelDataError("/m/x: damaged; pack it anew"), Settings())
+    assert json.loads(line)["message"] == "/m/x: damaged; pack it anew"
+    assert "traceback" not in json.loads(line)
+
+
+def test_any_other_gets_module_directory_and_remedy_added(tmp_path):
+    settings = Settings(model_dir=tmp_path, inference_module="some.module")
+    entry = json.loads(worker.failure_line(KeyError("weights"), settings))
+    for word in ("some.module", str(tmp_path), "KeyError: 'weights'", "BYOI_MODEL_DIR"):
+        assert word in entry["message"]
+    assert "KeyError" in entry["traceback"]

@@ -1,0 +1,221 @@
+import gzip
+import hashlib
+import io
+import shutil
+import subprocess
+import sys
+import tarfile
+
+import pytest
+
+from byoi import errors
+from byoi.model_data import pack, unpack
+from byoi_lib.manifest import Manifest
+
+NAMES = ["manifest.json", "model.keras", "model.onnx", "vocabulary.json"]
+
+
+def refused(call, *arguments):
+    with pytest.raises(errors.ModelDataError) as caught:
+        call(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_archive_is_described_as_it_lies_there(tiny_model_dir, tmp_path):
+    packed = pack(tiny_model_dir, tmp_path / "model.tar.gz")
+    content = (tmp_path / "model.tar.gz").read_bytes()
+    assert packed.path == tmp_path / "model.tar.gz"
+    assert packed.sha256 == hashlib.sha256(content).hexdigest()
+    assert packed.size_bytes == len(content)
+
+
+def test_members_are_plain_files_without_times_owners_or_a_folder(tiny_model_dir, tmp_path):
+    pack(tiny_model_dir, tmp_path / "model.tar.gz")
+    with tarfile.open(tmp_path / "model.tar.gz") as tar:
+        members = tar.getmembers()
+        assert [member.name for member in members] == NAMES
+        for member in members:
+            assert member.isreg()
+            assert (member.mtime, member.uid, member.gid, member.mode) == (0, 0, 0, 0o644)
+            assert (member.uname, member.gname) == ("", "")
+            content = (tiny_model_dir / member.name).read_bytes()
+            assert tar.extractfile(member).read() == content
+
+
+def test_the_header_of_the_archive_has_no_time_and_no_name(tiny_model_dir, tmp_path):
+    pack(tiny_model_dir, tmp_path / "model.tar.gz")
+    header = (tmp_path / "model.tar.gz").read_bytes()[:8]
+    assert header == b"\x1f\x8b\x08\x00\x00\x00\x00\x00"
+
+
+def test_equal_directories_are_equal_archives(tiny_model_dir, tmp_path):
+    other = tmp_path / "copy"
+    shutil.copytree(tiny_model_dir, other)
+    for path in other.iterdir():
+        path.chmod(0o600)
+    one = pack(tiny_model_dir, tmp_path / "a.tar.gz")
+    assert pack(other, tmp_path / "b.tar.gz").sha256 == one.sha256
+    assert pack(tiny_model_dir, tmp_path / "a.tar.gz") == one
+
+
+def test_what_the_manifest_does_not_name_stays_out(tiny_model_dir, tmp_path):
+    for name in ("._model.onnx", ".DS_Store", "notes.txt"):
+        (tiny_model_dir / name).write_text("stray")
+    (tiny_model_dir / "link").symlink_to("notes.txt")
+    (tiny_model_dir / "folder").mkdir()
+    pack(tiny_model_dir, tmp_path / "model.tar.gz")
+    with tarfile.open(tmp_path / "model.tar.gz") as tar:
+        assert tar.getnames() == NAMES
+
+
+def test_an_archive_in_the_model_directory_itself_does_not_hold_itself(tiny_model_dir):
+    first = pack(tiny_model_dir, tiny_model_dir / "model.tar.gz")
+    assert pack(tiny_model_dir, tiny_model_dir / "model.tar.gz").sha256 == first.sha256
+
+
+def test_missing_folders_are_made_and_nothing_else_is_left(tiny_model_dir, tmp_path):
+    archive = tmp_path / "a" / "b" / "model.tar.gz"
+    pack(tiny_model_dir, archive)
+    pack(tiny_model_dir, archive)
+    assert list(archive.parent.iterdir()) == [archive]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_symbolic_link_is_refused(name, tiny_model_dir, tmp_path):
+    (tiny_model_dir / name).rename(tmp_path / "elsewhere")
+    (tiny_model_dir / name).symlink_to(tmp_path / "elsewhere")
+    message = refused(pack, tiny_model_dir, tmp_path / "m.tar.gz")
+    assert message == f"{tiny_model_dir / name}: a symbolic link; put the file itself there"
+    assert not (tmp_path / "m.tar.gz").exists()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_missing_file_is_refused(name, tiny_model_dir, tmp_path):
+    (tiny_model_dir / name).unlink()
+    assert f"{name}: No such file" in refused(pack, tiny_model_dir, tmp_path / "m.tar.gz")
+
+
+def test_an_altered_file_is_refused(tiny_model_dir, tmp_path):
+    (tiny_model_dir / "model.keras").write_bytes(b"altered")
+    assert "model.keras: 7 bytes, expected" in refused(pack, tiny_model_dir, tmp_path / "m.tar.gz")
+
+
+@pytest.mark.parametrize("name", ["model.tgz", "model.tar", "modeltar.gz", "model"])
+def test_a_name_that_sagemaker_does_not_take_is_refused(name, tiny_model_dir, tmp_path):
+    with pytest.raises(errors.ConfigurationError, match=rf"named \*.tar.gz, received '{name}'"):
+        pack(tiny_model_dir, tmp_path / name)
+
+
+def test_an_archive_unpacks_to_what_was_packed(tiny_model_dir, tmp_path):
+    pack(tiny_model_dir, tmp_path / "model.tar.gz")
+    unpack(tmp_path / "model.tar.gz", tmp_path / "to" / "here")
+    assert sorted(path.name for path in (tmp_path / "to" / "here").iterdir()) == NAMES
+    Manifest.read(tmp_path / "to" / "here").verify(tmp_path / "to" / "here")
+    unpack(tmp_path / "model.tar.gz", tmp_path / "to" / "here")  # over the same files
+
+
+def archive_of(path, *members):
+    with tarfile.open(path, "w:gz") as tar:
+        for member, content in members:
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+
+
+def member(name, kind=tarfile.REGTYPE, link=""):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, link
+    return info
+
+
+def test_folders_are_unpacked_also_where_no_member_names_them(tmp_path):
+    archive_of(
+        tmp_path / "a",
+        (member("code/inference.py"), b"code"),
+        (member("empty", tarfile.DIRTYPE), b""),
+        (member("code", tarfile.DIRTYPE), b""),
+        (member("none"), b""),
+        (member("deep/er", tarfile.DIRTYPE), b""),
+        (member("deeper/and/file"), b"file"),
+    )
+    unpack(tmp_path / "a", tmp_path / "out")
+    assert (tmp_path / "out" / "code" / "inference.py").read_bytes() == b"code"
+    assert (tmp_path / "out" / "empty").is_dir()
+    assert (tmp_path / "out" / "none").read_bytes() == b""
+    assert (tmp_path / "out" / "deep" / "er").is_dir()
+    assert (tmp_path / "out" / "deeper" / "and" / "file").read_bytes() == b"file"
+
+
+def test_an_archive_of_nothing_is_an_empty_directory(tmp_path):
+    archive_of(tmp_path / "a")
+    unpack(tmp_path / "a", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "unsafe",
+    [
+        member("../escaped"),
+        member("a/../../escaped"),
+        member("/escaped"),
+        member("link", tarfile.SYMTYPE, "/etc/passwd"),
+        member("link", tarfile.LNKTYPE, "first"),
+        member("pipe", tarfile.FIFOTYPE),
+        member("device", tarfile.CHRTYPE),
+    ],
+    ids=lambda info: f"{info.name}-{info.type.decode()}",
+)
+def test_an_unsafe_member_is_refused_before_anything_is_written(unsafe, tmp_path):
+    archive_of(tmp_path / "a", (member("first"), b"1"), (unsafe, b""))
+    message = refused(unpack, tmp_path / "a", tmp_path / "out")
+    assert message == (
+        f"{tmp_path}/a: unsafe member {unsafe.name!r}; "
+        "pack the model directory again with `byoi pack`"
+    )
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "escaped").exists()
+
+
+def test_a_missing_archive_is_refused(tmp_path):
+    assert "/a: No such file or directory; pack" in refused(
+        unpack, tmp_path / "a", tmp_path / "out"
+    )
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"plain", gzip.compress(b"no tar"), gzip.compress(b"x" * 4096)]
+)
+def test_what_is_no_gzip_tar_is_refused(content, tmp_path):
+    (tmp_path / "a").write_bytes(content)
+    message = refused(unpack, tmp_path / "a", tmp_path / "out")
+    assert "/a: not a complete gzip tar (" in message
+    assert message.endswith("; pack the model directory again with `byoi pack`")
+
+
+def test_an_archive_cut_short_is_refused(tmp_path):
+    noise = hashlib.shake_256(b"").digest(100_000)
+    archive_of(tmp_path / "whole", (member("a"), noise))
+    whole = (tmp_path / "whole").read_bytes()
+    for size in (len(whole) // 2, len(whole) - 8):
+        (tmp_path / "a").write_bytes(whole[:size])
+        assert "not a complete gzip tar" in refused(unpack, tmp_path / "a", tmp_path / "out")
+
+
+def test_an_archive_with_flipped_bits_is_refused(tmp_path):
+    archive_of(tmp_path / "a", (member("a"), hashlib.shake_256(b"").digest(100_000)))
+    content = bytearray((tmp_path / "a").read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    (tmp_path / "a").write_bytes(content)
+    assert "not a complete gzip tar (CRC" in refused(unpack, tmp_path / "a", tmp_path / "out")
+
+
+def test_a_file_where_the_directory_should_be_is_refused(tiny_model_dir, tmp_path):
+    pack(tiny_model_dir, tmp_path / "m.tar.gz")
+    (tmp_path / "out").write_text("a file")
+    assert "File exists" in refused(unpack, tmp_path / "m.tar.gz", tmp_path / "out")
+
+
+def test_packing_needs_the_standard_library_only():
+    code = "import sys, byoi.model_data; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

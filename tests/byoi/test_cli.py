@@ -216,7 +216,7 @@ def test_invoke_says_when_nothing_answers(
 
 
 def test_ctrl_c_is_not_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("byoi.model_data.pack", interrupted)

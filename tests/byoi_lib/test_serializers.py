@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from byoi import errors
-from byoi.formats import decoder, encoder
-from byoi.formats.encoder import Predictions
+from byoi_lib import request
+from byoi_lib.request import Predictions
 from byoi_lib.serializers import PredictionDeserializer, ReviewSerializer
 
 
@@ -34,7 +34,7 @@ def test_reviews_are_sent_as_instances(given, sent):
 
 def test_what_is_sent_is_what_the_server_reads():
     serializer = ReviewSerializer()
-    decoded = decoder.decode(serializer.serialize(["a", "b"]), serializer.CONTENT_TYPE)
+    decoded = request.decode(serializer.serialize(["a", "b"]), serializer.CONTENT_TYPE)
     assert decoded.texts == ("a", "b")
     assert decoded.has_key
 
@@ -60,7 +60,7 @@ PAIRS = np.array([[0.1, 0.9], [0.8, 0.2]], np.float32)
 @pytest.mark.parametrize("has_key", [True, False])
 def test_what_the_server_answers_becomes_an_array(has_key):
     deserializer = PredictionDeserializer()
-    body, media_type = encoder.encode(Predictions(PAIRS, has_key), deserializer.ACCEPT[0])
+    body, media_type = request.encode(Predictions(PAIRS, has_key), deserializer.ACCEPT[0])
     stream = io.BytesIO(body)
     answer = deserializer.deserialize(stream, media_type)
     assert answer.dtype == np.float32

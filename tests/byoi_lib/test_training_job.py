@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from byoi import contract
+from byoi import contract, training
 from byoi_lib import manifest, training_job
 
 # Keras 3 with numpy 2; it saves what it should.
@@ -146,7 +146,7 @@ def test_without_channels_the_sample_is_learnt_until_sigterm(tmp_path) -> None:
             assert time.monotonic() < end_s, log.read_text()
             time.sleep(0.1)
         os.kill(job.pid, signal.SIGTERM)
-        assert job.wait(30) == training_job.STOPPED_STATUS == 143
+        assert job.wait(30) == training.STOPPED_STATUS == 143
     finally:
         job.kill()
         job.wait()
@@ -170,7 +170,7 @@ def test_sigterm_ends_the_job_where_an_exception_would_be_swallowed(tmp_path) ->
     """
     command = [sys.executable, "-c", code, str(tmp_path)]
     job = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
-    assert job.returncode == training_job.STOPPED_STATUS
+    assert job.returncode == training.STOPPED_STATUS
     reason = "SIGTERM stopped the job before its model was complete"
     assert (job.stderr, failure(tmp_path)) == (f"training failed: {reason}\n", reason)
 

@@ -7,45 +7,38 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[2] / "byoi_lib"
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("byoi", "byoi_lib")
 
 # Highest first. A module imports only from rows below its own; a name ending in "." is a package,
 # whose modules may import one another.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("cli",),
-    ("cli_deployment", "cli_emulator", "demo"),
-    ("emulator.", "hosting."),
-    ("deployment.",),
-    ("invocation", "push", "runner", "training_job"),
-    ("ecr", "inference", "serving.", "training"),
-    ("fitting", "onnx_file", "registry", "report", "traffic_report"),
-    ("batches", "datasets", "decoder", "encoder", "evaluation", "runtime", "serializers"),
-    (
-        "content_types",
-        "instances",
-        "local_registry",
-        "model",
-        "model_data",
-        "npy",
-        "orphans",
-        "rank_lists",
-        "sample",
-    ),
-    ("embeddings",),
-    ("keras_layers", "preprocessing"),
-    ("engine", "manifest", "vocabulary"),
-    (
-        "canvas",
-        "contract",
-        "errors",
-        "file_digest",
-        "free_port",
-        "golden",
-        "quiet_tensorflow",
-        "rest_api",
-        "traffic",
-    ),
+    ("byoi_lib.commands",),
+    ("byoi_lib.demo",),
+    ("byoi_lib.training_job",),
+    ("byoi_lib.inference", "byoi_lib.serializers", "byoi_lib.training"),
+    ("byoi_lib.datasets", "byoi_lib.runtime"),
+    ("byoi_lib.model", "byoi_lib.report", "byoi_lib.request", "byoi_lib.sample"),
+    ("byoi_lib.layers", "byoi_lib.preprocessing"),
+    ("byoi_lib.manifest", "byoi_lib.vocabulary"),
+    ("byoi_lib._tensorflow",),
+    ("byoi.cli",),
+    ("byoi.cli_deployment",),
+    ("byoi.emulator.", "byoi.hosting."),
+    ("byoi.deployment.",),
+    ("byoi.local.",),
+    ("byoi.server.",),
+    ("byoi.invocation", "byoi.model_data", "byoi.traffic", "byoi.training"),
+    ("byoi.formats.",),
+    ("byoi.digest",),
+    ("byoi._canvas", "byoi.contract", "byoi.errors"),
 )
+# What the model's library may use of the tool; its verbs and the demo use all of it.
+GROUND = ("byoi.contract", "byoi.digest", "byoi.errors", "byoi.formats", "byoi.model_data")
+PLATFORM = {
+    "byoi_lib.report": ("byoi._canvas",),
+    "byoi_lib.training_job": ("byoi.training",),
+}
 
 # Inside the emulator, where `__init__` and `__main__` stand above all.
 EMULATOR: tuple[tuple[str, ...], ...] = (
@@ -61,49 +54,35 @@ EMULATOR: tuple[tuple[str, ...], ...] = (
 
 # Which modules may import a package that is not in the standard library; "." as above.
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
-    "flask": ("serving.",),
-    "gunicorn": ("serving.",),
-    "werkzeug": ("content_types", "emulator.", "serving."),
-    "airspeed": ("emulator.",),
-    "jsonschema": ("emulator.",),
-    "moto": ("emulator.",),
-    "numpy": (
-        "batches",
-        "datasets",
-        "decoder",
-        "encoder",
-        "evaluation",
-        "inference",
-        "instances",
-        "npy",
-        "onnx_file",
-        "preprocessing",
-        "rank_lists",
-        "runtime",
-        "serializers",
-        "training",
-    ),
-    "keras": ("quiet_tensorflow",),
-    "tensorflow": ("quiet_tensorflow",),
-    "onnxruntime": ("runtime",),
-    "matplotlib": ("canvas",),
-    "tqdm": ("fitting",),
-    "sagemaker": ("demo", "hosting."),
-    "boto3": ("deployment.", "ecr", "hosting."),
-    "botocore": ("deployment.", "ecr", "hosting."),
+    "flask": ("byoi.server.",),
+    "gunicorn": ("byoi.server.",),
+    "werkzeug": ("byoi.emulator.", "byoi.formats.", "byoi.server."),
+    "airspeed": ("byoi.emulator.",),
+    "jsonschema": ("byoi.emulator.",),
+    "moto": ("byoi.emulator.",),
+    "numpy": ("byoi.formats.", "byoi_lib."),
+    "keras": ("byoi_lib._tensorflow",),
+    "tensorflow": ("byoi_lib._tensorflow",),
+    "onnxruntime": ("byoi_lib.runtime",),
+    "matplotlib": ("byoi._canvas",),
+    "tqdm": ("byoi_lib.training",),
+    "sagemaker": ("byoi.hosting.", "byoi_lib.demo"),
+    "boto3": ("byoi.deployment.", "byoi.hosting."),
+    "botocore": ("byoi.deployment.", "byoi.hosting."),
 }
 
 
 def modules() -> list[str]:
     return sorted(
-        ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
-        for path in PACKAGE.rglob("*.py")
-        if path != PACKAGE / "__init__.py" and "_container" not in path.parts
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if path.parent != ROOT / package or path.name != "__init__.py"
     )
 
 
 def source(module: str) -> str:
-    path = PACKAGE.joinpath(*module.split("."))
+    path = ROOT.joinpath(*module.split("."))
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     return file.read_text(encoding="utf-8")
 
@@ -116,7 +95,7 @@ def layer(module: str) -> int:
     for depth, names in enumerate(LAYERS):
         if any(belongs(module, name) for name in names):
             return depth
-    pytest.fail(f"byoi_lib.{module} stands in no layer of {Path(__file__).name}: add it to one")
+    pytest.fail(f"{module} stands in no layer of {Path(__file__).name}: add it to one")
 
 
 def imported(module: str) -> set[str]:
@@ -126,29 +105,30 @@ def imported(module: str) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"byoi_lib.{module} has a relative import"
+            assert node.level == 0, f"{module} has a relative import"
             assert node.module
-            if node.module.startswith("byoi_lib"):
+            if node.module.split(".")[0] in PACKAGES:
                 names |= {f"{node.module}.{alias.name}" for alias in node.names}
             else:
                 names.add(node.module)
     return names
 
 
-def is_module(name: str) -> bool:
-    path = PACKAGE.joinpath(*name.split("."))
-    return path.is_dir() or path.with_suffix(".py").is_file()
+def imported_here(module: str) -> set[str]:
+    """The modules of this project that `module` imports."""
+    found = set()
+    for name in imported(module):
+        if name.split(".")[0] in PACKAGES:
+            path = ROOT.joinpath(*name.split("."))
+            is_module = path.is_dir() or path.with_suffix(".py").is_file()
+            found.add(name if is_module else name.rpartition(".")[0])
+    return found - set(PACKAGES)
 
 
 @pytest.mark.parametrize("module", modules())
 def test_imports_go_down(module: str) -> None:
     mine = layer(module)
-    for full_name in imported(module):
-        if not full_name.startswith("byoi_lib."):
-            continue
-        other = full_name.removeprefix("byoi_lib.")
-        if not is_module(other):
-            other = other.rpartition(".")[0]
+    for other in imported_here(module):
         siblings = any(
             name.endswith(".") and belongs(module, name) and belongs(other, name)
             for name in LAYERS[mine]
@@ -156,16 +136,35 @@ def test_imports_go_down(module: str) -> None:
         assert layer(other) > mine or siblings, f"{module} imports {other}"
 
 
+def test_the_tool_does_not_know_the_library_of_this_model() -> None:
+    for module in modules():
+        if module.startswith("byoi."):
+            for name in imported(module):
+                assert name.split(".")[0] != "byoi_lib", f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", [name for name in modules() if name.startswith("byoi_lib.")])
+def test_the_library_uses_the_ground_of_the_tool(module: str) -> None:
+    if module in {"byoi_lib.commands", "byoi_lib.demo"}:
+        return
+    for other in imported_here(module):
+        if other.startswith("byoi."):
+            allowed = (*GROUND, *PLATFORM.get(module, ()))
+            assert any(f"{other}.".startswith(f"{name}.") for name in allowed), (
+                f"{module} imports {other}"
+            )
+
+
 def test_imports_inside_the_emulator_go_down() -> None:
     depths = {name: depth for depth, row in enumerate(EMULATOR) for name in row}
     for module in modules():
         names = module.split(".")
-        if names[0] != "emulator" or names[1:] in ([], ["__main__"]):
+        if names[:2] != ["byoi", "emulator"] or names[2:] in ([], ["__main__"]):
             continue
-        for other in imported(module):
+        for other in imported_here(module):
             if other.startswith("byoi.emulator."):
                 below = other.split(".")[2]
-                is_down = depths[names[1]] < depths[below] or names[1] == below
+                is_down = depths[names[2]] < depths[below] or names[2] == below
                 assert is_down, f"{module} imports {other}"
 
 
@@ -173,39 +172,36 @@ def test_imports_inside_the_emulator_go_down() -> None:
 def test_third_party_packages_stay_in_their_modules(module: str) -> None:
     for name in imported(module):
         top = name.split(".")[0]
-        if top in sys.stdlib_module_names or top == "byoi_lib":
+        if top in sys.stdlib_module_names or top in PACKAGES:
             continue
         assert top in THIRD_PARTY, f"{module} imports {top}, which no layer may use"
         assert any(belongs(module, n) for n in THIRD_PARTY[top]), f"{module} imports {top}"
 
 
 def test_the_server_knows_no_reviews() -> None:
-    serving = [module for module in modules() if module.startswith("serving")]
+    serving = [module for module in modules() if module.startswith("byoi.server")]
     assert serving
     for module in serving:
-        for name in imported(module):
-            if name.startswith("byoi_lib."):
-                assert name.split(".")[1] in {"serving", "contract", "errors"}, f"{module}: {name}"
+        for name in imported_here(module):
+            assert name.split(".")[1] in {"server", "contract", "errors"}, f"{module}: {name}"
 
 
-def test_importing_the_package_loads_nothing_else() -> None:
+@pytest.mark.parametrize("package", PACKAGES)
+def test_importing_a_package_loads_nothing_else(package: str) -> None:
     code = (
-        "import sys; before = set(sys.modules); import byoi_lib;"
+        f"import sys; before = set(sys.modules); import {package};"
         "print(*sorted(set(sys.modules) - before))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["byoi_lib"]
+    assert done.stdout.split() == [package]
 
 
 def test_tensorflow_is_loaded_only_where_a_network_is_built_trained_or_run() -> None:
     users = {name for name in modules() if "byoi_lib._tensorflow.keras" in imported(name)}
     assert users == {
-        "datasets",
-        "embeddings",
-        "fitting",
-        "keras_layers",
-        "model",
-        "onnx_file",
-        "runtime",
-        "training",
+        "byoi_lib.datasets",
+        "byoi_lib.layers",
+        "byoi_lib.model",
+        "byoi_lib.runtime",
+        "byoi_lib.training",
     }

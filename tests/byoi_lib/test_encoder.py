@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from byoi import errors
-from byoi.formats.encoder import Predictions, encode
+from byoi_lib.request import Predictions, encode
 
 PAIRS = np.array([[0.1, 0.9], [1e-9, 1], [0.123456789, 0.87654321]], np.float32)
 ANSWER = Predictions(PAIRS)

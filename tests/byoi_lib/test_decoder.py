@@ -7,7 +7,7 @@ import pytest
 from npy_bodies import npy
 
 from byoi import errors
-from byoi.formats.decoder import decode
+from byoi_lib.request import decode
 
 JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 TEXT, NPY = "text/plain", "application/x-npy"

@@ -13,11 +13,12 @@ import sagemaker.serializers
 from tiny_model import write_tiny_model
 
 from byoi import errors
+from byoi.formats import content_types
 from byoi.server import statuses
 from byoi_lib import inference, serializers
 from byoi_lib.manifest import Manifest
 
-PAGE = (Path(__file__).parents[3] / "docs" / "formats.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
 NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e-\d+)?")
 
 
@@ -137,5 +138,5 @@ def test_the_tables_of_the_model_directory_are_complete(model_dir):
 def test_every_type_is_in_the_tables():
     rows = tables("Requests")[0] + tables("Responses")[0]
     text = " ".join(row[0] + " " + row[2] for row in rows)
-    for media_type in (*inference.decoder.content_types.REQUEST_TYPES, "*/*"):
+    for media_type in (*content_types.REQUEST_TYPES, "*/*"):
         assert media_type in text

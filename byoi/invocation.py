@@ -6,6 +6,7 @@ No SDK and no credentials: what `byoi invoke URL` and the tests of a running sta
 import http.client
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from byoi import contract, errors
@@ -88,3 +89,21 @@ def invoke(url: str, body: bytes, *, content_type: str, accept: str = "") -> Ans
     if answer.status != http.client.OK:
         raise errors.InvocationError(answer.status, answer.body.decode("utf-8", "replace"))
     return answer
+
+
+def to_model_error(status: int, body: bytes) -> dict[str, Any]:
+    """Return what AWS makes of a container's error status: the fields of ModelError.
+
+    Args:
+        status: The container's HTTP status, 400 to 599.
+        body: The container's response body; the caller sees its first characters.
+
+    Source: API InvokeEndpoint, ModelError; the words are those that AWS sends.
+    """
+    text = body.decode("utf-8", "replace")[: contract.ERROR_MESSAGE_CHARACTERS]
+    blame = "client" if status < http.client.INTERNAL_SERVER_ERROR else "server"
+    return {
+        "Message": f'Received {blame} error ({status}) from primary with message "{text}".',
+        "OriginalStatusCode": status,
+        "OriginalMessage": text,
+    }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from byoi import errors
+from byoi import errors, names
 from byoi.digest import FileDigest
 
 _CHUNK_BYTES = 1 << 20
@@ -59,8 +59,8 @@ def pack(model_dir: Path, archive: Path, *, needs_manifest: bool = True) -> Mode
     if not archive.name.endswith(".tar.gz"):
         message = f"SageMaker takes archives named *.tar.gz, received {archive.name!r}; rename it"
         raise errors.ConfigurationError(message)
-    names = _find_names(model_dir, archive, needs_manifest=needs_manifest)
-    for name in names:
+    packed = _find_names(model_dir, archive, needs_manifest=needs_manifest)
+    for name in packed:
         if (model_dir / name).is_symlink():
             raise errors.refusal(model_dir / name, "a symbolic link", "put the file itself there")
     archive.parent.mkdir(parents=True, exist_ok=True)
@@ -70,14 +70,14 @@ def pack(model_dir: Path, archive: Path, *, needs_manifest: bool = True) -> Mode
         gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as stream,
         tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as tar,
     ):
-        for name in names:
+        for name in packed:
             member = tarfile.TarInfo(name)  # mode 0644, owner 0, time 0
             with (model_dir / name).open("rb") as content:
                 member.size = os.fstat(content.fileno()).st_size
                 tar.addfile(member, content)
     unfinished.replace(archive)
     digest = FileDigest.of(archive)
-    return ModelData(archive, digest.sha256, digest.size_bytes, tuple(names))
+    return ModelData(archive, digest.sha256, digest.size_bytes, tuple(packed))
 
 
 def unpack(archive: Path, directory: Path) -> None:
@@ -171,3 +171,29 @@ def _listed(content: dict[str, Any], path: Path) -> dict[str, FileDigest]:
         if name in {"", ".", ".."} or "/" in name:
             raise errors.refusal(path, f"lists {name!r}, which is not a file's name", _AGAIN)
     return listed
+
+
+def local_path(location: "ModelData | Path | str | None") -> Path | None:
+    """Return where model data lies on this machine, None where it does not lie here.
+
+    The one answer to "is this model data on this machine?", for local mode and for AWS.
+
+    Args:
+        location: What `pack` returned, a path, a `file://` or `s3://` URI, or None: baked into
+            the image.
+
+    Raises:
+        ConfigurationError: It is a URI of another scheme.
+    """
+    if isinstance(location, ModelData):
+        return location.path.absolute()
+    if location is None or names.is_s3_uri(location):
+        return None
+    scheme, separator, path = str(location).partition("://")
+    if not separator or isinstance(location, Path):
+        return Path(location).absolute()
+    if scheme != "file":
+        raise errors.ConfigurationError(
+            f"model data is a path, a file:// or an s3:// URI, received {location!r}"
+        )
+    return Path(path).absolute()

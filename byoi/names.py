@@ -1,0 +1,160 @@
+"""What AWS and image registries call things: image references, S3 URIs and ARNs.
+
+Sources: distribution/reference (docker's grammar of image references); ECR User Guide,
+Registries (ACCOUNT.dkr.ecr.REGION.amazonaws.com, and dkr-ecr for dual-stack); API CreateModel,
+ContainerDefinition.Image; IAM User Guide, reference_identifiers (ARNs).
+"""
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+from byoi import errors
+
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+# Asked for, so that a registry shows what was really pushed instead of converting it.
+MANIFEST_TYPES = (
+    DOCKER_MANIFEST,
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+)
+_ECR_HOST = re.compile(
+    r"(\d{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\."
+    r"(?:amazonaws\.com(?:\.cn)?|on\.aws|on\.amazonwebservices\.com\.cn|[a-z0-9.-]+\.gov)"
+)
+_S3 = "s3://"
+
+
+class EcrHost(NamedTuple):
+    """Whose Amazon ECR a registry is.
+
+    Attributes:
+        account: Number of the AWS account, 12 digits.
+        region: Region's name.
+    """
+
+    account: str
+    region: str
+
+
+@dataclass(frozen=True)
+class ImageReference:
+    """A reference to an image: `[REGISTRY/]REPOSITORY[:TAG][@DIGEST]`.
+
+    Attributes:
+        registry: Host, with the port where it has one; "" where the reference names none.
+        repository: Path of the repository in the registry.
+        tag: Tag; "" where there is none.
+        digest: `sha256:...`; "" where there is none.
+    """
+
+    registry: str
+    repository: str
+    tag: str = ""
+    digest: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Take a reference apart; nothing is looked up.
+
+        The part before the first slash is a registry where it is `localhost` or has a dot or
+        a colon, as docker reads it.
+        """
+        name, _, digest = text.partition("@")
+        first, slash, rest = name.partition("/")
+        is_host = bool(slash) and (first == "localhost" or "." in first or ":" in first)
+        registry, path = (first, rest) if is_host else ("", name)
+        repository, _, tag = path.partition(":")
+        return cls(registry, repository, tag, digest)
+
+    @property
+    def version(self) -> str:
+        """The digest, else the tag, else docker's default tag `latest`."""
+        return self.digest or self.tag or "latest"
+
+    @property
+    def base_name(self) -> str:
+        """The last part of the repository's path, without registry, tag and digest."""
+        return self.repository.rpartition("/")[2]
+
+    @property
+    def address(self) -> str:
+        """Registry and repository, without tag and digest."""
+        return f"{self.registry}/{self.repository}" if self.registry else self.repository
+
+    @property
+    def ecr(self) -> EcrHost | None:
+        """Account and region of the Amazon ECR that the image is in, None of any other place."""
+        match = _ECR_HOST.fullmatch(self.registry)
+        return EcrHost(match[1], match[2]) if match else None
+
+
+@dataclass(frozen=True)
+class S3Uri:
+    """The place of an object, or of a group of objects, in Amazon S3.
+
+    Attributes:
+        bucket: Name of the bucket.
+        key: Key, or the start of several keys; may be empty.
+    """
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Take `s3://BUCKET/KEY` apart.
+
+        Raises:
+            ConfigurationError: It is not an S3 URI.
+        """
+        bucket, _, key = text.removeprefix(_S3).partition("/")
+        if not is_s3_uri(text) or not bucket:
+            raise errors.ConfigurationError(f"expected s3://BUCKET/KEY, received {text!r}")
+        return cls(bucket, key)
+
+    def __str__(self) -> str:
+        return f"{_S3}{self.bucket}/{self.key}"
+
+
+def is_s3_uri(text: object) -> bool:
+    """Whether something is written as an S3 URI."""
+    return isinstance(text, str) and text.startswith(_S3)
+
+
+@dataclass(frozen=True)
+class Arn:
+    """An Amazon Resource Name: `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`.
+
+    Attributes:
+        partition: `aws`, `aws-cn`, `aws-us-gov`, ...
+        service: Namespace of the service.
+        region: Empty for services that have no regions.
+        account: Empty where the resource belongs to no account.
+        resource: The rest; may have colons and slashes.
+    """
+
+    partition: str
+    service: str
+    region: str
+    account: str
+    resource: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Take an ARN apart.
+
+        Raises:
+            ConfigurationError: It has fewer than six parts, or does not begin with `arn`.
+        """
+        parts = text.split(":", 5)
+        if len(parts) != 6 or parts[0] != "arn":
+            raise errors.ConfigurationError(
+                f"expected arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE, received {text!r}"
+            )
+        return cls(*parts[1:])
+
+    def __str__(self) -> str:
+        place = f"{self.partition}:{self.service}:{self.region}:{self.account}"
+        return f"arn:{place}:{self.resource}"

@@ -43,7 +43,7 @@ def test_the_page_gives_a_reason_for_every_action_of_the_policy_and_for_no_other
             root = (
                 INFRA.parent
                 if path.startswith(("infra/", "build_"))
-                else (INFRA.parent / "byoi_lib")
+                else (INFRA.parent / "byoi")
             )
             assert (root / path).is_file(), f"{action}: {path}"
         assert call

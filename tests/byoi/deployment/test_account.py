@@ -26,7 +26,7 @@ def connected(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[s
     environ = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environ |= {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true", **variables}
     code = (
-        "from byoi_lib import deployment, errors\n"
+        "from byoi import deployment, errors\n"
         "try: print(deployment.connect().region)\n"
         "except errors.ByoiError as error: print(type(error).__name__, error)"
     )

@@ -10,7 +10,7 @@ import pytest
 from byoi.deployment import startup
 from byoi.local import docker
 
-TOYS = Path(__file__).resolve().parents[3] / "toys"
+TOYS = Path(__file__).resolve().parents[2] / "toys"
 ECHO = {
     "BYOI_INFERENCE_MODULE": "/opt/ml/model/echo.py",
     "SAGEMAKER_MODEL_SERVER_WORKERS": "1",

@@ -98,7 +98,7 @@ def test_without_an_engine_it_says_that_no_image_is_run():
 
 PARENT = """
 import sys, time
-from byoi_lib import emulator
+from byoi import emulator
 from emulated_aws import Aws
 from pathlib import Path
 with emulator.running(runner=sys.argv[1]) as running:

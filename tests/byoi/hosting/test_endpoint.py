@@ -228,7 +228,7 @@ def test_runs_with_the_compose_plugin_and_little_else_on_the_path(
 
 def run_script(image: str, archive: Path, ending: str) -> subprocess.CompletedProcess[str]:
     code = (
-        "import os, signal; from byoi_lib import hosting; session = hosting.LocalSession();"
+        "import os, signal; from byoi import hosting; session = hosting.LocalSession();"
         f"made = hosting.Endpoint.deploy({image!r}, {str(archive)!r}, session=session);"
         f"print(*made._container.container_names, session.directory, flush=True); {ending}"
     )

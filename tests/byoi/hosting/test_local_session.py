@@ -81,7 +81,7 @@ def test_a_missing_image_is_an_error_within_seconds(session: hosting.LocalSessio
 
 
 def test_nothing_is_printed_and_nothing_stays_in_the_temporary_directory(tmp_path: Path):
-    code = "from byoi_lib import hosting; session = hosting.LocalSession(); session.directory"
+    code = "from byoi import hosting; session = hosting.LocalSession(); session.directory"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         env={**os.environ, "TMPDIR": str(tmp_path)},

@@ -9,7 +9,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from byoi.emulator.api_gateway import creation, stack_apis, stack_properties
+from byoi.emulator.api_gateway import (
+    creation,
+    stack_apis,
+    stack_keys,  # noqa: F401 - moto finds its classes, once they are there
+    stack_properties,
+)
 from byoi.emulator.api_gateway.stack_apis import ask
 from byoi.emulator.api_gateway.stack_type import resource_class
 from byoi.emulator.aws.moto_requests import NotEmulatedError

@@ -1,7 +1,8 @@
-"""Responses the emulator gives by itself, in the form rest-json services give them."""
+"""Errors the emulator answers by itself, in the form of the service that was asked."""
 
 import json
 from typing import Any
+from xml.sax.saxutils import escape
 
 from werkzeug.wrappers import Response
 
@@ -16,6 +17,15 @@ def error(status: int, code: str, message: str, **members: Any) -> Response:
         content_type="application/json",
         headers={"x-amzn-errortype": code},
     )
+
+
+def query_error(status: int, code: str, message: str) -> Response:
+    """Return an error as services of the query protocol give it."""
+    body = (
+        f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code>"
+        f"<Message>{escape(message)}</Message></Error></ErrorResponse>"
+    )
+    return Response(body, status=status, content_type="text/xml")
 
 
 def refused(what: str) -> Response:

@@ -2,15 +2,16 @@
 
 import io
 import json
-import re
 import threading
 from pathlib import Path
 from typing import Any
 
 from werkzeug.wrappers import Request
 
-# AWS Signature Version 4: Credential=KEY/DATE/...
-_KEY = re.compile(r"Credential=([^/]+)/")
+from byoi.emulator.door import Caller
+
+# Of a query: with these, someone else could send the call again.
+_SIGNATURES = frozenset({"signature", "x-amz-signature", "x-amz-security-token"})
 
 
 class Calls:
@@ -43,17 +44,24 @@ class Calls:
         return {name: value for name, value in copy.form.items() if name != "Action"}
 
     def write(
-        self, request: Request, service: str, action: str, parameters: dict[str, Any], status: int
+        self,
+        request: Request,
+        caller: Caller,
+        action: str,
+        parameters: dict[str, Any],
+        status: int,
     ) -> None:
         """Record a call that was answered with `status`."""
         if self._file is None:
             return
-        key = _KEY.search(request.headers.get("Authorization", ""))
+        query = request.query_string.decode().split("&")
         call = {
-            "key": key and key[1],
-            "service": service,
+            "key": caller.access_key,
+            "service": caller.service,
             "action": action,
-            "query": request.query_string.decode(),
+            "query": "&".join(
+                one for one in query if one.partition("=")[0].lower() not in _SIGNATURES
+            ),
             "parameters": parameters,
             "status": status,
         }

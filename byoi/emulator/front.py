@@ -1,4 +1,4 @@
-"""The one door: each request goes to an endpoint, to moto, or is refused, and leaves a log line."""
+"""Each request that is let in goes to an endpoint or to moto, or is refused, and is logged."""
 
 import io
 import re
@@ -7,21 +7,25 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-from xml.sax.saxutils import escape
 
 from werkzeug.wrappers import Request, Response
 
-from byoi.emulator import answers, refusals
+from byoi.emulator import answers, denials, refusals
 from byoi.emulator.api_gateway.rest_apis import RestApis
 from byoi.emulator.calls import Calls
+from byoi.emulator.denials import DeniedError
+from byoi.emulator.door import LIVENESS_PATH, Caller, Door
 from byoi.emulator.endpoints.container_logs import ContainerLogs
 from byoi.emulator.runtime.invocations import Invocations
 
-# AWS Signature Version 4: Credential=KEY/DATE/REGION/SERVICE/aws4_request.
-_SCOPE = re.compile(r"Credential=[^/]*/\d+/([^/]+)/([^/]+)/aws4_request")
+# For the line in the log that says what was not let in: AWS Signature Version 4.
+_SERVICE = re.compile(r"Credential=[^/, ]*/\d+/[\w-]+/([\w-]+)/aws4_request")
 _ENDPOINTS = "/endpoints/"
 # Polled while something else is waited for; a line for each would hide the others.
 _QUIET = frozenset({"DescribeEndpoint", "DescribeLogStreams", "GetLogEvents", "FilterLogEvents"})
+
+# moto's own API and its metadata of a machine, which are nobody's bucket here.
+_MOTOS_OWN = ("/moto-api", "/favicon.ico", "/latest/meta-data/", "/latest/api/")
 
 # AWS's, and S3's own.
 _REQUEST_IDS = {"x-amzn-requestid", "x-amz-request-id"}
@@ -34,9 +38,9 @@ class Front:
         moto: moto's own, for everything that it is enough for.
         invocations: Answers for the endpoints.
         apis: Answers calls of REST APIs.
+        door: Lets requests in.
         before: Service to what is done once, before its first request reaches moto.
         logs: Brought up to date before CloudWatch Logs are read.
-        region: For requests that name none.
         log: Takes one line for each call.
         calls: Keeps them.
     """
@@ -47,19 +51,19 @@ class Front:
         invocations: Invocations,
         apis: RestApis,
         *,
+        door: Door,
         before: Mapping[str, Callable[[], object]],
         logs: ContainerLogs,
-        region: str,
         log: Callable[[str], None],
         calls: Calls,
     ) -> None:
         self._moto = moto
         self._invocations = invocations
         self._apis = apis
+        self._door = door
         self._before = dict(before)
         self._lock = threading.Lock()
         self._logs = logs
-        self._region = region
         self._log = log
         self._calls = calls
 
@@ -69,24 +73,43 @@ class Front:
         """Answer one request."""
         started_s = time.perf_counter()
         request = Request(environ)
-        if self._apis.is_call(request.path):
-            return self._apis.answer(request)(environ, start_response)
-        region, service = self._scope(request)
+        try:
+            self._door.require_host(request)
+            if self._apis.is_call(request.path):
+                # Its method decides who may call it, and its answers what a page may read.
+                return self._apis.answer(request)(environ, start_response)
+            if request.path == LIVENESS_PATH:
+                self._door.require_own(request)
+                return _alive(request)(environ, start_response)
+            caller = self._door.admit(request)
+        except DeniedError as denied:
+            return self._deny(request, denied)(environ, start_response)
+        return self._answer(request, caller, start_response, started_s)
+
+    def _answer(
+        self,
+        request: Request,
+        caller: Caller,
+        start_response: Callable[..., Any],
+        started_s: float,
+    ) -> Iterable[bytes]:
+        """Answer a request that was let in."""
+        environ, service = request.environ, caller.service
         action = _action(request)
         parameters = self._calls.parameters(request)
 
         def start(status: str, headers: Any, exc_info: Any = None) -> Any:
             number = status.split(maxsplit=1)[0]
-            self._calls.write(request, service, action, parameters, int(number))
+            self._calls.write(request, caller, action, parameters, int(number))
             if action not in _QUIET or not status.startswith("2"):
                 ms = (time.perf_counter() - started_s) * 1000
                 # A status says little where it was right; an error is the caller's to read.
                 self._log(f"{service} {action}: {number}, {ms:.0f} ms")
-            return start_response(status, _with_request_id(headers), exc_info)
+            return start_response(status, _with_request_id(_without_cors(headers)), exc_info)
 
         if request.path.startswith(_ENDPOINTS) and service == "sagemaker":
-            return self._invocations.answer(request, region)(environ, start)
-        if not refusals.is_emulated(service, action) or request.path.startswith("/moto-api"):
+            return self._invocations.answer(request, caller.region)(environ, start)
+        if not refusals.is_emulated(service, action) or request.path.startswith(_MOTOS_OWN):
             return _refuse(request, service, action)(environ, start)
         with self._lock:
             self._before.pop(service, lambda: None)()
@@ -97,10 +120,28 @@ class Front:
         except NotImplementedError:  # moto's word for an action it lacks
             return _refuse(request, service, action)(environ, start)
 
-    def _scope(self, request: Request) -> tuple[str, str]:
-        """Return region and service; unsigned requests can only be for objects in S3."""
-        match = _SCOPE.search(request.headers.get("Authorization", ""))
-        return (match[1], match[2]) if match else (self._region, "s3")
+    def _deny(self, request: Request, denied: DeniedError) -> Response:
+        """Return the answer to a request that is not let in, and leave a line about it."""
+        match = _SERVICE.search(request.headers.get("Authorization", ""))
+        service = match[1] if match else ""
+        # The path by itself, since a query may hold a signature; quoted, since anybody sent it.
+        path = str(request.environ["REQUEST_URI"]).partition("?")[0][:200]
+        self._log(
+            f"{service or 'unsigned'} {request.method} {path!r}: {denied.status}, {denied.message}"
+        )
+        return denials.response(request, denied, service)
+
+
+def _alive(request: Request) -> Response:
+    """Say that the emulator runs, and nothing else."""
+    if request.method in {"GET", "HEAD"}:
+        return Response(status=204)
+    return Response(status=405, headers={"Allow": "GET, HEAD"})
+
+
+def _without_cors(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return a response's headers without those that let a web page read it; moto adds some."""
+    return [one for one in headers if not one[0].lower().startswith("access-control-")]
 
 
 def _with_request_id(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -123,15 +164,14 @@ def _action(request: Request) -> str:
         match = re.search(rb"(?:^|&)Action=(\w+)", body)
         if match:
             return match[1].decode()
+    # A signed URL of the query protocol.
+    if request.path == "/" and (action := request.args.get("Action")):
+        return action
     return f"{request.method} {request.path}"
 
 
 def _refuse(request: Request, service: str, action: str) -> Response:
     message = refusals.message(f"{action} of {service}")
     if request.mimetype == "application/x-www-form-urlencoded":
-        body = (
-            f"<ErrorResponse><Error><Type>Sender</Type><Code>{refusals.CODE}</Code>"
-            f"<Message>{escape(message)}</Message></Error></ErrorResponse>"
-        )
-        return Response(body, status=501, content_type="text/xml")
+        return answers.query_error(501, refusals.CODE, message)
     return answers.error(501, refusals.CODE, message)

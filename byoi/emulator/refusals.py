@@ -34,7 +34,8 @@ _ACTIONS: dict[str, frozenset[str] | None] = {
         | {"AddTags", "ListTags", "DeleteTags"}
     ),
     "servicequotas": None,
-    "sts": None,
+    # moto gives the same keys to all who ask for those of a session or a federated user.
+    "sts": frozenset({"AssumeRole", "GetAccessKeyInfo", "GetCallerIdentity"}),
     "tagging": None,
 }
 

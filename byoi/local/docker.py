@@ -7,6 +7,7 @@ What local mode asks the engine beside the rest: compose, and what stands in its
 Containers whose process is gone: a notebook kernel that was killed cleans up nothing.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -205,15 +206,32 @@ def last_line(text: str) -> str:
 
 # Gigabytes, from a registry on this machine.
 PULL_TIMEOUT_S = 600
+_LOG_OUT_TIMEOUT_S = 10
 
 
 class ServingEngine(Engine):
     """An engine whose containers serve until they are stopped."""
 
-    def pull(self, image: str) -> str:
-        """Pull an image; return "" or the reason why that failed."""
-        done = self._docker("pull", "--quiet", image, more_s=PULL_TIMEOUT_S)
+    def pull(self, image: str, docker_config: Path | None = None) -> str:
+        """Pull an image; return "" or the reason why that failed.
+
+        Args:
+            image: Its reference.
+            docker_config: Directory with the login to use; the user's own by default.
+        """
+        engine = self
+        if docker_config is not None:
+            engine = ServingEngine({**self.environ, "DOCKER_CONFIG": str(docker_config)})
+        done = engine._docker("pull", "--quiet", image, more_s=PULL_TIMEOUT_S)
         return "" if done.returncode == 0 else last_line(done.stderr)
+
+    def log_out(self, registry: str) -> None:
+        """Remove what `docker login` stored for a registry, in its file or its helper."""
+        if self._find("docker") is not None:
+            # A helper that hangs must not keep the rest from being removed.
+            engine = ServingEngine(self.environ, command_timeout_s=_LOG_OUT_TIMEOUT_S)
+            with contextlib.suppress(errors.HostingError):
+                engine._docker("logout", registry)
 
     def follow_log(self, container: str, file: Path) -> subprocess.Popen[bytes]:
         """Start to append all the container writes to a file; ends when the container does."""

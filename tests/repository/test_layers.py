@@ -48,7 +48,12 @@ EMULATOR: tuple[tuple[str, ...], ...] = (
     ("aws",),
     ("endpoints",),
     ("runners",),
-    ("answers",),
+    ("door",),
+    ("post_policy",),
+    ("payloads",),
+    ("signatures",),
+    ("denials", "origins"),
+    ("answers", "credentials"),
     ("refusals",),
 )
 
@@ -68,7 +73,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "tqdm": ("byoi_lib.training",),
     "sagemaker": ("byoi.hosting.", "byoi_lib.demo"),
     "boto3": ("byoi.deployment.", "byoi.hosting."),
-    "botocore": ("byoi.deployment.", "byoi.hosting."),
+    "botocore": ("byoi.deployment.", "byoi.emulator.", "byoi.hosting."),
 }
 
 

@@ -6,7 +6,6 @@ pushes there without any call of ECR's.
 Sources: distribution.github.io/distribution/spec/api; moto 5.2.5, ecr/models.py.
 """
 
-import base64
 import datetime as dt
 import json
 import threading
@@ -23,6 +22,8 @@ from moto.ecr.responses import ECRResponse
 from byoi import errors
 from byoi.deployment.registry import MANIFEST_TYPES
 from byoi.emulator.aws.moto_requests import NotEmulatedError, RefusedError
+from byoi.emulator.aws.registry_login import DOCKER_CONFIG, RegistryLogin
+from byoi.local.docker import ServingEngine
 from byoi.local.registry import LocalRegistry
 
 _TIMEOUT_S = 30
@@ -35,11 +36,20 @@ class ImageRegistry:
 
     Args:
         folder: Its files are below.
+        engine: The docker command, with which people log in.
         remember: Takes the process id of what is started.
+
+    Attributes:
+        login: What it asks everybody for.
     """
 
-    def __init__(self, folder: Path, *, remember: Callable[[int], None]) -> None:
+    def __init__(
+        self, folder: Path, *, engine: ServingEngine, remember: Callable[[int], None]
+    ) -> None:
+        self.login = RegistryLogin()
         self._folder = folder
+        self._docker_config = folder / DOCKER_CONFIG
+        self._engine = engine
         self._remember = remember
         self._lock = threading.Lock()
         self._registry: LocalRegistry | None = None
@@ -50,12 +60,21 @@ class ImageRegistry:
         with self._lock:
             if self._registry is None:
                 try:
-                    self._registry = LocalRegistry(parent=self._folder)
+                    htpasswd = self.login.htpasswd()
+                    self._registry = LocalRegistry(parent=self._folder, htpasswd=htpasswd)
                 except errors.ByoiError as error:
                     message = f"The emulator has no registry behind ECR: {error}"
                     raise RefusedError(message) from error
                 self._remember(self._registry.pid)
+                self.login.write_docker_config(
+                    self._docker_config, self._registry.address, self._engine.environ
+                )
             return self._registry.address
+
+    def docker_config(self, image: str) -> Path | None:
+        """Return docker's configuration to pull an image with, None where it is not from here."""
+        is_here = self._registry and image.startswith(f"{self._registry.address}/")
+        return self._docker_config if is_here else None
 
     def images(self, repository: str) -> dict[str, tuple[str, str, str]]:
         """Return tag to digest, media type and manifest of all that was pushed to a repository."""
@@ -72,15 +91,19 @@ class ImageRegistry:
         self._ask(f"{repository}/manifests/{digest}", "DELETE")
 
     def stop(self) -> None:
-        """Stop it, if it runs, and delete its images."""
+        """Stop it, if it runs, delete its images, and undo what `docker login` stored."""
         if self._registry is not None:
+            self._engine.log_out(self._registry.address)
             self._registry.stop()
 
     def _ask(self, path: str, method: str = "GET") -> tuple[Any, bytes]:
         """Return headers and body; an empty body where there is nothing."""
         request = urllib.request.Request(
             f"http://{self.address}/v2/{path}",
-            headers={"Accept": ", ".join(MANIFEST_TYPES)},
+            headers={
+                "Accept": ", ".join(MANIFEST_TYPES),
+                "Authorization": self.login.authorization,
+            },
             method=method,
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -185,12 +208,10 @@ class RegistryBackend(ECRBackend):
 
 
 def _respond_with_token(self: Any) -> Any:
-    # The registry takes any; only a client that reads the answer sees the difference.
-    token = base64.b64encode(f"AWS:{self.current_account}-auth-token".encode()).decode()
-    address = self.ecr_backend.registry.address
+    registry = self.ecr_backend.registry
     data = {
-        "authorizationToken": token,
+        "authorizationToken": registry.login.token,
         "expiresAt": dt.datetime.now(dt.UTC) + _TOKEN_LIFETIME,
-        "proxyEndpoint": f"http://{address}",
+        "proxyEndpoint": f"http://{registry.address}",
     }
     return ActionResult({"authorizationData": [data]})

@@ -9,9 +9,10 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from byoi.emulator.aws import registry_login
 from byoi.local import docker
 from byoi.local.docker import ServingEngine
 
@@ -46,12 +47,18 @@ class Belongings:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def clear(engine: ServingEngine | None, parent: Path | None = None) -> list[str]:
+def clear(
+    engine: ServingEngine | None,
+    parent: Path | None = None,
+    *,
+    log_out: Callable[[str], object] = lambda _: None,
+) -> list[str]:
     """Remove what emulators left whose process is gone.
 
     Args:
         engine: Has their containers; None where there is no engine.
         parent: Where their folders are; the directory for temporary files by default.
+        log_out: Undoes a `docker login` at their registry, which it is given.
 
     Returns:
         One line for each thing removed.
@@ -64,6 +71,8 @@ def clear(engine: ServingEngine | None, parent: Path | None = None) -> list[str]
             continue  # another user's, or just being made or removed
         if docker.is_owner_gone(owner):
             removed += [f"process {pid}" for pid in _kill(folder / _PROCESSES_FILE)]
+            for registry in registry_login.addresses(folder / registry_login.DOCKER_CONFIG):
+                log_out(registry)
             shutil.rmtree(folder, ignore_errors=True)
             removed.append(f"folder {folder}")
     if engine is not None:

@@ -4,15 +4,19 @@ import json
 import os
 import shlex
 import signal
+import stat
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from byoi import errors
 from byoi.emulator.process import belongings, installation
+
+if TYPE_CHECKING:  # two seconds, which `serve` spends where a signal finds it
+    from byoi.emulator.process.server import Emulator
 
 # How soon the parent's death is noticed.
 _POLL_S = 0.2
@@ -37,6 +41,9 @@ def serve(  # noqa: PLR0913 - keywords, one caller
         has_report: Print address and variables as one line of JSON, and not as instructions.
         calls_file: As `Emulator`.
     """
+    if has_report and not stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode):
+        _log("--report writes keys, and only into a pipe: leave it out, and load the file's")
+        return 1
     is_over = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:
@@ -60,7 +67,7 @@ def serve(  # noqa: PLR0913 - keywords, one caller
         _log(f"the emulator cannot start: {error}")
         return 1
     try:
-        _announce(emulator.url, emulator.notice, emulator.variables, has_report=has_report)
+        _announce(emulator, has_report=has_report)
         while not is_over.wait(_POLL_S):
             if os.getppid() != parent:
                 _log("the process that started the emulator is gone")
@@ -74,18 +81,22 @@ def serve(  # noqa: PLR0913 - keywords, one caller
     return 0
 
 
-def _announce(
-    url: str, notice: str, variables: Mapping[str, str | None], *, has_report: bool
-) -> None:
+def _announce(emulator: "Emulator", *, has_report: bool) -> None:
     if has_report:
-        print(json.dumps({"url": url, "notice": notice, "variables": variables}), flush=True)  # noqa: T201
+        # Read by the process that started this one, through a pipe that nobody else has.
+        report = {
+            "url": emulator.url,
+            "notice": emulator.notice,
+            "variables": emulator.variables,
+            "variables_file": str(emulator.variables_file),
+        }
+        print(json.dumps(report), flush=True)  # noqa: T201
         return
-    _log(f"AWS answers at {url}; {notice}")
-    lines = [
-        f"unset {name}" if value is None else f"export {name}={shlex.quote(value)}"
-        for name, value in variables.items()
-    ]
-    print("\n".join(lines), flush=True)  # noqa: T201 - for `eval` in another shell
+    _log(f"AWS answers at {emulator.url}; {emulator.notice}")
+    _log("this line loads the variables that a client needs, AWS_ENDPOINT_URL and the keys:")
+    # For another shell, by hand or by `eval`. The values stand in a file of this user's only:
+    # what is printed ends in logs and notebooks.
+    print(f". {shlex.quote(str(emulator.variables_file))}", flush=True)  # noqa: T201
 
 
 def _log(line: str) -> None:

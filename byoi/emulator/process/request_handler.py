@@ -19,6 +19,24 @@ class RequestHandler(MotoRequestHandler):
         super().setup()
         self.rfile = _Sent(self.rfile.detach())
 
+    def handle_expect_100(self) -> bool:
+        """Leave the client waiting for its turn to send; `make_environ` lets it."""
+        return True
+
+    def run_wsgi(self) -> None:
+        """Answer one request."""
+        self._waits = self.headers.get("Expect", "").strip().lower() == "100-continue"
+        # Else werkzeug asks for the body of a request that may be refused.
+        del self.headers["Expect"]
+        super().run_wsgi()
+
+    def make_environ(self) -> dict[str, Any]:
+        """Return the environment, whose body is asked for when it is read first."""
+        environ: dict[str, Any] = super().make_environ()
+        if self._waits:
+            environ["wsgi.input"] = _Awaited(environ["wsgi.input"], self.wfile)
+        return environ
+
     def log(self, type: str, message: str, *arguments: Any) -> None:  # noqa: A002
         """Say nothing: `Front` logs each call in words."""
 
@@ -37,3 +55,22 @@ class _Sent(io.BufferedReader):
             return super().read(size)
         except ConnectionError:
             return b""
+
+
+class _Awaited(io.RawIOBase):
+    """A body that the client sends when it is told to go on (RFC 9110, 10.1.1)."""
+
+    def __init__(self, body: Any, answers: Any) -> None:
+        self._body = body
+        self._answers: Any = answers
+
+    def readable(self) -> bool:
+        """Whether it can be read."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read into a buffer and return how many bytes."""
+        if self._answers is not None:
+            self._answers.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._answers = None
+        return int(self._body.readinto(buffer))

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from byoi import errors
@@ -37,13 +37,16 @@ class RunningEmulator:
         pid: Its process.
         log_file: What it logs.
         variables: The environment that leads to it; None is a variable to unset.
+        variables_file: The same as commands of a shell, for this user only.
     """
 
     url: str
     notice: str
     pid: int
     log_file: Path
-    variables: Mapping[str, str | None]
+    # Not printed: they hold the secret.
+    variables: Mapping[str, str | None] = field(repr=False)
+    variables_file: Path
 
 
 @contextlib.contextmanager
@@ -109,7 +112,12 @@ def running(  # noqa: PLR0913 - keywords with a default
         answer = json.loads(report)
         stack.enter_context(_set(environ, answer["variables"]))
         yield RunningEmulator(
-            answer["url"], answer["notice"], process.pid, log_file, answer["variables"]
+            answer["url"],
+            answer["notice"],
+            process.pid,
+            log_file,
+            answer["variables"],
+            Path(answer["variables_file"]),
         )
 
 

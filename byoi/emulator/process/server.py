@@ -18,6 +18,8 @@ from byoi.emulator.aws import account, cloudformation, image_registry, moto_back
 from byoi.emulator.aws.image_registry import ImageRegistry
 from byoi.emulator.aws.stacks import ANSWER_S, Stacks
 from byoi.emulator.calls import Calls
+from byoi.emulator.credentials import Credentials, Key
+from byoi.emulator.door import Door
 from byoi.emulator.endpoints.container_logs import ContainerLogs
 from byoi.emulator.endpoints.fleets import Fleets
 from byoi.emulator.endpoints.model_source import ModelSource
@@ -46,6 +48,7 @@ class Emulator:
         url: Where the APIs answer.
         notice: One line on what endpoints run.
         variables: The environment that leads to it; None is a variable to unset.
+        variables_file: The same as commands of a shell, for this user only.
     """
 
     def __init__(  # noqa: PLR0913 - keywords with a default
@@ -86,14 +89,16 @@ class Emulator:
         with contextlib.ExitStack() as stack:
             engine = ServingEngine(environ)
             no_engine = _why_without(runner, engine)
-            for line in belongings.clear(None if no_engine else engine):
+            for line in belongings.clear(None if no_engine else engine, log_out=engine.log_out):
                 log(f"cleared what a killed emulator left: {line}")
             owned = belongings.Belongings()
             stack.callback(owned.remove)
+            registry = ImageRegistry(owned.folder, engine=engine, remember=owned.remember)
+            stack.callback(registry.stop)
             chosen: Runner = (
                 ProcessRunner(no_engine, remember=owned.remember)
                 if no_engine
-                else ContainerRunner(engine)
+                else ContainerRunner(engine, registry.docker_config)
             )
             stack.callback(chosen.close)
             account.reset()
@@ -101,8 +106,6 @@ class Emulator:
             stack.callback(logs.close)
             source = ModelSource(account.read_object, account.list_keys)
             fleets = Fleets(chosen, source, logs, folder=owned.folder, log=log)
-            registry = ImageRegistry(owned.folder, remember=owned.remember)
-            stack.callback(registry.stop)
             stack.enter_context(
                 patches.replaced(moto_backend.replacements(fleets, startup_timeout_s))
             )
@@ -122,10 +125,13 @@ class Emulator:
                 stream_timeout_s=stream_timeout_s,
             )
             apis = RestApis(invocations.answer, stack=late, log=log)
+            key = Key.random()
+            self.variables_file = environment.file(owned.folder)
             front = Front(
                 DomainDispatcherApplication(create_backend_app),
                 invocations,
                 apis,
+                door=Door(Credentials(key), region=region, variables_file=self.variables_file),
                 before={
                     "apigateway": apis.load,
                     "cloudformation": lambda: (
@@ -134,7 +140,6 @@ class Emulator:
                     ),
                 },
                 logs=logs,
-                region=region,
                 log=log,
                 calls=Calls(calls_file),
             )
@@ -148,12 +153,14 @@ class Emulator:
             self.notice = chosen.notice
             self.variables = environment.variables(
                 url=self.url,
+                key=key,
                 region=region,
                 role_arn=account.make_role(),
                 bucket=account.make_bucket(region),
                 folder=owned.folder,
                 environ=environ,
             )
+            environment.write(self.variables, owned.folder)
             self._stack = stack.pop_all()
 
     def stop(self) -> None:

@@ -7,6 +7,8 @@ read-only, SIGTERM, SIGKILL 30 s later); API CreateModel, EnableNetworkIsolation
 import contextlib
 import os
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
 
 from byoi import contract, errors
 from byoi.emulator.runners.runner import Instance, Order, exit_meaning
@@ -17,10 +19,19 @@ from byoi.local.docker import ServingEngine
 class ContainerRunner:
     """Runs images with the container engine."""
 
-    def __init__(self, engine: ServingEngine) -> None:
-        """Run on `engine`, which answers."""
+    def __init__(
+        self, engine: ServingEngine, docker_config: Callable[[str], Path | None] = lambda _: None
+    ) -> None:
+        """Run on an engine, which answers.
+
+        Args:
+            engine: Runs the containers.
+            docker_config: Reference of an image to the directory with the login for its
+                registry, None for the user's own.
+        """
         self.notice = "endpoints run their image in containers of this machine's engine"
         self._engine = engine
+        self._docker_config = docker_config
         self._labels = {docker.OWNER_LABEL: docker.owner()}
         self._isolated_network = ""
 
@@ -53,7 +64,7 @@ class ContainerRunner:
         cause = "it is not on this machine"
         # Nothing else is pulled: SageMaker takes images from ECR only, here the local registry.
         if image.startswith(("127.", "localhost:")):
-            cause = self._engine.pull(image)
+            cause = self._engine.pull(image, self._docker_config(image))
         if cause:
             raise errors.EndpointFailedError(
                 f"the image {image} was not found: {cause}; push it first "

@@ -77,11 +77,8 @@ class Aws:
             "SchemaVersion": "1.0",
             "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}},
         }
-        session = boto3.Session(
-            aws_access_key_id="emulator", aws_secret_access_key="emulator", region_name="us-east-1"
-        )
         return sagemaker.Session(
-            boto_session=session,
+            boto_session=self.session,
             sagemaker_client=self.sagemaker,
             sagemaker_runtime_client=self.runtime,
             sagemaker_config=config,

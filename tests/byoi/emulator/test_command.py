@@ -50,10 +50,23 @@ def test_the_foreground_prints_what_a_client_needs_and_ends_with_sigint(free_por
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         try:
             said = b""
-            while b"AWS_ENDPOINT_URL" not in said:
+            while b"variables.sh" not in said:
                 line = process.stdout.readline()
                 assert line, said
                 said += line
+            # The last line loads them, in a shell that had others.
+            shell = subprocess.run(
+                ["sh", "-c", f"{line.decode()}env"],
+                env={"AWS_PROFILE": "work", "PATH": os.environ["PATH"]},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            loaded = dict(one.split("=", 1) for one in shell.stdout.splitlines())
+            assert loaded["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{free_port}"
+            assert "AWS_PROFILE" not in loaded
+            for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+                assert loaded[name].encode() not in said
             assert f"http://127.0.0.1:{free_port}".encode() in said
             socket.create_connection(("127.0.0.1", free_port), timeout=10).close()
             process.send_signal(signal.SIGINT)

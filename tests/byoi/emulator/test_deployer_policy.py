@@ -23,7 +23,6 @@ from byoi.local.docker import ServingEngine
 ROOT = Path(__file__).resolve().parents[3]
 POLICY = iam_policy.statements(ROOT / "infra" / "deployer_policy.json")
 TAGS = tags.make("byoi-sdk", None)
-SOMEBODY_ELSE = "somebody-else"
 BOUNDARY = f"arn:aws:iam::{iam_policy.ACCOUNT}:policy/byoi-boundary"
 
 # What is allowed although no recorded call needs it.
@@ -61,12 +60,10 @@ def calls(tmp_path_factory, request):
         calls_file=file,
     ) as running:
         aws = Aws(running)
-        account = Account(aws.session, environ=environ, endpoint_url=running.url)
-        other = boto3.Session(
-            aws_access_key_id=SOMEBODY_ELSE, aws_secret_access_key="any", region_name="us-east-1"
-        )
-        make_boundary(other, running.url)
-        run_somebody_elses(other, running.url, aws.role)
+        deployer = make_deployer(aws, environ)
+        account = Account(deployer, environ=environ, endpoint_url=running.url)
+        make_boundary(aws.session, running.url)
+        run_somebody_elses(aws.session, running.url, aws.role)
         role_arn = make_role(account)
         image = push(account, environ, folder) if has_docker else look_at_repository(account)
         archive = request.getfixturevalue("archive")
@@ -75,7 +72,8 @@ def calls(tmp_path_factory, request):
         deploy_with_the_sdk(account, role_arn, image, archive)
         tear_down(account)
     recorded = [json.loads(line) for line in file.read_text().splitlines()]
-    return [call for call in recorded if call["key"] != SOMEBODY_ELSE]
+    key = deployer.get_credentials().access_key
+    return [call for call in recorded if call["key"] == key]
 
 
 def has_engine():
@@ -84,6 +82,16 @@ def has_engine():
     except errors.MissingProgramError:
         return False
     return True
+
+
+def make_deployer(aws, environ):
+    """Return a user's session, who is not the administrator, and lead the environment to it."""
+    iam = aws.client("iam")
+    iam.create_user(UserName="deployer")
+    key = iam.create_access_key(UserName="deployer")["AccessKey"]
+    environ["AWS_ACCESS_KEY_ID"] = key["AccessKeyId"]
+    environ["AWS_SECRET_ACCESS_KEY"] = key["SecretAccessKey"]
+    return boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name="us-east-1")
 
 
 def make_boundary(session, url):

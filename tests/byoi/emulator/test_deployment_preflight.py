@@ -30,6 +30,21 @@ def repository(account):
     ecr.delete_repository(repositoryName="byoi-preflight", force=True)
 
 
+@pytest.fixture
+def push(account, repository):
+    """Put an image of a form under the tag 1; return the repository and the image's digest."""
+    (data,) = account.client("ecr").get_authorization_token()["authorizationData"]
+    login = {"Authorization": f"Basic {data['authorizationToken']}"}
+    host, _, name = repository.partition("/")
+
+    def push(media_type, architecture="amd64"):
+        return repository, images.put_image(
+            host, f"{name}:1", media_type, architecture=architecture, headers=login
+        )
+
+    return push
+
+
 def check(account, **changes):
     wanted = {"image_uri": OWN_IMAGE, "model_data_url": None, "role_arn": account.role_arn()}
     return preflight.check(account, Plan("byoi-reviews", **{**wanted, **changes}))
@@ -92,10 +107,9 @@ def test_an_archive_that_was_not_uploaded_is_named(account, in_processes) -> Non
     ],
 )
 def test_a_pushed_image_must_be_for_the_instance_type(
-    account, repository, architecture, instance_type, is_ok
+    account, push, architecture, instance_type, is_ok
 ) -> None:
-    host, _, name = repository.partition("/")
-    digest = images.put_image(host, f"{name}:1", images.DOCKER, architecture=architecture)
+    repository, digest = push(images.DOCKER, architecture)
     for uri in (f"{repository}:1", f"{repository}@{digest}"):
         found = [
             one
@@ -109,11 +123,8 @@ def test_a_pushed_image_must_be_for_the_instance_type(
 
 @pytest.mark.needs("docker-registry")
 @pytest.mark.parametrize("media_type", [images.OCI, images.OCI_INDEX])
-def test_a_pushed_image_must_have_the_manifest_sagemaker_takes(
-    account, repository, media_type
-) -> None:
-    host, _, name = repository.partition("/")
-    images.put_image(host, f"{name}:1", media_type)
+def test_a_pushed_image_must_have_the_manifest_sagemaker_takes(account, push, media_type) -> None:
+    repository, _ = push(media_type)
     found = find(check(account, image_uri=f"{repository}:1"), f"{repository}:1")
     assert found.is_ok is False
     assert media_type in found.remedy

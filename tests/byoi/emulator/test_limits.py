@@ -7,6 +7,8 @@ import time
 import urllib.parse
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError, EventStreamError
 from emulated_aws import PATIENCE_S, Aws
 
@@ -141,16 +143,16 @@ def test_a_body_in_chunks_has_the_limit_of_any_other(
     with aws.endpoint(aws.config(aws.model(aws.upload(archive)))) as name:
         address = urllib.parse.urlsplit(aws.emulator.url)
         connection = http.client.HTTPConnection(address.hostname, address.port, timeout=60)
-        scope = "Credential=key/20260101/us-east-1/sagemaker/aws4_request"
-        headers = {
-            "Authorization": f"AWS4-HMAC-SHA256 {scope}",
-            "Content-Type": content_type,
-            "Transfer-Encoding": "chunked",
-        }
+        path = f"/endpoints/{name}/invocations"
+        signed = AWSRequest(
+            "POST", f"{aws.emulator.url}{path}", {"Content-Type": content_type}, bytes(size)
+        )
+        credentials = aws.session.get_credentials()
+        SigV4Auth(credentials, "sagemaker", "us-east-1").add_auth(signed)
+        headers = {**dict(signed.headers), "Transfer-Encoding": "chunked"}
         piece = bytes(MIB)
         chunks = [piece] * (size // MIB) + [bytes(size % MIB)] * (size % MIB > 0)
         try:
-            path = f"/endpoints/{name}/invocations"
             connection.request("POST", path, iter(chunks), headers, encode_chunked=True)
             answer = connection.getresponse()
             body = json.loads(answer.read())

@@ -14,7 +14,11 @@ ROLE = "arn:aws:iam::123456789012:role/mine"
 def test_it_starts_an_emulator_and_puts_the_environment_back():
     environ = dict(ENVIRON)
     rehearsal = emulator.rehearse(environ)
-    session = boto3.Session("emulator", "emulator", region_name=environ["AWS_DEFAULT_REGION"])
+    session = boto3.Session(
+        environ["AWS_ACCESS_KEY_ID"],
+        environ["AWS_SECRET_ACCESS_KEY"],
+        region_name=environ["AWS_DEFAULT_REGION"],
+    )
     sagemaker = session.client("sagemaker", endpoint_url=environ["AWS_ENDPOINT_URL"])
     try:
         assert rehearsal.is_emulated

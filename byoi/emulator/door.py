@@ -1,0 +1,170 @@
+"""Which requests are let in: of this machine's own programs, with a valid signature.
+
+What can be judged by the request line and the headers is judged before the body is read: the
+form of the signature, its key, its time and, where it states the body's digest as S3's do, the
+signature itself. Elsewhere the body is a part of what is signed; it is read up to the longest
+that an endpoint takes. Of a form for S3 the fields in front of the file are read, up to 64 KiB.
+"""
+
+import hashlib
+import hmac
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from werkzeug.wrappers import Request
+
+from byoi import contract
+from byoi.emulator import denials, origins, payloads, post_policy, signatures
+from byoi.emulator.credentials import Credentials, Key
+from byoi.emulator.denials import DeniedError
+from byoi.emulator.signatures import Signature, SigV4
+
+# No bucket can have this name: an underscore is not allowed in one.
+LIVENESS_PATH = "/_byoi/alive"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sent a request, and to which service.
+
+    Attributes:
+        access_key: The key's id.
+        region: Of the service.
+        service: By its signing name.
+    """
+
+    access_key: str
+    region: str
+    service: str
+
+
+class Door:
+    """Lets requests in.
+
+    Args:
+        credentials: The keys that are accepted.
+        region: For requests whose signature names none.
+        variables_file: Where the variables stand that lead clients here.
+        now: Seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        region: str,
+        variables_file: Path,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._credentials = credentials
+        self._region = region
+        self._now = now
+        self._way_in = (
+            "This emulator takes only the keys of its own start and those that its IAM and STS "
+            "issued. A client finds the former in the variables AWS_ACCESS_KEY_ID and "
+            f"AWS_SECRET_ACCESS_KEY, which this loads: . {variables_file}"
+        )
+
+    def require_host(self, request: Request) -> None:
+        """Refuse a request that was sent to another host's name."""
+        if problem := origins.host_problem(request.headers):
+            raise DeniedError(denials.FOREIGN, f"Access denied: {problem}.")
+
+    def require_own(self, request: Request) -> None:
+        """Refuse a request that a foreign web page sent, or that asks for one."""
+        if problem := origins.page_problem(request.headers):
+            raise DeniedError(denials.FOREIGN, f"Access denied: {problem}.")
+        if request.method == "OPTIONS":
+            raise DeniedError(
+                denials.FOREIGN, "Access denied: OPTIONS, which only a web page asks, is refused."
+            )
+
+    def admit(self, request: Request) -> Caller:
+        """Return who sent a request.
+
+        Raises:
+            DeniedError: It came from elsewhere, or without a valid signature.
+        """
+        self.require_own(request)
+        try:
+            return self._caller(request)
+        except DeniedError as denied:
+            if denied.status != denials.FORBIDDEN:
+                raise
+            message = f"Access denied: {denied.message}. {self._way_in}"
+            raise DeniedError(denied.codes, message) from denied
+
+    def _caller(self, request: Request) -> Caller:
+        signature = signatures.read(request)
+        if signature is None:
+            if post_policy.is_upload(request):
+                return self._uploader(request)
+            raise DeniedError(
+                denials.MISSING, f"received no signature, expected {signatures.ACCEPTED}"
+            )
+        key = self._key(signature.access_key, signature.token)
+        signature.check_form()
+        signature.check_time(self._now())
+        if not payloads.is_known(signature):
+            raise DeniedError(
+                denials.UNSUPPORTED,
+                f"received a body that is signed as {(signature.content or '')[:64]!r}, which "
+                "cannot be checked here",
+            )
+        payload = signature.content
+        if payload is None:
+            body = payloads.read(request, contract.REQUEST_BODY_BYTES)
+            payload = hashlib.sha256(body).hexdigest()
+        _require(signature.value, signature.expected(key, payload))
+        if isinstance(signature, SigV4):
+            payloads.check(signature, key)
+            _tell_moto(request, signature)
+        return self._named(signature)
+
+    def _uploader(self, request: Request) -> Caller:
+        """Return who signed the policy of a form."""
+        form = post_policy.Form(request)
+        claim = form.claim()
+        key = self._key(claim.access_key, claim.token)
+        _require(claim.value, claim.expected(key))
+        form.check(self._now())
+        return Caller(claim.access_key, claim.region or self._region, "s3")
+
+    def _key(self, access_key: str, token: str | None) -> Key:
+        key = self._credentials.find(access_key)
+        if key is None:
+            raise DeniedError(denials.UNKNOWN_KEY, "the signature's key is not known here")
+        if not hmac.compare_digest((token or "").encode(), (key.token or "").encode()):
+            raise DeniedError(
+                denials.WRONG_TOKEN,
+                "the session token is not that of the key"
+                if key.token
+                else "a session token came with a key that has none",
+            )
+        if key.problem:
+            raise DeniedError(denials.EXPIRED_KEY, f"the signature's key {key.problem}")
+        return key
+
+    def _named(self, signature: Signature) -> Caller:
+        if isinstance(signature, SigV4):
+            return Caller(signature.access_key, signature.scope.region, signature.scope.service)
+        return Caller(signature.access_key, self._region, "s3")
+
+
+def _require(received: str, expected: str) -> None:
+    if not hmac.compare_digest(received.encode(), expected.encode()):
+        raise DeniedError(
+            denials.WRONG,
+            "the signature is not that of this request with the secret of its key",
+        )
+
+
+def _tell_moto(request: Request, signature: SigV4) -> None:
+    """Write who calls where moto looks for it: in a header."""
+    if signature.expires_s is not None and not signature.is_for_s3:
+        request.environ["HTTP_AUTHORIZATION"] = (
+            f"{signatures.ALGORITHM} Credential={signature.access_key}/{signature.scope.text}, "
+            f"SignedHeaders={';'.join(signature.signed)}, Signature={signature.value}"
+        )

@@ -47,7 +47,7 @@ mutants: .venv ## does a test fail for each small change of the encoder and the 
 	@.venv/bin/python benchmarks/mutants.py
 
 lock: ## resolve requirements/*.in again (needs uv)
-	@for name in serve train dev; do \
+	@for name in serve train dev cli; do \
 		uv pip compile --universal --generate-hashes --python-version 3.11 --quiet --no-header --no-annotate \
 			requirements/$$name.in --output-file requirements/$$name.txt; done
 	@uv pip compile --universal --python-version 3.11 --quiet --no-header --no-annotate \

@@ -51,8 +51,18 @@ def test_no_file_is_large() -> None:
     assert [str(path) for path in files() if path.stat().st_size > 1024 * 1024] == []
 
 
+def test_no_file_holds_an_access_key(texts: dict[str, str]) -> None:
+    found = {
+        (name, key)
+        for name, text in texts.items()
+        for key in re.findall(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", text)
+        if key != "AKIAIOSFODNN7EXAMPLE"  # the one of AWS's own documentation
+    }
+    assert found == set()
+
+
 def test_locks_are_hashed() -> None:
-    for name in ("serve", "train", "dev"):
+    for name in ("serve", "train", "dev", "cli"):
         lock = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
         pins = re.findall(r"^[a-z0-9][^\n]*==", lock, re.MULTILINE)
         assert len(pins) == len(re.findall(r"^[a-z0-9][^\n]*\\\n    --hash=", lock, re.MULTILINE))

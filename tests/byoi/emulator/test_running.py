@@ -50,6 +50,37 @@ def test_the_environment_leads_to_it_and_is_put_back(tmp_path):
     assert environ == before
 
 
+def test_other_credentials_of_the_environment_do_not_get_in_the_way():
+    environ = {
+        **ENVIRON,
+        "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "of an account",
+        "AWS_SESSION_TOKEN": "of a session",
+        "AWS_SECURITY_TOKEN": "of a session, by its old name",
+        "AWS_CREDENTIAL_EXPIRATION": "2020-01-01T00:00:00Z",
+        "AWS_AUTH_SCHEME_PREFERENCE": "sigv4a,httpBearerAuth",
+        "AWS_BEARER_TOKEN_BEDROCK": "a token",
+        "HTTP_PROXY": "http://127.0.0.1:1",
+        "http_proxy": "http://127.0.0.1:1",
+    }
+    code = (
+        "import boto3; boto3.client('s3').list_buckets(); boto3.client('sts').get_caller_identity()"
+    )
+    with emulator.running(runner="processes", environ=environ):
+        subprocess.run([sys.executable, "-c", code], env=environ, check=True, timeout=PATIENCE_S)
+
+
+def test_a_report_goes_into_a_pipe_alone(tmp_path):
+    command = [sys.executable, "-m", "byoi.emulator", "--runner=processes", "--report"]
+    with (tmp_path / "report").open("wb") as report:
+        done = subprocess.run(
+            command, stdout=report, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+        )
+    assert done.returncode == 1
+    assert "only into a pipe" in done.stderr
+    assert (tmp_path / "report").read_bytes() == b""
+
+
 def test_unmodified_boto3_and_sdk_find_everything_in_the_environment(in_processes, monkeypatch):
     import sagemaker
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 from containers import docker
-from emulated_aws import STRANGER
 
 ROOT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.needs("docker", "docker-registry")
@@ -31,7 +30,7 @@ def test_the_script_pushes_and_the_endpoint_runs_what_it_pushed(
         if value is not None:
             environ[name] = value
     done = subprocess.run(
-        [ROOT / "build_and_push.sh", STRANGER],
+        [ROOT / "build_and_push.sh", stranger],
         env=environ,
         capture_output=True,
         text=True,

@@ -6,8 +6,10 @@ A test is stopped after 300 s, and on a busy machine a build takes longer. Each 
 digest of the files it was built from: after a change, its tests name the command that builds it.
 """
 
+import concurrent.futures
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,10 +27,12 @@ DOCKERFILE = ROOT / "container" / "Dockerfile"
 CONTEXT = ROOT / "tests" / "byoi" / "emulator"
 LOGS = ROOT / "build" / "images"
 LABEL = "byoi.test.sources"
+# Of this checkout: two on one machine would take each other's images away.
+REPOSITORY = f"byoi-test-{hashlib.sha256(bytes(ROOT)).hexdigest()[:8]}"
 # What users build, and what the emulator's tests and the notebooks deploy. The emulator's runner
 # without an engine serves it too, whatever its tag.
 OWN_IMAGE = "byoi:latest"
-# Stands in every file that is a secret of the build of `secrets`.
+# Stands in every file that is a secret of a build.
 SECRET = "secret-73c1f0a9d2be"
 
 
@@ -42,6 +46,7 @@ class Image:
         options: Options of docker build.
         settings: Variables of the build script.
         dockerfile: For an image on top of the serving image: its instructions, and no script.
+        has_secrets: Whether the build gets secrets, which hold `SECRET`.
     """
 
     tag: str
@@ -49,6 +54,7 @@ class Image:
     options: Sequence[str] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     dockerfile: str = ""
+    has_secrets: bool = False
 
     @property
     def log(self) -> Path:
@@ -64,11 +70,10 @@ class Image:
         return found.hexdigest()[:16]
 
     def is_current(self) -> bool:
-        """Tell whether the engine has it, built from the files as they are now."""
+        """Tell whether it was built, from the files as they are now."""
         form = f'{{{{index .Config.Labels "{LABEL}"}}}}'
-        return docker("image", "inspect", "--format", form, self.tag, check=False).strip() == (
-            self.digest()
-        )
+        found = docker("image", "inspect", "--format", form, self.tag, check=False).strip()
+        return self.log.exists() and found == self.digest()
 
     def require(self) -> None:
         """Fail the test that asks for it where it is not current."""
@@ -79,18 +84,40 @@ class Image:
                 pytrace=False,
             )
 
-    def build(self) -> int:
-        """Build it, show the progress and keep it in `log`; return docker's exit status."""
-        label = f"{LABEL}={self.digest()}"
-        options = [*self.options, "--progress=plain", f"--label={label}"]
-        if not self.dockerfile:
-            with tempfile.TemporaryDirectory() as folder:
-                secrets = write_secrets(Path(folder)) if self is IMAGES["secrets"] else {}
-                environ = script_environ(**self.settings, **secrets, TAG=self.tag)
-                return _run([SCRIPT, *options], environ, self.log)
-        client = docker_client()
-        command = [client, "build", *options, f"--tag={self.tag}", "--file=-", CONTEXT]
-        return _run(command, os.environ | {"DOCKER_BUILDKIT": "1"}, self.log, self.dockerfile)
+    def build(self) -> bool:
+        """Build it, show the progress and keep it in `log`; tell whether that succeeded."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            self.log.open("w") as log,
+            subprocess.Popen(
+                self._command(),
+                env=self._environ(Path(folder)),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            ) as process,
+        ):
+            process.stdin.write(self.dockerfile)
+            process.stdin.close()
+            for line in process.stdout:
+                log.write(line)
+                print(f"{self.tag}: {line}", end="", flush=True)
+        return process.returncode == 0
+
+    def _command(self) -> Sequence[str | Path]:
+        label = f"--label={LABEL}={self.digest()}"
+        options = [*self.options, "--progress=plain", label]
+        if self.dockerfile:
+            return [docker_client(), "build", *options, f"--tag={self.tag}", "--file=-", CONTEXT]
+        return [SCRIPT, *options]
+
+    def _environ(self, folder: Path) -> Mapping[str, str]:
+        if self.dockerfile:
+            return os.environ | {"DOCKER_BUILDKIT": "1"}
+        secrets = write_secrets(folder) if self.has_secrets else {}
+        return script_environ(**self.settings, **secrets, TAG=self.tag)
 
 
 def docker_client() -> str:
@@ -124,59 +151,37 @@ def _files(sources: Sequence[Path]) -> list[Path]:
     return sorted(path for path in found if path.is_file() and path.suffix != ".pyc")
 
 
-def _run(
-    command: Sequence[str | Path], environ: Mapping[str, str], log: Path, text: str = ""
-) -> int:
-    """Run a build; print each line when it comes, and keep it."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        log.open("w") as kept,
-        subprocess.Popen(
-            command,
-            env=environ,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as process,
-    ):
-        process.stdin.write(text)
-        process.stdin.close()
-        for line in process.stdout:
-            kept.write(line)
-            print(line, end="", flush=True)
-    return process.returncode
-
-
 _PROGRAM = (SCRIPT, ROOT / "container" / "make_base_image.sh", DOCKERFILE, *copied())
 
-# In the order in which they are built: the first fills the cache that the others use.
 IMAGES = {
     # Without the cache, so that every command really runs with the secrets.
     "secrets": Image(
-        "byoi-test:secrets",
+        f"{REPOSITORY}:secrets",
         (SCRIPT, DOCKERFILE, ROOT / "requirements" / "serve.txt", Path(__file__).resolve()),
         options=("--no-cache",),
+        has_secrets=True,
     ),
-    "serve": Image("byoi-test:serve", _PROGRAM),
+    "serve": Image(f"{REPOSITORY}:serve", _PROGRAM),
+    "tensorflow": Image(f"{REPOSITORY}:tensorflow", _PROGRAM, settings={"TARGET": "tensorflow"}),
+    "bookworm": Image(
+        f"{REPOSITORY}:bookworm", _PROGRAM, settings={"BASE_IMAGE": "debian:bookworm-slim"}
+    ),
     # Of another make: it has nothing of this project but its Python.
     "stranger": Image(
-        "byoi-test-stranger:latest",
+        f"{REPOSITORY}-stranger:latest",
         (*_PROGRAM, CONTEXT / "stranger.py"),
-        dockerfile="FROM byoi-test:serve\nCOPY stranger.py /\n"
+        dockerfile=f"FROM {REPOSITORY}:serve\nCOPY stranger.py /\n"
         'ENTRYPOINT ["python3", "/stranger.py"]\n',
     ),
     # It has no `serve`.
     "mute": Image(
-        "byoi-test-mute:latest",
+        f"{REPOSITORY}-mute:latest",
         _PROGRAM,
-        dockerfile="FROM byoi-test:serve\nENTRYPOINT []\nENV PATH=/bin\n",
-    ),
-    "tensorflow": Image("byoi-test:tensorflow", _PROGRAM, settings={"TARGET": "tensorflow"}),
-    "bookworm": Image(
-        "byoi-test:bookworm", _PROGRAM, settings={"BASE_IMAGE": "debian:bookworm-slim"}
+        dockerfile=f"FROM {REPOSITORY}:serve\nENTRYPOINT []\nENV PATH=/bin\n",
     ),
 }
+# One after the other: the first fills the cache that the second uses, the others stand on that.
+_FIRST = ("secrets", "serve")
 
 
 def current(name: str) -> str:
@@ -187,25 +192,30 @@ def current(name: str) -> str:
 
 def main(names: Sequence[str]) -> int:
     """Build the images that are not current; return how many builds failed."""
-    engine = subprocess.run(["docker", "version"], capture_output=True, text=True, check=False)
-    if engine.returncode:
-        print(f"no image is built, the docker engine does not answer: {engine.stderr.strip()}")
+    if not shutil.which("docker") or "Server:" not in docker("version", check=False):
+        print("no image is built: there is no docker engine that answers; tests that need one skip")
         return int(os.environ.get("BYOI_REQUIRE_ALL") == "1")
-    failures = 0
-    for name in names or IMAGES:
-        image = IMAGES[name]
-        if image.is_current():
-            print(f"--- {image.tag} is current", flush=True)
-            continue
-        print(f"--- {image.tag}: building", flush=True)
-        began_s = time.monotonic()
-        status = image.build()
-        failures += status != 0
-        outcome = f"FAILED with {status}, see {image.log}" if status else "built"
-        print(f"--- {image.tag}: {outcome} after {time.monotonic() - began_s:.0f} s", flush=True)
+    wanted = names or IMAGES
+    succeeded = [_bring_up_to_date(IMAGES[name]) for name in _FIRST if name in wanted]
+    # Two at once: pip unpacks with one processor.
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        others = [IMAGES[name] for name in wanted if name not in _FIRST]
+        succeeded += pool.map(_bring_up_to_date, others)
     if IMAGES["serve"].is_current():
         docker("tag", IMAGES["serve"].tag, OWN_IMAGE)
-    return failures
+    return succeeded.count(False)
+
+
+def _bring_up_to_date(image: Image) -> bool:
+    """Build an image that is not current; tell whether it is now."""
+    if image.is_current():
+        print(f"{image.tag}: current", flush=True)
+        return True
+    began_s = time.monotonic()
+    is_built = image.build()
+    outcome = "built" if is_built else f"FAILED, see {image.log},"
+    print(f"{image.tag}: {outcome} after {time.monotonic() - began_s:.0f} s", flush=True)
+    return is_built
 
 
 if __name__ == "__main__":

@@ -24,6 +24,6 @@ def test_an_image_of_other_files_is_not_current(image, tmp_path) -> None:
 
 
 def test_a_missing_image_is_refused_with_the_command_that_builds_it() -> None:
-    absent = dataclasses.replace(images.IMAGES["serve"], tag="byoi-test:absent")
+    absent = dataclasses.replace(images.IMAGES["serve"], tag=f"{images.REPOSITORY}:absent")
     with pytest.raises(pytest.fail.Exception, match="build the images first: tests/run images"):
         absent.require()

@@ -1,19 +1,21 @@
-"""How large is the image, how soon does it serve, and how much memory does it take?
+"""How large is an image, how soon does it serve, and how much memory does it take?
 
-    .venv/bin/python benchmarks/image.py --model-dir DIR [--image byoi:latest] [--runs 5]
+    .venv/bin/python benchmarks/image.py --model-dir DIR [--image byoi:latest ...] [--runs 5]
 
 Size: as `docker images` counts it, and what lies above the base image. Cold start: the
 time from `docker run IMAGE serve` to the first 200 of /ping, less that of a bare
 `docker run IMAGE true`, which is what docker itself takes; the two alternate. Memory:
 the sum of the proportional set sizes of all processes of the container after 1,000
 requests; read from /proc on this machine, so Linux and root (or the engine's owner).
-Prints a table in Markdown; benchmarks/results/image.md keeps one.
+Several images are measured in turns, so that what else runs disturbs all of them alike, and
+each is compared with the last. Prints a table in Markdown; benchmarks/results/image.md keeps one.
 """
 
 import argparse
 import concurrent.futures
 import http.client
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -108,41 +110,97 @@ def pss_mb(name: str) -> dict[str, float]:
     return sizes
 
 
-def spread(values: Sequence[float]) -> str:
+class Measurements:
+    """What was measured of one image.
+
+    Attributes:
+        image: Its reference.
+        total_mb: Its size.
+        above_mb: The part of it that lies above the base image.
+        bare_s: Of each run, the seconds of a container that does nothing.
+        start_s: Of each run, the seconds to the first 200 of /ping.
+        memory_mb: Of each run, the memory of all processes.
+        processes_mb: Of the last run, the memory of each process.
+    """
+
+    def __init__(self, image: str) -> None:
+        self.image = image
+        self.total_mb, self.above_mb = (size / 1e6 for size in size_bytes(image))
+        self.bare_s: list[float] = []
+        self.start_s: list[float] = []
+        self.memory_mb: list[float] = []
+        self.processes_mb: dict[str, float] = {}
+
+    def measure(self, model_dir: Path) -> None:
+        """Make one run."""
+        self.bare_s.append(bare_s(self.image))
+        with serving(self.image, model_dir) as (name, port, start_s):
+            self.start_s.append(start_s)
+            with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
+                list(pool.map(invoke, [port] * CLIENTS, [REQUESTS // CLIENTS] * CLIENTS))
+            self.processes_mb = pss_mb(name)
+        self.memory_mb.append(sum(self.processes_mb.values()))
+
+    def rows(self) -> dict[str, tuple[str, Sequence[float]]]:
+        """Return unit and values of each line of the table."""
+        cold_s = [start - none for start, none in zip(self.start_s, self.bare_s, strict=True)]
+        return {
+            "size of the image": ("MB", [self.total_mb]),
+            "of which above the base image": ("MB", [self.above_mb]),
+            "`docker run IMAGE true`": ("s", self.bare_s),
+            "`docker run IMAGE serve` to /ping 200": ("s", self.start_s),
+            "cold start, the difference of the two": ("s", cold_s),
+            f"memory (PSS) after {REQUESTS:,} requests": ("MB", self.memory_mb),
+        }
+
+
+def spread(unit: str, values: Sequence[float]) -> str:
     """Return the median and the range."""
-    return f"{statistics.median(values):.2f} s ({min(values):.2f} to {max(values):.2f})"
+    digits = 2 if unit == "s" else 0
+    least, middle, most = (
+        f"{value:.{digits}f}" for value in (min(values), statistics.median(values), max(values))
+    )
+    return f"{middle} {unit}" + (f" ({least} to {most})" if len(values) > 1 else "")
+
+
+def table(measured: Sequence[Measurements]) -> Iterator[str]:
+    """Yield the lines of the table: medians and ranges, and ratios to the last image."""
+    *compared, last = measured
+    head = ["what", *(one.image for one in measured), *(f"{one.image} / last" for one in compared)]
+    yield f"| {' | '.join(head)} |"
+    yield "|---" * len(head) + "|"
+    for what, (_, reference) in last.rows().items():
+        cells = [spread(*one.rows()[what]) for one in measured]
+        for one in compared:
+            ratio = statistics.median(one.rows()[what][1]) / statistics.median(reference)
+            cells.append(f"{ratio:.2f}")
+        yield f"| {' | '.join([what, *cells])} |"
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--image", default="byoi:latest")
+    parser.add_argument("--image", nargs="+", default=["byoi:latest"])
     parser.add_argument("--model-dir", type=Path, required=True)
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
 
-    total, above = size_bytes(options.image)
-    bare, starts, memory = [], [], {}
+    measured = [Measurements(image) for image in options.image]
+    load_before = os.getloadavg()[0]
     for run in range(options.runs):
-        bare.append(bare_s(options.image))
-        with serving(options.image, options.model_dir) as (name, port, start_s):
-            starts.append(start_s)
-            if run == options.runs - 1:
-                with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
-                    list(pool.map(invoke, [port] * CLIENTS, [REQUESTS // CLIENTS] * CLIENTS))
-                memory = pss_mb(name)
-    difference = [start - none for start, none in zip(starts, bare, strict=True)]
+        # Each is the first as often as the last.
+        for one in measured if run % 2 else reversed(measured):
+            one.measure(options.model_dir)
     commit = subprocess.check_output(["git", "describe", "--always", "--dirty"], text=True).strip()
     engine = docker("version", "--format", "{{.Server.Version}}")
-    print(f"{options.image}, commit {commit}, docker {engine}, {platform.platform()}\n")
-    print("| what | value |\n|---|---|")
-    print(f"| size of the image | {total / 1e6:.0f} MB |")
-    print(f"| of which above the base image | {above / 1e6:.0f} MB |")
-    print(f"| `docker run IMAGE true`, median of {options.runs} | {spread(bare)} |")
-    print(f"| `docker run IMAGE serve` to /ping 200 | {spread(starts)} |")
-    print(f"| cold start, the difference of the two | {spread(difference)} |")
-    print(f"| memory (PSS) after {REQUESTS:,} requests | {sum(memory.values()):.0f} MB |")
-    print("\n" + "\n".join(f"    {size:6.1f} MB  {process}" for process, size in memory.items()))
+    print(
+        f"commit {commit}, docker {engine}, {platform.platform()}, medians of {options.runs}, "
+        f"load {load_before:.1f} before and {os.getloadavg()[0]:.1f} after\n"
+    )
+    print("\n".join(table(measured)))
+    for one in measured:
+        print(f"\n{one.image}")
+        print("\n".join(f"    {mb:6.1f} MB  {name}" for name, mb in one.processes_mb.items()))
 
 
 if __name__ == "__main__":

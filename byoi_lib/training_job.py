@@ -12,7 +12,6 @@ from pathlib import Path
 
 from byoi import errors, training
 from byoi.training import Job
-from byoi_lib import datasets
 
 CHANNEL = "train"
 
@@ -39,7 +38,8 @@ def _fit(job: Job, find: Callable[[str], object]) -> None:
     job.require_one_host()
     data, word_index = _find_data(job.channels)
 
-    from byoi_lib import model, report  # noqa: PLC0415 - loads TensorFlow, seconds
+    # Seconds, for TensorFlow; and the image that only serves has none of these.
+    from byoi_lib import datasets, model, report  # noqa: PLC0415
     from byoi_lib import training as fitting  # noqa: PLC0415
 
     config, recipe, seed = job.parse_hyperparameters(model.ModelConfig, fitting.Recipe)
@@ -58,6 +58,8 @@ def _fit(job: Job, find: Callable[[str], object]) -> None:
 
 def _find_data(channels: Mapping[str, Path]) -> tuple[Path | str, Path | None]:
     """Return the data set's name or file, and its word index where that is not beside it."""
+    from byoi_lib import datasets  # noqa: PLC0415 - as above
+
     if not channels:
         return "sample", None
     if CHANNEL not in channels:

@@ -5,8 +5,8 @@
 # Settings:  TARGET      serve (default: ONNX Runtime) or tensorflow (trains, serves in Keras)
 #            TAG         default byoi:latest, for tensorflow byoi:tensorflow
 #            MODEL_DIR   a model directory to bake in; used when /opt/ml/model is empty
-#            BASE_IMAGE  default debian:bookworm-slim; where that cannot be pulled, an image
-#                        made by make_base_image.sh, byoi-base:bookworm
+#            BASE_IMAGE  default debian:trixie-slim; debian:bookworm-slim builds as well. If one of
+#                        these cannot be pulled, make_base_image.sh makes byoi-base:trixie or :bookworm
 #            PLATFORM    linux/amd64 or linux/arm64, default this machine's
 #            CA_BUNDLE   certificates for the package index, default $PIP_CERT
 #            PIP_CONF    a pip configuration; like CA_BUNDLE a secret of the build only
@@ -36,15 +36,16 @@ esac
 machine=$("$client" version --format '{{.Server.Os}}/{{.Server.Arch}}')
 platform=${PLATFORM:-$machine}
 
-base=${BASE_IMAGE:-debian:bookworm-slim}
-own_base=byoi-base:bookworm
-if [ -z "${BASE_IMAGE:-}" ] && ! present "$base"; then
+base=${BASE_IMAGE:-debian:trixie-slim}
+if [[ $base =~ ^debian:([a-z]+)-slim$ ]] && ! present "$base"; then
+  suite=${BASH_REMATCH[1]}
+  own_base=byoi-base:$suite
   if present "$own_base"; then
     base=$own_base
   elif ! pull_error=$("$client" pull --quiet --platform "$platform" "$base" 2>&1); then
     echo "$base cannot be pulled: $pull_error"
     [ "$platform" = "$machine" ] || fail "$own_base is made for this machine, $machine, and $platform is wanted; name a base image for it: BASE_IMAGE=..."
-    container/make_base_image.sh "$own_base"
+    SUITE=$suite container/make_base_image.sh "$own_base"
     base=$own_base
   fi
 fi

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Make a Debian bookworm image without any registry, as small as Debian's slim one.
+# Make a Debian image without any registry, as small as Debian's slim one.
 #
-# Usage:     container/make_base_image.sh [TAG]        (default byoi-base:bookworm)
-# Settings:  DEBIAN_MIRROR  the archive to install from, default Debian's own
+# Usage:     container/make_base_image.sh [TAG]        (default byoi-base:SUITE)
+# Settings:  SUITE          trixie (default, Debian 13) or bookworm (12)
+#            DEBIAN_MIRROR  the archive to install from, default Debian's own
 # Needs:     root, debootstrap (Debian or Ubuntu: apt-get install debootstrap), docker
 #
 # The tag is never one of Debian's: this image is made here, not by Debian.
 set -Eeuo pipefail
 
-tag=${1:-byoi-base:bookworm}
+suite=${SUITE:-trixie}
+tag=${1:-byoi-base:$suite}
 mirror=${DEBIAN_MIRROR:-}
 work=
 
@@ -21,11 +23,17 @@ clean_up() {
 }
 trap clean_up EXIT
 
-remedy="pull debian:bookworm-slim where a registry can be reached, or name another image: make image BASE_IMAGE=..."
+remedy="pull debian:$suite-slim where a registry can be reached, or name another image: make image BASE_IMAGE=..."
 [ "$(uname -s)" = Linux ] || fail "debootstrap needs Linux, this is $(uname -s); $remedy"
 command -v debootstrap >/dev/null || fail "debootstrap is not installed (Debian, Ubuntu: apt-get install debootstrap), or $remedy"
 [ "$(id -u)" -eq 0 ] || fail "debootstrap needs root, this is user $(id -un): sudo container/make_base_image.sh, or $remedy"
-[ -r /usr/share/keyrings/debian-archive-keyring.gpg ] || fail "Debian's keys are not here (apt-get install debian-archive-keyring), or $remedy"
+# Both packages are older than the suite on a host that has missed its updates.
+scripts=${DEBOOTSTRAP_DIR:-/usr/share/debootstrap}/scripts
+[ -e "$scripts/$suite" ] || fail "this debootstrap does not know SUITE=$suite: $scripts/$suite is missing (apt-get update && apt-get install debootstrap), or $remedy"
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+[ -r "$keyring" ] && has_key=$(compgen -G "${keyring%keyring.gpg}$suite-*") || has_key=
+[ -n "$has_key" ] ||
+  fail "Debian's key for $suite is not in ${keyring%/*} (apt-get update && apt-get install debian-archive-keyring), or $remedy"
 
 work=$(mktemp -d)
 root=$work/root
@@ -45,16 +53,16 @@ Acquire::Languages "none";
 Acquire::GzipIndexes "true";
 RULES
 
-echo "debootstrap bookworm from ${mirror:-the default archive} (half a minute) ..." >&2
-debootstrap --variant=minbase --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
-  bookworm "$root" ${mirror:+"$mirror"} >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; fail "debootstrap failed, see above; or $remedy"; }
+echo "debootstrap $suite from ${mirror:-the default archive} (half a minute) ..." >&2
+debootstrap --variant=minbase --keyring="$keyring" \
+  "$suite" "$root" ${mirror:+"$mirror"} >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; fail "debootstrap failed, see above; or $remedy"; }
 # debootstrap has written the archive it used; the security archive lies beside it.
 mirror=$(awk '$1 == "deb" { print $2; exit }' "$root/etc/apt/sources.list")
 security=${mirror%/debian*}/debian-security
 cat >"$root/etc/apt/sources.list" <<SOURCES
-deb $mirror bookworm main
-deb $mirror bookworm-updates main
-deb $security bookworm-security main
+deb $mirror $suite main
+deb $mirror $suite-updates main
+deb $security $suite-security main
 SOURCES
 # debootstrap knows the point release only; security updates come through apt.
 { chroot "$root" apt-get update && DEBIAN_FRONTEND=noninteractive chroot "$root" apt-get -y dist-upgrade; } \
@@ -65,4 +73,4 @@ find "$root/usr/share/doc" -mindepth 2 ! -name copyright ! -type d -delete
 rm -rf "$root"/usr/share/{man,info,locale,lintian,groff}/* "$root"/var/lib/apt/lists/* \
   "$root"/var/cache/{apt,debconf}/* "$root"/var/cache/ldconfig/aux-cache "$root"/var/log/* "$root"/etc/resolv.conf "$root"/etc/hostname
 tar --create --numeric-owner --one-file-system --directory "$root" . |
-  docker import --change 'CMD ["bash"]' --message "debootstrap bookworm" - "$tag" >&2
+  docker import --change 'CMD ["bash"]' --message "debootstrap $suite" - "$tag" >&2

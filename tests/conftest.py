@@ -117,23 +117,20 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _build(tag: str, **settings: str) -> str:
-    from containers import build
-
-    build(TAG=tag, **settings)
-    return tag
-
-
 @pytest.fixture(scope="session")
 def image() -> str:
-    """The default image, built once for all tests."""
-    return _build("byoi-test:serve")
+    """The default image, built before by `tests/run images`."""
+    import images
+
+    return images.current("serve")
 
 
 @pytest.fixture(scope="session")
 def tensorflow_image() -> str:
     """The image that trains."""
-    return _build("byoi-test:tensorflow", TARGET="tensorflow")
+    import images
+
+    return images.current("tensorflow")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Images and containers of the tests: built by the project's own script, always removed."""
+"""Containers of the tests, always removed, and the project's own build script."""
 
 import contextlib
 import json
@@ -30,13 +30,17 @@ def docker(*arguments: str, check: bool = True) -> str:
     return output
 
 
+def script_environ(**settings: str) -> dict[str, str]:
+    """Return the environment of the build script: of its settings, only these."""
+    names = ("TARGET", "MODEL_DIR", "BASE_IMAGE", "PLATFORM", "CA_BUNDLE", "PIP_CONF", "DOCKER")
+    return {name: value for name, value in os.environ.items() if name not in names} | settings
+
+
 def build(*options: str, **settings: str) -> str:
     """Run the build script with these settings and return its log."""
-    names = ("TARGET", "MODEL_DIR", "BASE_IMAGE", "PLATFORM", "CA_BUNDLE", "PIP_CONF", "DOCKER")
-    environ = {name: value for name, value in os.environ.items() if name not in names}
     done = subprocess.run(
         [ROOT / "container" / "build_image.sh", *options],
-        env=environ | settings,
+        env=script_environ(**settings),
         capture_output=True,
         text=True,
         check=False,

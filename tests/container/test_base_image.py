@@ -41,3 +41,27 @@ def test_another_user_than_root_is_told_to_be_root() -> None:
     assert "debootstrap needs root, this is user" in line
     assert "sudo container/make_base_image.sh" in line
     assert REMEDY in line
+
+
+@pytest.fixture
+def as_root() -> tuple[str, ...]:
+    """What makes the script believe that it is run by root."""
+    return ("unshare", "--user", "--map-root-user") if os.getuid() else ()
+
+
+@pytest.mark.needs("debootstrap")
+def test_a_debootstrap_older_than_the_suite_is_named(tmp_path, as_root) -> None:
+    line = run([*as_root, "bash", "-s"], SUITE="trixie", DEBOOTSTRAP_DIR=str(tmp_path))
+    assert f"this debootstrap does not know SUITE=trixie: {tmp_path}/scripts/trixie" in line
+    assert "apt-get install debootstrap" in line
+    assert REMEDY in line
+
+
+@pytest.mark.needs("debootstrap")
+def test_keys_older_than_the_suite_are_named(tmp_path, as_root) -> None:
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "later").touch()
+    line = run([*as_root, "bash", "-s"], SUITE="later", DEBOOTSTRAP_DIR=str(tmp_path))
+    assert "Debian's key for later is not in /usr/share/keyrings" in line
+    assert "apt-get install debian-archive-keyring" in line
+    assert REMEDY in line

@@ -8,6 +8,7 @@ import time
 import uuid
 
 import contract_cases
+import images
 import pytest
 from containers import RESTRICTED, TOYS, build, docker, mounted, started
 
@@ -64,6 +65,17 @@ def test_the_classifier_answers_as_it_did_in_training(fixture, request, model_di
         assert invoke(container.port, texts) == (200, expected)
         assert invoke(container.port, {"review": texts[0]}) == (200, expected[:1])
         assert invoke(container.port, [])[0] == 400
+
+
+def test_on_the_debian_before_it_answers_the_same(image, model_dir) -> None:
+    bookworm = images.current("bookworm")
+    assert "VERSION_CODENAME=bookworm" in docker("run", "--rm", bookworm, "cat", "/etc/os-release")
+    answers = []
+    for name in (image, bookworm):
+        with started(name, *RESTRICTED, *mounted(model_dir)) as container:
+            answers.append(invoke(container.port, {"review": "the film was great"}))
+    assert answers[0] == answers[1]
+    assert answers[0][0] == 200
 
 
 def test_the_tensorflow_image_runs_keras_and_the_default_one_does_not(

@@ -1,14 +1,14 @@
 """What the tests of the emulator share: one emulator for each runner, and a cheap model."""
 
 import os
-import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import images
 import pytest
-from containers import build, docker
-from emulated_aws import MUTE, OWN_IMAGE, PATIENCE_S, STRANGER, Aws
+from containers import docker
+from emulated_aws import OWN_IMAGE, PATIENCE_S, Aws
 
 from byoi import emulator
 
@@ -17,29 +17,21 @@ TESTS = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session")
 def image() -> str:
-    """The default image."""
-    build(TAG=OWN_IMAGE)
+    """The default image, under the name that users give it."""
+    docker("tag", images.current("serve"), OWN_IMAGE)
     return OWN_IMAGE
 
 
 @pytest.fixture(scope="session")
-def stranger(image: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+def stranger() -> str:
     """An image that has nothing of this project but its Python."""
-    folder = tmp_path_factory.mktemp("stranger")
-    shutil.copy(TESTS / "byoi" / "emulator" / "stranger.py", folder)
-    lines = [f"FROM {image}", "COPY stranger.py /", 'ENTRYPOINT ["python3", "/stranger.py"]']
-    (folder / "Dockerfile").write_text("\n".join(lines))
-    docker("build", "--quiet", "--tag", STRANGER, str(folder))
-    return STRANGER
+    return images.current("stranger")
 
 
 @pytest.fixture(scope="session")
-def mute_image(image: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+def mute_image() -> str:
     """An image that knows no `serve`."""
-    folder = tmp_path_factory.mktemp("mute")
-    (folder / "Dockerfile").write_text(f"FROM {image}\nENTRYPOINT []\nENV PATH=/bin\n")
-    docker("build", "--quiet", "--tag", MUTE, str(folder))
-    return MUTE
+    return images.current("mute")
 
 
 @pytest.fixture(scope="session")

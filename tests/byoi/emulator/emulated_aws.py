@@ -11,14 +11,10 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from images import OWN_IMAGE
 
 from byoi import emulator
 
-# Served by the runner without an engine too, whatever its tag.
-OWN_IMAGE = "byoi:latest"
-# Of another make.
-STRANGER = "byoi-test-stranger:latest"
-MUTE = "byoi-test-mute:latest"
 # What serves the archive with the echoing module, as cheaply as may be.
 ECHO = {
     "BYOI_INFERENCE_MODULE": "/opt/ml/model/echo.py",

@@ -14,7 +14,7 @@ import raw_requests
 import shell_program
 from botocore.exceptions import ClientError
 from containers import docker
-from emulated_aws import STRANGER, Aws
+from emulated_aws import Aws
 
 from byoi import emulator
 from byoi.emulator.aws.registry_login import RegistryLogin
@@ -39,7 +39,7 @@ def test_the_script_pushes_and_the_endpoint_runs_what_it_pushed(
         if value is not None:
             environ[name] = value
     done = subprocess.run(
-        [ROOT / "build_and_push.sh", STRANGER],
+        [ROOT / "build_and_push.sh", stranger],
         env=environ,
         capture_output=True,
         text=True,

@@ -1,0 +1,84 @@
+"""The images hold the modules that serve, or train, and no other.
+
+PYTHONVERBOSE makes each Python of a container (supervisor, master, workers) name the files it
+loads, so that nothing in the product has to.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from containers import ROOT, docker, mounted, started
+from jobs import HYPERPARAMETERS, run_job, write_reviews
+from test_serve import invoke
+
+pytestmark = pytest.mark.needs("docker")
+VERBOSE = ("--env", "PYTHONVERBOSE=1")
+BYTECODE = re.compile(r"/opt/program/((?:\w+/)*)__pycache__/([\w.]+)\.cpython-\d+\.pyc")
+
+
+def held(image: str) -> set[str]:
+    """Return the modules of this project that are in an image, as paths from the root."""
+    listed = docker("run", "--rm", image, "find", "/opt/program", "-name", "*.py", "-printf", "%P ")
+    return set(listed.split())
+
+
+def loaded(log: str) -> set[str]:
+    """Return the modules of this project that the processes of a container loaded."""
+    return {f"{folder}{name}.py" for folder, name in BYTECODE.findall(log)}
+
+
+def serve(image: str, model_dir: Path) -> str:
+    """Serve one invocation and return the log."""
+    with started(image, *VERBOSE, *mounted(model_dir)) as container:
+        assert invoke(container.port, {"review": "the film"})[0] == 200
+        return container.log
+
+
+def test_every_module_of_the_default_image_serves_or_answers_train(
+    image, model_dir, tmp_path
+) -> None:
+    refused = run_job(image, tmp_path, HYPERPARAMETERS, *VERBOSE)
+    assert refused.status == 1
+    assert loaded(serve(image, model_dir)) | loaded(refused.log) == held(image)
+
+
+def test_every_module_of_the_tensorflow_image_serves_or_trains(
+    tensorflow_image, model_dir, tmp_path
+) -> None:
+    write_reviews(tmp_path / "input" / "data" / "train")
+    job = run_job(tensorflow_image, tmp_path, HYPERPARAMETERS, *VERBOSE)
+    assert job.status == 0
+    serving = loaded(serve(tensorflow_image, model_dir))
+    assert serving | loaded(job.log) == held(tensorflow_image)
+
+
+def imports(path: str, *, deep: bool) -> Iterator[str]:
+    """Yield the modules of this project that a module imports; `deep`: in functions, too."""
+    tree = ast.parse((ROOT / path).read_text())
+    for node in ast.walk(tree) if deep else tree.body:
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            names.append(str(node.module))
+        else:
+            continue
+        for name in names:
+            place = name.replace(".", "/")
+            files = (f"{place}.py", f"{place}/__init__.py")
+            yield from (file for file in files if (ROOT / file).exists())
+
+
+@pytest.mark.parametrize(
+    ("fixture", "deep"),
+    # What the default image imports in functions is for training and for Keras.
+    [("image", False), ("tensorflow_image", True)],
+)
+def test_no_module_is_missing_that_a_module_of_the_image_imports(fixture, deep, request) -> None:
+    modules = held(request.getfixturevalue(fixture))
+    assert len(modules) > 20
+    wanted = {found for path in modules for found in imports(path, deep=deep)}
+    assert wanted - modules == set()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from byoi.deployment import startup
-from byoi.local import docker
+from byoi.local import orphans
 
 TOYS = Path(__file__).resolve().parents[2] / "toys"
 ECHO = {
@@ -27,12 +27,12 @@ def archive(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def without_docker(tmp_path: Path) -> dict[str, str]:
-    return {**os.environ, "PATH": str(tmp_path)}
+    return {**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/docker.sock"}
 
 
 def containers() -> str:
     """The names of this process's containers; others may measure on the same engine."""
-    mine = f"label={docker.OWNER_LABEL}={docker.owner()}"
+    mine = f"label={orphans.OWNER_LABEL}={orphans.owner()}"
     command = ["docker", "ps", "--all", "--filter", mine, "--format", "{{.Names}}"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 

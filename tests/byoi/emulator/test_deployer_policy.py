@@ -18,7 +18,7 @@ from byoi.deployment import inventory, preflight, price, rollout, tags, waiting
 from byoi.deployment.account import Account, invoke_url
 from byoi.deployment.plan import make_plan, upload_model_data
 from byoi.deployment.registry import EcrRegistry
-from byoi.local.docker import ServingEngine
+from byoi.local.docker import Engine
 
 ROOT = Path(__file__).resolve().parents[3]
 POLICY = iam_policy.statements(ROOT / "infra" / "deployer_policy.json")
@@ -80,7 +80,7 @@ def calls(tmp_path_factory, request):
 
 def has_engine():
     try:
-        ServingEngine(os.environ).require()
+        Engine(os.environ).require()
     except errors.MissingProgramError:
         return False
     return True

@@ -105,10 +105,21 @@ class ContainerRunner:
     read-only, SIGTERM, SIGKILL 30 s later); API CreateModel, EnableNetworkIsolation.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        """Run on `engine`, which answers."""
+    def __init__(
+        self,
+        engine: Engine,
+        find_login: Callable[[str], Mapping[str, str] | None] = lambda _image: None,
+    ) -> None:
+        """Run on an engine, which answers.
+
+        Args:
+            engine: Runs the containers.
+            find_login: Reference of an image to `username` and `password` for its registry, None
+                for what `docker login` has stored.
+        """
         self.notice = "endpoints run their image in containers of this machine's engine"
         self._engine = engine
+        self._find_login = find_login
         self._labels = {orphans.OWNER_LABEL: orphans.owner()}
         self._lock = threading.Lock()
         self._isolated_network = ""
@@ -145,7 +156,7 @@ class ContainerRunner:
         # Nothing else is pulled: SageMaker takes images from ECR only, here the local registry.
         if image.startswith(("127.", "localhost:")):
             try:
-                self._engine.pull(image)
+                self._engine.pull(image, self._find_login(image))
             except errors.EngineRefusedError as error:
                 cause = str(error)
             else:

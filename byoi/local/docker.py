@@ -177,6 +177,10 @@ class Engine:
                 if "error" in message:
                     raise errors.EngineRefusedError(str(message["error"]))
 
+    def log_out(self, registry: str) -> None:
+        """Remove what `docker login` stored for a registry; see `DockerConfig.log_out`."""
+        self._config.log_out(registry)
+
     def start(  # noqa: PLR0913 - keywords with a default
         self,
         image: str,

@@ -6,8 +6,11 @@ Sources: docker/cli, cli/command/cli.go (`resolveContextName`: DOCKER_HOST befor
 before `currentContext`) and cli/context/store (names of the files of a context).
 """
 
+import contextlib
 import hashlib
 import json
+import shutil
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +18,10 @@ from typing import Any
 
 from byoi import errors
 
-# Where an engine listens that nothing else is said of.
+# The engine's address where nothing names another.
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 _DEFAULT_CONTEXT = "default"
+_LOG_OUT_TIMEOUT_S = 10
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,25 @@ class DockerConfig:
         if not context or context == _DEFAULT_CONTEXT:
             return EngineAddress(DEFAULT_HOST)
         return self._read_context(context)
+
+    def log_out(self, registry: str) -> None:
+        """Remove what `docker login` stored for a registry, in config.json or by its helper.
+
+        Args:
+            registry: `host:port`.
+        """
+        program = shutil.which("docker", path=self.environ.get("PATH", ""))
+        if program is not None:
+            # A helper that hangs must not keep its caller from the rest of a clean-up.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                subprocess.run(
+                    [program, "logout", registry],
+                    env=dict(self.environ),
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    timeout=_LOG_OUT_TIMEOUT_S,
+                    check=False,
+                )
 
     def _read_context(self, name: str) -> EngineAddress:
         folder = hashlib.sha256(name.encode()).hexdigest()

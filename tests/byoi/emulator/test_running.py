@@ -111,7 +111,8 @@ with emulator.running(runner=sys.argv[1]) as running:
     for name, one in (("one", config), ("two", cut_off)):
         aws.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=one)
     for name in ("one", "two"):
-        assert aws.settled(name)["EndpointStatus"] == "InService"
+        described = aws.settled(name)
+        assert described["EndpointStatus"] == "InService", described
     print(running.pid, flush=True)
     time.sleep(600)
 """

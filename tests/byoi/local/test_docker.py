@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from answering_engine import AnsweringEngine, answering_engine
+from process_list import seen_commands
 
 from byoi import errors
 from byoi.local.docker import ContainerState, Engine
@@ -223,27 +224,6 @@ def test_values_of_variables_reach_the_container_as_they_are(printer: str):
         assert wait_for_end(engine, name) == ContainerState("exited")
         seen = json.loads(engine.log(name, 100))
     assert {key: seen[key] for key in VALUES} == VALUES
-
-
-@contextlib.contextmanager
-def seen_commands() -> Iterator[set[bytes]]:
-    """Collect the command lines of all processes of this machine meanwhile."""
-    seen: set[bytes] = set()
-    is_over = threading.Event()
-
-    def look() -> None:
-        while not is_over.is_set():
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                with contextlib.suppress(OSError):
-                    seen.add(path.read_bytes())
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        is_over.set()
-        thread.join()
 
 
 @pytest.mark.needs("docker")

@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import ipaddress
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,19 @@ def test_certificates_come_with_the_context_or_with_their_variables(tmp_path: Pa
     assert DockerConfig(verified).find_engine().certificates == tmp_path
     elsewhere = {**verified, "DOCKER_CERT_PATH": "/certificates"}
     assert DockerConfig(elsewhere).find_engine().certificates == Path("/certificates")
+
+
+@pytest.mark.needs("docker")
+def test_a_login_is_removed_and_others_stay(tmp_path: Path):
+    stored = {"auths": {"127.0.0.1:5000": {"auth": "YTpi"}, "127.0.0.1:6000": {"auth": "YTpi"}}}
+    (tmp_path / "config.json").write_text(json.dumps(stored))
+    Engine({**os.environ, "DOCKER_CONFIG": str(tmp_path)}).log_out("127.0.0.1:5000")
+    left = json.loads((tmp_path / "config.json").read_text())
+    assert list(left["auths"]) == ["127.0.0.1:6000"]
+
+
+def test_without_the_docker_command_there_is_no_login_to_remove(tmp_path: Path):
+    Engine({"PATH": str(tmp_path), "HOME": str(tmp_path)}).log_out("127.0.0.1:5000")
 
 
 def test_an_engine_behind_tls_is_asked_and_a_stranger_is_not_believed(tmp_path: Path):

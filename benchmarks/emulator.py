@@ -19,7 +19,8 @@ from pathlib import Path
 import boto3
 
 from byoi import contract, emulator, model_data
-from byoi.local.docker import OWNER_LABEL, ServingEngine
+from byoi.local.docker import Engine
+from byoi.local.orphans import OWNER_LABEL
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "byoi_lib"))
 
@@ -92,7 +93,7 @@ def deploy() -> str:
 
 def find_port(pid: int) -> int:
     """Return the port of this machine that leads to the one server the emulator runs."""
-    engine = ServingEngine(os.environ)
+    engine = Engine(os.environ)
     for container, label in engine.find_labels(OWNER_LABEL).items():
         if label.endswith(f":{pid}"):
             address = engine.address(container, contract.PORT)

@@ -12,6 +12,7 @@
   * RegistryError                an image cannot be pushed, or SageMaker would refuse it
   * HostingError                 an endpoint could not be made, reached or removed
     * EndpointFailedError        it started and did not become healthy
+    * EngineRefusedError         the container engine answered with an error
     * InvocationError            it answered with an error status
     * JobFailedError             a training or batch transform job did not reach its end
 
@@ -68,6 +69,18 @@ class HostingError(ByoiError):
 
 class EndpointFailedError(HostingError):
     """The endpoint's container ended or never became healthy; the message has its log."""
+
+
+class EngineRefusedError(HostingError):
+    """The container engine answered a question with an error; the message is its reason.
+
+    Attributes:
+        is_absent: Whether the engine has no such image, container or network.
+    """
+
+    def __init__(self, reason: str, *, is_absent: bool = False) -> None:
+        super().__init__(reason)
+        self.is_absent = is_absent
 
 
 class InvocationError(HostingError):

@@ -1,13 +1,12 @@
-"""How long the containers may take to become healthy, from how long one takes here.
+"""The start-up time-out of an endpoint, from the time a container takes to start here.
 
-AWS waits 8 minutes unless told otherwise: too short for a model that needs ten, and for
-all others as long as it takes until a failure is called one.
+AWS waits 8 minutes by default: too short for a model that takes ten to load, and for all others
+the time that passes before a failure is reported.
 
 Source of the range: API ProductionVariant, ContainerStartupHealthCheckTimeoutInSeconds.
 """
 
 import contextlib
-import http.client
 import math
 import os
 import secrets
@@ -19,23 +18,23 @@ from pathlib import Path
 from byoi import contract, errors, model_data
 from byoi.deployment import waiting
 from byoi.deployment.plan import MAX_STARTUP_TIMEOUT_S, MIN_STARTUP_TIMEOUT_S
-from byoi.local import docker, processes
+from byoi.local import health, orphans, processes
 from byoi.local.docker import Engine
 
 # A choice, not a measurement: an instance has a cold disk and other processors, and waiting
 # too long for a failure costs minutes, too short a deployment.
 FACTOR = 10
 _STEP_S = 60
-# What has not loaded by then is measured no further.
+# The measurement is given up after this time.
 LIMIT_S = 300.0
-# Without an engine only the own image, whatever its registry and tag, has a stand-in.
-_OWN_IMAGE = "byoi"
+# Read to find one line among those of health checks.
+_LOG_LINES_READ = 100
 
 
 def to_timeout_s(load_s: float) -> int:
-    """Return the start-up time-out for a measured load time.
+    """Return the start-up time-out for a measured load time, both in seconds.
 
-    It is `FACTOR` times as long, in whole minutes and within what SageMaker takes.
+    It is `FACTOR` times as long, in whole minutes and within SageMaker's range.
     """
     wanted_s = math.ceil(load_s * FACTOR / _STEP_S) * _STEP_S
     return min(max(wanted_s, MIN_STARTUP_TIMEOUT_S), MAX_STARTUP_TIMEOUT_S)
@@ -49,26 +48,28 @@ def find_timeout_s(
     progress: waiting.Progress = waiting.silent,
     environ: Mapping[str, str] = os.environ,
 ) -> int | None:
-    """Start the container here once, and return the time-out that follows from it.
+    """Start the container once on this machine, and return a time-out that suits it.
 
     Args:
         image_uri: The image.
         archive: Model data of this machine; None: what is baked into the image.
         environment: Variables of the container.
-        progress: Takes the one line that says what was measured.
-        environ: Leads to docker.
+        progress: Takes one line with the result.
+        environ: Leads to the container engine.
 
     Returns:
-        Seconds; None where it cannot be measured here, which leaves the time-out to AWS.
+        Seconds; None if the start cannot be measured here: AWS's default applies.
     """
     try:
         load_s = measure(image_uri, archive, environment, environ=environ)
     except errors.ByoiError as error:
         cause = str(error).partition("\n")[0]
-        progress(f"start-up: not healthy on this machine ({cause}); the time-out is AWS's own")
+        progress(f"start-up: not healthy on this machine ({cause}); using AWS's default time-out")
         return None
     if load_s is None:
-        progress("start-up: not measured, the image is not on this machine; AWS's own time-out")
+        progress(
+            "start-up: not measured, the image is not on this machine; using AWS's default time-out"
+        )
         return None
     timeout_s = to_timeout_s(load_s)
     progress(f"start-up: healthy after {load_s:.1f} s here, so the time-out is {timeout_s} s")
@@ -85,8 +86,8 @@ def measure(
 ) -> float | None:
     """Return the seconds until /ping answers 200 on this machine.
 
-    The image is run where an engine has it; else this project's own one is stood for by
-    its server as processes. None: neither is possible.
+    The image is run if a container engine has it; otherwise, if it is this project's image, the
+    server runs as processes. None: neither is possible.
 
     Raises:
         ModelDataError: The archive cannot be unpacked.
@@ -95,45 +96,56 @@ def measure(
     """
     engine = Engine(environ)
     has_image = engine.has_image(image_uri)
-    is_own = image_uri.rpartition("/")[2].partition("@")[0].partition(":")[0] == _OWN_IMAGE
-    if not has_image and not (is_own and archive is not None):
+    if not has_image and not (processes.is_own_image(image_uri) and archive is not None):
         return None
     with tempfile.TemporaryDirectory(prefix="byoi-startup-") as folder:
         model_dir = Path(folder)
         if archive is not None:
             model_data.unpack(archive, model_dir)
+        server = (
+            _container(engine, image_uri, environment, model_dir if archive else None, limit_s)
+            if has_image
+            else processes.ProcessStack(model_dir, environ=environment, start_timeout_s=limit_s)
+        )
         started_s = time.monotonic()
-        if has_image:
-            options = [f"--volume={model_dir}:{contract.MODEL_DIR}:ro"] if archive else []
-            options += [f"--env={name}={value}" for name, value in environment.items()]
-            with _container(engine, image_uri, options, limit_s):
-                return time.monotonic() - started_s
-        inside = f"{contract.MODEL_DIR}/"
-        variables = {
-            name: value.replace(inside, f"{model_dir}/", 1) for name, value in environment.items()
-        }
-        with processes.ProcessStack(model_dir, environ=variables, start_timeout_s=limit_s):
+        with server:
             return time.monotonic() - started_s
 
 
 @contextlib.contextmanager
-def _container(engine: Engine, image: str, options: list[str], limit_s: float) -> Iterator[None]:
+def _container(
+    engine: Engine,
+    image: str,
+    environment: Mapping[str, str],
+    model_dir: Path | None,
+    limit_s: float,
+) -> Iterator[None]:
     """Start a container, wait until it is healthy, and remove it at the end."""
     name = f"byoi-startup-{secrets.token_hex(4)}"
-    owner = f"--label={docker.OWNER_LABEL}={docker.owner()}"
-    publish = f"--publish={processes.LOOPBACK}::{contract.PORT}"
+
+    def cause_of_end() -> str | None:
+        if not engine.state(name).has_ended:
+            return None
+        last = health.tail(engine.log(name, _LOG_LINES_READ), 1) or ["it wrote nothing"]
+        return f"ended: {last[0]}"
+
     try:
-        if reason := engine.run(image, "serve", [f"--name={name}", owner, publish, *options]):
-            raise errors.HostingError(reason)
-        address = engine.address(name, contract.PORT)
-        end_s = time.monotonic() + limit_s
-        while address is None or processes.ping(*address) != http.client.OK:
-            if engine.state(name).has_ended:
-                last = (engine.last_lines(name, 1) or ["it wrote nothing"])[0]
-                raise errors.EndpointFailedError(f"the container ended: {last}")
-            if time.monotonic() > end_s:
-                raise errors.EndpointFailedError(f"/ping was not 200 within {limit_s:g} s")
-            time.sleep(0.05)
+        engine.start(
+            image,
+            "serve",
+            name=name,
+            environment=environment,
+            labels={orphans.OWNER_LABEL: orphans.owner()},
+            mounts={model_dir: contract.MODEL_DIR} if model_dir else {},
+            published=contract.PORT,
+        )
+        # None: it has ended already, which is looked at before the port.
+        host, port = engine.address(name, contract.PORT) or (processes.LOOPBACK, 0)
+        cause = health.wait_until_healthy(
+            f"http://{host}:{port}", cause_of_end=cause_of_end, timeout_s=limit_s
+        )
+        if cause is not None:
+            raise errors.EndpointFailedError(f"the container {cause}")
         yield
     finally:
-        engine.remove([name], [])
+        engine.remove([name])

@@ -1,13 +1,9 @@
-"""One local-mode container: the SDK starts it, this watches it, and nothing of it stays.
+"""A container of local mode: started by the SDK's compose file, watched and removed here.
 
-What the SDK's own class does otherwise (sagemaker 2.257, local/image.py): copies AWS keys
-into the container, mounts the archive's folder writable, publishes port 8080 whoever
-holds it, prints the container's log from a thread that outlives its caller, and never
-removes the container or its network.
-
-Where the containers of one local-mode session run.
-
-TCP ports of this machine for local-mode endpoints.
+Differences to the SDK's own class (sagemaker 2.257, local/image.py), which copies AWS keys into
+the container, mounts the archive's folder writable, publishes port 8080 even if another program
+has it, prints the container's log from a thread that outlives its caller, lets compose replace
+`$NAME` in variables, and never removes the container or its network.
 """
 
 import contextlib
@@ -19,7 +15,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,33 +25,39 @@ from sagemaker.local.utils import check_for_studio
 
 from byoi import contract, errors
 from byoi.hosting import staging
-from byoi.local import docker, health, processes
-from byoi.local.docker import ComposeEngine
+from byoi.local import compose, health, orphans, processes
+from byoi.local.docker import ContainerState, Engine
+
+_CREDENTIALS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+_FREE_PORT = "or leave serving_port out of the session's config and a free port is taken"
+# After its containers have ended, compose has this long to notice.
+_COMPOSE_END_S = 5
+_POLL_S = 0.05
+# At the end of an error; more are read, because servers log the health checks of the wait.
+_LOG_LINES = 15
+_LOG_LINES_READ = 500
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where containers of one session run and leave their traces.
+    """Where the containers of one session run.
 
     Attributes:
-        engine: Runs docker and compose.
-        directory: Of this session; everything written is under it.
+        engine: Runs them.
+        directory: Of this session; all its files are below.
         startup_timeout_s: Seconds for /ping to turn 200.
     """
 
-    engine: ComposeEngine
+    engine: Engine
     directory: Path
     startup_timeout_s: float
 
 
-_REMEDY = "or leave serving_port out of the session's config and a free port is taken"
-
-
-def choose_url(wanted: int | None, engine: ComposeEngine) -> str:
-    """Return the `http://host:port` that a new container can have.
+def choose_url(wanted: int | None, engine: Engine) -> str:
+    """Return the `http://host:port` of a port that a new container can publish.
 
     Args:
-        wanted: The port that is asked for; None for any free one.
+        wanted: The port; None for any free one.
         engine: Runs the container.
 
     Raises:
@@ -63,21 +65,21 @@ def choose_url(wanted: int | None, engine: ComposeEngine) -> str:
     """
     port = wanted or processes.find_free_port()
     require_free(port, engine)
-    return f"http://{engine.find_host() or processes.LOOPBACK}:{port}"
+    return f"http://{engine.host or processes.LOOPBACK}:{port}"
 
 
-def require_free(port: int, engine: ComposeEngine) -> None:
-    """Check that a new container can have the port.
+def require_free(port: int, engine: Engine) -> None:
+    """Check that a new container can publish a port.
 
-    The SDK does not: compose fails where nobody looks, and the old container answers.
+    The SDK does not check: compose fails unseen, and the old container answers.
 
     Raises:
-        HostingError: Someone has it; the message says who and how to get it.
+        HostingError: The port is taken; the message names the holder and the remedy.
     """
     if (holder := engine.holder_of_port(port)) is not None:
         raise errors.HostingError(
             f"port {port} is taken by the container {holder!r}, which would answer in the new "
-            f"one's place; remove it with `docker rm -f {holder}`, {_REMEDY}"
+            f"one's place; remove it with `docker rm -f {holder}`, {_FREE_PORT}"
         )
     try:
         with socket.socket() as probe:
@@ -87,13 +89,78 @@ def require_free(port: int, engine: ComposeEngine) -> None:
     except OSError as error:
         raise errors.HostingError(
             f"port {port} cannot be used ({error.strerror}): another program on this machine "
-            f"holds it; end it, {_REMEDY}"
+            f"holds it; end it, {_FREE_PORT}"
         ) from error
 
 
-_CREDENTIALS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
-# After its containers have ended, compose has this long to notice.
-_COMPOSE_END_S = 5
+def require_image(image: str, engine: Engine) -> None:
+    """Check that an image is on this machine, because local mode pulls none.
+
+    Raises:
+        HostingError: It is not; the message has the commands that get it.
+    """
+    if not engine.has_image(image):
+        raise errors.HostingError(
+            f"local mode needs the image {image!r} on this machine and it is not there; "
+            f"run `make image` for byoi:latest, or `docker pull {image}`"
+        )
+
+
+def wait_until_healthy(  # noqa: PLR0913 - one caller, keywords
+    container: str,
+    url: str,
+    *,
+    engine: Engine,
+    log: Path,
+    compose_has_ended: Callable[[], bool],
+    timeout_s: float,
+) -> None:
+    """Return once the running container answers /ping with 200.
+
+    Args:
+        container: Its name.
+        url: `http://host:port` where it is published.
+        engine: Answers in which state the container is.
+        log: Output of compose, read for the last lines if there is no container.
+        compose_has_ended: Whether compose gave up, for example because a port is taken.
+        timeout_s: Seconds for /ping to turn 200.
+
+    Raises:
+        EndpointFailedError: The container ended, was never started, or did not become
+            healthy in time; the message has the cause and the end of its log.
+    """
+    state = ContainerState("absent")
+
+    def cause_of_end() -> str | None:
+        nonlocal state
+        is_over = compose_has_ended()
+        state = engine.state(container)
+        return _cause(state) if state.has_ended or is_over else None
+
+    cause = health.wait_until_healthy(
+        url,
+        cause_of_end=cause_of_end,
+        may_ping=lambda: state.status == "running",
+        timeout_s=timeout_s,
+        poll_s=_POLL_S,
+    )
+    if cause is None:
+        return
+    written = engine.log(container, _LOG_LINES_READ)
+    if not written.strip() and log.exists():
+        written = log.read_text(errors="replace")
+    ending = "\n".join(f"  {line}" for line in health.tail(written, _LOG_LINES)) or "  (nothing)"
+    raise errors.EndpointFailedError(
+        f"the container {cause}\nThe end of its log (all of it in {log}):\n{ending}"
+    )
+
+
+def _cause(state: ContainerState) -> str:
+    if state.is_out_of_memory:
+        return "was ended by the kernel for lack of memory; give it more, or load a smaller model"
+    if state.has_ended:
+        return f"ended with exit code {state.exit_code} before it was healthy"
+    return f"was not started{': ' + state.error if state.error else ''}"
 
 
 class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships no types
@@ -102,24 +169,25 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
     Attributes:
         place: Where it runs.
         url: `http://host:port` while it serves, else "".
-        log: File that receives all its containers write.
-        container_names: As docker knows them, once started.
-        network: The docker network of its own.
+        log: File that receives the output of its containers.
+        container_names: Their names, once started.
+        network: Its own Docker network.
     """
 
     def __init__(
         self, place: Place, instance_type: str, instance_count: int, image: str, session: Any
     ) -> None:
-        """Check what it will need; nothing is started yet.
+        """Check the requirements; nothing is started yet.
 
         Raises:
-            MissingProgramError: docker or compose does not work.
+            MissingProgramError: No engine answers, or compose does not work.
             HostingError: The image is not on this machine.
         """
         # In place of the SDK's own __init__, which reads compose's version text.
         self.place = place
-        self.compose_cmd_prefix = [*place.engine.find_compose(), "--ansi", "never"]
-        place.engine.require_image(image)
+        place.engine.require()
+        self.compose_cmd_prefix = [*compose.find_command(place.engine.environ), "--ansi", "never"]
+        require_image(image, place.engine)
         self.sagemaker_session = session
         self.instance_type = instance_type
         self.instance_count = instance_count
@@ -136,19 +204,19 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
         self.container_root = self._create_tmp_folder()
         self.container_names: list[str] = []
         self.url = ""
-        self._asked_for: set[str] = set()
+        self._wanted: set[str] = set()
         self._compose_process: subprocess.Popen[bytes] | None = None
 
     def serve(self, model_dir: str | None, environment: Mapping[str, str]) -> None:
         """Start the container with the model data and return once it is healthy.
 
         Args:
-            model_dir: Where the model data is, see `staging.stage_model_data`.
-            environment: Variables for the container, and the only ones it gets.
+            model_dir: Location of the model data, see `staging.stage_model_data`.
+            environment: All variables of the container.
 
         Raises:
             ModelDataError: The model data cannot be used.
-            HostingError: The port that is asked for is taken.
+            HostingError: The port in the session's config is taken.
             EndpointFailedError: The container did not become healthy.
         """
         try:
@@ -160,7 +228,7 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
             self._find_url()
             self._generate_compose_file("serve", [volume], dict(environment))
             self._start()
-            health.wait_until_healthy(
+            wait_until_healthy(
                 self.container_names[0],
                 self.url,
                 engine=self.place.engine,
@@ -191,11 +259,11 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
         self.url = ""
 
     def remove(self) -> None:
-        """Remove containers and network, and leave the files."""
+        """Remove the containers and the network, and keep the files."""
         self.place.engine.remove(self.container_names, [self.network])
 
     def remains(self) -> list[str]:
-        """Return what is still there of it, apart from the log."""
+        """Return what still exists of its containers, network and files, except the log."""
         running = self.place.engine.existing(self.container_names)
         network = [self.network] if self.place.engine.has_network(self.network) else []
         files = [self.workspace] if self.workspace.exists() else []
@@ -211,7 +279,7 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
         additional_volumes: list[Any] | None = None,
         additional_env_vars: dict[str, str] | None = None,
     ) -> dict[str, Any]:
-        self._asked_for = {f"{key}={value}" for key, value in (additional_env_vars or {}).items()}
+        self._wanted = {f"{key}={value}" for key, value in (additional_env_vars or {}).items()}
         content: dict[str, Any] = super()._generate_compose_file(
             command, additional_volumes, additional_env_vars
         )
@@ -227,12 +295,13 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
         self, host: str, environment: list[str], subdirs: set[str], command: str, volumes: list[Any]
     ) -> dict[str, Any]:
         kept = [
-            variable
+            # Compose would put the value of a variable of this process in place of $NAME.
+            variable.replace("$", "$$")
             for variable in environment
-            if variable in self._asked_for or variable.split("=", 1)[0] not in _CREDENTIALS
+            if variable in self._wanted or variable.split("=", 1)[0] not in _CREDENTIALS
         ]
         content: dict[str, Any] = super()._create_docker_host(host, kept, subdirs, command, volumes)
-        content["labels"] = {docker.OWNER_LABEL: docker.owner()}
+        content["labels"] = {orphans.OWNER_LABEL: orphans.owner()}
         if "ports" in content:
             host, _, port = self.url.removeprefix("http://").rpartition(":")
             published = f"{host}:{port}" if host == processes.LOOPBACK else port

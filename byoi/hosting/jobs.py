@@ -1,7 +1,4 @@
-"""Containers of a training job in local mode: quiet, and with the reason where they fail.
-
-Batch transform in local mode that fails where an invocation fails, and leaves nothing.
-"""
+"""Jobs in local mode: training and batch transform, which fail with the reason and clean up."""
 
 import contextlib
 import copy
@@ -25,17 +22,17 @@ class TrainingContainer(LocalContainer):
     """The containers of one training job.
 
     Attributes:
-        failure: What they left in /opt/ml/output/failure, or "".
+        failure: Content of their /opt/ml/output/failure, or "".
     """
 
     failure = ""
 
     def train(self, *arguments: Any) -> str:
-        """Run a training job as the SDK does, its output going to `log`; return its model's URI.
+        """Run a training job as the SDK does, with its output in `log`; return its model's URI.
 
         Raises:
             JobFailedError: A container ended with another status than 0; the message has
-                what it left in /opt/ml/output/failure.
+                the content of its /opt/ml/output/failure.
         """
         with (
             self.log.open("a") as stream,
@@ -60,7 +57,10 @@ class TrainingContainer(LocalContainer):
         )
 
     def retrieve_artifacts(self, *arguments: Any) -> str:
-        """Pack what training wrote, as the SDK does; the last moment the failure file exists."""
+        """Pack the files that training wrote, as the SDK does, and keep the failure file's text.
+
+        The SDK deletes the file afterwards.
+        """
         for host in self.hosts:
             file = Path(self.container_root, host, "output", contract.FAILURE_FILE.name)
             if file.is_file():
@@ -71,7 +71,7 @@ class TrainingContainer(LocalContainer):
 
 
 class TransformJob(_LocalTransformJob):  # type: ignore[misc] # the SDK ships no types
-    """One job: a container of its own, all files of the input, one output file for each."""
+    """One batch transform: a container of its own, and one output file for each input file."""
 
     local_session: Any
 
@@ -119,7 +119,7 @@ class TransformJob(_LocalTransformJob):  # type: ignore[misc] # the SDK ships no
     def _run(self, container: LocalContainer, settings: dict[str, Any]) -> None:
         if not self.input_data.get("ContentType"):
             raise errors.ConfigurationError(
-                "a batch transform in local mode has to know what it sends; "
+                "a batch transform in local mode needs a content type; "
                 'call transform(..., content_type="application/jsonlines")'
             )
         source = self.input_data["DataSource"]["S3DataSource"]
@@ -149,9 +149,11 @@ class TransformJob(_LocalTransformJob):  # type: ignore[misc] # the SDK ships no
 
 
 def _execution_parameters(url: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """Ask the container what it wants, as the platform does (DG batch-transform)."""
+    """Ask the container for its parameters, as the platform does (DG batch-transform)."""
+    # Without the proxies of the environment, which do not reach this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(  # noqa: S310 - always http to this machine
+        with opener.open(
             f"{url}/execution-parameters", timeout=contract.PING_TIMEOUT_S
         ) as response:
             wanted = json.load(response)

@@ -1,4 +1,4 @@
-"""The SageMaker API of local mode: the SDK's, with its traps turned into answers.
+"""The SageMaker API of local mode: the SDK's own, with clear errors and without leftovers.
 
 Source of the calls' names and parameters: sagemaker 2.257, local/local_session.py.
 """
@@ -22,14 +22,14 @@ from byoi import errors
 from byoi.hosting import staging
 from byoi.hosting.container import LocalContainer, Place
 from byoi.hosting.jobs import TrainingContainer, TransformJob
-from byoi.local import docker
+from byoi.local import orphans
 
 
 class LocalClient(LocalSagemakerClient):  # type: ignore[misc] # the SDK ships no types
-    """What the SDK calls `sagemaker_client`, for one local session.
+    """The SDK's `sagemaker_client` of one local session.
 
     Attributes:
-        containers: Those that serve now, by endpoint's name.
+        containers: The containers of endpoints, by the endpoint's name.
     """
 
     def __init__(self, session: Any, place: Place) -> None:
@@ -45,7 +45,7 @@ class LocalClient(LocalSagemakerClient):  # type: ignore[misc] # the SDK ships n
         *_: Any,
         **__: Any,
     ) -> None:
-        """Remember a model; unlike in the SDK, it may come without model data."""
+        """Register a model; unlike in the SDK, the model data may be absent."""
         container = {"ModelDataUrl": None, "Environment": {}, **PrimaryContainer}
         LocalSagemakerClient._models[ModelName] = _LocalModel(ModelName, container)  # noqa: SLF001
 
@@ -56,10 +56,10 @@ class LocalClient(LocalSagemakerClient):  # type: ignore[misc] # the SDK ships n
         Tags: Any = None,
         **unsupported: Any,
     ) -> None:
-        """Remember what to serve.
+        """Register an endpoint configuration.
 
         Raises:
-            ConfigurationError: It asks for what local mode does not have.
+            ConfigurationError: It has a feature that local mode does not have.
         """
         variant = ProductionVariants[0]
         wanted = [*unsupported]
@@ -76,7 +76,7 @@ class LocalClient(LocalSagemakerClient):  # type: ignore[misc] # the SDK ships n
         LocalSagemakerClient._endpoint_configs[EndpointConfigName] = config  # noqa: SLF001
 
     def describe_endpoint_config(self, EndpointConfigName: str) -> dict[str, Any]:
-        """Describe a configuration; where it is gone, say in which order to delete."""
+        """Describe a configuration; the error for an absent one names the order of deletion."""
         try:
             found: dict[str, Any] = super().describe_endpoint_config(EndpointConfigName)
         except ClientError as error:
@@ -114,7 +114,7 @@ class LocalClient(LocalSagemakerClient):  # type: ignore[misc] # the SDK ships n
         LocalSagemakerClient._endpoints[EndpointName] = endpoint  # noqa: SLF001
 
     def delete_endpoint(self, EndpointName: str) -> None:
-        """Stop the endpoint and forget it; the SDK would go on calling it InService."""
+        """Stop the endpoint and forget it; the SDK would still report it as InService."""
         super().delete_endpoint(EndpointName)
         self.containers.pop(EndpointName, None)
         LocalSagemakerClient._endpoints.pop(EndpointName, None)  # noqa: SLF001
@@ -166,7 +166,7 @@ class LocalClient(LocalSagemakerClient):  # type: ignore[misc] # the SDK ships n
         LocalSagemakerClient._training_jobs[TrainingJobName] = job  # noqa: SLF001
 
     def find_url(self, endpoint_name: str) -> str:
-        """Return where an endpoint is served; KeyError where there is none."""
+        """Return the URL of an endpoint's container; KeyError if there is no such endpoint."""
         return self.containers[endpoint_name].url
 
     def find_log(self, endpoint_name: str) -> str:
@@ -180,13 +180,13 @@ class LocalClient(LocalSagemakerClient):  # type: ignore[misc] # the SDK ships n
 
     def _remove_orphans(self) -> None:
         if not self._has_looked_for_orphans:
-            docker.remove_orphans(self._place.engine)
+            orphans.remove_orphans(self._place.engine)
             staging.remove_orphaned_directories(self._place.directory.parent)
             self._has_looked_for_orphans = True
 
 
 def _staged(channel: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """Return the channel with a source that local mode may mount."""
+    """Return the channel with a source that the SDK agrees to mount."""
     kinds = {"S3DataSource": "S3Uri", "FileDataSource": "FileUri"}
     source = {
         kind: {**content, kinds[kind]: staging.stage_channel(content[kinds[kind]], directory)}

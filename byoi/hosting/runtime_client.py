@@ -1,17 +1,14 @@
-"""InvokeEndpoint against a container's own port, through boto3's own client.
+"""InvokeEndpoint for endpoints on this machine, by boto3's own client.
 
-boto3 checks, sends and parses as it does against AWS; two of its events turn the
-platform's part: the address before a request is sent, and the container's error
-status, which AWS reports as ModelError, before a response is parsed.
+boto3 checks, sends and parses as it does against AWS; two of its events do the platform's part:
+the address before a request is sent, and the container's error status, which AWS reports as
+ModelError, before a response is parsed. No network, account or credentials are needed.
 
 Sources: API InvokeEndpoint (ModelError, status 424); the SDK's client for local mode
 (sagemaker 2.257, local/local_session.py) returns error bodies as predictions.
-
-What the SDK needs to work without network, account or credentials.
-
-The SDK's Predictor for a URL: a process stack or container, without Docker or AWS.
 """
 
+import http.client
 import json
 from collections.abc import Callable
 from typing import Any
@@ -26,13 +23,16 @@ from botocore.credentials import CredentialResolver
 from botocore.exceptions import ClientError
 from sagemaker.predictor import Predictor
 
-from byoi import contract
+from byoi import contract, invocation
 
-# Any region will do where nothing is sent to it.
+# Above the platform's own limit, so that the endpoint's answer comes before this time-out.
+READ_TIMEOUT_S = contract.INVOCATION_TIMEOUT_S + 10
+CONNECT_TIMEOUT_S = 5
+# Nothing is sent to it, so any region will do.
 REGION = "us-east-1"
-# No region of AWS: what the SDK would report to its authors it does not send from a region
-# it does not know. Saying so by SDK_CONFIG instead costs 3 s a deploy, because the SDK
-# checks a configuration against its whole schema each time it reads a value (24 times).
+# Not a region of AWS: the SDK reports nothing to its authors from a region that it does not know.
+# Opting out by SDK_CONFIG costs 3 s a deploy, because the SDK checks a configuration against its
+# whole schema each time it reads a value (24 times).
 LOCAL_REGION = "local"
 # The SDK reports calls to a bucket of its authors unless told not to.
 SDK_CONFIG: dict[str, Any] = {
@@ -42,23 +42,18 @@ SDK_CONFIG: dict[str, Any] = {
 
 
 def boto_session(region: str = REGION) -> boto3.Session:
-    """Return a session that has a region and no credentials, wherever they might lie.
+    """Return a session with a region and without credentials.
 
-    Nothing asks the environment, the files in ~/.aws or the instance metadata address,
-    so nothing waits for them, and the SDK has none to copy into a container.
+    The environment, the files in ~/.aws and the instance metadata address are not asked, so
+    nothing waits for them, and the SDK has no credentials to copy into a container.
     """
     session = botocore.session.Session()
     session.register_component("credential_provider", CredentialResolver([]))
     return boto3.Session(botocore_session=session, region_name=region)
 
 
-# Above the platform's own limit, so that the endpoint's answer is seen before ours.
-READ_TIMEOUT_S = contract.INVOCATION_TIMEOUT_S + 10
-CONNECT_TIMEOUT_S = 5
-
-
 class RuntimeClient:
-    """What the SDK calls `sagemaker_runtime_client`, for endpoints on this machine.
+    """The SDK's `sagemaker_runtime_client`, for endpoints on this machine.
 
     Attributes:
         exceptions: The client's error classes: `client.exceptions.ModelError`.
@@ -75,9 +70,9 @@ class RuntimeClient:
         """Make a client.
 
         Args:
-            find_url: Endpoint's name to `http://host:port`; KeyError where there is none.
+            find_url: Endpoint's name to `http://host:port`; KeyError if there is no endpoint.
             boto_session: Supplies region and service model; its credentials are not used.
-            find_log: Endpoint's name to the words that say where its log is.
+            find_log: Endpoint's name to a description of where its log is.
             read_timeout_s: Seconds without an answer after which botocore's
                 ReadTimeoutError is raised.
         """
@@ -92,7 +87,7 @@ class RuntimeClient:
                 read_timeout=read_timeout_s,
                 # A model may have acted on the request: never send it twice.
                 retries={"mode": "legacy", "total_max_attempts": 1},
-                # A proxy that is set for the internet does not lead to this machine.
+                # A proxy for the internet does not reach this machine.
                 proxies={},
             ),
         )
@@ -112,8 +107,8 @@ class RuntimeClient:
         """Send one invocation; parameters and response as in boto3.
 
         Raises:
-            ClientError: `ModelError` where the container answered with an error status;
-                `ValidationError` where no such endpoint exists.
+            ClientError: `ModelError` if the container answered with an error status;
+                `ValidationError` if no such endpoint exists.
             HTTPClientError: botocore's class for a refused connection or no answer in time.
         """
         if ContentType is not None:
@@ -140,18 +135,12 @@ class RuntimeClient:
 
 
 def _report_as_model_error(response_dict: dict[str, Any], **_: Any) -> None:
-    """Turn a container's error response into the one AWS gives for it."""
+    """Turn a container's error response into the one that AWS sends for it."""
     status = response_dict["status_code"]
-    if status < 400:
+    if status < http.client.BAD_REQUEST:
         return
-    text = response_dict["body"].decode("utf-8", "replace")[: contract.ERROR_MESSAGE_CHARACTERS]
-    blame = "client" if status < 500 else "server"
-    body = {
-        "Message": f'Received {blame} error ({status}) from primary with message "{text}".',
-        "OriginalStatusCode": status,
-        "OriginalMessage": text,
-    }
-    response_dict["status_code"] = 424
+    body = invocation.to_model_error(status, response_dict["body"])
+    response_dict["status_code"] = http.client.FAILED_DEPENDENCY
     response_dict["headers"]["x-amzn-errortype"] = "ModelError"
     response_dict["body"] = json.dumps(body).encode()
 
@@ -166,12 +155,12 @@ def predictor(
     """Return a `sagemaker.predictor.Predictor` that posts to `url`/invocations.
 
     Args:
-        url: `http://host:port` of something that speaks the container contract.
+        url: `http://host:port` of a server that follows the container contract.
         serializer: An SDK serializer; None sends bytes as they are.
         deserializer: An SDK deserializer; None returns the body's bytes.
         read_timeout_s: Seconds to wait for an answer.
 
-    Its `predict` raises what `RuntimeClient.invoke_endpoint` raises.
+    Its `predict` raises the errors of `RuntimeClient.invoke_endpoint`.
     """
     session_here = boto_session()
     session = sagemaker.Session(

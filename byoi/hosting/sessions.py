@@ -1,7 +1,4 @@
-"""The SDK's own session for the account that is deployed to.
-
-The SDK's LocalSession, offline, without credentials, and without what it leaves behind.
-"""
+"""Sessions of the SageMaker SDK: for an AWS account, and for local mode without one."""
 
 import logging
 import os
@@ -20,16 +17,20 @@ from byoi.hosting import runtime_client, staging
 from byoi.hosting.container import LocalContainer, Place
 from byoi.hosting.local_client import LocalClient
 from byoi.hosting.runtime_client import RuntimeClient
-from byoi.local.docker import ComposeEngine
+from byoi.local.docker import Engine
+
+# Local mode takes any ARN as it is; a bare name would be looked up at AWS.
+LOCAL_ROLE = "arn:aws:iam::111111111111:role/local-mode"
+# Enough to load a large model on a busy machine.
+STARTUP_TIMEOUT_S = 120
 
 
 class AwsSession(sagemaker.Session):  # type: ignore[misc] # the SDK ships no types
     """A `sagemaker.Session` on the clients and the bucket of an account.
 
-    What it does otherwise than one made by hand: an invocation is waited for 70 s and sent
-    once; the default bucket is BYOI_BUCKET, so that nothing asks STS whose account it is
-    (the SDK's own address of STS cannot be redirected); nothing is reported to the SDK's
-    authors.
+    Differences to one made by hand: an invocation is sent once and times out after 70 s; the
+    default bucket is BYOI_BUCKET, so that the SDK does not ask STS for the account's number (its
+    address of STS cannot be redirected); nothing is reported to the SDK's authors.
 
     Attributes:
         account: The account.
@@ -61,18 +62,12 @@ def aws_session(account: deployment.Account | None = None) -> AwsSession:
     return AwsSession(deployment.connect() if account is None else account)
 
 
-# Local mode takes any ARN as it is; a bare name would be looked up at AWS.
-LOCAL_ROLE = "arn:aws:iam::111111111111:role/local-mode"
-# Loading a large model on a busy machine, with room to spare.
-STARTUP_TIMEOUT_S = 120
-
-
 class LocalSession(sagemaker.local.LocalSession):  # type: ignore[misc] # the SDK ships no types
-    """A `sagemaker.local.LocalSession` that works without AWS, and cleans up.
+    """A `sagemaker.local.LocalSession` that works without AWS and cleans up.
 
-    Use it where the SDK's own would be used: `Model`, `Estimator` and `Transformer` take it
-    as `sagemaker_session`. Each endpoint gets a free port of its own. What still runs when
-    the process ends is stopped; what a killed process left, the next one removes.
+    Pass it to `Model`, `Estimator` and `Transformer` as `sagemaker_session`. Each endpoint gets a
+    free port. Containers that still run when the process ends are stopped; those of a killed
+    process are removed by the next one.
 
     Attributes:
         directory: Logs and staged files; gone when the process ends.
@@ -88,17 +83,17 @@ class LocalSession(sagemaker.local.LocalSession):  # type: ignore[misc] # the SD
         startup_timeout_s: float = STARTUP_TIMEOUT_S,
         **arguments: Any,
     ) -> None:
-        """Make a session; docker is not asked before something is started.
+        """Make a session; the container engine is not asked yet.
 
         Args:
             boto_session: Only for model data or inputs in S3; by default one without
                 credentials. Its keys never reach a container.
-            environ: PATH and variables for docker and compose; by default this process's.
+            environ: PATH and variables for the container engine and compose; by default this
+                process's.
             startup_timeout_s: Seconds for a container's /ping to turn 200.
             arguments: Others of the SDK's class, for example `default_bucket`.
         """
-        # It tells the SDK's steps, with random names in them, and, as an error, where the
-        # troubleshooting page is; what went wrong is always raised, too.
+        # It logs the SDK's steps, with random names in them, and errors that are raised, too.
         logging.getLogger("sagemaker").setLevel(logging.CRITICAL)
         self._has_bucket = bool(arguments.get("default_bucket"))
         config = arguments.pop("sagemaker_config", None)
@@ -110,7 +105,7 @@ class LocalSession(sagemaker.local.LocalSession):  # type: ignore[misc] # the SD
         if boto_session is None and config is None:
             self.sagemaker_config: dict[str, Any] = {}
         self.directory = staging.make_session_directory(staging.find_directory())
-        engine = ComposeEngine(os.environ if environ is None else environ)
+        engine = Engine(os.environ if environ is None else environ)
         client = LocalClient(self, Place(engine, self.directory, startup_timeout_s))
         self.sagemaker_client = client
         self.sagemaker_runtime_client = RuntimeClient(
@@ -122,9 +117,9 @@ class LocalSession(sagemaker.local.LocalSession):  # type: ignore[misc] # the SD
         weakref.finalize(self, _clean_up, client.containers, self.directory)
 
     def wait_for_endpoint(self, endpoint: str, *_: Any, **__: Any) -> dict[str, Any]:
-        """Return the endpoint's description at once: creating it has waited already.
+        """Return the endpoint's description at once: `create_endpoint` has waited already.
 
-        The SDK would sleep 30 s before it looks.
+        The SDK would sleep 30 s first.
         """
         described: dict[str, Any] = self.sagemaker_client.describe_endpoint(endpoint)
         return described
@@ -135,7 +130,7 @@ class LocalSession(sagemaker.local.LocalSession):  # type: ignore[misc] # the SD
         return described
 
     def logs_for_transform_job(self, job_name: str, *_: Any, **__: Any) -> None:
-        """Do nothing: the SDK would ask CloudWatch for the log that lies in `directory`."""
+        """Do nothing: the SDK would ask CloudWatch for the log, which is in `directory`."""
 
     def default_bucket(self) -> str:
         """Return the bucket given to the session.

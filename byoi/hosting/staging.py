@@ -1,12 +1,8 @@
-"""Copies of what containers mount, where local mode may mount it.
+"""Staging: the directory of a local session, and copies of files that local mode mounts.
 
-The SDK refuses paths under /root, /etc, ~/.config and others, so that a checkout there
-could not use local mode at all, and unpacks an archive next to itself. Source:
-sagemaker 2.257, utils.py `_SENSITIVE_SYSTEM_PATHS`, local/image.py `_prepare_serving_volumes`.
-
-The directory of a local session: files staged for containers, and their logs.
-
-Its name says whose it is, because a process that is killed removes nothing.
+The SDK refuses to mount paths under /root, /etc, ~/.config and others, so a checkout there could
+not use local mode at all, and it unpacks an archive next to itself. Source: sagemaker 2.257,
+utils.py `_SENSITIVE_SYSTEM_PATHS`, local/image.py `_prepare_serving_volumes`.
 """
 
 import os
@@ -20,14 +16,17 @@ from sagemaker.local.data import S3DataSource
 from sagemaker.utils import _SENSITIVE_SYSTEM_PATHS
 
 from byoi import errors, model_data
-from byoi.local import docker
+from byoi.local import orphans
+from byoi.names import S3Uri
 
+# The name goes on with host and process of its owner: a killed process removes nothing.
 _PREFIX = "byoi-local-"
+_FILE_SCHEME = "file://"
 
 
 def make_session_directory(parent: Path) -> Path:
-    """Make a fresh directory of this process."""
-    host, _, pid = docker.owner().rpartition(":")
+    """Make a directory for a session of this process."""
+    host, _, pid = orphans.owner().rpartition(":")
     return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{host}-{pid}-", dir=parent))
 
 
@@ -35,12 +34,9 @@ def remove_orphaned_directories(parent: Path) -> None:
     """Remove the directories of processes of this machine that have ended."""
     for directory in parent.glob(f"{_PREFIX}*-*-*"):
         host, pid, _ = directory.name.removeprefix(_PREFIX).rsplit("-", 2)
-        if pid.isdecimal() and docker.is_owner_gone(f"{host}:{pid}"):
+        if pid.isdecimal() and orphans.is_owner_gone(f"{host}:{pid}"):
             # Where it is another user's, it stays.
             shutil.rmtree(directory, ignore_errors=True)
-
-
-_FILE_SCHEME = "file://"
 
 
 def is_restricted(path: Path, restricted: Iterable[str] = tuple(_SENSITIVE_SYSTEM_PATHS)) -> bool:
@@ -68,16 +64,16 @@ def find_directory(
 
 
 def stage_model_data(location: str | None, directory: Path, session: Any) -> None:
-    """Put a model directory's files into `directory`, as the platform does for a container.
+    """Put the files of a model directory or archive into `directory`, as the platform does.
 
     Args:
         location: Archive or model directory, as path, `file://` or `s3://` URI. None leaves
-            `directory` empty: the container then uses what is baked into its image.
+            `directory` empty: the container uses the model data in its image.
         directory: Made by this call.
         session: The SDK's session, whose credentials read from S3.
 
     Raises:
-        ModelDataError: Nothing is there, or it is no archive that can be unpacked safely.
+        ModelDataError: There is no such file, or it is not an archive that is safe to unpack.
         ConfigurationError: The location is of another kind.
     """
     if location is None:
@@ -88,7 +84,7 @@ def stage_model_data(location: str | None, directory: Path, session: Any) -> Non
             f"local mode takes model data as the path of an archive, received {location!r}; "
             "give `file:///absolute/path/model.tar.gz`"
         )
-    path = _download(location, session) if location.startswith("s3://") else local_path(location)
+    path = model_data.local_path(location) or _download(S3Uri.parse(location), session)
     if path.is_dir():
         shutil.copytree(path, directory)
     elif path.is_file():
@@ -101,10 +97,10 @@ def stage_model_data(location: str | None, directory: Path, session: Any) -> Non
 
 
 def stage_channel(uri: str, directory: Path) -> str:
-    """Return a URI local mode may mount: `uri`, or that of a copy in `directory`."""
-    if uri.startswith("s3://"):
+    """Return a URI that the SDK agrees to mount: `uri`, or that of a copy in `directory`."""
+    path = model_data.local_path(uri)
+    if path is None:
         return uri
-    path = local_path(uri)
     if not path.exists():
         raise errors.HostingError(f"{path}: no such file or directory, given as input {uri!r}")
     if not is_restricted(path):
@@ -117,23 +113,7 @@ def stage_channel(uri: str, directory: Path) -> str:
     return f"{_FILE_SCHEME}{copy}"
 
 
-def local_path(location: str) -> Path:
-    """Return the absolute path of a `file://` URI or plain path.
-
-    Raises:
-        ConfigurationError: It is a URI of another scheme.
-    """
-    scheme, separator, path = location.partition("://")
-    if not separator:
-        return Path(location).absolute()
-    if scheme != "file":
-        raise errors.ConfigurationError(
-            f"local mode reads a path, a file:// or an s3:// URI, received {location!r}"
-        )
-    return Path(path).absolute()
-
-
-def _download(location: str, session: Any) -> Path:
-    bucket, _, key = location.removeprefix("s3://").partition("/")
-    files = [Path(name) for name in S3DataSource(bucket, "/" + key, session).get_file_list()]
+def _download(location: S3Uri, session: Any) -> Path:
+    source = S3DataSource(location.bucket, f"/{location.key}", session)
+    files = [Path(name) for name in source.get_file_list()]
     return files[0] if len(files) == 1 else files[0].parent

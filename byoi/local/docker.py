@@ -1,34 +1,37 @@
-"""The docker command, asked about this machine's images, containers and networks.
+"""The container engine of this machine: its images, containers and networks, by the Docker SDK.
 
-What endpoints ask the engine beside the rest: to pull, to follow, to cut off.
-
-What local mode asks the engine beside the rest: compose, and what stands in its way.
-
-Containers whose process is gone: a notebook kernel that was killed cleans up nothing.
+The engine is the one that the docker command would use (DOCKER_HOST, DOCKER_CONTEXT, the current
+context). Values of variables go through its API, so they never stand on a process list.
 """
 
 import contextlib
-import json
-import os
-import re
-import shutil
-import socket
-import subprocess
+import functools
+import secrets
+import threading
 import urllib.parse
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from byoi import errors
+from byoi.local.docker_config import DockerConfig
+from byoi.local.processes import LOOPBACK
+from byoi.names import ImageReference
 
-# One question to the engine; it answers in tens of milliseconds unless it hangs.
-COMMAND_TIMEOUT_S = 60
-_TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*m")
+# One question to the engine; it answers in milliseconds unless it hangs.
+TIMEOUT_S = 60
+# Between two messages of a pull: a large layer is unpacked without a word.
+PULL_TIMEOUT_S = 600
+# After its container has been removed, a log ends by itself.
+_LOG_END_S = 5
 
 
 @dataclass(frozen=True)
 class ContainerState:
-    """What `docker inspect` says of a container.
+    """The state of a container, as the engine describes it.
 
     Attributes:
         status: Docker's word: created, running, exited, dead ...; `absent` without container.
@@ -44,318 +47,373 @@ class ContainerState:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it ran and will not run on."""
+        """Whether it ran and has stopped for good."""
         return self.status in {"exited", "dead"}
 
 
-class Engine:
-    """The container engine that one environment's PATH and variables lead to."""
+class LogFollower:
+    """Appends what a container writes to a file, in a thread, until the container ends."""
 
-    def __init__(
-        self, environ: Mapping[str, str], *, command_timeout_s: float = COMMAND_TIMEOUT_S
-    ) -> None:
-        """Remember the environment; nothing runs yet.
+    def __init__(self, stream: Any, file: Path) -> None:
+        """Start.
 
         Args:
-            environ: Every command gets these variables and is looked for on their PATH.
-            command_timeout_s: Seconds after which a question to the engine is given up.
+            stream: The SDK's stream of the log.
+            file: Receives the log.
+        """
+        self._stream = stream
+        self._file = file
+        # A daemon: nothing waits for it when the process ends.
+        self._thread = threading.Thread(target=self._copy, name=f"log {file.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will be written, usually because the container has ended."""
+        return not self._thread.is_alive()
+
+    def close(self, wait_s: float = _LOG_END_S) -> None:
+        """Release the connection.
+
+        Args:
+            wait_s: Seconds to wait for the end of the log, which comes when its container ends.
+        """
+        self._thread.join(wait_s)
+        if self._thread.is_alive():
+            with contextlib.suppress(OSError):
+                self._stream.close()
+            self._thread.join(_LOG_END_S)
+
+    def _copy(self) -> None:
+        # ValueError and AttributeError: closed by the other thread while this one reads.
+        with (
+            self._file.open("ab", buffering=0) as log,
+            contextlib.suppress(OSError, ValueError, AttributeError),
+        ):
+            for chunk in self._stream:
+                log.write(chunk)
+        with contextlib.suppress(OSError):
+            self._stream.close()
+
+
+class Engine:
+    """The container engine that the variables of one environment lead to.
+
+    Unless its docstring says otherwise, each method raises MissingProgramError where no engine
+    answers, EngineRefusedError where it answers with an error, and HostingError where it does not
+    answer in time.
+
+    Attributes:
+        environ: The environment, also for programs that are to use the same engine.
+    """
+
+    def __init__(self, environ: Mapping[str, str], *, timeout_s: float = TIMEOUT_S) -> None:
+        """Remember the environment; the engine is not asked yet.
+
+        Args:
+            environ: Variables that lead to an engine, see `DockerConfig`.
+            timeout_s: Seconds after which a question to the engine is given up.
         """
         self.environ = dict(environ)
-        self._timeout_s = command_timeout_s
+        self._config = DockerConfig(self.environ)
+        self._timeout_s = timeout_s
+        self._client: Any = None
 
     def require(self) -> None:
-        """Check that docker is there and its engine answers.
+        """Check that an engine answers.
 
         Raises:
-            MissingProgramError: It is not, or does not.
+            MissingProgramError: None does; the message has the reason and the remedy.
+            HostingError: It does not answer in time.
         """
-        if self._find("docker") is None:
-            raise errors.MissingProgramError(
-                "the docker command is needed here, which is not on PATH; install Docker"
-            )
-        version = self._docker("version", "--format", "{{.Server.Version}}")
-        if version.returncode != 0:
-            raise errors.MissingProgramError(
-                f"docker does not answer ({last_line(version.stderr)}); start the Docker engine, "
-                "or give this user the right to use it"
-            )
+        with self._asked("tell its version") as client:
+            client.version(api_version=False)
+
+    @functools.cached_property
+    def host(self) -> str | None:
+        """The host of published ports, None where it is this machine's loopback address.
+
+        Source of both cases: sagemaker 2.257, local/utils.py `get_docker_host`.
+        """
+        with self._asked("describe itself") as client:
+            if client.info().get("CgroupDriver") == "none":
+                return "172.17.0.1"  # rootless, as on SageMaker Studio
+        address = urllib.parse.urlsplit(self._config.find_engine().url)
+        return address.hostname if address.scheme == "tcp" else None
 
     def has_image(self, image: str) -> bool:
-        """Whether the image is on this machine."""
+        """Whether the image is on this machine; False where no engine answers."""
         return bool(self.image_id(image))
 
     def image_id(self, image: str) -> str:
-        """Return the id of an image on this machine, "" where it is not, or docker is not."""
-        if self._find("docker") is None:
+        """Return the id of an image on this machine, "" where it or the engine is absent."""
+        try:
+            with self._asked(f"inspect the image {image}") as client:
+                return str(client.inspect_image(image)["Id"])
+        except (errors.MissingProgramError, errors.EngineRefusedError):
             return ""
-        done = self._docker("image", "inspect", "--format", "{{.Id}}", image)
-        return done.stdout.strip() if done.returncode == 0 else ""
 
-    def run(self, image: str, command: str, options: Iterable[str]) -> str:
-        """Start a container in the background; return "" or the reason why it did not start."""
-        done = self._docker("run", "--detach", *options, image, command)
-        # Without docker's hint to --help.
-        lines = [line for line in plain_lines(done.stderr) if "--help" not in line]
-        reason = last_line("\n".join(lines)).removeprefix("docker: ")
-        return "" if done.returncode == 0 else reason
+    def pull(self, image: str, auth: Mapping[str, str] | None = None) -> None:
+        """Pull an image.
+
+        Args:
+            image: Its reference; without tag and digest, `latest` is pulled.
+            auth: `username` and `password` for its registry; by default what `docker login`
+                has stored.
+
+        Raises:
+            EngineRefusedError: The registry does not have it, or refuses the login.
+        """
+        reference = ImageReference.parse(image)
+        login = dict(auth) if auth else self._sdk.stored_login(self._config, reference.registry)
+        with self._asked(f"pull {image}", PULL_TIMEOUT_S) as client:
+            for message in client.pull(
+                reference.address,
+                reference.version,
+                stream=True,
+                decode=True,
+                auth_config=login,
+            ):
+                if "error" in message:
+                    raise errors.EngineRefusedError(str(message["error"]))
+
+    def log_out(self, registry: str) -> None:
+        """Remove what `docker login` stored for a registry; see `DockerConfig.log_out`."""
+        self._config.log_out(registry)
+
+    def start(  # noqa: PLR0913 - keywords with a default
+        self,
+        image: str,
+        command: str,
+        *,
+        name: str,
+        environment: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
+        mounts: Mapping[Path, Path] | None = None,
+        network: str | None = None,
+        published: int | None = None,
+    ) -> None:
+        """Start a container; where that fails, nothing of it stays.
+
+        Args:
+            image: An image of this machine; nothing is pulled.
+            command: The one argument of its entry point.
+            name: Name of the container.
+            environment: Its variables.
+            labels: Its labels.
+            mounts: Directories of this machine to paths inside, where they are read-only.
+            network: Its network instead of the default one.
+            published: TCP port of the container to publish on any free port, which only this
+                machine reaches unless the engine runs on another.
+
+        Raises:
+            EngineRefusedError: It did not start; the message is the engine's reason.
+        """
+        bindings = {}
+        if published is not None:
+            bindings[f"{published}/tcp"] = (LOOPBACK,) if self._is_here() else None
+        sdk = self._sdk
+        with self._asked(f"start the image {image}") as client:
+            container = client.create_container(
+                image,
+                [command],
+                name=name,
+                environment=self._with_proxies(environment or {}),
+                labels=dict(labels or {}),
+                ports=[(published, "tcp")] if published else None,
+                host_config=client.create_host_config(
+                    mounts=[
+                        sdk.bind_mount(outside, inside, is_read_only=True)
+                        for outside, inside in (mounts or {}).items()
+                    ],
+                    port_bindings=bindings,
+                    network_mode=network,
+                ),
+                use_config_proxy=False,
+            )["Id"]
+            try:
+                client.start(container)
+            except BaseException:
+                client.remove_container(container, v=True, force=True)
+                raise
 
     def address(self, container: str, port: int) -> tuple[str, int] | None:
         """Return where this machine reaches a container's port, None once it has ended.
 
         That is where the port is published; else, on a network of its own, the container itself.
         """
-        done = self._docker(
-            "container", "inspect", "--format", "{{json .NetworkSettings}}", container
-        )
-        settings = json.loads(done.stdout) if done.returncode == 0 else {}
+        settings = self._inspected(container).get("NetworkSettings") or {}
         for published in (settings.get("Ports") or {}).get(f"{port}/tcp") or ():
-            return self.find_host() or published["HostIp"], int(published["HostPort"])
+            return self.host or published["HostIp"], int(published["HostPort"])
         for network in (settings.get("Networks") or {}).values():
             if network["IPAddress"]:
                 return network["IPAddress"], port
         return None
 
     def state(self, container: str) -> ContainerState:
-        """Return how the container is now."""
-        done = self._docker("container", "inspect", "--format", "{{json .State}}", container)
-        if done.returncode != 0:
+        """Return the state of a container."""
+        state = self._inspected(container).get("State")
+        if state is None:
             return ContainerState("absent")
-        state = json.loads(done.stdout)
         return ContainerState(
             state["Status"], state["ExitCode"], state["OOMKilled"], state.get("Error", "")
         )
 
-    def last_lines(self, container: str, lines: int) -> list[str]:
-        """Return the end of what the container wrote, without colours and blank lines."""
-        done = self._docker("logs", "--tail", str(lines), container)
-        return plain_lines(done.stdout + done.stderr)
+    def existing(self, containers: Iterable[str]) -> list[str]:
+        """Return those of the names that a container has, running or not."""
+        return [name for name in containers if self._inspected(name)]
 
-    def find_host(self) -> str | None:
-        """Return the address of published ports, or None where it is this machine's own.
+    def log(self, container: str, lines: int) -> str:
+        """Return the end of what a container wrote, "" where there is no container."""
+        with self._absences(), self._asked("read a log") as client:
+            return str(client.logs(container, tail=lines).decode("utf-8", "replace"))
+        return ""
 
-        Source of both cases: sagemaker 2.257, local/utils.py `get_docker_host`.
-        """
-        if self._docker("info", "--format", "{{.CgroupDriver}}").stdout.strip() == "none":
-            return "172.17.0.1"  # rootless, as on SageMaker Studio
-        form = "{{.Endpoints.docker.Host}}"
-        url = urllib.parse.urlsplit(self._docker("context", "inspect", "--format", form).stdout)
-        return url.hostname if url.scheme == "tcp" else None
+    def follow_log(self, container: str, file: Path) -> LogFollower:
+        """Start to append all that a container writes to a file."""
+        with self._asked("follow a log") as client:
+            return LogFollower(client.logs(container, stream=True, follow=True), file)
 
     def find_labels(self, name: str) -> dict[str, str]:
         """Return id to value for all containers that carry the label `name`."""
-        form = f'{{{{.ID}}}} {{{{.Label "{name}"}}}}'
-        done = self._docker("ps", "--all", "--filter", f"label={name}", "--format", form)
-        return dict(line.split(" ", 1) for line in done.stdout.splitlines())
+        with self._asked("list containers") as client:
+            found = client.containers(all=True, filters={"label": name})
+        return {container["Id"]: container["Labels"][name] for container in found}
 
-    def find_networks(self, name: str) -> dict[str, str]:
-        """Return network to value for all networks that carry the label `name`."""
-        form = f'{{{{.Name}}}} {{{{.Label "{name}"}}}}'
-        done = self._docker("network", "ls", "--filter", f"label={name}", "--format", form)
-        return dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    def holder_of_port(self, port: int) -> str | None:
+        """Return the name of the container that publishes a port, None if no container does."""
+        with self._asked("list containers") as client:
+            for container in client.containers(filters={"publish": str(port)}):
+                return str(container["Names"][0]).removeprefix("/")
+        return None
 
     def networks_of(self, containers: Iterable[str]) -> set[str]:
         """Return the names of the networks the containers are attached to."""
-        form = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}"
-        done = self._docker("container", "inspect", "--format", form, *containers)
-        return set(done.stdout.split())
+        settings = [self._inspected(name).get("NetworkSettings") or {} for name in containers]
+        return {network for one in settings for network in one.get("Networks") or {}}
 
     def stop(self, containers: Iterable[str], grace_s: int) -> None:
-        """Send SIGTERM, and SIGKILL `grace_s` later to what has not ended."""
-        self._docker("stop", "-t", str(grace_s), *containers, more_s=grace_s)
+        """Send SIGTERM, and SIGKILL `grace_s` later to what has not ended; skip absent ones."""
 
-    def remove(self, containers: Iterable[str], networks: Iterable[str]) -> None:
-        """Remove containers, running or not, with their volumes, and then networks."""
-        if containers := list(containers):
-            self._docker("rm", "--force", "--volumes", *containers)
-        if networks := list(networks):
-            self._docker("network", "rm", *networks)
+        def stop(container: str) -> None:
+            with self._absences(), self._asked("stop a container", more_s=grace_s) as client:
+                client.stop(container, timeout=grace_s)
 
-    def _find(self, program: str) -> str | None:
-        return shutil.which(program, path=self.environ.get("PATH", ""))
+        self._for_each(stop, containers)
 
-    def _docker(self, *arguments: str, more_s: float = 0) -> subprocess.CompletedProcess[str]:
-        timeout_s = self._timeout_s + more_s
-        try:
-            return subprocess.run(
-                ["docker", *arguments],
-                env=self.environ,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=timeout_s,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise errors.HostingError(
-                f"`docker {' '.join(arguments[:2])}` did not answer within {timeout_s:g} s; "
-                "look after the Docker engine, restart it if need be"
-            ) from error
+    def remove(self, containers: Iterable[str] = (), networks: Iterable[str] = ()) -> None:
+        """Remove containers, running or not, with their volumes, and then networks.
 
+        Continues after a failure and reports none: what is already gone is not an error, and
+        what cannot be removed keeps the label of its owner.
+        """
 
-def plain_lines(text: str) -> list[str]:
-    """Return the lines of a terminal's output that say something, without colours."""
-    lines = (_TERMINAL_CODES.sub("", line).rstrip() for line in text.splitlines())
-    return [line for line in lines if line]
+        def remove(container: str) -> None:
+            with self._absences(), self._asked("remove a container") as client:
+                client.remove_container(container, v=True, force=True)
 
+        self._for_each(remove, containers)
+        for network in networks:
+            with self._absences(), self._asked("remove a network") as client:
+                client.remove_network(network)
 
-def last_line(text: str) -> str:
-    """Return the last line of a program's complaint."""
-    return (plain_lines(text) or ["no reason given"])[-1]
-
-
-# Gigabytes, from a registry on this machine.
-PULL_TIMEOUT_S = 600
-_LOG_OUT_TIMEOUT_S = 10
-
-
-class ServingEngine(Engine):
-    """An engine whose containers serve until they are stopped."""
-
-    def pull(self, image: str, docker_config: Path | None = None) -> str:
-        """Pull an image; return "" or the reason why that failed.
+    def unlock(self, directory: Path, image: str) -> None:
+        """Let this user delete what a container wrote as root into a mounted directory.
 
         Args:
-            image: Its reference.
-            docker_config: Directory with the login to use; the user's own by default.
+            directory: The directory.
+            image: Any image of this machine that has `chmod`.
         """
-        engine = self
-        if docker_config is not None:
-            engine = ServingEngine({**self.environ, "DOCKER_CONFIG": str(docker_config)})
-        done = engine._docker("pull", "--quiet", image, more_s=PULL_TIMEOUT_S)
-        return "" if done.returncode == 0 else last_line(done.stderr)
-
-    def log_out(self, registry: str) -> None:
-        """Remove what `docker login` stored for a registry, in its file or its helper."""
-        if self._find("docker") is not None:
-            # A helper that hangs must not keep the rest from being removed.
-            engine = ServingEngine(self.environ, command_timeout_s=_LOG_OUT_TIMEOUT_S)
-            with contextlib.suppress(errors.HostingError):
-                engine._docker("logout", registry)
-
-    def follow_log(self, container: str, file: Path) -> subprocess.Popen[bytes]:
-        """Start to append all the container writes to a file; ends when the container does."""
-        with file.open("ab") as log:
-            return subprocess.Popen(
-                ["docker", "logs", "--follow", container],
-                env=self.environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        inside = Path("/unlock")
+        with self._asked("change permissions") as client:
+            container = client.create_container(
+                image,
+                ["-R", "a+rwX", str(inside)],
+                entrypoint="chmod",
+                name=f"byoi-unlock-{secrets.token_hex(4)}",
+                host_config=client.create_host_config(
+                    mounts=[self._sdk.bind_mount(directory, inside, is_read_only=False)],
+                    network_mode="none",
+                ),
+                use_config_proxy=False,
+            )["Id"]
+            try:
+                client.start(container)
+                client.wait(container)
+            finally:
+                client.remove_container(container, v=True, force=True)
 
     def create_isolated_network(self, network: str, labels: Mapping[str, str]) -> None:
         """Create a network whose containers reach nothing outside of it."""
-        marks = [f"--label={name}={value}" for name, value in labels.items()]
-        done = self._docker("network", "create", "--internal", *marks, network)
-        if done.returncode != 0:
-            raise errors.HostingError(
-                f"no network without a way out could be made: {last_line(done.stderr)}"
-            )
-
-
-class ComposeEngine(Engine):
-    """An engine that runs containers by way of compose."""
-
-    def find_compose(self) -> list[str]:
-        """Return the words that start compose.
-
-        The plugin is taken where it works, whatever its version text says (the SDK wants
-        to read "v2" there, which Debian's 2.26 and every v5 do not print).
-
-        Raises:
-            MissingProgramError: docker or compose is not there, or does not answer.
-        """
-        self.require()
-        if self._docker("compose", "version").returncode == 0:
-            return ["docker", "compose"]
-        if (path := self._find("docker-compose")) is not None:
-            return [path]
-        raise errors.MissingProgramError(
-            "local mode starts containers with compose, and neither `docker compose` nor "
-            "docker-compose works here; install the package docker-compose or docker-compose-plugin"
-        )
-
-    def require_image(self, image: str) -> None:
-        """Check that the image is on this machine, since nothing here may pull it.
-
-        Raises:
-            HostingError: It is not; the message says how to get it.
-        """
-        if not self.has_image(image):
-            raise errors.HostingError(
-                f"local mode needs the image {image!r} on this machine and it is not there; "
-                f"run `make image` for byoi:latest, or `docker pull {image}`"
-            )
-
-    def holder_of_port(self, port: int) -> str | None:
-        """Return the name of the container that publishes a port, if one does."""
-        done = self._docker("ps", "--filter", f"publish={port}", "--format", "{{.Names}}")
-        return done.stdout.strip() or None
-
-    def existing(self, containers: Iterable[str]) -> list[str]:
-        """Return those of the names that a container has, running or not."""
-        return [name for name in containers if self.state(name).status != "absent"]
+        with self._asked("create a network") as client:
+            client.create_network(network, internal=True, labels=dict(labels))
 
     def has_network(self, network: str) -> bool:
         """Whether a network of this name exists."""
-        return self._docker("network", "inspect", network).returncode == 0
-
-    def unlock(self, directory: Path, image: str) -> None:
-        """Let this user delete what a container wrote as root into a mounted directory."""
-        mount = f"{directory}:/unlock"
-        command = ("run", "--rm", "--network", "none", "--volume", mount, "--entrypoint", "chmod")
-        self._docker(*command, image, "-R", "a+rwX", "/unlock")
-
-
-OWNER_LABEL = "byoi.owner"
-
-
-def owner() -> str:
-    """Return the label's value for containers of this process."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def is_owner_gone(label: str) -> bool:
-    """Whether the process that a label names ran on this machine and has ended."""
-    host, _, pid = label.rpartition(":")
-    return host == socket.gethostname() and not _is_alive(int(pid))
-
-
-def remove_orphans(engine: Engine) -> list[str]:
-    """Remove containers, with their networks, of processes that ended on this machine.
-
-    Returns:
-        Ids of the containers removed. Those of other machines' processes stay, since
-        several may share one engine.
-    """
-    removed = []
-    for container, label in engine.find_labels(OWNER_LABEL).items():
-        if is_owner_gone(label):
-            engine.remove([container], engine.networks_of([container]))
-            removed.append(container)
-    return removed
-
-
-def remove_orphaned_networks(engine: Engine) -> list[str]:
-    """Remove networks of processes that ended on this machine, and return their names."""
-    found = engine.find_networks(OWNER_LABEL)
-    removed = [name for name, label in found.items() if is_owner_gone(label)]
-    engine.remove([], removed)
-    return removed
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        with self._absences(), self._asked("inspect a network") as client:
+            return bool(client.inspect_network(network))
         return False
-    except PermissionError:
-        return True  # another user's
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-    except OSError:
-        return True  # a system without /proc
-    # Ended, and nobody asks for its status: in a container without an init, for ever.
-    return state != "Z"
+
+    def find_networks(self, name: str) -> dict[str, str]:
+        """Return network to value for all networks that carry the label `name`."""
+        with self._asked("list networks") as client:
+            found = client.networks(filters={"label": name})
+        return {network["Name"]: network["Labels"][name] for network in found}
+
+    @functools.cached_property
+    def _sdk(self) -> ModuleType:
+        try:
+            from byoi.local import _docker_sdk  # noqa: PLC0415 - loads the SDK, 0.3 s
+        except ModuleNotFoundError as error:
+            raise errors.MissingProgramError(
+                f"the Python package {error.name} is needed to use the Docker engine; install it "
+                "from this checkout: pip install '.[aws]'"
+            ) from error
+        return _docker_sdk
+
+    @contextlib.contextmanager
+    def _asked(
+        self, question: str, timeout_s: float | None = None, *, more_s: float = 0
+    ) -> Iterator[Any]:
+        """Supply the SDK's client for one question; its errors become this project's."""
+        address = self._config.find_engine()
+        waited_s = (timeout_s or self._timeout_s) + more_s
+        with self._sdk.translated(address.url, question, waited_s):
+            if timeout_s:
+                with contextlib.closing(self._sdk.connect(address, timeout_s)) as client:
+                    yield client
+                return
+            if self._client is None:
+                self._client = self._sdk.connect(address, self._timeout_s)
+            yield self._client
+
+    @contextlib.contextmanager
+    def _absences(self) -> Iterator[None]:
+        """Ignore that the engine refuses, or does not answer at all."""
+        with contextlib.suppress(errors.MissingProgramError, errors.EngineRefusedError):
+            yield
+
+    def _inspected(self, container: str) -> dict[str, Any]:
+        """Return what the engine knows of a container, empty where it has none of the name."""
+        try:
+            with self._asked("inspect a container") as client:
+                return dict(client.inspect_container(container))
+        except errors.EngineRefusedError as error:
+            if error.is_absent:
+                return {}
+            raise
+
+    def _is_here(self) -> bool:
+        return self.host in {None, LOOPBACK, "localhost", "::1"}
+
+    def _with_proxies(self, environment: Mapping[str, str]) -> dict[str, str]:
+        proxies = self._config.proxies(self._config.find_engine().url)
+        return {**self._sdk.proxy_variables(proxies), **environment}
+
+    def _for_each(self, act: Any, containers: Iterable[str]) -> None:
+        names = list(containers)
+        if len(names) > 1:
+            with ThreadPoolExecutor(len(names)) as pool:
+                list(pool.map(act, names))
+        elif names:
+            act(names[0])

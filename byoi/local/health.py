@@ -1,90 +1,97 @@
-"""Waiting for a container to become healthy, and saying why it does not."""
+"""Health checks: GET /ping as the platform sends it, and the wait until it answers 200.
 
+Source: DG your-algorithms-inference-code (/ping must answer 200 within 2 s).
+"""
+
+import contextlib
 import http.client
+import re
 import time
-import urllib.error
-import urllib.request
+import urllib.parse
 from collections.abc import Callable
-from pathlib import Path
 
-from byoi import contract, errors
-from byoi.local.docker import ContainerState, Engine, plain_lines
+from byoi import contract
 
-_POLL_S = 0.1
-# Shown at the end of an error; read, because servers log the pings of this wait.
-_LOG_LINES = 15
-_LOG_LINES_READ = 500
+_POLL_S = 0.02
+_HEALTHY = str(int(http.client.OK))
+_TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*m")
+# How access logs of this and other servers show a health check, in plain text and in JSON.
+_HEALTH_CHECK = re.compile(r'GET /ping |"path": ?"/ping"')
 
 
 def ping(url: str) -> str:
-    """Return the status of GET /ping as text, or why there was none."""
-    try:
-        with urllib.request.urlopen(  # noqa: S310 - always http to this machine
-            url + contract.PING_PATH, timeout=contract.PING_TIMEOUT_S
-        ) as response:
-            return str(response.status)
-    except urllib.error.HTTPError as error:
-        with error:
-            return str(error.code)
-    except (OSError, http.client.HTTPException) as error:
-        return f"no answer ({getattr(error, 'reason', None) or error or type(error).__name__})"
+    """Return the status of GET /ping as text, or why there was none.
 
-
-def wait_until_healthy(  # noqa: PLR0913 - one caller, keywords
-    container: str,
-    url: str,
-    *,
-    engine: Engine,
-    log: Path,
-    compose_has_ended: Callable[[], bool],
-    timeout_s: float,
-) -> None:
-    """Return once the running container answers /ping with 200.
-
-    The container is looked at before its port, so that another one on that port can
-    never pass for it.
+    No proxy is asked, whatever the environment says: the container is on this machine.
 
     Args:
-        container: Its name.
-        url: `http://host:port` where it is published.
-        engine: Answers how the container is.
-        log: File compose writes to, read for the last lines where there is no container.
-        compose_has_ended: Whether compose gave up, for example over a taken port.
-        timeout_s: Seconds for /ping to turn 200.
-
-    Raises:
-        EndpointFailedError: The container ended, was never started, or did not become
-            healthy in time; the message has the cause and the end of its log.
+        url: `http://host:port` of the container.
     """
-    deadline = time.monotonic() + timeout_s
-    answer = "no answer"
-    while True:
-        is_over = compose_has_ended()
-        state = engine.state(container)
-        if state.has_ended or is_over:
-            cause = _cause(state)
-            break
-        if state.status == "running":
-            answer = ping(url)
-            if answer == "200":
-                return
-        if time.monotonic() > deadline:
-            cause = f"did not answer /ping with 200 within {timeout_s:g} s; last: {answer}"
-            break
-        time.sleep(_POLL_S)
-    lines = engine.last_lines(container, _LOG_LINES_READ)
-    if not lines and log.exists():
-        lines = plain_lines(log.read_text(errors="replace"))
-    telling = [line for line in lines if contract.PING_PATH not in line][-_LOG_LINES:]
-    ending = "\n".join(f"  {line}" for line in telling) or "  (nothing)"
-    raise errors.EndpointFailedError(
-        f"the container {cause}\nThe end of its log (all of it in {log}):\n{ending}"
+    address = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(
+        address.hostname or "", address.port, timeout=contract.PING_TIMEOUT_S
     )
+    with contextlib.closing(connection):
+        try:
+            connection.request("GET", contract.PING_PATH)
+            return str(connection.getresponse().status)
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "strerror", None) or error or type(error).__name__
+            return f"no answer ({reason})"
 
 
-def _cause(state: ContainerState) -> str:
-    if state.is_out_of_memory:
-        return "was ended by the kernel for lack of memory; give it more, or load a smaller model"
-    if state.has_ended:
-        return f"ended with exit code {state.exit_code} before it was healthy"
-    return f"was not started{': ' + state.error if state.error else ''}"
+def is_healthy(url: str) -> bool:
+    """Whether /ping answers 200 now."""
+    return ping(url) == _HEALTHY
+
+
+def wait_until_healthy(  # noqa: PLR0913 - keywords with a default
+    url: str,
+    *,
+    cause_of_end: Callable[[], str | None],
+    timeout_s: float,
+    may_ping: Callable[[], bool] = lambda: True,
+    pause: Callable[[float], object] = time.sleep,
+    poll_s: float = _POLL_S,
+) -> str | None:
+    """Wait until /ping answers 200.
+
+    Args:
+        url: `http://host:port` of the container or process.
+        cause_of_end: Returns why it ended, None while it runs; asked before each health check,
+            so that another server on its port cannot pass for it.
+        timeout_s: Seconds for /ping to turn 200.
+        may_ping: Whether it has come so far that its port is its own.
+        pause: Waits so many seconds; `threading.Event.wait` can cut them short.
+        poll_s: Seconds between two health checks.
+
+    Returns:
+        None once it is healthy, else why it is not.
+    """
+    end_s = time.monotonic() + timeout_s
+    answer = "no answer"
+    while (cause := cause_of_end()) is None:
+        if may_ping():
+            answer = ping(url)
+            if answer == _HEALTHY:
+                return None
+        if time.monotonic() > end_s:
+            return f"did not answer /ping with 200 within {timeout_s:g} s; last: {answer}"
+        pause(poll_s)
+    return cause
+
+
+def is_health_check(line: str) -> bool:
+    """Whether a line of a log only tells of a health check."""
+    return _HEALTH_CHECK.search(line) is not None
+
+
+def plain_lines(text: str) -> list[str]:
+    """Return the lines of a terminal's output without colours, and without blank lines."""
+    lines = (_TERMINAL_CODES.sub("", line).rstrip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def tail(log: str, lines: int) -> list[str]:
+    """Return the last lines of a log, without colours, blank lines and health checks."""
+    return [line for line in plain_lines(log) if not is_health_check(line)][-lines:]

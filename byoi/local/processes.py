@@ -1,30 +1,34 @@
 """The server as processes of this machine: the same stack as in the container.
 
-Used by the emulator, the demo, the tests and the benchmarks. What is started is ended,
-whatever happens.
+Used by the emulator, the demo, the tests and the benchmarks.
 """
 
-import http.client
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
 from byoi import contract, errors
+from byoi.local import health
+from byoi.names import ImageReference
 
 LOOPBACK = "127.0.0.1"
 # The container's own start limit on the platform is 480 s; a process on this machine is faster.
 START_TIMEOUT_S = 60.0
 # -P: a module of the current folder must not pass for one of Python's.
 SERVE_COMMAND = (sys.executable, "-P", "-m", "byoi.server")
+# The repository of this project's image: the only one whose server is also here as processes.
+OWN_IMAGE = "byoi"
 _ROOT = Path(__file__).resolve().parents[2]
+# The path itself or one below it, also in a list of paths or a URI; not /opt/ml/models.
+_MODEL_DIR = re.compile(rf"(?:(?<![\w./-])|(?<=://)){contract.MODEL_DIR}(?![\w.-])")
 
 
 def find_free_port() -> int:
@@ -40,6 +44,23 @@ def with_this_package(environ: Mapping[str, str]) -> dict[str, str]:
         return dict(environ)
     paths = [str(_ROOT), *filter(None, [environ.get("PYTHONPATH")])]
     return {**environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def is_own_image(image: str) -> bool:
+    """Whether an image is this project's, whatever its registry, tag and digest."""
+    return ImageReference.parse(image).base_name == OWN_IMAGE
+
+
+def with_model_dir(environment: Mapping[str, str], model_dir: Path) -> dict[str, str]:
+    """Return a container's variables with the paths of its model directory replaced.
+
+    Args:
+        environment: Variables that name `/opt/ml/model` or what is below it.
+        model_dir: Where the model directory is on this machine.
+    """
+    return {
+        name: _MODEL_DIR.sub(lambda _: str(model_dir), value) for name, value in environment.items()
+    }
 
 
 class ProcessStack:
@@ -68,7 +89,8 @@ class ProcessStack:
         Args:
             model_dir: Given to the inference module's `model_fn`.
             port: TCP port; 0 is any free one.
-            environ: Further variables, `Settings` in the first place.
+            environ: Variables as a container gets them, `Settings` in the first place; paths
+                below /opt/ml/model are those of `model_dir`.
             inherited: Variables below those; by default this process's own.
             log_file: Where the log goes; by default a file in a temporary directory
                 that `stop` removes.
@@ -82,7 +104,7 @@ class ProcessStack:
         self._environ = {
             **with_this_package(os.environ if inherited is None else inherited),
             "BYOI_BIND_ADDRESS": LOOPBACK,
-            **(environ or {}),
+            **with_model_dir(environ or {}, model_dir),
             "BYOI_MODEL_DIR": str(model_dir),
             contract.BIND_TO_PORT_VARIABLE: str(self.port),
         }
@@ -129,19 +151,11 @@ class ProcessStack:
         Raises:
             EndpointFailedError: The stack ended, or /ping did not turn 200 in time.
         """
-        end_s = time.monotonic() + self._start_timeout_s
-        while not self.is_ready():
-            status = self.poll()
-            if status is not None:
-                raise errors.EndpointFailedError(
-                    f"the server ended with status {status}; its log:\n{self.log}"
-                )
-            if time.monotonic() > end_s:
-                raise errors.EndpointFailedError(
-                    f"{self.url}{contract.PING_PATH} did not answer 200 within "
-                    f"{self._start_timeout_s:g} s; the server's log:\n{self.log}"
-                )
-            time.sleep(0.02)
+        cause = health.wait_until_healthy(
+            self.url, cause_of_end=self._cause_of_end, timeout_s=self._start_timeout_s
+        )
+        if cause is not None:
+            raise errors.EndpointFailedError(f"the server {cause}; its log:\n{self.log}")
 
     def poll(self) -> int | None:
         """Return the exit status, None while it runs and where nothing was started."""
@@ -149,7 +163,7 @@ class ProcessStack:
 
     def is_ready(self) -> bool:
         """Whether /ping answers 200 now."""
-        return ping(LOOPBACK, self.port) == http.client.OK
+        return health.is_healthy(self.url)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the supervisor, if it runs."""
@@ -176,14 +190,12 @@ class ProcessStack:
             shutil.rmtree(self._own_dir, ignore_errors=True)
         return status
 
+    def _cause_of_end(self) -> str | None:
+        status = self.poll()
+        return None if status is None else f"ended with status {status}"
+
 
 def ping(host: str, port: int) -> int | None:
-    """Return the status of GET /ping within the platform's 2 s, None without an answer."""
-    connection = http.client.HTTPConnection(host, port, timeout=contract.PING_TIMEOUT_S)
-    try:
-        connection.request("GET", contract.PING_PATH)
-        return connection.getresponse().status
-    except (OSError, http.client.HTTPException):
-        return None
-    finally:
-        connection.close()
+    """Return the status of GET /ping, None without an answer."""
+    answer = health.ping(f"http://{host}:{port}")
+    return int(answer) if answer.isdecimal() else None

@@ -59,6 +59,8 @@ EMULATOR: tuple[tuple[str, ...], ...] = (
 
 # Which modules may import a package that is not in the standard library; "." as above.
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
+    "docker": ("byoi.local._docker_sdk", "byoi.registry"),
+    "urllib3": ("byoi.local._docker_sdk",),
     "flask": ("byoi.server.",),
     "gunicorn": ("byoi.server.",),
     "werkzeug": ("byoi.emulator.", "byoi.formats.", "byoi.server."),
@@ -74,7 +76,6 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "sagemaker": ("byoi.hosting.", "byoi_lib.demo"),
     "boto3": ("byoi.deployment.", "byoi.hosting."),
     "botocore": ("byoi.deployment.", "byoi.emulator.", "byoi.hosting."),
-    "docker": ("byoi.registry",),
 }
 
 

@@ -9,9 +9,7 @@ Sources: distribution.github.io/distribution/spec/api; moto 5.2.5, ecr/models.py
 import datetime as dt
 import json
 import threading
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,13 +18,13 @@ from moto.ecr.models import ECRBackend, Image, Repository, ecr_backends
 from moto.ecr.responses import ECRResponse
 
 from byoi import errors
+from byoi.emulator.aws import registry_login
 from byoi.emulator.aws.moto_requests import NotEmulatedError, RefusedError
-from byoi.emulator.aws.registry_login import DOCKER_CONFIG, RegistryLogin
-from byoi.local.docker import ServingEngine
+from byoi.emulator.aws.registry_login import RegistryLogin
+from byoi.local.docker import Engine
 from byoi.local.registry import LocalRegistry
-from byoi.names import MANIFEST_TYPES
+from byoi.registry import Registry
 
-_TIMEOUT_S = 30
 # ECR's own: 12 hours.
 _TOKEN_LIFETIME = dt.timedelta(hours=12)
 
@@ -36,19 +34,16 @@ class ImageRegistry:
 
     Args:
         folder: Its files are below.
-        engine: The docker command, with which people log in.
+        engine: The container engine, whose users log in with docker's command.
         remember: Takes the process id of what is started.
 
     Attributes:
         login: What it asks everybody for.
     """
 
-    def __init__(
-        self, folder: Path, *, engine: ServingEngine, remember: Callable[[int], None]
-    ) -> None:
+    def __init__(self, folder: Path, *, engine: Engine, remember: Callable[[int], None]) -> None:
         self.login = RegistryLogin()
         self._folder = folder
-        self._docker_config = folder / DOCKER_CONFIG
         self._engine = engine
         self._remember = remember
         self._lock = threading.Lock()
@@ -66,29 +61,26 @@ class ImageRegistry:
                     message = f"The emulator has no registry behind ECR: {error}"
                     raise RefusedError(message) from error
                 self._remember(self._registry.pid)
-                self.login.write_docker_config(
-                    self._docker_config, self._registry.address, self._engine.environ
-                )
+                registry_login.write_address(self._folder, self._registry.address)
             return self._registry.address
 
-    def docker_config(self, image: str) -> Path | None:
-        """Return docker's configuration to pull an image with, None where it is not from here."""
+    def find_login(self, image: str) -> Mapping[str, str] | None:
+        """Return user and password to pull an image with, None if it is in another registry."""
         is_here = self._registry and image.startswith(f"{self._registry.address}/")
-        return self._docker_config if is_here else None
+        return self.login.credentials if is_here else None
 
     def images(self, repository: str) -> dict[str, tuple[str, str, str]]:
         """Return tag to digest, media type and manifest of all that was pushed to a repository."""
+        client = self._client()
         found = {}
-        for tag in json.loads(self._ask(f"{repository}/tags/list")[1] or "{}").get("tags") or ():
-            headers, body = self._ask(f"{repository}/manifests/{tag}")
-            if body:
-                media_type = headers["Content-Type"].partition(";")[0]
-                found[tag] = (headers["Docker-Content-Digest"], media_type, body.decode())
+        for tag in client.tags(repository):
+            if manifest := client.find_manifest(repository, tag):
+                found[tag] = (manifest.digest, manifest.media_type, manifest.body.decode())
         return found
 
     def delete(self, repository: str, digest: str) -> None:
         """Delete an image, with all its tags."""
-        self._ask(f"{repository}/manifests/{digest}", "DELETE")
+        self._client().delete(repository, digest)
 
     def stop(self) -> None:
         """Stop it, if it runs, delete its images, and undo what `docker login` stored."""
@@ -96,23 +88,8 @@ class ImageRegistry:
             self._engine.log_out(self._registry.address)
             self._registry.stop()
 
-    def _ask(self, path: str, method: str = "GET") -> tuple[Any, bytes]:
-        """Return headers and body; an empty body where there is nothing."""
-        request = urllib.request.Request(
-            f"http://{self.address}/v2/{path}",
-            headers={
-                "Accept": ", ".join(MANIFEST_TYPES),
-                "Authorization": self.login.authorization,
-            },
-            method=method,
-        )
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            with opener.open(request, timeout=_TIMEOUT_S) as response:
-                return response.headers, response.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.headers, b""
+    def _client(self) -> Registry:
+        return Registry(self.address, login=self.login.login)
 
 
 def replacements(registry: ImageRegistry) -> Iterator[tuple[Any, str, Any]]:

@@ -4,18 +4,16 @@ Sources: ECR User Guide, registry_auth.html (the user is called AWS); distributi
 about/configuration (`htpasswd` takes bcrypt alone); crypt(5) of libxcrypt (its form `$2b$`).
 """
 
-import base64
 import ctypes
-import json
 import secrets
-from collections.abc import Mapping
 from pathlib import Path
 
 from byoi import errors
+from byoi.registry import Login
 
 USER = "AWS"
-# Directory, in an emulator's, that holds the login for docker.
-DOCKER_CONFIG = "docker"
+# File, in an emulator's folder, with the registry's host:port.
+_ADDRESS_FILE = "registry-address"
 # The C library's companion; Debian has it wherever it has users with passwords.
 _LIBRARIES = ("libcrypt.so.1", "libcrypt.so.2")
 # bcrypt's own alphabet, and the last letters that 16 bytes can end in.
@@ -29,17 +27,21 @@ class RegistryLogin:
     """User and password of one registry.
 
     Attributes:
-        token: `user:password` in base 64, as GetAuthorizationToken gives it.
+        login: What its clients send.
     """
 
     def __init__(self) -> None:
-        self._password = secrets.token_urlsafe(32)
-        self.token = base64.b64encode(f"{USER}:{self._password}".encode()).decode()
+        self.login = Login(USER, secrets.token_urlsafe(32))
 
     @property
-    def authorization(self) -> str:
-        """The header's value of a request to the registry."""
-        return f"Basic {self.token}"
+    def token(self) -> str:
+        """`user:password` in base 64, as GetAuthorizationToken gives it."""
+        return self.login.basic.removeprefix("Basic ")
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """User and password as the container engine takes them for a pull."""
+        return {"username": self.login.user, "password": self.login.password}
 
     def htpasswd(self) -> str:
         """Return the line that lets a registry check it.
@@ -47,49 +49,25 @@ class RegistryLogin:
         Raises:
             MissingProgramError: This machine has no bcrypt.
         """
-        return f"{USER}:{_bcrypt(self._password)}"
-
-    def write_docker_config(self, folder: Path, address: str, environ: Mapping[str, str]) -> None:
-        """Write a configuration directory for docker, which holds this login alone.
-
-        Args:
-            folder: A directory that does not exist yet.
-            address: The registry's host:port.
-            environ: Leads to the user's own configuration, whose engine is taken over.
-        """
-        own = docker_config(environ)
-        content: dict[str, object] = {"auths": {address: {"auth": self.token}}}
-        context = read_config(own).get("currentContext")
-        if context:
-            content["currentContext"] = context
-        folder.mkdir(mode=0o700)
-        if (own / "contexts").is_dir():
-            (folder / "contexts").symlink_to(own / "contexts")
-        file = folder / "config.json"
-        file.touch(mode=0o600)
-        file.write_text(json.dumps(content), encoding="utf-8")
+        return f"{USER}:{_bcrypt(self.login.password)}"
 
 
-def addresses(folder: Path) -> list[str]:
-    """Return the registries that a configuration directory of docker has logins for."""
-    found = read_config(folder).get("auths")
-    return list(found) if isinstance(found, dict) else []
+def write_address(folder: Path, address: str) -> None:
+    """Note the registry in an emulator's folder, for whoever clears up after a killed emulator.
+
+    Args:
+        folder: The emulator's folder.
+        address: The registry's host:port.
+    """
+    (folder / _ADDRESS_FILE).write_text(address, encoding="utf-8")
 
 
-def docker_config(environ: Mapping[str, str]) -> Path:
-    """Return the directory of docker's own configuration in an environment."""
-    if configured := environ.get("DOCKER_CONFIG"):
-        return Path(configured)
-    return Path(environ.get("HOME") or Path.home()) / ".docker"
-
-
-def read_config(folder: Path) -> dict[str, object]:
-    """Return the content of docker's config.json, empty where there is none to be read."""
+def read_address(folder: Path) -> str:
+    """Return the registry that `write_address` noted, "" if the emulator had none."""
     try:
-        content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+        return (folder / _ADDRESS_FILE).read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 def _bcrypt(password: str) -> str:

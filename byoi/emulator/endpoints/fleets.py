@@ -14,7 +14,7 @@ from byoi.emulator.endpoints.fleet import Fleet
 from byoi.emulator.endpoints.member import Plan
 from byoi.emulator.endpoints.model_source import ModelSource
 from byoi.emulator.endpoints.variant import Surroundings
-from byoi.emulator.runners.runner import Runner
+from byoi.emulator.runners import Runner
 
 
 class Fleets:

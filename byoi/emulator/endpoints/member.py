@@ -14,9 +14,9 @@ from typing import Any
 
 from byoi import contract, errors
 from byoi.emulator.endpoints.connections import Connections
-from byoi.emulator.runners.runner import Instance, Order, Runner
+from byoi.emulator.runners import Instance, Order, Runner
 from byoi.local import processes
-from byoi.local.docker import plain_lines
+from byoi.local.health import plain_lines
 
 _POLL_S = 0.05
 

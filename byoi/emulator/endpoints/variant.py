@@ -11,7 +11,7 @@ from typing import Any
 
 from byoi import contract, errors
 from byoi.emulator.endpoints.member import Member, Plan
-from byoi.emulator.runners.runner import Runner
+from byoi.emulator.runners import Runner
 
 # Requests that were let in are answered before their instance is stopped.
 _DRAIN_S = contract.INVOCATION_TIMEOUT_S + 5

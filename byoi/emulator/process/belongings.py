@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from byoi.emulator.aws import registry_login
-from byoi.local import docker
-from byoi.local.docker import ServingEngine
+from byoi.local import orphans
+from byoi.local.docker import Engine
 
 _PREFIX = "byoi-emulator-"
 _OWNER_FILE = "owner"
@@ -35,7 +35,7 @@ class Belongings:
             parent: Where; the directory for temporary files by default.
         """
         self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        (self.folder / _OWNER_FILE).write_text(docker.owner(), encoding="utf-8")
+        (self.folder / _OWNER_FILE).write_text(orphans.owner(), encoding="utf-8")
 
     def remember(self, pid: int) -> None:
         """Write down a process that leads a group of its own."""
@@ -48,7 +48,7 @@ class Belongings:
 
 
 def clear(
-    engine: ServingEngine | None,
+    engine: Engine | None,
     parent: Path | None = None,
     *,
     log_out: Callable[[str], object] = lambda _: None,
@@ -69,15 +69,15 @@ def clear(
             owner = (folder / _OWNER_FILE).read_text(encoding="utf-8")
         except OSError:
             continue  # another user's, or just being made or removed
-        if docker.is_owner_gone(owner):
+        if orphans.is_owner_gone(owner):
             removed += [f"process {pid}" for pid in _kill(folder / _PROCESSES_FILE)]
-            for registry in registry_login.addresses(folder / registry_login.DOCKER_CONFIG):
+            if registry := registry_login.read_address(folder):
                 log_out(registry)
             shutil.rmtree(folder, ignore_errors=True)
             removed.append(f"folder {folder}")
     if engine is not None:
-        removed += [f"container {name}" for name in docker.remove_orphans(engine)]
-        removed += [f"network {name}" for name in docker.remove_orphaned_networks(engine)]
+        removed += [f"container {name}" for name in orphans.remove_orphans(engine)]
+        removed += [f"network {name}" for name in orphans.remove_orphaned_networks(engine)]
     return removed
 
 

@@ -26,12 +26,10 @@ from byoi.emulator.endpoints.model_source import ModelSource
 from byoi.emulator.front import Front
 from byoi.emulator.process import belongings, environment
 from byoi.emulator.process.request_handler import RequestHandler
-from byoi.emulator.runners.containers import ContainerRunner
-from byoi.emulator.runners.processes import ProcessRunner
-from byoi.emulator.runners.runner import Runner
+from byoi.emulator.runners import ContainerRunner, ProcessRunner, Runner
 from byoi.emulator.runtime.forwarding import STREAM_TIMEOUT_S
 from byoi.emulator.runtime.invocations import Invocations
-from byoi.local.docker import ServingEngine
+from byoi.local.docker import Engine
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
@@ -87,7 +85,7 @@ class Emulator:
         """
         self._stack = contextlib.ExitStack()
         with contextlib.ExitStack() as stack:
-            engine = ServingEngine(environ)
+            engine = Engine(environ)
             no_engine = _why_without(runner, engine)
             for line in belongings.clear(None if no_engine else engine, log_out=engine.log_out):
                 log(f"cleared what a killed emulator left: {line}")
@@ -98,7 +96,7 @@ class Emulator:
             chosen: Runner = (
                 ProcessRunner(no_engine, remember=owned.remember)
                 if no_engine
-                else ContainerRunner(engine, registry.docker_config)
+                else ContainerRunner(engine, registry.find_login)
             )
             stack.callback(chosen.close)
             account.reset()
@@ -168,7 +166,7 @@ class Emulator:
         self._stack.close()
 
 
-def _why_without(runner: str, engine: ServingEngine) -> str:
+def _why_without(runner: str, engine: Engine) -> str:
     """Return why endpoints run without a container engine, "" where they run with one."""
     if runner not in RUNNERS:
         raise errors.ConfigurationError(f"received runner {runner!r}, expected one of {RUNNERS}")

@@ -1,14 +1,16 @@
 """The start-up time-out, from containers and processes that really start."""
 
 import os
+import secrets
 import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
+from process_list import seen_commands
 
 from byoi.deployment import startup
-from byoi.local import docker
+from byoi.local import orphans
 
 TOYS = Path(__file__).resolve().parents[2] / "toys"
 ECHO = {
@@ -27,12 +29,12 @@ def archive(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def without_docker(tmp_path: Path) -> dict[str, str]:
-    return {**os.environ, "PATH": str(tmp_path)}
+    return {**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/docker.sock"}
 
 
 def containers() -> str:
     """The names of this process's containers; others may measure on the same engine."""
-    mine = f"label={docker.OWNER_LABEL}={docker.owner()}"
+    mine = f"label={orphans.OWNER_LABEL}={orphans.owner()}"
     command = ["docker", "ps", "--all", "--filter", mine, "--format", "{{.Names}}"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
@@ -89,6 +91,16 @@ def test_an_image_of_this_machine_is_run_with_the_model_data(image: str, archive
     assert load_s is not None
     assert 0 < load_s < 60
     assert containers() == ""
+
+
+@pytest.mark.needs("docker")
+def test_values_of_variables_stand_on_no_process_list(image: str, archive: Path) -> None:
+    secret = secrets.token_hex(16)
+    with seen_commands() as seen:
+        assert startup.measure(image, archive, {**ECHO, "MY_SECRET": secret}) is not None
+    # The look was a real one: it met the container's own processes.
+    assert any(b"gunicorn" in command for command in seen)
+    assert not [command for command in seen if secret.encode() in command]
 
 
 @pytest.mark.needs("docker")

@@ -9,7 +9,8 @@ from typing import Any
 from emulated_aws import PATIENCE_S
 
 from byoi import emulator
-from byoi.local.docker import OWNER_LABEL, Engine
+from byoi.local.docker import Engine
+from byoi.local.orphans import OWNER_LABEL
 
 # Listens, copies logs, and waits for signals.
 _THREADS_AT_REST = 3

@@ -19,7 +19,7 @@ from byoi.deployment.account import Account, invoke_url
 from byoi.deployment.ecr import EcrRegistry
 from byoi.deployment.plan import EndpointSpec
 from byoi.deployment.preparation import prepare
-from byoi.local.docker import ServingEngine
+from byoi.local.docker import Engine
 
 ROOT = Path(__file__).resolve().parents[3]
 POLICY = iam_policy.statements(ROOT / "infra" / "deployer_policy.json")
@@ -79,7 +79,7 @@ def calls(tmp_path_factory, request):
 
 def has_engine():
     try:
-        ServingEngine(os.environ).require()
+        Engine(os.environ).require()
     except errors.MissingProgramError:
         return False
     return True

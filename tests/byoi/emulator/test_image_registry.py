@@ -202,20 +202,6 @@ def test_each_start_has_a_login_of_its_own():
     assert base64.b64decode(one.token).decode().partition(":")[2] not in one.htpasswd()
 
 
-def test_the_emulators_own_login_keeps_the_users_engine(tmp_path):
-    own = tmp_path / "own"
-    (own / "contexts").mkdir(parents=True)
-    (own / "config.json").write_text('{"currentContext": "far", "credsStore": "desktop"}')
-    folder = tmp_path / "made"
-    login = RegistryLogin()
-    login.write_docker_config(folder, "127.0.0.1:5", {"DOCKER_CONFIG": str(own)})
-    content = json.loads((folder / "config.json").read_text())
-    assert content == {"auths": {"127.0.0.1:5": {"auth": login.token}}, "currentContext": "far"}
-    assert (folder / "contexts").resolve() == own / "contexts"
-    assert (folder / "config.json").stat().st_mode & 0o777 == 0o600
-    assert folder.stat().st_mode & 0o777 == 0o700
-
-
 @pytest.mark.parametrize(
     ("call", "parameters"),
     [

@@ -9,7 +9,8 @@ from containers import docker
 from emulated_aws import ECHO, OWN_IMAGE
 
 from byoi import hosting
-from byoi.local.docker import OWNER_LABEL, Engine
+from byoi.local.docker import Engine
+from byoi.local.orphans import OWNER_LABEL
 
 pytestmark = pytest.mark.needs("docker", "compose")
 

@@ -102,10 +102,12 @@ def test_what_does_not_start_says_why(free_port):
     ):
         pytest.fail(f"two emulators at {first.url}")
     with (
-        pytest.raises(errors.HostingError, match="docker command is needed"),
-        emulator.running(runner="containers", environ={**ENVIRON, "PATH": "/nowhere"}),
+        pytest.raises(errors.HostingError, match=r"docker does not answer \(unix:///nowhere.sock"),
+        emulator.running(
+            runner="containers", environ={**ENVIRON, "DOCKER_HOST": "unix:///nowhere.sock"}
+        ),
     ):
-        pytest.fail("no docker, and containers")
+        pytest.fail("no engine, and containers")
 
 
 def test_what_hangs_while_it_starts_is_ended_and_heard():
@@ -140,7 +142,8 @@ with emulator.running(runner=sys.argv[1]) as running:
     for name, one in (("one", config), ("two", cut_off)):
         aws.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=one)
     for name in ("one", "two"):
-        assert aws.settled(name)["EndpointStatus"] == "InService"
+        described = aws.settled(name)
+        assert described["EndpointStatus"] == "InService", described
     print(running.pid, flush=True)
     time.sleep(600)
 """

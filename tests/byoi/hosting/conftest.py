@@ -10,7 +10,8 @@ import pytest
 from tiny_model import write_tiny_model
 
 from byoi import hosting, model_data
-from byoi.local.docker import OWNER_LABEL, Engine, owner
+from byoi.local.docker import Engine
+from byoi.local.orphans import OWNER_LABEL, owner
 
 TESTS = Path(__file__).resolve().parents[2]
 

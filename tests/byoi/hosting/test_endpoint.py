@@ -34,7 +34,8 @@ from tiny_model import tiny_answer
 
 from byoi import errors, hosting, model_data
 from byoi.hosting import runtime_client
-from byoi.local.docker import OWNER_LABEL, ComposeEngine
+from byoi.local.docker import Engine
+from byoi.local.orphans import OWNER_LABEL
 
 needs_local_mode = pytest.mark.needs("docker", "compose")
 JSON = {"serializer": JSONSerializer(), "deserializer": JSONDeserializer()}
@@ -260,7 +261,7 @@ def test_a_script_that_forgets_to_delete_ends_and_leaves_nothing(image: str, arc
     done = run_script(image, archive, "")
     assert (done.returncode, done.stderr) == (0, "")
     container, directory = done.stdout.split()
-    assert ComposeEngine(os.environ).existing([container]) == []
+    assert Engine(os.environ).existing([container]) == []
     assert not Path(directory).exists()
 
 
@@ -271,7 +272,7 @@ def test_containers_of_a_killed_process_are_removed_by_the_next(
     done = run_script(image, archive, "os.kill(os.getpid(), signal.SIGKILL)")
     assert done.returncode == -9
     container, directory = done.stdout.split()
-    engine = ComposeEngine(os.environ)
+    engine = Engine(os.environ)
     assert engine.state(container).status == "running"
     # A container of another machine's process is not ours to judge.
     command = ["docker", "create", "--label", f"{OWNER_LABEL}=elsewhere:1", image]

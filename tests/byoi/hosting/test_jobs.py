@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import requests
+from answering_server import answering
 from sagemaker.deserializers import JSONDeserializer
 from sagemaker.estimator import Estimator
 from sagemaker.local.local_session import LocalSagemakerClient
@@ -19,7 +20,8 @@ from sagemaker.serializers import JSONSerializer
 from tiny_model import tiny_answer
 
 from byoi import errors, hosting
-from byoi.local.docker import ComposeEngine
+from byoi.hosting import jobs
+from byoi.local.docker import Engine
 
 pytestmark = pytest.mark.needs("docker", "compose")
 GOOD, BAD = tiny_answer([1, 4, 6, 5]), tiny_answer([1, 4, 7, 5])
@@ -190,7 +192,22 @@ def test_an_estimator_trains_with_the_tensorflow_image_and_its_model_is_served( 
 def test_files_of_a_container_can_be_removed_afterwards(image: str, tmp_path: Path):
     (tmp_path / "made").mkdir(mode=0o700)
     (tmp_path / "made" / "by_root").touch(mode=0o600)
-    ComposeEngine(os.environ).unlock(tmp_path, image)
+    Engine(os.environ).unlock(tmp_path, image)
     assert (tmp_path / "made").stat().st_mode & 0o777 == 0o777
     assert (tmp_path / "made" / "by_root").stat().st_mode & 0o777 == 0o666
     shutil.rmtree(tmp_path / "made")
+
+
+def test_the_containers_wishes_hold_where_the_caller_has_none():
+    with answering() as server:
+        wanted = {
+            "BatchStrategy": "SingleRecord",
+            "MaxPayloadInMB": 3,
+            "MaxConcurrentTransforms": 9,
+        }
+        server.answer = (200, "application/json", json.dumps(wanted).encode())
+        found = jobs._execution_parameters(server.url, {"MaxPayloadInMB": 1})
+        assert found == {"BatchStrategy": "SingleRecord"}
+        server.answer = (404, "application/json", b"{}")
+        assert jobs._execution_parameters(server.url, {}) == {}
+    assert [path for path, _, _ in server.requests] == ["/execution-parameters"] * 2

@@ -1,5 +1,9 @@
 """Where local mode finds what it mounts."""
 
+import os
+import socket
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -111,3 +115,24 @@ def test_an_archive_may_hold_folders(tmp_path: Path):
         tar.add(tmp_path / "code", "code")
     staging.stage_model_data(str(tmp_path / "model.tar.gz"), tmp_path / "model", SESSION)
     assert (tmp_path / "model" / "code" / "inference.py").read_text() == "1"
+
+
+def test_directories_of_ended_processes_go_and_all_others_stay(tmp_path: Path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    host = socket.gethostname()
+    gone = tmp_path / f"byoi-local-{host}-{ended.pid}-abc"
+    (gone / "log").mkdir(parents=True)
+    kept = [
+        staging.make_session_directory(tmp_path),
+        tmp_path / f"byoi-local-elsewhere-{ended.pid}-abc",
+        tmp_path / f"byoi-other-{host}-{ended.pid}-abc",
+        tmp_path / f"byoi-local-{host}-1-abc",
+        tmp_path / f"byoi-local-{host}-none-abc",
+        tmp_path / "byoi-local-abc",
+    ]
+    for directory in kept:
+        directory.mkdir(exist_ok=True)
+    staging.remove_orphaned_directories(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+    assert str(os.getpid()) in kept[0].name

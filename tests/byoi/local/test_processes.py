@@ -107,3 +107,36 @@ def test_what_does_not_stop_is_killed_after_the_platforms_grace(tmp_path, monkey
 def test_a_port_that_does_not_speak_http_is_not_ready():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         assert processes.ping("127.0.0.1", listener.getsockname()[1]) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("/opt/ml/model/echo.py", "/mine/echo.py"),
+        ("/opt/ml/model", "/mine"),
+        ("/opt/ml/model/", "/mine/"),
+        ("--file=/opt/ml/model/a", "--file=/mine/a"),
+        ("/opt/ml/model/code:/opt/ml/model:/usr/lib", "/mine/code:/mine:/usr/lib"),
+        ("file:///opt/ml/model/a", "file:///mine/a"),
+        ("/opt/ml/models/a", "/opt/ml/models/a"),
+        ("/opt/ml/model.onnx", "/opt/ml/model.onnx"),
+        ("/data/opt/ml/model/a", "/data/opt/ml/model/a"),
+        ("none", "none"),
+    ],
+)
+def test_paths_of_the_model_directory_are_those_of_this_machine(value: str, found: str):
+    assert processes.with_model_dir({"NAME": value}, Path("/mine")) == {"NAME": found}
+
+
+@pytest.mark.parametrize(
+    ("image", "is_own"),
+    [
+        ("byoi", True),
+        ("byoi:latest", True),
+        ("localhost:5000/team/byoi@sha256:1", True),
+        ("byoi-other", False),
+        ("byoi/other", False),
+    ],
+)
+def test_the_own_image_is_known_by_its_repository(image: str, is_own: bool):
+    assert processes.is_own_image(image) is is_own

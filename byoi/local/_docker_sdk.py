@@ -1,0 +1,144 @@
+"""The Docker SDK: a connection to an engine, and its errors as this project's own.
+
+Imported when an engine is asked for the first time: loading the SDK takes 0.3 s.
+"""
+
+import contextlib
+import http.client
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import docker
+import urllib3
+from docker import auth
+from docker.errors import APIError, DockerException
+from docker.tls import TLSConfig
+from docker.utils.proxy import ProxyConfig
+
+from byoi import errors
+from byoi.local.docker_config import DockerConfig, EngineAddress
+
+# Every engine from 2016 on answers what its version is in this version of the API.
+_FIRST_VERSION = "1.24"
+
+
+def connect(address: EngineAddress, timeout_s: float) -> Any:
+    """Return the SDK's `APIClient` for an engine, after asking for its version.
+
+    Args:
+        address: Of the engine.
+        timeout_s: Seconds to wait for each answer.
+    """
+    _probe(address.url, timeout_s)
+    with contextlib.closing(_client(address, timeout_s, _FIRST_VERSION)) as client:
+        version = client.version(api_version=False).get("ApiVersion")
+    if not version:
+        raise DockerException("it does not speak the Docker API")
+    return _client(address, timeout_s, version)
+
+
+def _probe(url: str, timeout_s: float) -> None:
+    """Connect to a Unix socket and close it: the SDK leaves one open where that fails."""
+    _, scheme, path = docker.utils.parse_host(url).partition("http+unix://")
+    if scheme:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(timeout_s)
+            probe.connect(f"/{path.lstrip('/')}")
+
+
+def _client(address: EngineAddress, timeout_s: float, version: str) -> Any:
+    client = docker.APIClient(
+        address.url,
+        version=version,
+        timeout=timeout_s,
+        tls=_tls(address) or False,
+        use_ssh_client=True,
+    )
+    # Proxies and logins of this process's environment are not meant for the engine.
+    client.trust_env = False
+    # A connection that is kept costs a descriptor, and breaks when the engine is restarted.
+    client.headers["Connection"] = "close"
+    return client
+
+
+def _tls(address: EngineAddress) -> TLSConfig | None:
+    if address.certificates is None:
+        return None
+
+    def existing(name: str) -> str | None:
+        path = Path(f"{address.certificates}/{name}.pem")
+        return str(path) if path.is_file() else None
+
+    certificate, key = existing("cert"), existing("key")
+    return TLSConfig(
+        client_cert=(certificate, key) if certificate and key else None,
+        ca_cert=existing("ca"),
+        verify=address.is_verified,
+    )
+
+
+def stored_login(config: DockerConfig, registry: str) -> dict[str, Any] | None:
+    """Return what `docker login` stored for a registry, None where it stored nothing.
+
+    Args:
+        config: Names the credential helpers, or holds the logins.
+        registry: `host:port`; empty for Docker Hub.
+    """
+    content = config.read()
+    if not any(content.get(key) for key in ("auths", "credsStore", "credHelpers")):
+        return None
+    logins = auth.load_config(config_dict=content, credstore_env=dict(config.environ))
+    found: dict[str, Any] | None = logins.resolve_authconfig(registry or None)
+    return found
+
+
+def proxy_variables(proxies: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that stand for the proxies of config.json inside a container."""
+    return dict(ProxyConfig.from_dict(proxies).get_environment())
+
+
+def bind_mount(outside: Path, inside: Path, *, is_read_only: bool) -> Any:
+    """Return the mount of a directory of this machine into a container."""
+    return docker.types.Mount(str(inside), str(outside), type="bind", read_only=is_read_only)
+
+
+@contextlib.contextmanager
+def translated(url: str, question: str, timeout_s: float) -> Iterator[None]:
+    """Raise this project's errors instead of the SDK's.
+
+    Args:
+        url: Where the engine listens.
+        question: What it is asked to do.
+        timeout_s: Seconds it has to answer.
+
+    Raises:
+        EngineRefusedError: It answered with an error.
+        HostingError: It did not answer in time.
+        MissingProgramError: No engine answers.
+    """
+    handled_before = sys.exception()
+    try:
+        yield
+    except APIError as error:
+        is_absent = error.status_code == http.client.NOT_FOUND
+        raise errors.EngineRefusedError(
+            str(error.explanation or error), is_absent=is_absent
+        ) from error
+    # The errors of requests are OSErrors.
+    except (DockerException, urllib3.exceptions.HTTPError, OSError) as error:
+        cause: BaseException = error
+        while cause.__context__ not in {None, handled_before}:
+            cause = cause.__context__
+        if isinstance(cause, TimeoutError):
+            raise errors.HostingError(
+                f"the Docker engine at {url} did not answer within {timeout_s:g} s when asked to "
+                f"{question}; restart the engine if it hangs"
+            ) from error
+        reason = getattr(cause, "strerror", None) or cause
+        raise errors.MissingProgramError(
+            f"docker does not answer ({url}: {reason}); start the Docker engine, or give this "
+            "user the right to use it"
+        ) from error

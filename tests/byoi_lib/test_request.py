@@ -7,7 +7,94 @@ import pytest
 from npy_bodies import npy
 
 from byoi import errors
-from byoi_lib.request import decode
+from byoi_lib.request import Instances, Predictions, decode, encode, gather, shown
+
+
+def refused_entries(*arguments, **named):
+    with pytest.raises(errors.MalformedBody) as caught:
+        gather(*arguments, **named)
+    return str(caught.value)
+
+
+def test_texts_are_kept_in_order():
+    assert gather(["b", "a", ""], "row", first=1) == Instances(("b", "a", ""), (), False, "row", 1)
+
+
+def test_what_is_not_said_is_that_of_json():
+    assert gather(["a"], "instance", has_key=True) == Instances(("a",), has_key=True)
+    assert (Instances().unit, Instances().first, Instances().has_key) == ("instance", 0, False)
+
+
+@pytest.mark.parametrize("entry", [[0, 5, 2_147_483_647, 0], np.array([0, 5, 2_147_483_647, 0])])
+def test_token_ids_become_int32_with_their_padding(entry):
+    made = gather([entry, [1]], "row")
+    assert made.texts == ()
+    assert [ids.tolist() for ids in made.token_ids] == [[0, 5, 2_147_483_647, 0], [1]]
+    assert {ids.dtype for ids in made.token_ids} == {np.dtype(np.int32)}
+
+
+def test_no_entries_are_refused_entries():
+    assert refused_entries([], "row") == "the body holds no row, expected at least one review"
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (5, "5 (int)"),
+        (1.5, "1.5 (float)"),
+        (None, "empty"),
+        (True, "True (bool)"),
+        ({"a": 1}, "{'a': 1} (dict)"),
+    ],
+)
+def test_an_entry_that_is_no_review_is_named(entry, said):
+    expected = f"line 8 is {said}, expected a text or a list of token ids"
+    assert refused_entries(["a", entry], "line", first=7) == expected
+
+
+@pytest.mark.parametrize(
+    ("ids", "position", "said"),
+    [
+        ([1, -1], 1, "-1 (int)"),
+        ([2_147_483_648], 0, "2147483648 (int)"),
+        ([10**30], 0, "1000000000000000000000000000000 (int)"),
+        ([1, 2, True], 2, "True (bool)"),
+        ([1.0], 0, "1.0 (float)"),
+        (["a"], 0, "'a' (str)"),
+        ([1, None], 1, "empty"),
+        ([[1]], 0, "[1] (list)"),
+        (np.array([7, -1]), 1, "np.int64(-1) (int64)"),
+        (np.array([1, 2**63], np.uint64), 1, "np.uint64(9223372036854775808) (uint64)"),
+    ],
+)
+def test_what_is_no_token_id_is_named_with_its_position(ids, position, said):
+    assert refused_entries([[1], ids], "row", first=1) == (
+        f"row 2, position {position}: {said} is no token id, "
+        "expected a whole number from 0 to below the vocabulary's size"
+    )
+
+
+@pytest.mark.parametrize("ids", [[], [0], [0, 0], np.zeros(3, int)])
+def test_a_review_of_padding_alone_is_refused_entries(ids):
+    expected = "instance 0 has no token ids, expected at least one besides 0"
+    assert refused_entries([ids], "instance") == expected
+
+
+@pytest.mark.parametrize(("entries", "said"), [(["a", [1]], "token ids"), ([[1], "a"], "text")])
+def test_mixing_is_refused_where_it_begins(entries, said):
+    assert refused_entries(entries, "line", first=1) == (
+        f"line 2 is {said}, unlike those before it; send texts and token ids in separate requests"
+    )
+
+
+def test_a_value_is_shown_shortly_however_deep_or_large():
+    deep: list = []
+    for _ in range(10_000):
+        deep = [deep]
+    for value in (deep, "x" * 10_000, list(range(10_000)), {"k" * 500: "v" * 500}):
+        assert len(shown(value)) < 120
+    assert shown("a") == "'a' (str)"
+
 
 JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 TEXT, NPY = "text/plain", "application/x-npy"
@@ -218,3 +305,83 @@ def test_what_json_writes_is_read_back():
         assert decode(body, JSON).texts == (*texts[:4], *texts[5:])
     lines = "\n".join(json.dumps(text) for text in texts)
     assert decode(lines.encode(), LINES).texts == tuple(texts)
+
+
+PAIRS = np.array([[0.1, 0.9], [1e-9, 1], [0.123456789, 0.87654321]], np.float32)
+ANSWER = Predictions(PAIRS)
+
+
+@pytest.mark.parametrize(
+    ("accept", "has_key", "body", "media_type"),
+    [
+        ("", False, b"[[0.1, 0.9], [1e-09, 1.0], [0.12345679, 0.8765432]]", "application/json"),
+        (
+            "application/json",
+            True,
+            b'{"predictions": [[0.1, 0.9], [1e-09, 1.0], [0.12345679, 0.8765432]]}',
+            "application/json",
+        ),
+        (
+            "application/jsonlines",
+            True,
+            b"[0.1, 0.9]\n[1e-09, 1.0]\n[0.12345679, 0.8765432]",
+            "application/jsonlines",
+        ),
+        ("text/csv", True, b"0.1,0.9\n1e-09,1.0\n0.12345679,0.8765432", "text/csv"),
+        ("text/csv", False, b"0.1,0.9\n1e-09,1.0\n0.12345679,0.8765432", "text/csv"),
+    ],
+)
+def test_numbers_are_written_shortly_and_no_newline_ends_a_body(accept, has_key, body, media_type):
+    assert encode(Predictions(PAIRS, has_key), accept) == (body, media_type)
+
+
+def test_an_npy_body_is_the_array():
+    body, media_type = encode(ANSWER, "application/x-npy")
+    array = np.load(io.BytesIO(body), allow_pickle=False)
+    assert media_type == "application/x-npy"
+    assert array.dtype == np.float32
+    assert np.array_equal(array, PAIRS)
+
+
+def test_every_float32_comes_back_from_text():
+    rng = np.random.default_rng(0)
+    small = 10.0 ** rng.uniform(-40, 0, (2000, 2))
+    pairs = np.concatenate([rng.random((2000, 2)), small, [[0, 1]]]).astype(np.float32)
+    json_body, _ = encode(Predictions(pairs), "application/json")
+    lines_body, _ = encode(Predictions(pairs), "application/jsonlines")
+    csv_body, _ = encode(Predictions(pairs), "text/csv")
+    for values in (
+        json.loads(json_body),
+        [json.loads(line) for line in lines_body.split(b"\n")],
+        [[float(field) for field in row] for row in csv.reader(io.StringIO(csv_body.decode()))],
+    ):
+        assert np.array_equal(np.array(values, np.float32), pairs)
+
+
+def test_one_review_is_one_line():
+    one = Predictions(PAIRS[:1])
+    assert encode(one, "text/csv")[0] == b"0.1,0.9"
+    assert encode(one, "application/jsonlines")[0] == b"[0.1, 0.9]"
+    assert encode(one, "application/json")[0] == b"[[0.1, 0.9]]"
+
+
+def test_a_number_without_a_key_is_the_default():
+    assert encode(ANSWER, "") == encode(Predictions(PAIRS, has_key=False), "application/json")
+
+
+def test_an_accept_that_nothing_satisfies_is_refused():
+    with pytest.raises(errors.NotAcceptable, match="image/png"):
+        encode(ANSWER, "image/png")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "accept", ["application/json", "application/jsonlines", "text/csv", "application/x-npy"]
+)
+def test_what_is_no_finite_number_is_never_sent(value, accept):
+    pairs = PAIRS.copy()
+    pairs[2, 0] = value
+    with pytest.raises(
+        errors.ModelDataError, match=r"answer to instance 2 is not finite, .*; train"
+    ):
+        encode(Predictions(pairs), accept)

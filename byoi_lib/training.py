@@ -20,12 +20,12 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from byoi import errors
+from byoi.digest import MANIFEST_FILE
 from byoi_lib import preprocessing, runtime
 from byoi_lib._tensorflow import keras, tf
 from byoi_lib.datasets import Dataset
 from byoi_lib.manifest import (
     KERAS_FILE,
-    MANIFEST_FILE,
     ONNX_FILE,
     VOCABULARY_FILE,
     Golden,

@@ -227,9 +227,9 @@ def test_functions_of_any_module_are_refused(function):
     [
         (np.zeros(3, np.int32), "expected a row of objects"),
         (np.full((2, 2), None, object), "expected a row of objects"),
-        (objects([1], "two"), "review 1 is no list of whole numbers"),
-        (objects([1.5]), "review 0 is no list of whole numbers"),
-        (objects([True]), "review 0 is no list of whole numbers"),
+        (objects([1], "two"), "review 1 is not a list of whole numbers"),
+        (objects([1.5]), "review 0 is not a list of whole numbers"),
+        (objects([True]), "review 0 is not a list of whole numbers"),
         (objects([3, 0]), "has the rank 0"),
     ],
 )

@@ -36,8 +36,8 @@ def test_the_table_has_the_figures_of_the_run():
     values = dict(line.rsplit("  ", 1) for line in lines[:9])
     found = {name.strip(): value for name, value in values.items()}
     assert found["data set"] == "sample"
-    assert found["reviews learnt from"] == "4,800"
-    assert found["reviews held out"] == "40"
+    assert found["training reviews"] == "4,800"
+    assert found["held-out reviews"] == "40"
     assert found["epochs"] == "3"
     assert found["accuracy, training part"] == "0.9125"
     assert found["accuracy, held-out part"] == f"{TRAINING.held_out_accuracy:.4f}" == "0.9500"

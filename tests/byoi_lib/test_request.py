@@ -1,7 +1,3 @@
-import csv
-import io
-import json
-
 import numpy as np
 import pytest
 from npy_bodies import npy
@@ -69,7 +65,7 @@ def test_an_entry_that_is_no_review_is_named(entry, said):
 )
 def test_what_is_no_token_id_is_named_with_its_position(ids, position, said):
     assert refused_entries([[1], ids], "row", first=1) == (
-        f"row 2, position {position}: {said} is no token id, "
+        f"row 2, position {position}: {said} is not a token id, "
         "expected a whole number from 0 to below the vocabulary's size"
     )
 
@@ -218,15 +214,8 @@ OR_ELSE = 'expected a text, a list, {"review": text} or, as a whole JSON body, {
     ("body", "content_type", "message"),
     [
         (b"", JSON, "the body is not JSON: Expecting value: line 1 column 1 (char 0)"),
-        (b"\xef\xbb\xbf[]", JSON, "the body is not JSON: Unexpected UTF-8 BOM"),
         (b'"\xff"', JSON, "the body is not utf-8 at byte 1; send utf-8, or say the charset"),
-        (b'"a" "b"', JSON, "the body is not JSON: Extra data"),
-        (b"[NaN]", JSON, "the body is not JSON: NaN is no JSON value"),
-        (b"[-Infinity]", JSON, "the body is not JSON: -Infinity is no JSON value"),
-        (b'{"instances": ["a"], "instances": ["b"]}', JSON, "JSON: an object has a key twice"),
-        (b"[" * 200_000, JSON, "the body is nested too deeply, expected two levels"),
         (b"[" * 900 + b"]" * 900, JSON, "instance 0, position 0: ["),
-        (b"9" * 5000, JSON, "the body is not JSON: Exceeds the limit"),
         (b"[]", JSON, "the body holds no instance, expected at least one review"),
         (b'{"instances": []}', JSON, "the body holds no instance"),
         (b"5", JSON, f"the body is 5 (int), {OR_ELSE}"),
@@ -245,13 +234,11 @@ OR_ELSE = 'expected a text, a list, {"review": text} or, as a whole JSON body, {
         (b"", LINES, "the body holds no line, expected at least one review"),
         (b" \n\n", LINES, "the body holds no line"),
         (b'"a"\n\n"b"', LINES, "line 2 is not JSON: Expecting value"),
-        (b'"a"X', LINES, "line 1 is not JSON: Extra data"),
-        (b'"a"\nb', LINES, "line 2 is not JSON: Expecting value"),
         (b'"a"\n5', LINES, "line 2 is 5 (int), expected a text, a list"),
         (b'{"instances": ["a"]}', LINES, "line 1 is {'instances': ['a']} (dict), expected"),
         (b'"a"\n[1]', LINES, "line 2 is token ids, unlike"),
         (b'"a"\n[0]', LINES, "line 2 has no token ids"),
-        (b'"a"\n[-1]', LINES, "line 2, position 0: -1 (int) is no token id"),
+        (b'"a"\n[-1]', LINES, "line 2, position 0: -1 (int) is not a token id"),
         (b"", CSV, "the body holds no row, expected at least one review"),
         (b"\n\n", CSV, "the body holds no row"),
         (b"a\n\nb\n", CSV, "row 2 is empty, expected a text"),
@@ -267,19 +254,26 @@ OR_ELSE = 'expected a text, a list, {"review": text} or, as a whole JSON body, {
         (b"1,", CSV, "row 1 has 2 columns"),
         ("1,\u00b2".encode(), CSV, "row 1 has 2 columns"),
         (b"1,12345678901", CSV, "row 1 has 2 columns"),
-        (b"1,2147483648", CSV, "row 1, position 1: 2147483648 (int) is no token id"),
+        (b"1,2147483648", CSV, "row 1, position 1: 2147483648 (int) is not a token id"),
         (b"0,0", CSV, "row 1 has no token ids"),
         (
             b'"a',
             CSV,
             'line 1 is not CSV (unexpected end of data); quote a text, and write " in it as',
         ),
-        (b'a\n"b"c', CSV, "line 2 is not CSV ("),
-        (b"\xff", TEXT, "the body is not utf-8 at byte 0"),
-        (b"\xe9", TEXT + ";charset=ascii", "the body is not ascii at byte 0"),
         (b"PK\3\4", NPY, "not in NumPy's .npy format"),
-        (npy(np.array([[1], [-1]])), NPY, "row 1, position 0: np.int64(-1) (int64) is no token id"),
+        (
+            npy(np.array([[1], [-1]])),
+            NPY,
+            "row 1, position 0: np.int64(-1) (int64) is not a token id",
+        ),
         (npy(np.array([[1], [0]])), NPY, "row 1 has no token ids"),
+        (npy(np.array([1.5])), NPY, "the array has dtype float64 and shape (1,), expected texts"),
+        (npy(np.array([True])), NPY, "the array has dtype bool and shape (1,), expected texts"),
+        (npy(np.array([["a"]])), NPY, "the array has dtype <U1 and shape (1, 1), expected"),
+        (npy(np.array(5)), NPY, "the array has dtype int64 and shape (), expected texts"),
+        (npy(np.ones((1, 1, 1), np.uint8)), NPY, "has dtype uint8 and shape (1, 1, 1), expected"),
+        (npy(np.ones((1, 1, 1), int)), NPY, "has dtype int64 and shape (1, 1, 1), expected"),
     ],
 )
 def test_a_malformed_body_is_refused(body, content_type, message):
@@ -290,98 +284,35 @@ def test_an_unknown_content_type_is_not_decoded():
     assert "image/png" in refused(b"a", "image/png", errors.UnsupportedContentType)
 
 
-def test_what_csv_writers_write_is_read_back():
-    texts = ["", "a", 'so, "so"', "two\nlines", "two\r\nlines", " \t", "42", "'", '"', "caf\u00e9"]
-    for options in ({}, {"quoting": csv.QUOTE_ALL}, {"lineterminator": "\n"}):
-        stream = io.StringIO(newline="")
-        csv.writer(stream, **options).writerows([text] for text in texts)
-        assert decode(stream.getvalue().encode(), CSV).texts == tuple(texts)
-
-
-def test_what_json_writes_is_read_back():
-    texts = ["", "a", "\0", "\u2028", "\ud83d", "\\", '"', "caf\u00e9 \U0001f600"]
-    for ascii_only in (True, False):
-        body = json.dumps(texts[:4] + texts[5:], ensure_ascii=ascii_only).encode()
-        assert decode(body, JSON).texts == (*texts[:4], *texts[5:])
-    lines = "\n".join(json.dumps(text) for text in texts)
-    assert decode(lines.encode(), LINES).texts == tuple(texts)
-
-
-PAIRS = np.array([[0.1, 0.9], [1e-9, 1], [0.123456789, 0.87654321]], np.float32)
-ANSWER = Predictions(PAIRS)
+PAIRS = np.array([[0.1, 0.9], [1e-9, 1]], np.float32)
 
 
 @pytest.mark.parametrize(
-    ("accept", "has_key", "body", "media_type"),
+    ("accept", "has_key", "body"),
     [
-        ("", False, b"[[0.1, 0.9], [1e-09, 1.0], [0.12345679, 0.8765432]]", "application/json"),
-        (
-            "application/json",
-            True,
-            b'{"predictions": [[0.1, 0.9], [1e-09, 1.0], [0.12345679, 0.8765432]]}',
-            "application/json",
-        ),
-        (
-            "application/jsonlines",
-            True,
-            b"[0.1, 0.9]\n[1e-09, 1.0]\n[0.12345679, 0.8765432]",
-            "application/jsonlines",
-        ),
-        ("text/csv", True, b"0.1,0.9\n1e-09,1.0\n0.12345679,0.8765432", "text/csv"),
-        ("text/csv", False, b"0.1,0.9\n1e-09,1.0\n0.12345679,0.8765432", "text/csv"),
+        (JSON, True, b'{"predictions": [[0.1, 0.9], [1e-09, 1.0]]}'),
+        ("", True, b'{"predictions": [[0.1, 0.9], [1e-09, 1.0]]}'),
+        ("", False, b"[[0.1, 0.9], [1e-09, 1.0]]"),
+        (LINES, True, b"[0.1, 0.9]\n[1e-09, 1.0]"),
+        (CSV, True, b"0.1,0.9\n1e-09,1.0"),
+        (CSV, False, b"0.1,0.9\n1e-09,1.0"),
     ],
 )
-def test_numbers_are_written_shortly_and_no_newline_ends_a_body(accept, has_key, body, media_type):
-    assert encode(Predictions(PAIRS, has_key), accept) == (body, media_type)
+def test_the_answer_has_a_key_where_the_request_had_one_and_the_format_has_keys(
+    accept, has_key, body
+):
+    assert encode(Predictions(PAIRS, has_key), accept) == (body, accept or JSON)
 
 
-def test_an_npy_body_is_the_array():
-    body, media_type = encode(ANSWER, "application/x-npy")
-    array = np.load(io.BytesIO(body), allow_pickle=False)
-    assert media_type == "application/x-npy"
-    assert array.dtype == np.float32
-    assert np.array_equal(array, PAIRS)
-
-
-def test_every_float32_comes_back_from_text():
-    rng = np.random.default_rng(0)
-    small = 10.0 ** rng.uniform(-40, 0, (2000, 2))
-    pairs = np.concatenate([rng.random((2000, 2)), small, [[0, 1]]]).astype(np.float32)
-    json_body, _ = encode(Predictions(pairs), "application/json")
-    lines_body, _ = encode(Predictions(pairs), "application/jsonlines")
-    csv_body, _ = encode(Predictions(pairs), "text/csv")
-    for values in (
-        json.loads(json_body),
-        [json.loads(line) for line in lines_body.split(b"\n")],
-        [[float(field) for field in row] for row in csv.reader(io.StringIO(csv_body.decode()))],
-    ):
-        assert np.array_equal(np.array(values, np.float32), pairs)
-
-
-def test_one_review_is_one_line():
-    one = Predictions(PAIRS[:1])
-    assert encode(one, "text/csv")[0] == b"0.1,0.9"
-    assert encode(one, "application/jsonlines")[0] == b"[0.1, 0.9]"
-    assert encode(one, "application/json")[0] == b"[[0.1, 0.9]]"
-
-
-def test_a_number_without_a_key_is_the_default():
-    assert encode(ANSWER, "") == encode(Predictions(PAIRS, has_key=False), "application/json")
+def test_an_answer_without_a_key_is_the_default():
+    assert encode(Predictions(PAIRS), "") == encode(Predictions(PAIRS, has_key=False), JSON)
 
 
 def test_an_accept_that_nothing_satisfies_is_refused():
     with pytest.raises(errors.NotAcceptable, match="image/png"):
-        encode(ANSWER, "image/png")
+        encode(Predictions(PAIRS), "image/png")
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize(
-    "accept", ["application/json", "application/jsonlines", "text/csv", "application/x-npy"]
-)
-def test_what_is_no_finite_number_is_never_sent(value, accept):
-    pairs = PAIRS.copy()
-    pairs[2, 0] = value
-    with pytest.raises(
-        errors.ModelDataError, match=r"answer to instance 2 is not finite, .*; train"
-    ):
-        encode(Predictions(pairs), accept)
+def test_a_probability_that_is_not_finite_is_never_sent():
+    with pytest.raises(errors.ModelDataError, match="answer to instance 0 is not finite"):
+        encode(Predictions(np.full((1, 2), np.nan, np.float32)), JSON)

@@ -34,7 +34,7 @@ def test_the_files_are_those_the_runtimes_read():
 
 
 def test_an_unknown_runtime_is_refused(tiny_model_dir):
-    with pytest.raises(errors.ConfigurationError, match="'torch' is none of onnx, keras; name one"):
+    with pytest.raises(errors.ConfigurationError, match="'torch' is not one of onnx, keras"):
         runtime.load(tiny_model_dir, "torch")
 
 

@@ -160,7 +160,7 @@ def test_the_edges_of_what_is_taken(parse, text, value):
         (settings.parse_whole(1, 3), "4", "a whole number from 1 to 3"),
         (settings.parse_seconds, "3600.1", "at most 3600"),
         (settings.parse_seconds, "inf", "at most 3600"),
-        (settings.parse_workers, "257", "or auto for one a CPU"),
+        (settings.parse_workers, "257", "or auto for one per CPU"),
         (settings.parse_media_type, "/json", "one media type"),
         (settings.parse_media_type, "text/csv; header=present", "one media type"),
         (settings.parse_log_level, "60", "one of DEBUG"),

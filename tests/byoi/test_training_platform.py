@@ -6,9 +6,9 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
+from job_files import configure, failure, place
 
 from byoi import contract, errors, training
 from byoi.training import Job
@@ -23,20 +23,6 @@ class Sizes:
 @dataclass(frozen=True)
 class Options:
     epochs: int = 3
-
-
-def place(root: Path, path: Path) -> Path:
-    found = root / path.relative_to("/")
-    found.parent.mkdir(parents=True, exist_ok=True)
-    return found
-
-
-def configure(root: Path, hyperparameters: object) -> None:
-    place(root, contract.HYPERPARAMETERS_FILE).write_text(json.dumps(hyperparameters))
-
-
-def failure(root: Path) -> str:
-    return place(root, contract.FAILURE_FILE).read_text()
 
 
 def parse(job: Job) -> None:

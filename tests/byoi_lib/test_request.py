@@ -29,7 +29,7 @@ def test_token_ids_become_int32_with_their_padding(entry):
     assert {ids.dtype for ids in made.token_ids} == {np.dtype(np.int32)}
 
 
-def test_no_entries_are_refused_entries():
+def test_no_entries_are_refused():
     assert refused_entries([], "row") == "the body holds no row, expected at least one review"
 
 
@@ -71,7 +71,7 @@ def test_what_is_no_token_id_is_named_with_its_position(ids, position, said):
 
 
 @pytest.mark.parametrize("ids", [[], [0], [0, 0], np.zeros(3, int)])
-def test_a_review_of_padding_alone_is_refused_entries(ids):
+def test_a_review_of_padding_alone_is_refused(ids):
     expected = "instance 0 has no token ids, expected at least one besides 0"
     assert refused_entries([ids], "instance") == expected
 

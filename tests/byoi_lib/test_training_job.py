@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from job_files import configure, failure, place
 
 from byoi import contract, training
 from byoi_lib import manifest, training_job
@@ -18,16 +19,6 @@ from byoi_lib import manifest, training_job
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 SMALL = {"epochs": "1", "embedding_dim": "4", "feed_forward_dim": "4", "hidden_dim": "4"}
-
-
-def place(root: Path, path: Path) -> Path:
-    found = root / path.relative_to("/")
-    found.parent.mkdir(parents=True, exist_ok=True)
-    return found
-
-
-def configure(root: Path, hyperparameters: object) -> None:
-    place(root, contract.HYPERPARAMETERS_FILE).write_text(json.dumps(hyperparameters))
 
 
 def write_channel(root: Path, name: str = "train") -> None:
@@ -39,10 +30,6 @@ def write_channel(root: Path, name: str = "train") -> None:
     ranks[:] = [[1, 3 - label, 4] for label in labels.tolist()]
     np.savez(channel / "imdb.npz", x_train=ranks, y_train=labels, x_test=ranks, y_test=labels)
     (channel / "words.json").write_text(json.dumps({"the": 1, "good": 2, "bad": 3, "film": 4}))
-
-
-def failure(root: Path) -> str:
-    return place(root, contract.FAILURE_FILE).read_text()
 
 
 def test_a_job_leaves_model_and_plots_where_the_platform_collects_them(tmp_path, capsys) -> None:

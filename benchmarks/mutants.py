@@ -2,11 +2,11 @@
 
     .venv/bin/python benchmarks/mutants.py [MODULE ...]
 
-Each fault (mutant) is one operator, comparison, condition, number, text, or result of a
-module replaced by another; the module's own tests then run in a forked process and must
-fail. Not mutated: docstrings, annotations, and the words of error messages. Prints every
-fault that no test noticed, and the share that was noticed; ends with 1 where a module's
-share is below 80 %.
+MODULE is a dotted name; the tests of `a.b.c` are `tests/a/b/test_c.py`. Each fault (mutant)
+is one operator, comparison, condition, number, text, or result of a module replaced by
+another; the module's own tests then run in a forked process and must fail. Not mutated:
+docstrings, annotations, and the words of error messages. Prints every fault that no test
+noticed, and the share that was noticed; ends with 1 if the share of a module is below 80 %.
 """
 
 import argparse
@@ -25,15 +25,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = (
-    "preprocessing",
-    "vocabulary",
-    "decoder",
-    "npy",
-    "instances",
-    "encoder",
-    "golden",
-    "manifest",
-    "model_data",
+    "byoi.digest",
+    "byoi.formats.content_types",
+    "byoi.formats.decoder",
+    "byoi.formats.encoder",
+    "byoi.model_data",
+    "byoi_lib.manifest",
+    "byoi_lib.preprocessing",
+    "byoi_lib.request",
+    "byoi_lib.vocabulary",
 )
 AT_LEAST = 0.8
 # Many times what a module's tests take: a fault that makes a loop endless is noticed, too.
@@ -49,6 +49,9 @@ OPTIONS = [
     os.devnull,
     "--rootdir",
     ".",
+    # Modules that several folders of tests share, as in pyproject.toml.
+    "-o",
+    "pythonpath=tests tests/byoi_lib",
 ]
 # Left out: what starts another process or imports Keras, and the real data, which
 # `make test` measures; golden rows must do.
@@ -163,13 +166,24 @@ def is_noticed(module: str, source: str, tests: list[str]) -> bool:
 
 
 def load(module: str, source: str) -> None:
-    """Put `source` in the place of a module of byoi_lib."""
-    name = f"byoi_lib.{module}"
-    spec = importlib.util.spec_from_file_location(name, ROOT / "byoi_lib" / f"{module}.py")
+    """Put `source` in the place of a module, which its dotted name identifies."""
+    spec = importlib.util.spec_from_file_location(module, path_of(module))
     made = importlib.util.module_from_spec(spec)
-    sys.modules[name] = made
+    sys.modules[module] = made
     exec(compile(source, spec.origin, "exec"), made.__dict__)
-    setattr(importlib.import_module("byoi_lib"), module, made)
+    package, _, name = module.rpartition(".")
+    setattr(importlib.import_module(package), name, made)
+
+
+def path_of(module: str) -> Path:
+    """Return the file of a module."""
+    return ROOT.joinpath(*module.split(".")).with_suffix(".py")
+
+
+def tests_of(module: str) -> Path:
+    """Return the file of a module's tests, relative to the root: the same tree."""
+    *packages, name = module.split(".")
+    return Path("tests", *packages, f"test_{name}.py")
 
 
 def main() -> int:
@@ -178,7 +192,7 @@ def main() -> int:
     parser.add_argument("modules", nargs="*", default=MODULES, metavar="MODULE")
     modules = parser.parse_args().modules
     os.chdir(ROOT)
-    # Imported once, before the forks; not byoi_lib, whose modules are the ones that change.
+    # Imported once, before the forks; not the modules that change.
     for name in ("numpy", "onnx", "onnxruntime", "pytest", "werkzeug.http"):
         importlib.import_module(name)
     # None of the installed plug-ins has to do with these tests, and each costs time.
@@ -187,8 +201,8 @@ def main() -> int:
     worst = 1.0
     for module in modules:
         began = time.monotonic()
-        source = (ROOT / "byoi_lib" / f"{module}.py").read_text(encoding="utf-8")
-        tests = [f"tests/byoi_lib/test_{module}.py", "-k", DESELECT]
+        source = path_of(module).read_text(encoding="utf-8")
+        tests = [str(tests_of(module)), "-k", DESELECT]
         if is_noticed(module, source, tests):
             print(f"{module}: its tests fail without any fault; run them first", file=sys.stderr)
             return 2
@@ -198,7 +212,7 @@ def main() -> int:
             if is_noticed(module, ast.unparse(faulty), tests):
                 noticed += 1
             else:
-                print(f"  {module}.py:{line}: {description}", flush=True)
+                print(f"  {module}:{line}: {description}", flush=True)
         share, seconds = noticed / len(found), time.monotonic() - began
         print(f"{module}: {noticed} of {len(found)} noticed, {share:.1%}, {seconds:.0f} s")
         worst = min(worst, share)

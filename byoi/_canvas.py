@@ -1,4 +1,4 @@
-"""Figures that a notebook shows and a script saves, in the look all plots here have."""
+"""The figures of all plots: shown by a notebook, saved by a script, in one style."""
 
 import io
 from typing import Any
@@ -8,11 +8,11 @@ _DOTS_PER_INCH = 120
 
 
 def empty(width_in: float, height_in: float = 4) -> Any:
-    """Return an empty matplotlib figure that belongs to no window and no global list."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - loads fonts
+    """Create an empty matplotlib figure, independent of pyplot and its windows."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - loading fonts takes time
 
     class Plot(Figure):
-        """A figure that a notebook shows as it is, without pyplot's setup."""
+        """A figure that a notebook shows without pyplot's set-up."""
 
         def _repr_png_(self) -> bytes:
             content = io.BytesIO()
@@ -23,7 +23,7 @@ def empty(width_in: float, height_in: float = 4) -> Any:
 
 
 def tidy(axes: Any) -> None:
-    """Take away what a plot does not need, and draw lines to read heights by."""
+    """Hide the upper and right borders, and draw horizontal grid lines."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e6e6e6")
     axes.set_axisbelow(True)

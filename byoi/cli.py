@@ -127,8 +127,8 @@ def _pack(options: argparse.Namespace) -> None:
 
     packed = model_data.pack(options.model_dir, options.archive, needs_manifest=False)
     print(f"{packed.path}\nsha256 {packed.sha256}\n{packed.size_bytes:,} bytes")
-    if model_data.MANIFEST_FILE not in packed.names:
-        print(f"without {model_data.MANIFEST_FILE}: packed all {len(packed.names)} files")
+    if not packed.has_manifest:
+        print(f"without manifest.json: packed all {len(packed.names)} files")
 
 
 def _serve(options: argparse.Namespace) -> int:

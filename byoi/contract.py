@@ -1,10 +1,10 @@
 """SageMaker's container contract: paths, ports, limits and header names.
 
-Every constant names where AWS states it. The numbers of `nginx.conf`,
-`gunicorn.conf.py` and the tests come from here.
+Each constant has the page of AWS that states it. nginx, gunicorn and the tests take their
+numbers from here.
 
-Sources: "DG" is the SageMaker Developer Guide page named, "BC" the botocore
-service model of `sagemaker` or `sagemaker-runtime`.
+Sources: "DG" is a page of the SageMaker Developer Guide, "API" of its API reference, "BC" the
+botocore service model of `sagemaker` or `sagemaker-runtime`; "Ours" is decided here.
 """
 
 from pathlib import Path
@@ -29,7 +29,7 @@ FAILURE_REASON_CHARACTERS = 1024
 INVOCATION_TIMEOUT_S = 60
 PING_TIMEOUT_S = 2
 CONNECT_TIMEOUT_S = 0.25
-# DG deploy-model-options says 25 MB, API InvokeEndpoint 6,291,456 B; we take the larger.
+# DG deploy-model-options says 25 MB, API InvokeEndpoint 6,291,456 B; the larger one is used.
 REQUEST_BODY_BYTES = 25 * 1024 * 1024
 # BC Message: the caller sees at most this many characters of an error body.
 ERROR_MESSAGE_CHARACTERS = 2048
@@ -39,12 +39,12 @@ STOP_GRACE_S = 30
 # Ours, below STOP_GRACE_S: in-flight requests are answered within this time.
 DRAIN_S = 25
 
-# API InvokeEndpoint: the one request header a caller can fill freely; echoed.
+# API InvokeEndpoint: the request header that a caller may set freely; echoed.
 CUSTOM_ATTRIBUTES_HEADER = "X-Amzn-SageMaker-Custom-Attributes"
-# DG inference-pipeline-real-time: set by the platform when 8080 is not the port.
+# DG inference-pipeline-real-time: set by the platform if the port is not 8080.
 BIND_TO_PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"
-# DG multi-container-troubleshooting: the label an image needs for that.
+# DG multi-container-troubleshooting: the label that an image needs for that.
 BIND_TO_PORT_LABEL = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true"
 
-# Ours: model data baked into the image; outside /opt/ml, which the platform mounts over.
+# Ours: model data baked into the image; outside /opt/ml, over which the platform mounts.
 BAKED_MODEL_DIR = Path("/opt/byoi/model")

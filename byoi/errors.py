@@ -1,7 +1,7 @@
-"""Every error byoi_lib raises on purpose.
+"""Every deliberate error of `byoi` and `byoi_lib`.
 
 * ByoiError
-  * RequestError                 the client sent something wrong
+  * RequestError                 the client's request cannot be served
     * UnsupportedContentType
     * NotAcceptable
     * MalformedBody
@@ -10,13 +10,13 @@
   * ConfigurationError           a setting or argument cannot be used
   * MissingProgramError          a program this step needs is not installed
   * RegistryError                an image cannot be pushed, or SageMaker would refuse it
-  * HostingError                 an endpoint could not be made, reached or removed
-    * EndpointFailedError        it started and did not become healthy
+  * HostingError                 an endpoint could not be created, reached or deleted
+    * EndpointFailedError        an endpoint started and did not become healthy
     * EngineRefusedError         the container engine answered with an error
-    * InvocationError            it answered with an error status
-    * JobFailedError             a training or batch transform job did not reach its end
+    * InvocationError            an endpoint answered with an error status
+    * JobFailedError             a training or batch transform job failed
 
-No class knows the server's HTTP statuses; `serving.statuses` maps classes to them.
+No class knows the server's HTTP statuses; `byoi.server.statuses` maps classes to them.
 A message says what was received, what was expected, and the way out.
 """
 
@@ -28,19 +28,19 @@ class ByoiError(Exception):
 
 
 class RequestError(ByoiError):
-    """The invocation cannot be served as sent; retrying it unchanged fails again."""
+    """The invocation cannot be served as sent; sending it again unchanged fails again."""
 
 
-class UnsupportedContentType(RequestError):  # noqa: N818 - names the condition, as HTTP does
+class UnsupportedContentType(RequestError):  # noqa: N818 - named after the condition, as in HTTP
     """No decoder exists for the Content-Type."""
 
 
-class NotAcceptable(RequestError):  # noqa: N818 - names the condition, as HTTP does
+class NotAcceptable(RequestError):  # noqa: N818 - named after the condition, as in HTTP
     """No encoder exists for the Accept header."""
 
 
-class MalformedBody(RequestError):  # noqa: N818 - names the condition, as HTTP does
-    """The body does not parse as its Content-Type, or is not what the model takes."""
+class MalformedBody(RequestError):  # noqa: N818 - named after the condition, as in HTTP
+    """The body cannot be parsed as its Content-Type, or is not an input of the model."""
 
 
 class DatasetError(ByoiError):
@@ -56,7 +56,7 @@ class ConfigurationError(ByoiError):
 
 
 class MissingProgramError(ByoiError):
-    """A program that this step runs is not on PATH or does not answer."""
+    """A program that this step needs is not on PATH or does not answer."""
 
 
 class RegistryError(ByoiError):
@@ -68,7 +68,7 @@ class HostingError(ByoiError):
 
 
 class EndpointFailedError(HostingError):
-    """The endpoint's container ended or never became healthy; the message has its log."""
+    """The endpoint's container exited or never became healthy; the message has its log."""
 
 
 class EngineRefusedError(HostingError):
@@ -87,19 +87,19 @@ class InvocationError(HostingError):
     """The endpoint answered an invocation with an error status.
 
     Attributes:
-        status: HTTP status, 400 to 599; None where the SDK's local mode lost it.
+        status: HTTP status, 400 to 599; None if the SDK's local mode lost it.
         body: Response body as text.
     """
 
     def __init__(self, status: int | None, body: str) -> None:
-        said = "an error" if status is None else f"status {status}"
-        super().__init__(f"the endpoint answered with {said}: {body}")
+        answer = "an error" if status is None else f"status {status}"
+        super().__init__(f"the endpoint answered with {answer}: {body}")
         self.status = status
         self.body = body
 
 
 class JobFailedError(HostingError):
-    """A training or batch transform job ended early; the message has the container's reason."""
+    """A training or batch transform job failed; the message has the container's reason."""
 
 
 def refusal(path: Path, cause: str, remedy: str) -> ModelDataError:

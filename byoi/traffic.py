@@ -1,7 +1,4 @@
-"""Requests that go on while something else happens, and what became of each of them.
-
-Traffic as plots: how long answers took, and what was answered when.
-"""
+"""Traffic: requests sent in the background while something else happens, and their plots."""
 
 import contextlib
 import threading
@@ -12,19 +9,21 @@ from typing import Any
 
 from byoi import _canvas
 
-# Between two requests of one thread: an endpoint on two cores must also start another.
+# Pause between two requests of one thread: on two cores another endpoint may be starting.
 _PAUSE_S = 0.02
+_BINS = 40
+_FAILED_COLOUR = "#b03030"
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request and what came back.
+    """One request and its answer or error.
 
     Attributes:
-        at_s: When it was sent, in seconds from the traffic's start.
-        took_s: Seconds until the answer was there.
-        answer: What was answered, None where it failed.
-        error: Why it failed, None where it did not.
+        at_s: When it was sent, in seconds since the start of the traffic.
+        took_s: Seconds from sending to the whole answer.
+        answer: The answer, None if the request failed.
+        error: The failure, None if the request was answered.
     """
 
     at_s: float
@@ -35,28 +34,28 @@ class Exchange:
 
 @dataclass
 class Traffic:
-    """What was sent so far.
+    """The requests that have ended so far.
 
     Attributes:
-        exchanges: In the order of their ends.
+        exchanges: In the order in which they ended.
     """
 
     exchanges: list[Exchange] = field(default_factory=list)
 
     @property
     def failures(self) -> list[Exception]:
-        """The errors, in the order they came; empty where every request was answered."""
+        """The errors in the order of `exchanges`; empty if every request was answered."""
         return [one.error for one in self.exchanges if one.error is not None]
 
 
 @contextlib.contextmanager
 def going_on(ask: Callable[[], Any], *, threads: int = 2) -> Iterator[Traffic]:
-    """Send requests all through this context, and finish those in flight at its end.
+    """Send requests during this context, and wait for those in flight at its end.
 
     Args:
-        ask: Sends one request and returns its answer; whatever it raises is a failure of
-            that request and stops nothing. Called by several threads.
-        threads: How many requests are in flight at once.
+        ask: Sends one request and returns its answer; called by several threads. Any exception
+            counts as a failure of that request and does not stop the traffic.
+        threads: Number of requests in flight at once.
     """
     traffic, is_over, started_s = Traffic(), threading.Event(), time.perf_counter()
 
@@ -66,7 +65,7 @@ def going_on(ask: Callable[[], Any], *, threads: int = 2) -> Iterator[Traffic]:
             answer, failed = None, None
             try:
                 answer = ask()
-            except Exception as error:  # noqa: BLE001 - which ones there are is the question
+            except Exception as error:  # noqa: BLE001 - failures are counted, not raised
                 failed = error
             took_s = time.perf_counter() - at_s
             traffic.exchanges.append(Exchange(at_s - started_s, took_s, answer, failed))
@@ -82,14 +81,11 @@ def going_on(ask: Callable[[], Any], *, threads: int = 2) -> Iterator[Traffic]:
             sender.join()
 
 
-_BINS = 40
-
-
 def latency_histogram(took_s: Sequence[float]) -> Any:
-    """Draw how long requests took, with the median and the slowest one in a hundred.
+    """Draw the latency of requests, with the median and the 99th percentile.
 
     Args:
-        took_s: Seconds of each request.
+        took_s: Seconds of each request, at least one.
 
     Returns:
         A matplotlib figure; times in milliseconds.
@@ -113,11 +109,11 @@ def latency_histogram(took_s: Sequence[float]) -> Any:
 
 
 def timeline(exchanges: Sequence[Exchange], *, label: str) -> Any:
-    """Draw each answer at the time it was asked for, and failures as crosses on the ground.
+    """Draw each answer at the time of its request, and failures as crosses at 0.
 
     Args:
-        exchanges: Their answers are numbers.
-        label: What these numbers are.
+        exchanges: Requests whose answers are numbers.
+        label: Name of these numbers.
 
     Returns:
         A matplotlib figure.
@@ -139,7 +135,7 @@ def timeline(exchanges: Sequence[Exchange], *, label: str) -> Any:
         [0.0] * len(failed),
         linestyle="none",
         marker="x",
-        color="#b03030",
+        color=_FAILED_COLOUR,
         label=f"{len(failed)} failed",
     )
     axes.set(xlabel="seconds", ylabel=label)

@@ -1,10 +1,10 @@
-"""A SageMaker training job as a program sees it: from its input files to its exit status.
+"""A SageMaker training job, from its input files to its exit status.
 
-The platform's half of `train`: hyperparameters, channels, the failure file and SIGTERM.
-What is fitted is the caller's, a function of one `Job`.
+The platform's half of the image's `train`: hyperparameters, channels, the failure file and
+SIGTERM. The other half, the fit, is a function of one `Job`.
 
-Source: DG your-algorithms-training-algo-running-container, -algo-output, -signal-success-failure
-and -algo-dockerfile (SIGTERM, then SIGKILL 120 s later).
+Source: SageMaker Developer Guide, your-algorithms-training-algo-running-container, -algo-output,
+-signal-success-failure and -algo-dockerfile (SIGTERM, then SIGKILL 120 s later).
 """
 
 import dataclasses
@@ -21,22 +21,22 @@ from typing import Any, NoReturn
 
 from byoi import contract, errors
 
-# Added by the platform and by tuning jobs, not by the job's author.
+# Hyperparameters that the platform and tuning jobs add.
 _FOREIGN_PREFIXES = ("sagemaker_", "_tuning_")
-# What a shell reports for a process that SIGTERM ended.
+# The exit status of a process ended by SIGTERM, as a shell reports it.
 STOPPED_STATUS = 128 + signal.SIGTERM
 
 
 @dataclass(frozen=True)
 class Job:
-    """What the platform gave to one training job.
+    """The inputs and the directories of one training job.
 
     Attributes:
-        hyperparameters: Name to value; all values are text on the platform.
-        channels: Name of each input channel to the directory that holds its files.
-        model_dir: What is written here becomes model.tar.gz.
-        output_data_dir: What is written here becomes output.tar.gz: plots, for example.
-        hosts: Names of the instances; empty where the platform did not say.
+        hyperparameters: Name to value; on the platform all values are texts.
+        channels: Name of each input channel to the directory of its files.
+        model_dir: Its content becomes model.tar.gz.
+        output_data_dir: Its content becomes output.tar.gz: plots, for example.
+        hosts: Names of the instances; empty if the platform gave none.
     """
 
     hyperparameters: Mapping[str, Any]
@@ -47,13 +47,15 @@ class Job:
 
     @classmethod
     def read(cls, root: Path = Path("/")) -> "Job":
-        """Read the files of a job; absent ones count as empty, as in `docker run IMAGE train`.
+        """Read the input files of a job.
+
+        Absent files count as empty, so that `docker run IMAGE train` works without any.
 
         Args:
-            root: Stands for the root directory.
+            root: Used in place of the root directory.
 
         Raises:
-            ConfigurationError: A file is not the JSON object it should be.
+            ConfigurationError: A file is not a JSON object.
         """
         inputs = _under(root, contract.INPUT_DATA_DIR)
         folders = sorted(inputs.iterdir()) if inputs.is_dir() else []
@@ -66,7 +68,7 @@ class Job:
         )
 
     def require_one_host(self) -> None:
-        """Refuse several instances: each would train the whole network, and one result would win.
+        """Refuse several instances: each would train a whole model, and only one would be kept.
 
         Raises:
             ConfigurationError: The job runs on more than one instance.
@@ -77,10 +79,14 @@ class Job:
             )
 
     def parse_hyperparameters(self, *targets: type[Any]) -> tuple[Any, ...]:
-        """Return one object of each dataclass of `targets`, and the seed.
+        """Return one object of each dataclass, and the hyperparameter `seed`.
 
         Args:
-            targets: Dataclasses whose fields all have a number as default.
+            targets: Dataclasses whose fields all have a number as default; a hyperparameter
+                has the name of a field.
+
+        Returns:
+            The objects in the order of `targets`, then the seed, 0 by default.
 
         Raises:
             ConfigurationError: A name is unknown, or a value is not a number of its kind.
@@ -110,23 +116,23 @@ class Job:
 
 
 def run(fit: Callable[[Job], None], root: Path = Path("/")) -> int:
-    """Run a training job and return the exit status.
+    """Run a training job.
 
-    SIGTERM ends the process, with 143 and its reason in the failure file.
+    SIGTERM ends the process with `STOPPED_STATUS` and a reason in the failure file.
 
     Args:
-        fit: Trains, and writes what is to be kept into the job's directories.
-        root: Stands for the root directory.
+        fit: Trains, and writes its results to the job's directories.
+        root: Used in place of the root directory.
 
     Returns:
-        0, or 1 where training failed, with the reason in the failure file.
+        The exit status: 0, or 1 with the reason in the failure file.
     """
     previous = signal.signal(signal.SIGTERM, functools.partial(_stop, root))
     try:
         fit(Job.read(root))
     except errors.ByoiError as error:
         reason = str(error)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the job's owner must read it
+    except Exception as error:  # noqa: BLE001 - the job's owner must see any error
         traceback.print_exc()
         reason = f"{type(error).__name__}: {error}"
     else:
@@ -138,13 +144,13 @@ def run(fit: Callable[[Job], None], root: Path = Path("/")) -> int:
 
 
 def _stop(root: Path, number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
-    """End the process here: what TensorFlow calls back would swallow an exception, or rename it."""
+    """End the process here: a callback of TensorFlow would swallow or replace an exception."""
     _report(root, "SIGTERM stopped the job before its model was complete")
     os._exit(STOPPED_STATUS)
 
 
 def _report(root: Path, reason: str) -> None:
-    """Write why the job failed to its log and to the failure file."""
+    """Write the reason of a failure to the log and to the failure file."""
     _log(f"training failed: {reason}")
     failure = _under(root, contract.FAILURE_FILE)
     try:
@@ -157,7 +163,7 @@ def _report(root: Path, reason: str) -> None:
 
 
 def _log(line: str) -> None:
-    """Write past `sys.stderr`, whose lock the interrupted code may hold."""
+    """Write to descriptor 2: the interrupted code may hold the lock of `sys.stderr`."""
     os.write(2, f"{line}\n".encode(errors="backslashreplace"))
 
 
@@ -166,7 +172,7 @@ def _under(root: Path, path: Path) -> Path:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON object; an absent file is an empty one."""
+    """Read a JSON object; an absent file counts as an empty one."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

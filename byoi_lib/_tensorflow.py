@@ -1,10 +1,9 @@
-"""TensorFlow and Keras, imported without the remarks they print while they load.
+"""TensorFlow and Keras, imported without the messages that they print on import.
 
 TensorFlow writes about processors and absent CUDA drivers to file descriptor 2, in part
-before any setting of its own is read. In a notebook those lines would stand between a
-cell and its result, and differ from machine to machine. So every module that uses
-TensorFlow takes it from here, and this one module works on import. An import that fails
-still says all it has to say.
+before it reads any of its settings. In a notebook these lines would stand between a cell and
+its result, and differ from machine to machine. So every module imports TensorFlow from here,
+and this module alone does work on import. If the import fails, everything is printed.
 """
 
 import contextlib
@@ -15,13 +14,13 @@ from collections.abc import Iterator
 
 __all__ = ["keras", "tf"]
 
-# Read by TensorFlow once, while it is imported: errors only, unless the user wants more.
+# Read by TensorFlow once, on import: errors only, unless the user has set another level.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 @contextlib.contextmanager
-def _descriptor_2_put_aside() -> Iterator[None]:
-    """Keep what is written to it meanwhile, and write it after all where the block fails."""
+def _descriptor_2_held_back() -> Iterator[None]:
+    """Hold back what is written to descriptor 2, and write it if the block fails."""
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as remarks:
@@ -37,6 +36,6 @@ def _descriptor_2_put_aside() -> Iterator[None]:
             os.close(terminal)
 
 
-with _descriptor_2_put_aside():
+with _descriptor_2_held_back():
     import keras
     import tensorflow as tf

@@ -1,20 +1,15 @@
-"""Labelled reviews to train on: the built-in sample, IMDB, or a file laid out like it.
+"""Labelled reviews to train on: the built-in sample, IMDB, or a file in its layout.
 
-A file is Keras's `imdb.npz`: the object arrays `x_train` and `x_test` of lists of word ranks
-(most frequent word = 1) and the labels `y_train` and `y_test`, with the word index as JSON.
-Object arrays are pickles; `datasets` reads them with `rank_lists`, which builds lists of numbers
-and nothing else.
+A file is like Keras's `imdb.npz`: the object arrays `x_train` and `x_test` of lists of word
+ranks (most frequent word = 1) and the labels `y_train` and `y_test`, with the word index as
+JSON beside it.
 
-Source: keras.datasets.imdb (addresses, digests, layout).
+Object arrays are pickles, and a pickle may call any function of any module. Keras's file asks
+for three names only, those with which NumPy rebuilds an array; these are allowed here and
+every other is refused before it is imported.
 
-Object arrays of word ranks, read without running what a stranger's pickle asks for.
-
-A pickle may name any function of any module and have it called. Of Keras's `imdb.npz`
-only three names are ever asked for, those with which NumPy rebuilds an array; they are
-allowed, everything else is refused before it is imported.
-
-Source: pickletools.dis of Keras's file, and of one NumPy 2 wrote (it names the same
-functions under `numpy._core`).
+Source: keras.datasets.imdb (addresses, digests, layout); pickletools.dis of Keras's file, and of
+one written by NumPy 2 (it names the same functions under `numpy._core`).
 """
 
 import hashlib
@@ -28,74 +23,12 @@ from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib import format as npy
 
 from byoi import errors
 from byoi.digest import FileDigest
+from byoi.formats.decoder import read_npy_header
 from byoi_lib import preprocessing, sample
 from byoi_lib.vocabulary import Vocabulary
-
-_ALLOWED = {
-    (module, name)
-    for module, name in (
-        ("numpy.core.multiarray", "_reconstruct"),
-        ("numpy._core.multiarray", "_reconstruct"),
-        ("numpy", "ndarray"),
-        ("numpy", "dtype"),
-    )
-}
-
-
-class _RankUnpickler(pickle.Unpickler):
-    """Unpickler that builds arrays, lists and numbers."""
-
-    def find_class(self, module: str, name: str) -> Callable[..., Any]:
-        """Return one of the allowed functions.
-
-        Raises:
-            DatasetError: The pickle asks for another one.
-        """
-        if (module, name) not in _ALLOWED:
-            raise errors.DatasetError(
-                f"the pickled array asks for {module}.{name}, expected lists of numbers; "
-                "it may be an attack: use a file from a source you trust"
-            )
-        # NumPy 2 keeps the name that older files use, but warns about it.
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)  # type: ignore[no-any-return]
-
-
-def read_rank_lists(stream: IO[bytes]) -> list[list[int]]:
-    """Read an `.npy` stream of an object array.
-
-    Args:
-        stream: Content of an `.npy` file whose array has shape (n,), dtype object,
-            and holds lists of word ranks.
-
-    Returns:
-        n lists of ranks, each from 1 on.
-
-    Raises:
-        DatasetError: The pickle asks for anything but arrays, or is no such array.
-        ValueError: The stream is no `.npy` file.
-    """
-    read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-    shape, _, dtype = read_header.get(npy.read_magic(stream), npy.read_array_header_1_0)(stream)
-    if not dtype.hasobject or len(shape) != 1:
-        raise ValueError(f"array of {dtype} and shape {shape}, expected a row of objects")
-    try:
-        array = _RankUnpickler(stream).load()
-    except (pickle.UnpicklingError, EOFError, AttributeError, TypeError, IndexError) as error:
-        raise ValueError(f"the pickled array is damaged: {error}") from error
-    if not isinstance(array, np.ndarray) or array.shape != shape:
-        raise ValueError(f"{type(array).__name__} pickled where an array of shape {shape} was due")
-    reviews = list(array)
-    for row, review in enumerate(reviews):
-        if type(review) is not list or not all(type(rank) is int for rank in review):
-            raise ValueError(f"review {row} is no list of whole numbers")
-        if review and min(review) < 1:
-            raise ValueError(f"review {row} has the rank {min(review)}, ranks start at 1")
-    return reviews
-
 
 # Published in keras.datasets.imdb.load_data and get_word_index.
 KERAS_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
@@ -103,15 +36,23 @@ KERAS_SHA256 = "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f
 KERAS_WORD_INDEX_MD5 = "bfafd718b763782e994055a2d397834f"
 IMDB_FILE, WORD_INDEX_FILE = "imdb.npz", "imdb_word_index.json"
 
+# What NumPy 1 and 2 call to rebuild an array.
+_ALLOWED = {
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+}
+
 
 @dataclass(frozen=True)
 class Reviews:
-    """Reviews of one part, as texts or as the ranks of their words.
+    """Reviews of one part, either as texts or as word ranks.
 
     Attributes:
         labels: Shape (n,), int32, 1 = positive, 0 = negative.
-        texts: n texts, or None where only ranks are known.
-        ranks: n lists of word ranks, most frequent word = 1, or None where texts are known.
+        texts: n texts, or None if only ranks are known.
+        ranks: n lists of word ranks, most frequent word = 1, or None if texts are known.
     """
 
     labels: npt.NDArray[np.int32]
@@ -122,7 +63,15 @@ class Reviews:
         return len(self.labels)
 
     def token_ids(self, vocabulary: Vocabulary, *, max_length: int) -> list[preprocessing.TokenIds]:
-        """Return n arrays of token ids as `preprocessing.encode` returns them."""
+        """Return the token ids of each review.
+
+        Args:
+            vocabulary: As for `preprocessing.encode`.
+            max_length: As for `preprocessing.encode`.
+
+        Returns:
+            n arrays of shape (length,), dtype int32, as `preprocessing.encode` returns them.
+        """
         if self.texts is not None:
             return preprocessing.encode(self.texts, vocabulary, max_length=max_length)
         return preprocessing.encode_ranks(
@@ -137,10 +86,10 @@ class Dataset:
     Attributes:
         name: `sample`, `imdb` or the file's name.
         sha256: Hex digest of the file, or of the sample's texts.
-        train: What the network learns from.
-        held_out: What it is judged by.
+        train: The reviews that the network is trained on.
+        held_out: The reviews that it is evaluated on.
         word_index: Word to rank, most frequent word = 1.
-        note: What a reader of the results should know, or an empty text.
+        note: A remark for readers of the results, or an empty text.
     """
 
     name: str
@@ -151,7 +100,7 @@ class Dataset:
     note: str = ""
 
     def held_out_text(self, row: int) -> str:
-        """Return held-out review `row` as text; ranks become their words, with spaces between."""
+        """Return held-out review `row` as text; ranks become their words, separated by spaces."""
         if self.held_out.texts is not None:
             return self.held_out.texts[row]
         words = {rank: word for word, rank in self.word_index.items()}
@@ -160,18 +109,23 @@ class Dataset:
 
 
 def download(get_file: Callable[..., Any] | None = None) -> tuple[Path, Path]:
-    """Fetch IMDB into Keras's cache and return the paths of reviews and word index.
+    """Download IMDB into Keras's cache, unless it is there, and check the digests.
 
     Args:
-        get_file: Stands for `keras.utils.get_file`, which it is when None.
+        get_file: Called instead of `keras.utils.get_file`; None for that.
+
+    Returns:
+        The paths of the reviews and of the word index.
     """
     if get_file is None:
         from byoi_lib._tensorflow import keras  # noqa: PLC0415 - the sample needs no Keras
 
         get_file = keras.utils.get_file
-    files = ((IMDB_FILE, KERAS_SHA256), (WORD_INDEX_FILE, KERAS_WORD_INDEX_MD5))
-    paths = [Path(get_file(name, origin=KERAS_URL + name, file_hash=h)) for name, h in files]
-    return paths[0], paths[1]
+
+    def fetch(name: str, file_hash: str) -> Path:
+        return Path(get_file(name, origin=KERAS_URL + name, file_hash=file_hash))
+
+    return fetch(IMDB_FILE, KERAS_SHA256), fetch(WORD_INDEX_FILE, KERAS_WORD_INDEX_MD5)
 
 
 def load(
@@ -180,13 +134,13 @@ def load(
     word_index: Path | None = None,
     fetch: Callable[[], tuple[Path, Path]] = download,
 ) -> Dataset:
-    """Return the data set of that name.
+    """Load a data set.
 
     Args:
-        name: `sample`, `imdb` (fetched through Keras), or the path of an `.npz` file.
-        word_index: JSON file of the words' ranks; `imdb_word_index.json` beside the
-            `.npz` file when None.
-        fetch: Gives the paths of IMDB's reviews and word index.
+        name: `sample`, `imdb` (downloaded through Keras), or the path of an `.npz` file.
+        word_index: JSON file of word to rank; None for the one that was downloaded, or for
+            `imdb_word_index.json` beside the `.npz` file.
+        fetch: Returns the paths of IMDB's reviews and word index.
 
     Raises:
         DatasetError: There is no such data set, or its files cannot be used.
@@ -203,26 +157,26 @@ def load(
 
 
 def _sample() -> Dataset:
-    """Make the built-in sample; its words are those of the training part."""
+    """Make the built-in sample; its word index has the words of the training part."""
     train = sample.texts("train", count=sample.TRAIN_TEXTS)
     held_out = sample.texts("held-out", count=sample.HELD_OUT_TEXTS)
     lines = "\n".join(f"{one.label} {one.text}" for one in train + held_out)
     return Dataset(
         name="sample",
         sha256=hashlib.sha256(lines.encode("utf-8")).hexdigest(),
-        train=_made(train),
-        held_out=_made(held_out),
+        train=_to_reviews(train),
+        held_out=_to_reviews(held_out),
         word_index=sample.word_index(train),
     )
 
 
-def _made(texts: Sequence[sample.LabelledText]) -> Reviews:
+def _to_reviews(texts: Sequence[sample.LabelledText]) -> Reviews:
     labels = np.array([one.label for one in texts], np.int32)
     return Reviews(labels, texts=[one.text for one in texts])
 
 
 def _read(name: str, path: Path, words: Path) -> Dataset:
-    """Read a file of Keras's layout and its word index."""
+    """Read a file in Keras's layout and its word index."""
     if not path.is_file():
         raise errors.DatasetError(f"{path}: no such file; give the path of an imdb.npz")
     if not words.is_file():
@@ -235,14 +189,14 @@ def _read(name: str, path: Path, words: Path) -> Dataset:
     return Dataset(
         name=name,
         sha256=sha256,
-        train=_part(path, "train"),
-        held_out=_part(path, "test"),
-        word_index=_word_index(words),
+        train=_read_part(path, "train"),
+        held_out=_read_part(path, "test"),
+        word_index=_read_word_index(words),
         note="" if sha256 == KERAS_SHA256 else note,
     )
 
 
-def _part(path: Path, part: str) -> Reviews:
+def _read_part(path: Path, part: str) -> Reviews:
     """Read the arrays `x_<part>` and `y_<part>` and check that they fit each other."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -263,8 +217,8 @@ def _part(path: Path, part: str) -> Reviews:
     return Reviews(labels.astype(np.int32), ranks=ranks)
 
 
-def _word_index(path: Path) -> dict[str, int]:
-    """Read a JSON object of word to rank; `Vocabulary` checks what is in it."""
+def _read_word_index(path: Path) -> dict[str, int]:
+    """Read a JSON object of word to rank; `Vocabulary` checks its content."""
     try:
         words = json.loads(path.read_text("utf-8"))
     except ValueError as error:
@@ -272,3 +226,55 @@ def _word_index(path: Path) -> dict[str, int]:
     if not isinstance(words, dict):
         raise errors.DatasetError(f"{path}: expected a JSON object of word to rank")
     return words
+
+
+class _RankUnpickler(pickle.Unpickler):
+    """Builds arrays, lists and numbers, and nothing else."""
+
+    def find_class(self, module: str, name: str) -> Callable[..., Any]:
+        """Return one of the allowed functions.
+
+        Raises:
+            DatasetError: The pickle asks for another one.
+        """
+        if (module, name) not in _ALLOWED:
+            raise errors.DatasetError(
+                f"the pickled array asks for {module}.{name}, expected lists of numbers; "
+                "it may be an attack: use a file from a source you trust"
+            )
+        # NumPy 2 still has the name that older files use, and warns about it.
+        return super().find_class(module.replace("numpy.core", "numpy._core"), name)  # type: ignore[no-any-return]
+
+
+def read_rank_lists(stream: IO[bytes]) -> list[list[int]]:
+    """Read lists of word ranks without running anything that the pickle asks for.
+
+    Args:
+        stream: An `.npy` file whose array has shape (n,) and dtype object, and holds lists of
+            word ranks.
+
+    Returns:
+        n lists of ranks, each from 1 on.
+
+    Raises:
+        DatasetError: The pickle asks for a function other than those that build arrays.
+        ValueError: The stream is not an `.npy` file, or holds something else.
+    """
+    shape, _, dtype = read_npy_header(stream)
+    if not dtype.hasobject or len(shape) != 1:
+        raise ValueError(f"array of {dtype} and shape {shape}, expected a row of objects")
+    try:
+        array = _RankUnpickler(stream).load()
+    except (pickle.UnpicklingError, EOFError, AttributeError, TypeError, IndexError) as error:
+        raise ValueError(f"the pickled array is damaged: {error}") from error
+    if not isinstance(array, np.ndarray) or array.shape != shape:
+        raise ValueError(
+            f"{type(array).__name__} pickled where an array of shape {shape} is expected"
+        )
+    reviews = list(array)
+    for row, review in enumerate(reviews):
+        if type(review) is not list or not all(type(rank) is int for rank in review):
+            raise ValueError(f"review {row} is not a list of whole numbers")
+        if review and min(review) < 1:
+            raise ValueError(f"review {row} has the rank {min(review)}, ranks start at 1")
+    return reviews

@@ -1,4 +1,4 @@
-"""The whole journey on one machine in a minute: train, pack, deploy, predict, clean up."""
+"""The demo: train, pack, deploy, predict and clean up on one machine, in a minute."""
 
 import contextlib
 import os
@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-# Before the SDK, whose remarks it silences.
+# Before the SDK, whose messages it silences.
 from byoi import hosting  # isort: skip
 from sagemaker.model import Model
 from sagemaker.predictor import Predictor
@@ -19,10 +19,10 @@ from byoi_lib import datasets, training
 from byoi_lib.manifest import LABELS
 from byoi_lib.serializers import PredictionDeserializer, ReviewSerializer
 
-# What `make image` builds; without a container engine the same server runs as processes.
+# Built by `make image`; without a container engine the same server runs as processes.
 IMAGE = "byoi:latest"
 NAME = "byoi-demo"
-# Reviews of our own; the last two would mislead a list of good and bad words.
+# The last two would mislead a list of good and bad words.
 REVIEWS = (
     "A wonderful film: the cast is superb and the story is moving.",
     "Dull from start to finish, and the ending is clumsy.",
@@ -32,7 +32,10 @@ REVIEWS = (
 
 
 def run(folder: Path) -> None:
-    """Run the journey in `folder`, printing each step; nothing is left running.
+    """Run the demo and print each step; nothing is left running.
+
+    Args:
+        folder: Where the model directory, the archive and the emulator's log go.
 
     Raises:
         ByoiError: A step failed; the message says which and what to do.
@@ -46,7 +49,7 @@ def run(folder: Path) -> None:
     log_file = folder / "emulator.log"
     log_file.unlink(missing_ok=True)
     with contextlib.ExitStack() as stack:
-        with _step("3/5 start AWS on this machine, and lead boto3 and the SDK to it"):
+        with _step("3/5 start the AWS emulator, and point boto3 and the SDK at it"):
             runner = _runner(os.environ)
             aws = stack.enter_context(emulator.running(runner=runner, log_file=log_file))
             print(f"    {aws.url}\n    {aws.notice}")
@@ -69,11 +72,11 @@ def run(folder: Path) -> None:
                 wait=False,
             )
             endpoint = hosting.Endpoint(predictor)
-            # `deploy` would look every 30 s.
+            # `deploy` itself would poll every 30 s.
             found = waiting.wait(session.sagemaker_client, NAME, progress=_indented) or {}
             if found["EndpointStatus"] != "InService":
                 raise errors.EndpointFailedError(f"{found['FailureReason']}; see {log_file}")
-        with _step("5/5 send reviews through sagemaker.predictor.Predictor, then delete it all"):
+        with _step("5/5 predict with sagemaker.predictor.Predictor, then delete everything"):
             answers = predictor.predict(list(REVIEWS))
             for review, (negative, positive) in zip(REVIEWS, answers, strict=True):
                 label = LABELS[int(positive > negative)]
@@ -83,12 +86,12 @@ def run(folder: Path) -> None:
     model_dir = folder / "model"
     print(
         f"""
-It is yours now. What next:
-  .venv/bin/byoi serve --model-dir {model_dir} --port 8080    keep it running, and then
-  .venv/bin/byoi invoke http://localhost:8080 "What a film"    ask it something
-  make image                                                   the container SageMaker runs
-  make lab                                                     the notebooks, step by step
-  .venv/bin/byoi emulator                                      AWS on this machine, for your code"""
+Next steps:
+  .venv/bin/byoi serve --model-dir {model_dir} --port 8080    serve the model, and then
+  .venv/bin/byoi predict --endpoint http://localhost:8080 "What a film"
+  make image                  the container that SageMaker runs
+  make lab                    the notebooks, step by step
+  .venv/bin/byoi emulator     AWS on this machine, for your code"""
     )
 
 
@@ -97,21 +100,21 @@ def _indented(line: str) -> None:
 
 
 def _runner(environ: Mapping[str, str]) -> str:
-    """Return `containers` where the image is there to be run; building it takes minutes."""
+    """Return `containers` if the image exists, else `processes`: building it takes minutes."""
     engine = Engine(environ)
     with contextlib.suppress(errors.MissingProgramError):
         engine.require()
         if engine.has_image(IMAGE):
             return "containers"
     if not nginx.find_nginx():
-        print("    without nginx, gunicorn answers alone; get it with")
+        print("    nginx is not installed: gunicorn serves alone; install it with")
         print("    `apt-get install nginx-light` or `brew install nginx`")
     return "processes"
 
 
 @contextlib.contextmanager
 def _step(title: str) -> Iterator[None]:
-    """Print a step's title, and its time when it is done."""
+    """Print the title of a step, and its time at the end."""
     print(title, flush=True)
     started = time.monotonic()
     yield

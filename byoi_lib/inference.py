@@ -1,7 +1,7 @@
-"""The four inference functions of the built-in classifier, named as SageMaker's toolkit does.
+"""The four inference functions of the review classifier, named as in SageMaker's toolkit.
 
-The server calls them in order and knows nothing else of reviews: model_fn once a
-worker, then input_fn, predict_fn and output_fn for each request. The request's form
+The server calls them in this order and knows nothing else about reviews: model_fn once per
+worker, then input_fn, predict_fn and output_fn for each request. The form of the request
 travels with the data from function to function, so they share no state.
 
 Source: sagemaker-inference-toolkit README, "Implement a custom inference handler".
@@ -17,26 +17,27 @@ import numpy as np
 from byoi import errors
 from byoi_lib import preprocessing, request, runtime
 from byoi_lib.manifest import VOCABULARY_FILE, Manifest
-from byoi_lib.request import Instances, Predictions, TokenIds
+from byoi_lib.preprocessing import TokenIds
+from byoi_lib.request import Instances, Predictions
 from byoi_lib.vocabulary import Vocabulary
 
 RUNTIME_VARIABLE = "BYOI_RUNTIME"
 THREADS_VARIABLE = "OMP_NUM_THREADS"
 
-# One call to the network takes at most this many ids, padding included. Attention needs
-# memory in proportion to ids times length, and the runtime keeps what it once took: a
-# thousand IMDB reviews in one request end at 101 MB, with 8,192 ids at 300 MB, no faster.
+# One call of the network gets at most this many ids, padding included. Attention needs memory
+# in proportion to ids times length, and the runtime never returns it: after a request of a
+# thousand IMDB reviews a worker takes 101 MB; with 8,192 ids it takes 300 MB and is no faster.
 _BATCH_IDS = 1024
 
 
 @dataclass(frozen=True)
 class ReviewModel:
-    """What one model directory holds, loaded and checked.
+    """A model directory, loaded and checked.
 
     Attributes:
         network: The network in its runtime.
-        vocabulary: The vocabulary it was trained with.
-        max_length: Most ids of one review.
+        vocabulary: The vocabulary that it was trained with.
+        max_length: Largest number of ids of one review.
     """
 
     network: runtime.Network
@@ -50,9 +51,12 @@ def model_fn(model_dir: Path | str) -> ReviewModel:
     The environment chooses the runtime (`BYOI_RUNTIME`: onnx, the default, or keras)
     and the threads of one prediction (`OMP_NUM_THREADS`, 1 by default).
 
+    Args:
+        model_dir: The directory.
+
     Raises:
         ModelDataError: A file is missing, altered or does not fit the others, or the
-            network does not answer as it did when it was trained.
+            network does not answer as it did at training.
         ConfigurationError: One of the variables has another value.
     """
     return load(
@@ -63,7 +67,13 @@ def model_fn(model_dir: Path | str) -> ReviewModel:
 
 
 def load(model_dir: Path, runtime_name: str, *, threads: int = 1) -> ReviewModel:
-    """As `model_fn`, with the runtime and its threads as arguments."""
+    """Load a model directory as `model_fn` does, without reading the environment.
+
+    Args:
+        model_dir: The directory.
+        runtime_name: A key of `runtime.FILES`.
+        threads: Threads of one prediction, from 1 on.
+    """
     manifest = Manifest.read(model_dir)
     if runtime_name in runtime.FILES:
         manifest.verify(model_dir, (runtime.FILES[runtime_name], VOCABULARY_FILE))
@@ -71,7 +81,7 @@ def load(model_dir: Path, runtime_name: str, *, threads: int = 1) -> ReviewModel
     expected = manifest.config["vocabulary_size"]
     if vocabulary.size != expected:
         cause = f"size {vocabulary.size}, the manifest says {expected}"
-        remedy = "put the vocabulary there that the network was trained with"
+        remedy = "use the vocabulary that the network was trained with"
         raise errors.refusal(model_dir / VOCABULARY_FILE, cause, remedy)
     network = runtime.load(model_dir, runtime_name, threads=threads)
     model = ReviewModel(network, vocabulary, manifest.config["max_length"])
@@ -82,19 +92,19 @@ def load(model_dir: Path, runtime_name: str, *, threads: int = 1) -> ReviewModel
 
 
 def input_fn(input_data: bytes, content_type: str) -> Instances:
-    """Return the reviews in a request body; arguments and errors as in `request.decode`."""
+    """Decode a request body; arguments and errors as in `request.decode`."""
     return request.decode(input_data, content_type)
 
 
 def predict_fn(data: Instances, model: ReviewModel) -> Predictions:
-    """Return the probabilities of each review.
+    """Classify the reviews of one request.
 
     Args:
         data: n reviews.
-        model: What `model_fn` returned; not changed, safe to share between threads.
+        model: What `model_fn` returned; not changed, so safe to share between threads.
 
     Returns:
-        n pairs, in the order of `data`.
+        Probabilities of shape (n, 2), float32, in the order of `data`.
 
     Raises:
         MalformedBody: A token id is not in the vocabulary; the message names its position.
@@ -103,10 +113,10 @@ def predict_fn(data: Instances, model: ReviewModel) -> Predictions:
     for number, ids in enumerate(data.token_ids, data.first):
         if ids.max() >= model.vocabulary.size:
             raise errors.MalformedBody(
-                f"{data.unit} {number}, position {ids.argmax()}: {ids.max()} is no token id, "
+                f"{data.unit} {number}, position {ids.argmax()}: {ids.max()} is not a token id, "
                 f"expected a whole number from 0 to {model.vocabulary.size - 1}"
             )
-        # Padding says nothing, and on the right it would push ids out of the last ones.
+        # On the right, padding would displace ids from the last `max_length`.
         rows.append(np.trim_zeros(ids)[-model.max_length :])
     probabilities = np.empty((len(rows), 2), np.float32)
     for batch in _batches(rows):
@@ -116,12 +126,12 @@ def predict_fn(data: Instances, model: ReviewModel) -> Predictions:
 
 
 def output_fn(prediction: Predictions, accept: str) -> tuple[bytes, str]:
-    """Return response body and media type; arguments and errors as in `request.encode`."""
+    """Encode a response; arguments, results and errors as in `request.encode`."""
     return request.encode(prediction, accept)
 
 
 def _batches(rows: Sequence[TokenIds]) -> list[list[int]]:
-    """Group row numbers by length, so that a short review does not wait for a long one."""
+    """Group row numbers by length, so that short reviews are not padded to long ones."""
     batches: list[list[int]] = []
     # Longest first: the first row of a batch is its width.
     for row in sorted(range(len(rows)), key=lambda row: -len(rows[row])):
@@ -136,5 +146,5 @@ def _threads(value: str) -> int:
     if value.isascii() and value.isdigit() and int(value) > 0:
         return int(value)
     raise errors.ConfigurationError(
-        f"{THREADS_VARIABLE} is {value!r}, expected a whole number from 1 on; set one, or unset it"
+        f"{THREADS_VARIABLE}={value!r}: expected a whole number from 1 on; set one, or unset it"
     )

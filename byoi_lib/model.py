@@ -1,10 +1,11 @@
 """The Keras classifier: token ids of a review to two probabilities.
 
 The network of the Keras code example "Text classification with Transformer", with three
-differences, each for a reason: padding is masked everywhere, so that an answer does not
-depend on the width a review is padded to; long reviews are attended to in phrases, so that
-twice the text is read in the time of the example; and a direct path from the embeddings to
-the classifier lets the words speak for themselves.
+differences:
+
+* Padding is masked everywhere, so that an answer does not depend on the padded width.
+* Attention reads long reviews in phrases: twice the text in the time of the example.
+* The mean of the embeddings also goes to the classifier directly, past the attention.
 """
 
 from collections.abc import Iterable
@@ -23,18 +24,18 @@ class ModelConfig:
     """Sizes that fix the network.
 
     Attributes:
-        vocabulary_size: Rows of the embedding table; token ids are below it.
-        max_length: Most tokens of one review.
-        phrase_tokens: Tokens that attention sees as one; 1 leaves them as they are.
+        vocabulary_size: Rows of the token table; token ids are below it.
+        max_length: Largest number of tokens of one review.
+        phrase_tokens: Tokens that attention reads as one; 1 for each token by itself.
         embedding_dim: Columns of the embedding tables.
         pair_rows: Rows of the table of word pairs.
-        pair_words: Pairs of words with token ids below it count.
+        pair_words: Pairs count if the token ids of both words are below it.
         num_heads: Heads of the attention; divides `embedding_dim`.
         feed_forward_dim: Units of the hidden layer in the transformer block.
         hidden_dim: Units of the hidden layer of the classifier.
-        word_dropout: Share of the words that training hides, from 0 to 1.
-        pair_dropout: The same for pairs of words.
-        dropout: Share of the pooled features that training hides, from 0 to 1.
+        word_dropout: Share of the words that training drops, from 0 to 1.
+        pair_dropout: Share of the pairs of words that training drops, from 0 to 1.
+        dropout: Share of the pooled features that training drops, from 0 to 1.
     """
 
     vocabulary_size: int = 20_000
@@ -52,11 +53,10 @@ class ModelConfig:
 
     @classmethod
     def for_lengths(cls, lengths: Iterable[int]) -> Self:
-        """Choose sizes that suit reviews of these lengths, in tokens.
+        """Choose the sizes for reviews of these lengths, in tokens.
 
-        Long reviews say everything several times: two thirds of their words are enough to
-        learn from, and phrases to attend to. In short ones each word may be the one
-        that turns the meaning.
+        Long reviews repeat themselves: two thirds of their words are enough for training, and
+        phrases for attention. In short ones any word may reverse the meaning.
         """
         longest = min(max(lengths, default=1), _MOST_TOKENS)
         if longest <= _SHORT_TOKENS:
@@ -73,14 +73,14 @@ class ModelConfig:
 def build_model(config: ModelConfig) -> keras.Model:
     """Build the untrained classifier.
 
-    Input shape: (batch, length), int32 token ids as `preprocessing.pad` gives them, any
-    length from 1 to `config.max_length`.
-    Output shape: (batch, 2), float32, `[p_negative, p_positive]`, adding up to 1.
+    Input shape: (batch, length), int32, token ids as `preprocessing.pad` returns them, with
+    any length from 1 to `config.max_length`.
+    Output shape: (batch, 2), float32, `[p_negative, p_positive]`, each from 0 to 1, sum 1.
 
     Source: Keras code example "Text classification with Transformer".
     """
     token_ids = keras.Input((None,), dtype="int32", name="token_ids")
-    # One decision for all columns of a word: it is hidden as a whole.
+    # One decision for all columns of a word: it is dropped as a whole.
     words = layers.TokenAndPositionEmbedding(
         config.vocabulary_size, config.max_length, config.embedding_dim, name="embedding"
     )(token_ids)

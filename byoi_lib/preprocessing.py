@@ -1,10 +1,10 @@
 r"""Review text to token ids: the one encoder that training, serving and notebooks share.
 
-The rules are those that made Keras's IMDB data set, so that a review sent to an
-endpoint becomes the ids the network was trained on: lower-case ASCII letters only,
-turn each of ``!"#$%&()*+,-./:;<=>?@[\]^_`{|}~``, tab and newline into a space,
-split at single spaces, drop a word that is not in the index, and number the rest
-as `keras.datasets.imdb.load_data` does by default.
+The rules are those of Keras's IMDB data set, so that a review sent to an endpoint
+becomes the ids that the network was trained on: lower-case ASCII letters only, turn
+each of ``!"#$%&()*+,-./:;<=>?@[\]^_`{|}~``, tab and newline into a space, split at
+single spaces, drop a word that is not in the index, and number the rest as
+`keras.datasets.imdb.load_data` does by default.
 
 Source: keras.preprocessing.text.text_to_word_sequence (filters), the defaults of
 keras.datasets.imdb.load_data and of keras.utils.pad_sequences; pinned row by row in
@@ -21,7 +21,7 @@ from byoi_lib.vocabulary import INDEX_FROM, PAD, START, UNKNOWN, Vocabulary, to_
 
 TokenIds = npt.NDArray[np.int32]
 
-# The apostrophe is no separator: "don't" is one word of the index.
+# The apostrophe is not a separator: "don't" is one word of the index.
 _SEPARATORS = (string.punctuation.replace("'", "") + "\t\n").encode()
 _CLEAN = bytes.maketrans(
     string.ascii_uppercase.encode() + _SEPARATORS,
@@ -33,12 +33,12 @@ def encode(reviews: Sequence[str], vocabulary: Vocabulary, *, max_length: int) -
     """Turn reviews into token ids.
 
     Each result is `START` and then one id for each word in the index, cut to its last
-    `max_length` ids, so that `START` is the first to fall away.
+    `max_length` ids, so that `START` is dropped first.
 
     Args:
         reviews: n raw texts, any case, punctuation and markup included.
         vocabulary: Ids by word.
-        max_length: Most ids of one review.
+        max_length: Largest number of ids of one review.
 
     Returns:
         n arrays of shape (length,), dtype int32, 1 <= length <= max_length, values in
@@ -59,14 +59,14 @@ def encode(reviews: Sequence[str], vocabulary: Vocabulary, *, max_length: int) -
 def encode_ranks(
     reviews: Sequence[Sequence[int]], *, vocabulary_size: int, max_length: int
 ) -> list[TokenIds]:
-    """Turn reviews that are word ranks already, as in Keras's `imdb.npz`, into token ids.
+    """Turn reviews given as word ranks, as in Keras's `imdb.npz`, into token ids.
 
-    Equals `encode` of the texts those ranks came from.
+    The result equals `encode` of the texts that the ranks were made from.
 
     Args:
         reviews: n sequences of word ranks, most frequent word = 1.
         vocabulary_size: The cut; ids at or above it become `UNKNOWN`.
-        max_length: Most ids of one review.
+        max_length: Largest number of ids of one review.
 
     Returns:
         n arrays as `encode` returns them.
@@ -83,11 +83,11 @@ def pad(rows: Sequence[npt.ArrayLike], width: int | None = None) -> TokenIds:
 
     Args:
         rows: n sequences of token ids.
-        width: Columns of the result; the longest row's length when None. A longer
+        width: Columns of the result; None for the length of the longest row. A longer
             row keeps its last `width` ids.
 
     Returns:
-        Array of shape (n, width), dtype int32.
+        Shape (n, width), int32.
     """
     arrays = [np.asarray(row, np.int32) for row in rows]
     if width is None:
@@ -102,8 +102,8 @@ def pad(rows: Sequence[npt.ArrayLike], width: int | None = None) -> TokenIds:
 def share_unknown(review: str, vocabulary: Vocabulary) -> float:
     """Return the share of a review's words that the network does not know, from 0 to 1.
 
-    A word is unknown when it is not in the index or beyond the cut. A text without
-    any word counts as wholly unknown, 1.
+    A word is unknown if it is not in the index or beyond the cut. The share of a text
+    without words is 1.
     """
     words = [word for word in _words(review) if word]
     if not words:
@@ -113,14 +113,14 @@ def share_unknown(review: str, vocabulary: Vocabulary) -> float:
 
 
 def _words(review: str) -> list[bytes]:
-    """Split a review into UTF-8 words; some are empty where separators meet.
+    """Split a review into UTF-8 words, with an empty one between adjacent separators.
 
-    Bytes, because one table then serves lower-casing and separators in one pass, and
-    it cannot touch a letter beyond ASCII: every byte of those is above 127.
+    On bytes one table handles lower-casing and separators in a single pass, and leaves
+    letters beyond ASCII alone: every byte of those is above 127.
     """
     return to_bytes(review).translate(_CLEAN).split(b" ")
 
 
 def _finish(ids: list[int], max_length: int) -> TokenIds:
-    """Put `START` in front and keep the last `max_length` ids."""
+    """Put `START` in front and keep the last `max_length` ids: shape (length,), int32."""
     return np.array([START, *ids][-max_length:], np.int32)

@@ -1,6 +1,6 @@
-"""What a training run achieved, as a table and as plots.
+"""The report of a training run: accuracy, confusion, calibration and learning curves.
 
-How well answers agree with labels: accuracy, confusion, calibration, learning curves.
+As numbers, as a table of text and as matplotlib figures.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,15 +14,17 @@ import numpy.typing as npt
 from byoi import _canvas
 from byoi_lib.manifest import LABELS
 
+_TRAIN_COLOUR, _HELD_OUT_COLOUR = _canvas.LIGHT, _canvas.DARK
+
 
 @dataclass(frozen=True)
 class CalibrationBin:
     """Reviews whose probability of being positive lies in one range.
 
     Attributes:
-        count: How many there are.
-        mean_probability: Mean of what the network said, from 0 to 1.
-        share_positive: Share of them that are positive, from 0 to 1.
+        count: Number of these reviews, from 1 on.
+        mean_probability: Mean of the probabilities that the network gave, from 0 to 1.
+        share_positive: Share of these reviews that are positive, from 0 to 1.
     """
 
     count: int
@@ -32,11 +34,11 @@ class CalibrationBin:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Labels and answers for the same reviews.
+    """True labels and the network's answers for the same reviews.
 
     Attributes:
-        labels: Shape (n,), int32, 1 = positive.
-        probabilities: Shape (n, 2), float32, `[p_negative, p_positive]`.
+        labels: Shape (n,), int32, 1 = positive, 0 = negative.
+        probabilities: Shape (n, 2), float32, `[p_negative, p_positive]`, each from 0 to 1.
     """
 
     labels: npt.NDArray[np.int32]
@@ -44,27 +46,30 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """Share of reviews classified right, from 0 to 1."""
+        """Share of reviews classified correctly, from 0 to 1."""
         return float(np.mean(self.predicted == self.labels))
 
     @property
     def predicted(self) -> npt.NDArray[np.intp]:
-        """Shape (n,): the label with the larger probability."""
+        """The label with the larger probability: shape (n,), intp, 0 or 1."""
         predicted: npt.NDArray[np.intp] = np.argmax(self.probabilities, axis=1)
         return predicted
 
     @property
     def confusion(self) -> npt.NDArray[np.int64]:
-        """Shape (2, 2): how many reviews of true label (row) got each label (column)."""
+        """Reviews by true label (row) and predicted label (column): shape (2, 2), int64."""
         counts = np.zeros((2, 2), np.int64)
         np.add.at(counts, (self.labels, self.predicted), 1)
         return counts
 
     def calibration(self, bins: int = 10) -> list[CalibrationBin]:
-        """Compare what the network says with how often it is so, in ranges of equal width.
+        """Compare probabilities with the share of positive reviews, in ranges of equal width.
 
         Args:
-            bins: How many ranges divide 0 to 1; those without a review are left out.
+            bins: Number of ranges from 0 to 1.
+
+        Returns:
+            The ranges that have a review, from low to high probability.
         """
         positive = self.probabilities[:, 1].astype(np.float64)
         places = np.minimum((positive * bins).astype(int), bins - 1)
@@ -81,21 +86,20 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Training:
-    """What a training run produced.
+    """The result of a training run.
 
     Attributes:
-        model_dir: Directory that `model_data.pack` takes.
+        model_dir: The directory that was written, for `model_data.pack`.
         data_name: Name of the data set.
-        note: What the data set's reader wants known, or an empty text.
-        train_reviews: Reviews learnt from.
+        note: As in `datasets.Dataset`.
+        train_reviews: Number of training reviews.
         evaluation: Labels and answers of the held-out part.
-        history: One number an epoch under each of `loss`, `accuracy` (of the training
-            part, while it was learnt), `held_out_loss`, `held_out_accuracy` (of a
-            fixed choice of held-out reviews).
+        history: One number per epoch under each of `loss`, `accuracy` (both of the training
+            part, measured during the epoch), `held_out_loss`, `held_out_accuracy` (both of a
+            fixed choice of held-out reviews, measured after it).
         fit_s: Wall time of the fit, in seconds.
-        total_s: Wall time of everything, in seconds.
-        onnx_difference: Largest difference between the probabilities of ONNX Runtime
-            and of Keras.
+        total_s: Wall time of the whole run, in seconds.
+        onnx_difference: Largest difference between a probability in ONNX Runtime and in Keras.
     """
 
     model_dir: Path
@@ -110,26 +114,23 @@ class Training:
 
     @property
     def held_out_accuracy(self) -> float:
-        """Share of the held-out part classified right, from 0 to 1."""
+        """Share of the held-out part classified correctly, from 0 to 1."""
         return self.evaluation.accuracy
 
 
-_TRAIN_COLOUR, _HELD_OUT_COLOUR = _canvas.LIGHT, _canvas.DARK
-
-
 def table(training: Training) -> str:
-    """Return the figures of a run as lines of text, names left, values right."""
+    """Format the numbers of a run as lines of text: names on the left, values on the right."""
     evaluation, history = training.evaluation, training.history
     rows = [
         ("data set", training.data_name),
-        ("reviews learnt from", f"{training.train_reviews:,}"),
-        ("reviews held out", f"{len(evaluation.labels):,}"),
+        ("training reviews", f"{training.train_reviews:,}"),
+        ("held-out reviews", f"{len(evaluation.labels):,}"),
         ("epochs", f"{len(history['loss'])}"),
         ("accuracy, training part", f"{history['accuracy'][-1]:.4f}"),
         ("accuracy, held-out part", f"{evaluation.accuracy:.4f}"),
         ("ONNX against Keras, largest difference", f"{training.onnx_difference:.1e}"),
         ("time to fit", f"{training.fit_s:.1f} s"),
-        ("time in all", f"{training.total_s:.1f} s"),
+        ("total time", f"{training.total_s:.1f} s"),
     ]
     if training.note:
         rows.append(("note", training.note))
@@ -139,7 +140,7 @@ def table(training: Training) -> str:
 
 
 def confusion_table(evaluation: Evaluation) -> str:
-    """Return the confusion matrix as lines of text: true labels down, given ones across."""
+    """Format the confusion matrix as lines of text: one row per true label."""
     head = f"{'true label':<12}" + "".join(f"{label:>12}" for label in LABELS)
     lines = [
         f"{label:<12}" + "".join(f"{count:>12,}" for count in counts)
@@ -149,7 +150,11 @@ def confusion_table(evaluation: Evaluation) -> str:
 
 
 def plots(training: Training, directory: Path) -> list[Path]:
-    """Write the three plots as PNG files into `directory`, made where absent.
+    """Write the three plots as PNG files.
+
+    Args:
+        training: The run.
+        directory: Where the files go; created if necessary.
 
     Returns:
         The paths of learning curves, confusion matrix and calibration.
@@ -165,8 +170,8 @@ def plots(training: Training, directory: Path) -> list[Path]:
     return [directory / name for name in drawn]
 
 
-def learning_curves(history: Any) -> Any:
-    """Draw loss and accuracy by epoch, of the training part and of held-out reviews.
+def learning_curves(history: Mapping[str, Sequence[float]]) -> Any:
+    """Draw loss and accuracy by epoch, of training and of held-out reviews.
 
     Args:
         history: `Training.history`.
@@ -190,7 +195,7 @@ def learning_curves(history: Any) -> Any:
 
 
 def confusion_matrix(evaluation: Evaluation) -> Any:
-    """Draw how many held-out reviews of each label got which label; a matplotlib figure."""
+    """Draw the confusion matrix with shares of each true label; returns a matplotlib figure."""
     figure = _canvas.empty(width_in=4.6)
     axes = figure.subplots()
     counts = evaluation.confusion
@@ -208,19 +213,21 @@ def confusion_matrix(evaluation: Evaluation) -> Any:
             )
     axes.set_xticks([0, 1], LABELS)
     axes.set_yticks([0, 1], LABELS, rotation=90, va="center")
-    axes.set(title=f"Accuracy {evaluation.accuracy:.4f}", xlabel="given label", ylabel="true label")
+    axes.set(
+        title=f"Accuracy {evaluation.accuracy:.4f}", xlabel="predicted label", ylabel="true label"
+    )
     return figure
 
 
 def calibration(evaluation: Evaluation) -> Any:
-    """Draw the share of positive reviews against what the network said; a matplotlib figure."""
+    """Draw the share of positive reviews by probability; returns a matplotlib figure."""
     figure = _canvas.empty(width_in=4.6)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     bins = evaluation.calibration()
-    said = [one.mean_probability for one in bins]
+    probabilities = [one.mean_probability for one in bins]
     above.plot([0, 1], [0, 1], color=_canvas.GREY, linestyle="--", label="perfect")
     above.plot(
-        said,
+        probabilities,
         [one.share_positive for one in bins],
         marker="o",
         color=_HELD_OUT_COLOUR,
@@ -229,12 +236,8 @@ def calibration(evaluation: Evaluation) -> Any:
     )
     above.set(title="Calibration", ylabel="share positive", xlim=(0, 1), ylim=(0, 1))
     above.legend(frameon=False)
-    below.bar(said, _counts(evaluation), width=0.05, color=_TRAIN_COLOUR)
+    below.bar(probabilities, [one.count for one in bins], width=0.05, color=_TRAIN_COLOUR)
     below.set(xlabel="probability of positive", ylabel="reviews")
     _canvas.tidy(above)
     _canvas.tidy(below)
     return figure
-
-
-def _counts(evaluation: Evaluation) -> Sequence[int]:
-    return [one.count for one in evaluation.calibration()]

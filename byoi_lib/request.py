@@ -1,8 +1,8 @@
-"""The reviews of one request, and the probabilities that answer them.
+"""The request and the response of one invocation: reviews in, probabilities out.
 
-Each media type says the same two things in its own way: the reviews, as texts or as
-token ids, and how they were wrapped, which the response repeats. docs/formats.md has
-the table; its rows are tests.
+Each media type carries the same two things in its own way: the reviews, as texts or as token
+ids, and how they were wrapped, which the response repeats. docs/formats.md has the table; its
+rows are tests.
 """
 
 import reprlib
@@ -15,24 +15,26 @@ import numpy.typing as npt
 
 from byoi import errors
 from byoi.formats import content_types, decoder, encoder
+from byoi_lib.preprocessing import TokenIds
 
-TokenIds = npt.NDArray[np.int32]
-
-# The network's input is int32; whether the vocabulary has the id is seen when predicting.
+# The network's input is int32; whether the vocabulary has the id is checked when predicting.
 LARGEST_ID = int(np.iinfo(np.int32).max)
+# Dimensions that an .npy array may have, by the kind of its dtype: texts, whole numbers.
+_DIMENSIONS = {"U": (0, 1), "i": (1, 2), "u": (1, 2)}
 
 
 @dataclass(frozen=True)
 class Instances:
-    """The reviews of one request; either `texts` or `token_ids` has them.
+    """The reviews of one request, either as `texts` or as `token_ids`.
 
     Attributes:
         texts: n texts, in the order sent.
-        token_ids: n arrays of shape (length,), dtype int32, at least one id not 0.
-        has_key: Whether JSON wraps the answer as `{"predictions": ...}`, because
-            the request came as `{"instances": ...}`.
-        unit: What a message calls one of them.
-        first: Number of the first: JSON counts from 0, lines and rows from 1.
+        token_ids: n arrays of shape (length,), dtype int32, values from 0 on, at least one
+            of them not 0.
+        has_key: Whether JSON wraps the answer as `{"predictions": ...}`, because the request
+            came as `{"instances": ...}`.
+        unit: The word for one review in a message: instance, line or row.
+        first: Number of the first review: JSON counts from 0, lines and rows from 1.
     """
 
     texts: tuple[str, ...] = ()
@@ -47,8 +49,8 @@ class Predictions:
     """The answer to one request.
 
     Attributes:
-        probabilities: Shape (n, 2), float32, `[p_negative, p_positive]` of each
-            review in the order sent.
+        probabilities: Shape (n, 2), float32, `[p_negative, p_positive]` of each review, each
+            from 0 to 1, in the order sent.
         has_key: As in `Instances`.
     """
 
@@ -57,19 +59,19 @@ class Predictions:
 
 
 def decode(body: bytes, content_type: str) -> Instances:
-    """Return the instances of a request.
+    """Decode the reviews of a request.
 
     Args:
         body: Body of POST /invocations.
-        content_type: Value of the Content-Type header, empty where absent.
+        content_type: Value of the Content-Type header, empty if absent.
 
     Returns:
-        n instances, n >= 1, in the order sent.
+        n reviews, n >= 1, in the order sent.
 
     Raises:
-        UnsupportedContentType: No decoder for `content_type`.
-        MalformedBody: Not parseable, no instances, or an instance that is neither text
-            nor token ids; the message names its position.
+        UnsupportedContentType: There is no decoder for `content_type`.
+        MalformedBody: The body cannot be parsed, has no reviews, or has one that is neither
+            text nor token ids; the message names its position.
     """
     media_type, charset = content_types.parse(content_type)
     if media_type == content_types.NPY:
@@ -78,11 +80,11 @@ def decode(body: bytes, content_type: str) -> Instances:
 
 
 def encode(predictions: Predictions, accept: str) -> tuple[bytes, str]:
-    """Return the response body and its media type; errors as in `encoder.encode`.
+    """Encode the response; returns and raises as `encoder.encode`.
 
     Args:
-        predictions: What to send.
-        accept: Value of the Accept header, empty where absent.
+        predictions: The answer to one request.
+        accept: Value of the Accept header, empty if absent.
     """
     key = "predictions" if predictions.has_key else ""
     return encoder.encode(predictions.probabilities, accept, key=key)
@@ -91,17 +93,17 @@ def encode(predictions: Predictions, accept: str) -> tuple[bytes, str]:
 def gather(
     entries: Sequence[Any], unit: str, *, first: int = 0, has_key: bool = False
 ) -> Instances:
-    """Make instances of what a body holds.
+    """Check the entries of a body and gather them as `Instances`.
 
     Args:
-        entries: n texts, or n sequences of token ids, padded at either end or not.
-        unit: As in `Instances`, and so are the others.
-        first: Number of the first entry.
-        has_key: Whether the answer gets a key.
+        entries: n texts, or n sequences of token ids, with or without padding at either end.
+        unit: As in `Instances`.
+        first: As in `Instances`.
+        has_key: As in `Instances`.
 
     Raises:
-        MalformedBody: There are none, one is neither text nor token ids, or they
-            are mixed; the message names the position.
+        MalformedBody: There are no entries, one is neither text nor token ids, or both are
+            mixed; the message names the position.
     """
     if not entries:
         raise errors.MalformedBody(f"the body holds no {unit}, expected at least one review")
@@ -125,7 +127,7 @@ def gather(
 
 
 def shown(entry: Any) -> str:
-    """Describe a value in a message, shortly."""
+    """Describe a value for a message, however large it is, in a few words."""
     if entry is None:
         return "empty"
     # reprlib stops at a few elements and levels, however large the value is.
@@ -140,7 +142,7 @@ def _token_ids(entry: Sequence[Any] | npt.NDArray[np.integer], where: str) -> To
         wrong = np.flatnonzero([type(i) is not int or not 0 <= i <= LARGEST_ID for i in entry])
     if wrong.size:
         raise errors.MalformedBody(
-            f"{where}, position {wrong[0]}: {shown(entry[wrong[0]])} is no token id, "
+            f"{where}, position {wrong[0]}: {shown(entry[wrong[0]])} is not a token id, "
             "expected a whole number from 0 to below the vocabulary's size"
         )
     ids: TokenIds = np.asarray(entry, np.int32)
@@ -150,12 +152,12 @@ def _token_ids(entry: Sequence[Any] | npt.NDArray[np.integer], where: str) -> To
 
 
 def _from_json(text: str) -> Instances:
-    """Take `{"instances": [...]}`, `{"review": text}`, a list, or one text."""
+    """Read `{"instances": [...]}`, `{"review": text}`, a list, or one text."""
     content = decoder.read_json(text)
     if isinstance(content, str):
         return Instances((content,))
     if isinstance(content, list):
-        # What a serializer makes of a one-dimensional array: the ids of one review.
+        # A serializer sends a one-dimensional array this way: the token ids of one review.
         is_one_review = bool(content) and all(type(entry) is int for entry in content)
         return gather([content] if is_one_review else content, "instance")
     if isinstance(content, dict) and content.keys() == {"instances"}:
@@ -168,7 +170,7 @@ def _from_json(text: str) -> Instances:
 
 
 def _from_json_lines(text: str) -> Instances:
-    """Take one text, `{"review": text}` or list of token ids a line."""
+    """Read one text, `{"review": text}` or list of token ids per line."""
     entries = decoder.read_json_lines(text)
     for number, entry in enumerate(entries, 1):
         if not isinstance(entry, str | list):
@@ -177,7 +179,7 @@ def _from_json_lines(text: str) -> Instances:
 
 
 def _from_csv(text: str) -> Instances:
-    """Take one text a row, or the token ids of one review a row."""
+    """Read one text, or the token ids of one review, per row."""
     rows = decoder.read_csv(text)
     wide = next((number for number, row in enumerate(rows, 1) if len(row) > 1), None)
     if wide is None:
@@ -193,15 +195,22 @@ def _from_csv(text: str) -> Instances:
 
 
 def _from_text(text: str) -> Instances:
-    """Take the whole body as one review."""
+    """Read the whole body as one review."""
     return Instances((decoder.without_mark(text),))
 
 
 def _from_npy(body: bytes) -> Instances:
-    """Take an array of texts (n,) or of token ids (n, length) or (length,)."""
+    """Read an array of texts (n,) or (), or of token ids (n, length) or (length,)."""
     array = decoder.read_npy(body)
-    is_text = array.dtype.kind == "U"
-    return gather(array.tolist() if is_text else list(np.atleast_2d(array)), "row")
+    kind = array.dtype.kind
+    if array.ndim not in _DIMENSIONS.get(kind, ()):
+        raise errors.MalformedBody(
+            f"the array has dtype {array.dtype} and shape {array.shape}, expected texts (<U) of "
+            "shape (n,) or whole numbers of shape (n, length) or (length,)"
+        )
+    is_text = kind == "U"
+    entries = np.atleast_1d(array).tolist() if is_text else list(np.atleast_2d(array))
+    return gather(entries, "row")
 
 
 _READERS: dict[str, Callable[[str], Instances]] = {
@@ -213,7 +222,7 @@ _READERS: dict[str, Callable[[str], Instances]] = {
 
 
 def _review(content: Any, where: str) -> str:
-    """Return the text of `{"review": text}`."""
+    """Return the text of `{"review": text}`; `where` names `content` in a message."""
     if isinstance(content, dict) and content.keys() == {"review"}:
         review = content["review"]
         if isinstance(review, str):
@@ -225,6 +234,6 @@ def _review(content: Any, where: str) -> str:
 
 
 def _is_id(field: str) -> bool:
-    """Tell "12" from "012", which may be the end of an unquoted "10,012"."""
+    """Whether a field is a token id; "012" may be the end of an unquoted "10,012"."""
     is_number = field.isascii() and field.isdigit() and len(field) <= 10
     return is_number and (field == "0" or not field.startswith("0"))

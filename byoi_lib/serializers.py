@@ -1,8 +1,8 @@
-"""Client side: reviews to request bodies, and response bodies to probabilities.
+"""The client's side: reviews to request bodies, and response bodies to probabilities.
 
-Duck-typed after `sagemaker.serializers.BaseSerializer` and its counterpart, so a
-`sagemaker.Predictor` takes them and nothing here imports the SDK. The SDK's own JSON,
-CSV, JSON Lines and NumPy classes work too; docs/formats.md shows each.
+The classes have the methods of the SDK's `BaseSerializer` and `BaseDeserializer`, so
+`sagemaker.Predictor` accepts them, and nothing here imports the SDK. The SDK's own JSON,
+CSV, JSON Lines and NumPy classes work as well; docs/formats.md shows each.
 """
 
 import json
@@ -19,10 +19,10 @@ from byoi_lib.request import gather
 
 
 class Stream(Protocol):
-    """The part of botocore.response.StreamingBody that is used."""
+    """The methods of botocore.response.StreamingBody that are used."""
 
     def read(self) -> bytes:
-        """Return all bytes that are left."""
+        """Return the remaining bytes."""
 
     def close(self) -> None:
         """Release the connection."""
@@ -37,10 +37,11 @@ class ReviewSerializer:
         """Return the body of POST /invocations.
 
         Args:
-            data: One text, n texts, one review's token ids, or n lists of token ids.
+            data: One text, n texts, the token ids of one review, shape (length,), or n
+                lists of token ids.
 
         Raises:
-            MalformedBody: It is something else, or empty; found before it is sent.
+            MalformedBody: `data` is something else, or empty; found before it is sent.
         """
         is_one = isinstance(data, str) or (len(data) > 0 and not hasattr(data[0], "__len__"))
         entries = [data] if is_one else data
@@ -55,12 +56,11 @@ class PredictionDeserializer:
     ACCEPT = (content_types.JSON,)
 
     def deserialize(self, stream: Stream, content_type: str) -> npt.NDArray[np.float32]:
-        """Return what `parse` makes of the stream, and close it, also when that fails.
+        """Parse the stream with `parse`; the stream is closed in any case.
 
         Args:
             stream: Response body.
-            content_type: Not looked at: local mode reports the type that was asked for,
-                whatever came back.
+            content_type: Ignored: local mode reports the requested type, not the received one.
         """
         del content_type
         try:
@@ -70,16 +70,16 @@ class PredictionDeserializer:
         return self.parse(body)
 
     def parse(self, body: bytes) -> npt.NDArray[np.float32]:
-        """Return the probabilities in a response body.
+        """Parse a response body.
 
         Returns:
-            Shape (n, 2), float32, `[p_negative, p_positive]`.
+            Shape (n, 2), float32, `[p_negative, p_positive]`, each from 0 to 1.
 
         Raises:
-            InvocationError: The body holds no predictions. The SDK's local mode hands
-                error bodies over as if they were answers; this is where they surface.
+            InvocationError: The body has no predictions. The SDK's local mode passes error
+                bodies on as if they were answers; this is where they are noticed.
 
-        Source of that: sagemaker 2.257, local/local_session.py, invoke_endpoint.
+        Source: sagemaker 2.257, local/local_session.py, invoke_endpoint.
         """
         try:
             content = json.loads(body)

@@ -1,8 +1,7 @@
-"""From labelled reviews to a model directory.
+"""Training: from labelled reviews to a model directory.
 
-Reviews of unlike length in batches of like length, so that little is spent on padding.
-
-Fitting the network: the recipe, and the passes over the batches.
+The reviews are encoded, batched by similar length to minimise padding, and fitted; the
+network is evaluated on the held-out part, exported, and written with its vocabulary and manifest.
 """
 
 import math
@@ -20,12 +19,12 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from byoi import errors
+from byoi.digest import MANIFEST_FILE
 from byoi_lib import preprocessing, runtime
 from byoi_lib._tensorflow import keras, tf
 from byoi_lib.datasets import Dataset
 from byoi_lib.manifest import (
     KERAS_FILE,
-    MANIFEST_FILE,
     ONNX_FILE,
     VOCABULARY_FILE,
     Golden,
@@ -36,21 +35,27 @@ from byoi_lib.model import ModelConfig, build_model
 from byoi_lib.report import Evaluation, Training
 from byoi_lib.vocabulary import INDEX_FROM, Vocabulary
 
-# Lengths are shaken by up to this many tokens before they are sorted, so that each
-# epoch puts other reviews together.
-_SHAKE_TOKENS = 16
+# Added to the lengths at random, up to this many tokens, before reviews are sorted by length:
+# otherwise each epoch would have the same batches.
+_NOISE_TOKENS = 16
+# Held-out reviews of the learning curves; the final accuracy is that of all.
+_CURVE_REVIEWS = 1_000
+_PREDICTION_BATCH = 256
+# Golden texts are the held-out reviews nearest to this length: easy to read.
+_GOLDEN_TOKENS = 40
+# Packages whose versions the manifest records.
+_MAKERS = ("byoi", "keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy")
 
 
 @dataclass
 class Batches:
-    """Token ids and labels, cut into batches; iterate once for each epoch.
+    """Reviews in batches of similar length; iterate once per epoch.
 
     Attributes:
-        rows: n arrays of token ids.
-        labels: Shape (n,), int32.
-        batch_size: Most reviews in one batch.
-        order: Shakes lengths and shuffles batches, anew in each epoch. None keeps
-            them sorted by length.
+        rows: n arrays of token ids, shape (length,), int32.
+        labels: Shape (n,), int32, 1 = positive, 0 = negative.
+        batch_size: Largest number of reviews in one batch.
+        order: Changes and shuffles the batches in each epoch; None keeps them sorted by length.
     """
 
     rows: Sequence[preprocessing.TokenIds]
@@ -62,15 +67,15 @@ class Batches:
         return math.ceil(len(self.rows) / self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[preprocessing.TokenIds, npt.NDArray[np.int32]]]:
-        """Yield token ids of shape (batch, width), padded on the left, and labels (batch,)."""
+        """Yield token ids (batch, width), padded on the left, and labels (batch,); both int32."""
         for chosen in self.indices():
             yield preprocessing.pad([self.rows[row] for row in chosen]), self.labels[chosen]
 
     def indices(self) -> list[npt.NDArray[np.intp]]:
-        """Return the row numbers of each batch, every row in exactly one."""
+        """Return the row numbers of each batch, shape (batch,); every row is in exactly one."""
         lengths = np.array([len(row) for row in self.rows], np.float64)
         if self.order is not None:
-            lengths += self.order.uniform(0, _SHAKE_TOKENS, len(lengths))
+            lengths += self.order.uniform(0, _NOISE_TOKENS, len(lengths))
         rows = np.argsort(lengths, kind="stable")
         batches = [rows[i : i + self.batch_size] for i in range(0, len(rows), self.batch_size)]
         if self.order is not None:
@@ -80,13 +85,13 @@ class Batches:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the network learns.
+    """The options of the fit.
 
     Attributes:
         epochs: Passes over the training part.
-        batch_size: Reviews in one step.
-        learning_rate: Its largest value; it rises to it and falls along a cosine.
-        warm_up: Share of all steps in which it rises.
+        batch_size: Reviews per step.
+        learning_rate: The maximum: the rate rises to it linearly, then falls along a cosine.
+        warm_up: Share of all steps in which the rate rises, from 0 to 1.
     """
 
     epochs: int = 3
@@ -96,7 +101,7 @@ class Recipe:
 
     @classmethod
     def for_reviews(cls, count: int) -> Self:
-        """Choose a recipe for `count` reviews: few reviews are read more often."""
+        """Choose the recipe for `count` training reviews: the fewer reviews, the more epochs."""
         return cls(epochs=max(3, min(12, math.ceil(18_000 / max(count, 1)))))
 
 
@@ -106,14 +111,15 @@ def fit(
     """Train `network` in place.
 
     Args:
-        network: Takes token ids, shape (batch, width), and gives two probabilities a row.
-        train_part: What it learns from.
-        curve: Held-out reviews it is judged by after each epoch.
-        recipe: How it learns.
-        progress: Draw a bar for each epoch on stderr.
+        network: Takes token ids, shape (batch, width), int32, and returns probabilities, shape
+            (batch, 2), float32.
+        train_part: The training reviews.
+        curve: Held-out reviews to evaluate the network on after each epoch.
+        recipe: The options of the fit.
+        progress: Draw a progress bar for each epoch on stderr.
 
     Returns:
-        `loss`, `accuracy`, `held_out_loss` and `held_out_accuracy`: a number for each epoch.
+        As `Training.history`.
     """
     steps = recipe.epochs * len(train_part)
     rising = int(steps * recipe.warm_up)
@@ -128,65 +134,18 @@ def fit(
         keras.optimizers.Adam(rate),
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        jit_compile=False,  # a compilation for each width costs more than it saves
+        jit_compile=False,  # compiling for each width costs more than it saves
     )
     history = network.fit(
         _stream(train_part),
         validation_data=_stream(curve),
         epochs=recipe.epochs,
-        shuffle=False,  # each pass over the batches is in another order already
+        shuffle=False,  # `Batches` shuffles
         verbose=0,
         callbacks=[_Progress(recipe.epochs, len(train_part))] if progress else [],
     ).history
     names = {"val_loss": "held_out_loss", "val_accuracy": "held_out_accuracy"}
     return {names.get(name, name): values for name, values in history.items()}
-
-
-class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
-    """One bar for each epoch, on stderr, so that stdout holds results only."""
-
-    def __init__(self, epochs: int, steps: int) -> None:
-        super().__init__()
-        self._epochs, self._steps = epochs, steps
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        self._bar = tqdm(
-            total=self._steps,
-            desc=f"epoch {epoch + 1}/{self._epochs}",
-            unit="batch",
-            # In a log each step of the bar is a line.
-            mininterval=0.1 if sys.stderr.isatty() else 5.0,
-        )
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
-        self._bar.update()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        logs = logs or {}
-        self._bar.set_postfix(
-            {name: f"{logs[name]:.3f}" for name in ("loss", "accuracy", "val_accuracy")}
-        )
-        self._bar.close()
-
-
-def _stream(batches: Batches) -> tf.data.Dataset:
-    """Let TensorFlow make the next batch while it works on this one; widths stay free."""
-
-    def generate() -> Iterator[Any]:
-        yield from batches
-
-    signature = (tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None,), tf.int32))
-    stream = tf.data.Dataset.from_generator(generate, output_signature=signature)
-    return stream.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(2)
-
-
-__all__ = ["Recipe", "Training", "train"]
-
-# Held-out reviews shown in the learning curves; the final accuracy is that of all.
-_CURVE_REVIEWS = 1_000
-_GOLDEN_TOKENS = 40
-_PREDICTION_BATCH = 256
-_MAKERS = ("byoi", "keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy")
 
 
 def train(  # noqa: PLR0913 - each of them is one decision of the caller
@@ -201,14 +160,14 @@ def train(  # noqa: PLR0913 - each of them is one decision of the caller
     """Fit the classifier and write network, vocabulary and manifest to `model_dir`.
 
     Args:
-        dataset: Reviews to learn from and to be judged by.
-        model_dir: Made where absent; may hold an earlier model directory.
-        config: Sizes of the network, by default those that suit the lengths of the
-            reviews; the vocabulary is no larger than the data's.
-        recipe: How it learns, by default what suits the number of reviews.
+        dataset: Training and held-out reviews.
+        model_dir: Created if necessary; may hold an earlier model directory.
+        config: Sizes of the network; None chooses them by the lengths of the reviews. The
+            vocabulary is never larger than that of the data.
+        recipe: The options of the fit; None chooses them by the number of reviews.
         seed: Fixes weights, order and dropout; equal arguments on one machine give
             equal accuracy.
-        progress: Draw a bar for each epoch on stderr.
+        progress: Draw a progress bar for each epoch on stderr.
 
     Raises:
         ConfigurationError: `model_dir` holds files of another kind.
@@ -242,7 +201,7 @@ def train(  # noqa: PLR0913 - each of them is one decision of the caller
         progress,
     )
     fit_s = time.monotonic() - fit_started_s
-    # The optimizer's memory would make the file three times as large, and serves nobody.
+    # Save without optimizer state: it triples the file and inference never reads it.
     network = build_model(config)
     network.set_weights(learner.get_weights())
 
@@ -283,7 +242,15 @@ def train(  # noqa: PLR0913 - each of them is one decision of the caller
 def predict(
     network: keras.Model, rows: Sequence[preprocessing.TokenIds]
 ) -> npt.NDArray[np.float32]:
-    """Return the probabilities of n reviews, shape (n, 2), float32, in the order of `rows`."""
+    """Classify reviews in Keras.
+
+    Args:
+        network: As for `fit`.
+        rows: n arrays of token ids, shape (length,), int32.
+
+    Returns:
+        Shape (n, 2), float32, `[p_negative, p_positive]`, in the order of `rows`.
+    """
     step = tf.function(network, input_signature=[tf.TensorSpec((None, None), tf.int32)])
     probabilities = np.empty((len(rows), 2), np.float32)
     batches = Batches(rows, np.zeros(len(rows), np.int32), _PREDICTION_BATCH)
@@ -293,7 +260,7 @@ def predict(
 
 
 def _prepare(model_dir: Path) -> None:
-    """Make the directory; what is in it already must be a model directory's files."""
+    """Create the directory, or check that it holds nothing but a model directory's files."""
     ours = {KERAS_FILE, ONNX_FILE, VOCABULARY_FILE, MANIFEST_FILE}
     model_dir.mkdir(parents=True, exist_ok=True)
     foreign = sorted({path.name for path in model_dir.iterdir()} - ours)
@@ -302,7 +269,7 @@ def _prepare(model_dir: Path) -> None:
             f"{model_dir}: holds {', '.join(foreign[:3])}, expected an empty directory or an "
             "earlier model directory; name another one"
         )
-    # Without its manifest a half-written directory is refused instead of served.
+    # Without a manifest, a half-written directory is refused instead of served.
     (model_dir / MANIFEST_FILE).unlink(missing_ok=True)
 
 
@@ -313,7 +280,7 @@ def _golden(
     config: ModelConfig,
     model_dir: Path,
 ) -> tuple[Golden, ...]:
-    """Answer two held-out reviews of each label that are easy to read: near 40 words."""
+    """Choose two short held-out reviews of each label and record the answers of ONNX Runtime."""
     near = sorted(range(len(rows)), key=lambda row: abs(len(rows[row]) - _GOLDEN_TOKENS))
     labels = dataset.held_out.labels
     chosen = [row for label in (1, 0) for row in [r for r in near if labels[r] == label][:2]]
@@ -325,3 +292,41 @@ def _golden(
         negative, positive = exported.predict(preprocessing.pad(token_ids))[0].tolist()
         golden.append(Golden(text, int(labels[row]), (negative, positive)))
     return tuple(golden)
+
+
+class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
+    """A progress bar per epoch, on stderr, so that stdout has the results only."""
+
+    def __init__(self, epochs: int, steps: int) -> None:
+        super().__init__()
+        self._epochs, self._steps = epochs, steps
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        self._bar = tqdm(
+            total=self._steps,
+            desc=f"epoch {epoch + 1}/{self._epochs}",
+            unit="batch",
+            # In a log, each update of the bar is a line.
+            mininterval=0.1 if sys.stderr.isatty() else 5.0,
+        )
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+        self._bar.update()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        logs = logs or {}
+        self._bar.set_postfix(
+            {name: f"{logs[name]:.3f}" for name in ("loss", "accuracy", "val_accuracy")}
+        )
+        self._bar.close()
+
+
+def _stream(batches: Batches) -> tf.data.Dataset:
+    """Prepare the next batches during a step; the width may differ from batch to batch."""
+
+    def generate() -> Iterator[Any]:
+        yield from batches
+
+    signature = (tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None,), tf.int32))
+    stream = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    return stream.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(2)

@@ -1,8 +1,8 @@
-"""The training job of this model: what the image's `train` fits, and on which data.
+"""The training job of this model: the image's `train` on a data set of the job's channel.
 
-Hyperparameters are the fields of `training.Recipe` and `model.ModelConfig` and `seed`. The
-channel `train` holds an `.npz` file of Keras's layout and its word index; a job without
-channels learns the built-in sample.
+Hyperparameters are the fields of `training.Recipe` and `model.ModelConfig`, and `seed`. The
+channel `train` holds an `.npz` file in Keras's layout and its word index; a job without channels
+trains on the built-in sample.
 """
 
 import functools
@@ -17,11 +17,11 @@ CHANNEL = "train"
 
 
 def run(root: Path = Path("/"), *, find: Callable[[str], object] = importlib.util.find_spec) -> int:
-    """Train, leave model and plots where the platform collects them, and return the exit status.
+    """Train, and write model and plots where the platform collects them.
 
     Args:
-        root: Stands for the root directory.
-        find: Tells whether a package is installed; None is no.
+        root: Used in place of the root directory.
+        find: Returns None if a package is not installed.
 
     Returns:
         As `byoi.training.run`.
@@ -57,7 +57,7 @@ def _fit(job: Job, find: Callable[[str], object]) -> None:
 
 
 def _find_data(channels: Mapping[str, Path]) -> tuple[Path | str, Path | None]:
-    """Return the data set's name or file, and its word index where that is not beside it."""
+    """Return the data set's name or file, and the file of its word index if there is one."""
     from byoi_lib import datasets  # noqa: PLC0415 - as above
 
     if not channels:
@@ -73,7 +73,7 @@ def _find_data(channels: Mapping[str, Path]) -> tuple[Path | str, Path | None]:
     if len(data) != 1 or len(words) > 1:
         found = ", ".join(path.name for path in files if path.is_file()) or "no file"
         raise errors.DatasetError(
-            f"channel {CHANNEL}: expected one .npz file of Keras's layout and its "
+            f"channel {CHANNEL}: expected one .npz file in Keras's layout and its "
             f"{datasets.WORD_INDEX_FILE}, received {found[:300]}"
         )
     return data[0], words[0] if words else None

@@ -1,4 +1,4 @@
-"""The words of a word index, their token ids, and the file that keeps them.
+"""The vocabulary: the words of a word index, their token ids, and their file.
 
 Source: the defaults of keras.datasets.imdb.load_data, which reserves the first ids.
 """
@@ -13,23 +13,24 @@ from zlib import crc32
 
 from byoi import errors
 
-# The ids that imdb.load_data reserves; the word of rank r has the id INDEX_FROM + r.
+# The ids that imdb.load_data reserves; the word of rank r has the id r + INDEX_FROM.
 PAD, START, UNKNOWN, INDEX_FROM = 0, 1, 2, 3
 
-# A rank that far out is a damaged index; the file would hold a place for each rank below.
+# A larger rank means a damaged index; the file has a place for each rank below the largest.
 _LARGEST_RANK = 10_000_000
+_RETRAIN = "train again, or name another model directory"
 
-# Some 25 words of IMDB's index a bucket: more would be slower, fewer larger.
+# About 25 words of IMDB's index per bucket: more would be slower, fewer would take more memory.
 _BUCKETS = 2048
-# The first of them are met in most reviews, and found at once.
+# The most frequent words beyond the cut, which occur in most reviews, are in the dict itself.
 _OFTEN_BEYOND = 20_000
 
 
 class _Lookup(dict[bytes, int | None]):
     """Token id by word: its own, `UNKNOWN` beyond the cut, None outside the index.
 
-    The words far beyond the cut, half of IMDB's index, are seldom met, so they stand in
-    a few strings to search: 8 MB in each worker instead of 14.
+    Words far beyond the cut, half of IMDB's index, are rare, so they are kept in a few
+    strings to search: 8 MB in each worker instead of 14.
     """
 
     def __init__(self, words: bytes, size: int) -> None:
@@ -40,7 +41,7 @@ class _Lookup(dict[bytes, int | None]):
         super().__init__(zip(known, count(INDEX_FROM + 1)))
         *often, beyond = beyond.split(b" ", _OFTEN_BEYOND)
         self.update(dict.fromkeys(often, UNKNOWN))
-        self[b""] = None  # where separators meet; in `words`, the place of a rank without a word
+        self[b""] = None  # between adjacent separators; in `words`, a rank without a word
         self._beyond = [bytearray(b" ") for _ in range(_BUCKETS)]
         for word in filter(None, beyond.split(b" ")):
             self._beyond[crc32(word) % _BUCKETS] += word + b" "
@@ -51,15 +52,14 @@ class _Lookup(dict[bytes, int | None]):
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Every word of a word index, and where the network stops knowing them.
+    """Every word of a word index, and the cut beyond which the network knows none.
 
     Attributes:
-        words: The UTF-8 words of the whole index in the order of their ranks, a space
-            between two, an empty one where no word has the rank. A word beyond the cut
-            is `UNKNOWN`, a word outside the index is dropped.
-        size: The cut, and the rows of the embedding table: token ids the network
-            sees are below it.
-        lookup: Word to token id, as `encode` needs it.
+        words: The words of the whole index in UTF-8, in the order of their ranks, separated
+            by spaces; empty where no word has the rank. A word beyond the cut is `UNKNOWN`, a
+            word outside the index is dropped.
+        size: The cut, and the rows of the token table: the network's token ids are below it.
+        lookup: Word to token id, for `preprocessing.encode`.
     """
 
     words: bytes
@@ -71,7 +71,7 @@ class Vocabulary:
 
     @property
     def ids(self) -> dict[bytes, int]:
-        """Every word of the index to its rank + `INDEX_FROM`, regardless of the cut."""
+        """Word to rank + `INDEX_FROM`, for every word of the index, regardless of the cut."""
         numbered = zip(self.words.split(b" "), count(INDEX_FROM + 1))
         return {word: token_id for word, token_id in numbered if word}
 
@@ -80,30 +80,30 @@ class Vocabulary:
         """Build from frequency ranks (most frequent word = 1), cut at `size` ids.
 
         Raises:
-            DatasetError: A word is empty or holds a space, or a rank is no whole number
-                from 1 on, or two words share one.
-            ConfigurationError: `size` leaves no id for a word.
+            DatasetError: A word is empty or holds a space, a rank is not a whole number from
+                1 on, or two words share a rank.
+            ConfigurationError: `size` leaves no id for words.
         """
         if size <= INDEX_FROM + 1:
-            message = f"a vocabulary size is at least {INDEX_FROM + 2}, received {size}"
-            raise errors.ConfigurationError(message)
+            raise errors.ConfigurationError(
+                f"a vocabulary size is at least {INDEX_FROM + 2}, received {size}"
+            )
         seen: dict[int, str] = {}
         for word, rank in word_index.items():
             if not word or " " in word:
-                message = f"a word index maps single words, received {word!r}; remove it"
-                raise errors.DatasetError(message)
+                raise errors.DatasetError(
+                    f"a word index maps single words, received {word!r}; remove it"
+                )
             if type(rank) is not int or not 1 <= rank <= _LARGEST_RANK:
-                message = (
+                raise errors.DatasetError(
                     f"the rank of {word!r} is {rank!r}, expected a whole number from 1 to "
                     f"{_LARGEST_RANK}; give the word index that goes with the data"
                 )
-                raise errors.DatasetError(message)
             if rank in seen:
-                message = (
+                raise errors.DatasetError(
                     f"{seen[rank]!r} and {word!r} share the rank {rank}; "
                     "give the word index that goes with the data"
                 )
-                raise errors.DatasetError(message)
             seen[rank] = word
         words = [b""] * max(seen, default=0)
         for rank, word in seen.items():
@@ -122,28 +122,21 @@ class Vocabulary:
             text = to_bytes(content["words"])
             size = content["size"]
         except OSError as error:
-            message = f"{path}: {error.strerror}; train again, or name another model directory"
-            raise errors.ModelDataError(message) from error
+            raise errors.refusal(path, str(error.strerror), _RETRAIN) from error
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            message = (
-                f"{path}: not a vocabulary ({type(error).__name__}); "
-                "train again, or name another model directory"
-            )
-            raise errors.ModelDataError(message) from error
+            cause = f"not a vocabulary ({type(error).__name__})"
+            raise errors.refusal(path, cause, _RETRAIN) from error
         if type(size) is not int or _occurs_twice(text.split(b" ")):
-            message = (
-                f"{path}: the size is {size!r}, expected a number, or a word occurs twice; "
-                "train again, or name another model directory"
-            )
-            raise errors.ModelDataError(message)
+            cause = f"the size is {size!r}, expected a number, or a word occurs twice"
+            raise errors.refusal(path, cause, _RETRAIN)
         return cls(text, size)
 
     def save(self, path: Path) -> None:
         """Write JSON with the words in the order of their ranks.
 
-        Equal vocabularies are equal files. All words stand in one string because a
-        server reads it at every start: IMDB's 88,584 words load in 20 ms, and a JSON
-        object of word to rank would take three times as long.
+        Equal vocabularies give equal files. All words are in one string because a server reads
+        them at every start: IMDB's 88,584 words load in 20 ms, and a JSON object of word to
+        rank would take three times as long.
         """
         text = self.words.decode("utf-8", "surrogatepass")
         content = json.dumps({"size": self.size, "words": text}, ensure_ascii=False, indent=1)
@@ -151,10 +144,10 @@ class Vocabulary:
 
 
 def to_bytes(text: str) -> bytes:
-    """Encode as UTF-8; half a surrogate pair, which JSON may carry, is kept as it is."""
+    """Encode as UTF-8; half a surrogate pair, which JSON can carry, is kept as it is."""
     return text.encode("utf-8", "surrogatepass")
 
 
 def _occurs_twice(words: Sequence[bytes]) -> bool:
-    """Whether any word but the empty one does."""
+    """Whether any word other than the empty one occurs more than once."""
     return len(set(words) - {b""}) != len(words) - words.count(b"")

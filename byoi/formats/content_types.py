@@ -1,6 +1,6 @@
 """Media types of requests and responses: their names, parsing and negotiation.
 
-Headers are parsed, never compared as strings: a client may write
+Headers are parsed, never compared as strings: a client may send
 `Application/JSON; charset=utf-8`, or several types with preferences.
 
 Source: RFC 9110 section 8.3 (Content-Type) and 12.5.1 (Accept).
@@ -20,14 +20,14 @@ TEXT = "text/plain"
 NPY = "application/x-npy"
 
 REQUEST_TYPES = (JSON, JSON_LINES, CSV, TEXT, NPY)
-# In the order of preference where a client has none.
+# In the order of preference for a client that states none.
 RESPONSE_TYPES = (JSON, JSON_LINES, CSV, NPY)
 
-# By the names Python gives them. Not every codec it knows: some are slow on purpose-made
-# input (idna), and some are no character sets at all (zlib).
+# By Python's names. Not every codec of Python: some are slow on malicious input (idna), and
+# some are not character sets at all (zlib).
 _CHARSETS = ("utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252", "utf-16")
 
-# Of a header in a message: SageMaker shows a caller 2,048 characters of an error.
+# Of a header in a message, of which SageMaker shows the caller 2,048 characters.
 _SHOWN_CHARACTERS = 100
 
 
@@ -47,11 +47,11 @@ def parse(content_type: str) -> ContentType:
     """Parse the value of a Content-Type header.
 
     Args:
-        content_type: As received; empty where the header is absent, which counts as JSON.
+        content_type: As received; empty if the header is absent, which counts as JSON.
 
     Raises:
-        UnsupportedContentType: No request type, or a character set or CSV header
-            row that cannot be read.
+        UnsupportedContentType: The type is not one of `REQUEST_TYPES`, or its character set
+            or CSV header row cannot be read.
     """
     media_type, parameters = parse_options_header(content_type.strip() or JSON)
     media_type = media_type.lower()
@@ -64,12 +64,12 @@ def parse(content_type: str) -> ContentType:
     charset = parameters.get("charset", "utf-8")
     try:
         codec = codecs.lookup(charset).name
-    except (LookupError, ValueError):  # ValueError: a name no codec could have
+    except (LookupError, ValueError):  # ValueError: not a possible name
         codec = ""
     if codec not in _CHARSETS:
         message = f"charset {_shown(charset)} cannot be read; send utf-8"
         raise errors.UnsupportedContentType(message)
-    # RFC 4180: it says that the first row holds names, and it would be taken for a review.
+    # RFC 4180: the first row would hold names, and would be taken for data.
     if media_type == CSV and parameters.get("header", "absent").lower() != "absent":
         raise errors.UnsupportedContentType("CSV is read without a header row; send rows only")
     return ContentType(media_type, codec)
@@ -78,11 +78,11 @@ def parse(content_type: str) -> ContentType:
 def negotiate(accept: str) -> str:
     """Choose the response type from the value of an Accept header.
 
-    The highest quality wins; at equal quality an exact type before a range, then
-    the client's order, then ours.
+    The highest quality wins; at equal quality an exact type before a range, then the
+    client's order, then the order of `RESPONSE_TYPES`.
 
     Args:
-        accept: As received; empty where the header is absent, which accepts anything.
+        accept: As received; empty if the header is absent, which accepts anything.
 
     Returns:
         One of `RESPONSE_TYPES`.
@@ -94,12 +94,12 @@ def negotiate(accept: str) -> str:
     best: tuple[float, int, int] | None = None
     chosen = ""
     for offer in RESPONSE_TYPES:
-        # What the most specific matching range says of an offer holds, also a refusal.
-        for specific, names in enumerate((offer, offer.split("/")[0] + "/*", "*/*")):
-            said = [(q, -at) for at, (name, q) in enumerate(ranges) if name == names]
-            if said:
-                quality, position = max(said)
-                rank = (quality, -specific, position)
+        # The most specific range that matches an offer decides, also to refuse it.
+        for breadth, matching in enumerate((offer, offer.split("/")[0] + "/*", "*/*")):
+            qualities = [(q, -at) for at, (name, q) in enumerate(ranges) if name == matching]
+            if qualities:
+                quality, position = max(qualities)
+                rank = (quality, -breadth, position)
                 if quality > 0 and (best is None or rank > best):
                     best, chosen = rank, offer
                 break
@@ -112,7 +112,7 @@ def negotiate(accept: str) -> str:
 
 
 def _parse_range(entry: str) -> tuple[str, float]:
-    """Return media range and quality; a quality that is none refuses the range."""
+    """Return media range and quality; an invalid quality refuses the range."""
     media_range, parameters = parse_options_header(entry)
     try:
         quality = float(parameters.get("q", "1"))

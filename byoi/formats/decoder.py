@@ -1,7 +1,7 @@
 """Request bodies to plain data: text, JSON, JSON Lines, CSV and NumPy's .npy format.
 
-What the data means is the inference module's business; a body that is not in its format is
-refused here, by the position in it.
+A body that is not in its format is refused here, with the position of the fault. What the data
+means is left to the inference module.
 
 Sources: RFC 8259 (JSON), jsonlines.org, RFC 4180 (CSV), numpy.lib.format versions 1.0 and 2.0
 (3.0 is for named fields only).
@@ -13,7 +13,7 @@ import json
 import math
 import sys
 from tokenize import TokenError
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -21,17 +21,19 @@ import numpy.typing as npt
 from byoi import contract, errors
 
 _BYTE_ORDER_MARK = "\ufeff"
+# Texts, booleans, whole numbers and floating-point numbers: elements without structure.
+_PLAIN_KINDS = frozenset("Ubiufc")
 
 
 def read_text(body: bytes, charset: str) -> str:
-    """Return a body as text.
+    """Decode a body to text.
 
     Args:
         body: Request body.
-        charset: Python's name of its character set, as `content_types.parse` gives it.
+        charset: Python's name of its character set, as `content_types.parse` returns it.
 
     Raises:
-        MalformedBody: The body has a byte that this character set does not.
+        MalformedBody: The body is not in this character set.
     """
     try:
         return body.decode(charset)
@@ -42,41 +44,46 @@ def read_text(body: bytes, charset: str) -> str:
 
 
 def without_mark(text: str) -> str:
-    """Return a text without the byte order mark that spreadsheets write before it."""
+    """Remove the byte order mark that spreadsheets write at the start of a text."""
     return text.removeprefix(_BYTE_ORDER_MARK)
 
 
 def read_json(text: str, where: str = "the body") -> Any:
-    """Return what a JSON text holds.
+    """Parse a JSON text.
 
     Args:
         text: One JSON value.
-        where: What a message calls it.
+        where: The name of the text in a message.
 
     Raises:
-        MalformedBody: It is not JSON, has a key twice, NaN or Infinity, or is nested too deeply.
+        MalformedBody: The text is not JSON, has a key twice, NaN or Infinity, or is nested
+            too deeply.
     """
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except RecursionError as error:
-        raise errors.MalformedBody(f"{where} is nested too deeply, expected two levels") from error
+        raise errors.MalformedBody(f"{where} is nested too deeply, send fewer levels") from error
     except ValueError as error:
         raise errors.MalformedBody(f"{where} is not JSON: {error}") from error
 
 
 def read_json_lines(text: str) -> list[Any]:
-    """Return the JSON value of each line; errors as in `read_json`, naming the line from 1."""
+    """Parse each line as a JSON value; an empty text has none.
+
+    Raises:
+        MalformedBody: As in `read_json`; the message names the line, counted from 1.
+    """
     lines = text.rstrip("\r\n").split("\n") if text.strip() else []
     return [read_json(line, f"line {number}") for number, line in enumerate(lines, 1)]
 
 
 def read_csv(text: str) -> list[list[str]]:
-    """Return the fields of each row, without empty rows at the end.
+    """Parse CSV into the fields of each row, without empty rows at the end.
 
     Raises:
-        MalformedBody: A row is not CSV; the message names it.
+        MalformedBody: A row is not CSV; the message names its line, counted from 1.
     """
-    # The module's own limit, 131,072 characters, would refuse a long text.
+    # The module's default limit of 131,072 characters would refuse a long text.
     csv.field_size_limit(contract.REQUEST_BODY_BYTES)
     # The mark would become part of the first field.
     reader = csv.reader(io.StringIO(without_mark(text), newline=""), strict=True)
@@ -92,37 +99,28 @@ def read_csv(text: str) -> list[list[str]]:
 
 
 def read_npy(body: bytes) -> npt.NDArray[Any]:
-    """Return the array of a body; nothing is unpickled, and the header is not trusted.
+    """Read an array; nothing is unpickled, and the header is not trusted.
 
-    `numpy.load` would allocate the size the header claims before it looks for the bytes.
+    `numpy.load` would allocate the size that the header claims before it looks for the bytes.
 
     Returns:
-        Texts, dtype <U, of shape (n,), or whole numbers of shape (n, length) or (length,); no
-        dimension is 0.
+        An array of the shape and dtype in the header: texts (<U), numbers or booleans, in either
+        byte order; no dimension is 0. The array shares the memory of `body` and is read-only.
 
     Raises:
         MalformedBody: The body is not in this format, or holds something else.
     """
     stream = io.BytesIO(body)
-    readers = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
     try:
-        read_header = readers[np.lib.format.read_magic(stream)]
-        shape, is_fortran, dtype = read_header(stream)
-    # The header is parsed as Python, which fails in many ways; KeyError is another version.
-    except (
-        KeyError, ValueError, SyntaxError, TokenError, TypeError, RecursionError, MemoryError,
-    ) as error:  # fmt: skip
+        shape, is_fortran, dtype = read_npy_header(stream)
+    except ValueError as error:
         raise errors.MalformedBody(
             "the body is not in NumPy's .npy format 1.0 or 2.0; write it with numpy.save"
         ) from error
-    dimensions = {"U": (0, 1), "i": (1, 2), "u": (1, 2)}.get(dtype.kind, ())
-    if len(shape) not in dimensions or min(shape, default=1) < 1 or not dtype.itemsize:
+    if dtype.kind not in _PLAIN_KINDS or min(shape, default=1) < 1 or not dtype.itemsize:
         raise errors.MalformedBody(
-            f"the array has dtype {dtype} and shape {shape}, expected texts (<U) of shape (n,) "
-            "or whole numbers of shape (n, length) or (length,), none of them 0"
+            f"the array has dtype {dtype} and shape {shape}, expected texts (<U), numbers or "
+            "booleans, and no dimension of 0"
         )
     received_bytes, expected_bytes = len(body) - stream.tell(), math.prod(shape) * dtype.itemsize
     if received_bytes != expected_bytes:
@@ -133,12 +131,35 @@ def read_npy(body: bytes) -> npt.NDArray[Any]:
     array = np.frombuffer(body, dtype, offset=stream.tell())
     # Four bytes a character; NumPy itself would end in a SystemError.
     if dtype.kind == "U" and array.view(f"{dtype.byteorder}u4").max() > sys.maxunicode:
-        raise errors.MalformedBody("the array's texts hold a number that is no character")
-    return array.reshape(shape or (1,), order="F" if is_fortran else "C")
+        raise errors.MalformedBody("a text of the array has a number that is not a character")
+    return array.reshape(shape, order="F" if is_fortran else "C")
+
+
+def read_npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read the header of an .npy stream, of format version 1.0 or 2.0.
+
+    Returns:
+        The shape, whether the order of the elements is Fortran's, and the dtype.
+
+    Raises:
+        ValueError: The stream has no such header, or a damaged one.
+    """
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    version = np.lib.format.read_magic(stream)
+    if version not in readers:
+        raise ValueError(f".npy format version {version}, expected 1.0 or 2.0")
+    try:
+        return readers[version](stream)
+    # The header is parsed as Python, which fails in many ways.
+    except (SyntaxError, TokenError, TypeError, RecursionError, MemoryError) as error:
+        raise ValueError(f"damaged .npy header ({type(error).__name__})") from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse what json accepts in silence: of two equal keys the last wins."""
+    """Refuse a repeated key, of which json silently takes the last."""
     content = dict(pairs)
     if len(content) < len(pairs):
         raise ValueError("an object has a key twice")
@@ -146,4 +167,4 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")

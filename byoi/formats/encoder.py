@@ -1,7 +1,7 @@
 """Rows of numbers to response bodies.
 
-No body ends in a newline: batch transform's AssembleWith=Line adds one to each
-response, and a second would be an empty record in its output.
+No body ends in a newline: batch transform with AssembleWith=Line adds one to each response,
+and a second one would be an empty record in its output.
 """
 
 import io
@@ -17,25 +17,28 @@ Rows = npt.NDArray[np.float32]
 
 
 def encode(rows: Rows, accept: str, *, key: str = "") -> tuple[bytes, str]:
-    """Return the response body and its media type.
+    """Encode rows in the media type that the client prefers.
 
     Numbers are written as the shortest text that gives the same float32.
 
     Args:
-        rows: Shape (instances, values), float32: what the model gives for each instance.
-        accept: Value of the Accept header, empty where absent.
+        rows: Shape (instances, values), float32, finite: the model's answer to each instance.
+        accept: Value of the Accept header, empty if absent.
         key: JSON wraps the rows as `{key: [...]}`; empty for the bare list.
 
+    Returns:
+        The response body and its media type.
+
     Raises:
-        NotAcceptable: No encoder for `accept`.
-        ModelDataError: A number is not finite, which JSON cannot say.
+        NotAcceptable: There is no encoder for `accept`.
+        ModelDataError: A number is NaN or infinite, which JSON cannot express.
     """
     media_type = content_types.negotiate(accept)
     finite = np.isfinite(rows).all(axis=1)
     if not finite.all():
         raise errors.ModelDataError(
-            f"the network's answer to instance {int(np.argmin(finite))} is not finite, expected "
-            "probabilities; train again, or give another model directory"
+            f"the model's answer to instance {int(np.argmin(finite))} is not finite, expected "
+            "numbers that JSON can express; train again, or give another model directory"
         )
     return _ENCODERS[media_type](rows, key), media_type
 
@@ -68,6 +71,6 @@ _ENCODERS: dict[str, Callable[[Rows, str], bytes]] = {
 
 
 def _texts(rows: Rows) -> list[list[str]]:
-    """Return each row as numbers that JSON and CSV both read, such as 0.1 or 1e-09."""
-    # str of a float32 is the shortest; of the float64 it equals, 0.1 is 0.10000000149011612.
+    """Return each row as texts that JSON and CSV both read, such as 0.1 or 1e-09."""
+    # str of a float32 is the shortest; as a float64, 0.1 would be 0.10000000149011612.
     return [[str(number) for number in row] for row in rows]

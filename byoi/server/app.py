@@ -40,22 +40,22 @@ def create_app(
     ready: Callable[[], bool],
     behind_nginx: bool = False,
 ) -> Flask:
-    """Return the application around a loaded model.
+    """Create the application around a loaded model.
 
     Args:
-        settings: Read once; the application keeps no other configuration.
-        inference: Module whose four functions are called.
+        settings: The whole configuration of the application.
+        inference: The module whose four functions are called.
         model: What `inference.model_fn` returned.
-        ready: Tells whether /ping may answer 200.
-        behind_nginx: Whether the request id and time in the headers are nginx's.
+        ready: Returns whether /ping answers 200.
+        behind_nginx: Whether nginx sets the request id and the time in the headers.
     """
     app = Flask("byoi", static_folder=None)
-    # Werkzeug cuts a chunked body at this size without a word, so `_body` counts one byte more.
+    # Werkzeug silently cuts a chunked body at this size, so `_body` counts one byte more.
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes + 1
     app.url_map.merge_slashes = False  # `//ping` is another path, not a redirect
     routes = _Routes(settings, inference, model, ready, behind_nginx)
     app.before_request(routes.name_request)
-    app.after_request(routes.mark)
+    app.after_request(routes.add_headers)
     app.register_error_handler(errors.ByoiError, routes.deliberate)
     app.register_error_handler(HTTPException, routes.http)
     app.register_error_handler(Exception, routes.unexpected)
@@ -70,7 +70,7 @@ def create_app(
 
 @dataclass(frozen=True)
 class _Routes:
-    """What answers; the fields are those of `create_app`."""
+    """The handlers of requests and errors; the fields are the arguments of `create_app`."""
 
     settings: Settings
     inference: InferenceModule
@@ -79,11 +79,11 @@ class _Routes:
     behind_nginx: bool
 
     def name_request(self) -> None:
-        """Give the request the id that log, response and error body share."""
+        """Assign the request id that log, response and error body share."""
         given = request.headers.get(REQUEST_ID_HEADER) if self.behind_nginx else None
         g.request_id = given or uuid.uuid4().hex
 
-    def mark(self, response: Response) -> Response:
+    def add_headers(self, response: Response) -> Response:
         """Put the id and the caller's custom attributes on every response."""
         response.headers[REQUEST_ID_HEADER] = g.request_id
         attributes = request.headers.get(contract.CUSTOM_ATTRIBUTES_HEADER)
@@ -92,21 +92,21 @@ class _Routes:
         return response
 
     def failure(self, status: int, name: str | None = None, message: str | None = None) -> Response:
-        """Return an error response; by default with the name and message of its status."""
+        """Return an error response, by default with the name and message of its status."""
         known_name, known_message = statuses.ERRORS[status]
         text = known_message.format_map(vars(self.settings)) if message is None else message
         body = statuses.body(name or known_name, text, g.request_id)
         return Response(body, status, content_type="application/json")
 
     def deliberate(self, error: errors.ByoiError) -> Response:
-        """Answer an error that the inference module raised on purpose."""
+        """Answer a deliberate error of the inference module."""
         status, name = statuses.of(error)
         if status == statuses.INTERNAL_ERROR:
             return self.unexpected(error)
         return self.failure(status, name, str(error))
 
     def http(self, error: HTTPException) -> Response:
-        """Answer what Flask and Werkzeug refuse."""
+        """Answer an error of Flask or Werkzeug."""
         status = error.code if error.code in statuses.ERRORS else 400
         response = self.failure(status)
         if status == 405:
@@ -114,7 +114,7 @@ class _Routes:
         return response
 
     def unexpected(self, error: BaseException) -> Response:
-        """Answer 500; the traceback goes to the log and not to the caller."""
+        """Answer 500; the traceback goes to the log, not to the caller."""
         _log.error(
             "%s %s failed: %s",
             request.method,
@@ -136,7 +136,7 @@ class _Routes:
         """Run one request through the inference module."""
         sent, timeout_s = request.headers.get(SENT_HEADER), self.settings.invocation_timeout_s
         if self.behind_nginx and _is_late(sent, timeout_s):
-            return self.failure(504)  # nginx has answered already; spare the model
+            return self.failure(504)  # nginx has already answered; do not run the model
         body = _body(self.settings.body_limit_bytes)
         accept = request.headers.get("Accept") or self.settings.default_accept
         try:
@@ -152,7 +152,7 @@ def _body(limit_bytes: int) -> bytes:
     """Return the whole request body.
 
     Raises:
-        HTTPException: It is too large, stopped arriving, or is not framed as HTTP frames bodies.
+        HTTPException: The body is too large, stopped arriving, or violates HTTP's framing.
     """
     if (request.content_length or 0) > limit_bytes:
         raise RequestEntityTooLarge
@@ -170,15 +170,15 @@ def _body(limit_bytes: int) -> bytes:
 
 
 def _is_late(sent: str | None, timeout_s: float) -> bool:
-    """Whether the request waited so long that nobody waits for its answer any more."""
+    """Whether the request waited so long that its client has already got an answer."""
     return sent is not None and time.time() - float(sent) > timeout_s
 
 
 def _response(output: Any, accept: str, settings: Settings) -> Response:
-    """Return the response for what `output_fn` returned.
+    """Return the response for the output of `output_fn`.
 
     Raises:
-        TypeError: It is neither bytes nor text, with or without a media type.
+        TypeError: The output is neither bytes nor text, with or without a media type.
     """
     body, content_type = output if isinstance(output, tuple) else (output, None)
     if not isinstance(body, bytes | bytearray | str):

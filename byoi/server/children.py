@@ -1,4 +1,4 @@
-"""The processes a supervisor starts: each in a group of its own, all reaped.
+"""The child processes of the supervisor: each in its own process group, all reaped.
 
 Source: prctl(2), PR_SET_PDEATHSIG; setpgid(2); waitpid(2).
 """
@@ -30,10 +30,10 @@ class Children:
         """Start a child that ends with this process.
 
         Args:
-            name: How it is called in log lines.
+            name: Its name in log lines.
             command: Program and arguments.
             environ: Its whole environment.
-            piped: Whether its stdout and stderr are read here instead of inherited.
+            piped: Whether its stdout and stderr are pipes instead of inherited.
         """
         output = subprocess.PIPE if piped else None
         child = subprocess.Popen(
@@ -52,14 +52,14 @@ class Children:
         return child
 
     def fork(self, name: str, *, environ: Mapping[str, str]) -> bool:
-        """Start a child that goes on from here instead of executing a program.
+        """Start a child that continues from here instead of executing a program.
 
-        An interpreter that is not started again saves 0.1 s and 10 MB. The caller must
-        have no thread and no signal handler, and the child must end by leaving the
-        main program as any other does, so that what is registered for an exit runs.
+        Not starting another interpreter saves 0.1 s and 10 MB. The caller must have no thread
+        and no signal handler, and the child must return from the main program as usual, so that
+        exit handlers run.
 
         Args:
-            name: How it is called in log lines and, on Linux, by `ps -o comm`.
+            name: Its name in log lines and, on Linux, in `ps -o comm`.
             environ: Its whole environment.
 
         Returns:
@@ -73,21 +73,21 @@ class Children:
             os.setpgid(0, 0)
             if end_with_parent is not None:
                 end_with_parent()
-                if os.getppid() != parent:  # it was killed before that
+                if os.getppid() != parent:  # the parent was killed before that
                     os._exit(1)
             _become(name, environ)
             return True
-        with suppress(ProcessLookupError):  # the child does so, too: whoever comes first
+        with suppress(ProcessLookupError):  # the child does the same: either may be first
             os.setpgid(pid, pid)
         self._running[name] = pid
         self._groups.append(pid)
         return False
 
     def reap(self) -> dict[str, int]:
-        """Collect every process that ended, orphans too; never blocks.
+        """Reap every process that has exited, orphans included, without blocking.
 
         Returns:
-            Exit status by name of the children among them; negative is a signal.
+            The exit status of each child among them, by name; negative for a signal.
         """
         ended: dict[str, int] = {}
         while True:
@@ -103,7 +103,7 @@ class Children:
                     if pid in self._programs:
                         self._programs.pop(pid).returncode = ended[name]
                     del self._running[name]
-                    if not _group_exists(pid):  # its number may soon be somebody else's
+                    if not _group_exists(pid):  # its number may be reused soon
                         self._groups.remove(pid)
 
     def runs(self, name: str) -> bool:
@@ -117,18 +117,18 @@ class Children:
     def send(self, name: str, number: signal.Signals) -> None:
         """Send a signal to the child itself, not to its group."""
         if (pid := self._running.get(name)) is not None:
-            os.kill(pid, number)  # not reaped, so the id is still its own
+            os.kill(pid, number)  # not reaped, so the id is still valid
 
     def kill_groups(self) -> None:
-        """Kill what is left of every child, also what outlived it: nginx's workers do."""
+        """Kill what remains of every child's group: nginx's workers can outlive their master."""
         for group in self._groups:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(group, signal.SIGKILL)
 
 
 def _become(name: str, environ: Mapping[str, str]) -> None:
-    """Give a forked process what a program gets when it is executed."""
-    with suppress(OSError):  # Linux's; elsewhere it keeps its parent's name
+    """Set up a forked process as if its program had been executed."""
+    with suppress(OSError):  # Linux only; elsewhere the child keeps its parent's name
         Path("/proc/self/comm").write_text(name, encoding="utf-8")
     os.environ.clear()
     os.environ.update(environ)
@@ -139,7 +139,7 @@ def _become(name: str, environ: Mapping[str, str]) -> None:
 
 
 def _unbuffered(stream: TextIO, descriptor: int) -> TextIO:
-    """Return a stream as `python -u` has it: what a module prints is a log line."""
+    """Return a stream as with `python -u`: what a module prints is a log line."""
     raw = io.FileIO(descriptor, "w", closefd=False)
     # As in CPython's create_stdio: a raw file is what TextIOWrapper gets under -u.
     return io.TextIOWrapper(
@@ -154,19 +154,19 @@ def _unbuffered(stream: TextIO, descriptor: int) -> TextIO:
 def _group_exists(group: int) -> bool:
     try:
         os.killpg(group, 0)
-    except (ProcessLookupError, PermissionError):  # the second is macOS's word for the first
+    except (ProcessLookupError, PermissionError):  # macOS raises the second in place of the first
         return False
     return True
 
 
 def _end_with_parent() -> Callable[[], None] | None:
-    """Return what a child calls first: Linux then ends it when this process is killed.
+    """Return a function that makes Linux terminate the calling child with this process.
 
-    As process 1 there is no need: the kernel ends a container with it.
+    None for process 1, with which the kernel ends the whole container, and on other systems.
     """
     if sys.platform != "linux" or os.getpid() == 1:
         return None
-    import ctypes  # noqa: PLC0415 - 10 ms of a container's start that are not needed there
+    import ctypes  # noqa: PLC0415 - 10 ms that a container's start does not need
 
     prctl = ctypes.CDLL(None).prctl
     return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,6 +1,6 @@
-"""gunicorn's own messages as JSON lines, and the access line where nginx is not there to write it.
+"""gunicorn's messages as JSON lines, and the access log if nginx is not in front.
 
-The access line has the fields of nginx.conf.in; exactly one of the two is written.
+An access line has the fields that nginx.conf.in gives it; a request gets exactly one of the two.
 """
 
 import logging
@@ -19,10 +19,10 @@ from byoi.server.readiness import Readiness
 
 
 class JsonLogger(Logger):  # type: ignore[misc] # gunicorn ships no types
-    """The class that gunicorn.conf.py names as `logger_class`."""
+    """The `logger_class` of gunicorn_conf.py."""
 
     def setup(self, cfg: Any) -> None:
-        """Replace gunicorn's handlers; called by it at start."""
+        """Replace gunicorn's handlers; gunicorn calls this at start."""
         super().setup(cfg)
         to_stderr = logging.StreamHandler(sys.stderr)
         to_stderr.setFormatter(logs.JsonFormatter())
@@ -30,12 +30,12 @@ class JsonLogger(Logger):  # type: ignore[misc] # gunicorn ships no types
         self.error_log.handlers[:] = [to_stderr]
 
     def _is_news(self, _record: logging.LogRecord) -> bool:
-        """Whether the line tells anything the supervisor does not already print."""
+        """Whether the supervisor does not print the cause already."""
         state_dir = os.environ.get("BYOI_STATE_DIR")
         return not (state_dir and Readiness(Path(state_dir)).failure_file.exists())
 
     def access(self, resp: Any, req: Any, environ: Any, request_time: timedelta) -> None:
-        """Write one line on stdout for a request, none for a good /ping."""
+        """Write one line per request on stdout, except for a /ping answered with 200."""
         if not self.access_log_enabled:
             return
         status = int(str(resp.status).split()[0])
@@ -58,7 +58,7 @@ class JsonLogger(Logger):  # type: ignore[misc] # gunicorn ships no types
         )
 
     def answered(self, status: int, request_id: str, request: Any) -> None:
-        """Write the line of a request that the worker answered in the application's place."""
+        """Write the line of a request that the worker answered instead of the application."""
         if self.access_log_enabled:
             method, path = (getattr(request, name, None) or "" for name in ("method", "path"))
             self._write(request_id=request_id, method=method, path=path, status=status)
@@ -68,5 +68,5 @@ class JsonLogger(Logger):  # type: ignore[misc] # gunicorn ships no types
         sys.stdout.flush()
 
     def now(self) -> str:
-        """Return the time as in every other line."""
+        """Return the time in the format of every other line."""
         return logs.timestamp(time.time())

@@ -1,11 +1,9 @@
-"""Log lines: one JSON object a line, whoever writes it.
+"""Log lines: one JSON object per line, of the server, of nginx and of the inference module.
 
-CloudWatch Logs takes every line of stdout and stderr as one event, so a
-traceback travels inside one line.
+CloudWatch Logs takes every line of stdout and stderr as one event, so a traceback is part of
+one line.
 
 Source: SageMaker Developer Guide, logging-cloudwatch.
-
-Where the lines of the supervisor and of nginx go: all of them JSON, each whole.
 """
 
 import json
@@ -18,22 +16,28 @@ from typing import IO, Any, TextIO
 
 
 def line(level: str, message: str, **fields: Any) -> str:
-    """Return one log line, newline included."""
+    """Return one log line with its newline.
+
+    Args:
+        level: Lower-case name of a level.
+        message: What happened.
+        fields: Further fields; a value that JSON lacks becomes its text.
+    """
     entry = {"time": timestamp(time.time()), "level": level, "message": message, **fields}
     return json.dumps(entry, ensure_ascii=False, default=str) + "\n"
 
 
 def timestamp(seconds: float) -> str:
-    """Return ISO 8601 in UTC, as nginx's $time_iso8601 with TZ unset.
+    """Return ISO 8601 in UTC, like nginx's $time_iso8601 with TZ unset.
 
     Args:
-        seconds: Since the epoch.
+        seconds: Time since the epoch.
     """
     return time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(seconds))
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record of Python's logging as such a line, its traceback included."""
+    """Formats records of Python's logging as such lines, with their tracebacks."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line without its newline; the stream adds one."""
@@ -46,11 +50,11 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:
-    """Send Python's logging, and so a user module's, to `stream` as JSON lines.
+    """Send Python's logging, and so the inference module's, to `stream` as JSON lines.
 
     Args:
-        level: Least level, a name of `logging`.
-        stream: Standard error by default.
+        level: Lowest level that is written, a name of `logging`.
+        stream: None for standard error.
     """
     to_stderr = logging.StreamHandler(stream or sys.stderr)
     to_stderr.setFormatter(JsonFormatter())
@@ -60,23 +64,23 @@ def configure(level: str, stream: TextIO | None = None) -> None:
 
 
 def say(level: str, message: str) -> None:
-    """Write a line of our own to stderr."""
+    """Write a line of the server to stderr."""
     sys.stderr.write(line(level, message))
     sys.stderr.flush()
 
 
-def pass_on(line: bytes) -> None:
-    """Write a line of nginx's access log; a header that is not UTF-8 must not spoil it."""
-    os.write(1, line.decode(errors="replace").encode())
+def write_access_line(received: bytes) -> None:
+    """Write a line of nginx's access log; header bytes that are not UTF-8 are replaced."""
+    os.write(1, received.decode(errors="replace").encode())
 
 
-def say_for_nginx(line: bytes) -> None:
-    """Write a line of nginx's stderr as one of ours."""
-    say("error", f"nginx: {line.decode(errors='replace').strip()}")
+def write_nginx_error(received: bytes) -> None:
+    """Write a line of nginx's stderr as a JSON line."""
+    say("error", f"nginx: {received.decode(errors='replace').strip()}")
 
 
 def relay(stream: IO[bytes], write: Callable[[bytes], None]) -> None:
-    """Pass on whole lines until the stream ends."""
+    """Read whole lines until the stream ends, and give each to `write`."""
     with stream:
-        for line in stream:
-            write(line)
+        for received in stream:
+            write(received)

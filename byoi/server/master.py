@@ -1,4 +1,4 @@
-"""gunicorn's master process, in a fork of the supervisor instead of a program of its own.
+"""gunicorn's master process, forked from the supervisor instead of started as a program.
 
 Source: gunicorn 27, app/wsgiapp.py and arbiter.py.
 """
@@ -20,16 +20,16 @@ CONFIGURATION_FILE = Path(__file__).with_name("gunicorn_conf.py")
 
 
 class Master(Arbiter):  # type: ignore[misc] # gunicorn ships no types
-    """An arbiter that starts its workers at once: gunicorn's waits up to 0.1 s after each."""
+    """An arbiter that starts all workers at once; gunicorn's waits up to 0.1 s after each."""
 
     def spawn_workers(self) -> None:
-        """Start as many workers as there are to be; here a worker leaves the master's loop."""
+        """Start the missing workers; a forked worker never returns from here."""
         for _ in range(self.num_workers - len(self.WORKERS)):
             self.spawn_worker()
 
 
 class Application(WSGIApplication):  # type: ignore[misc] # as above
-    """gunicorn's own program, but for the class of its master."""
+    """gunicorn's program with `Master` as its master."""
 
     def run(self) -> None:
         """Serve until told to stop."""
@@ -45,20 +45,20 @@ def run(configuration: Path, state_dir: Path, preload: str) -> int:
         preload: As `Settings.preload`.
 
     Returns:
-        1 where a module to preload cannot be imported.
+        1 if a module to preload cannot be imported.
     """
-    gc.disable()  # what is imported stays, and looking for garbage in it takes its time
+    gc.disable()  # imports leave no garbage, and looking for it takes time
     try:
         import_modules(preload)
     except errors.ConfigurationError as error:
         Readiness(state_dir).fail(logs.line("error", str(error)))
         return 1
-    # What gunicorn reads, and executes again on SIGUSR2: as `python -m gunicorn` has it.
+    # gunicorn reads this, and executes it again on SIGUSR2: the same as `python -m gunicorn`.
     program = importlib.util.find_spec("gunicorn.__main__")
     assert program is not None and program.origin is not None  # noqa: PT018, S101
     sys.argv = [program.origin, "--config", str(configuration)]
     application = Application()
-    # Garbage collection writes to the objects it looks at, and a written page is shared no more.
+    # Garbage collection writes to the objects it visits, and a written page is no longer shared.
     gc.freeze()
     gc.enable()
     application.run()
@@ -66,13 +66,13 @@ def run(configuration: Path, state_dir: Path, preload: str) -> int:
 
 
 def import_modules(preload: str) -> None:
-    """Import modules here, so that the workers share their memory.
+    """Import modules in the master, so that the workers share their memory.
 
     Args:
         preload: As `Settings.preload`.
 
     Raises:
-        ConfigurationError: One of them cannot be imported.
+        ConfigurationError: A module cannot be imported.
     """
     for name in filter(None, preload.split(",")):
         try:

@@ -1,7 +1,7 @@
-"""nginx in front of gunicorn: find it, and render its configuration.
+"""nginx, the proxy in front of gunicorn: its program and its configuration.
 
 Source of the directives: nginx documentation, ngx_http_core_module and ngx_http_proxy_module;
-the reason for each stands in nginx.conf.in.
+nginx.conf.in has the reason for each.
 """
 
 import grp
@@ -17,17 +17,17 @@ from byoi.server.readiness import Readiness
 from byoi.server.settings import Settings
 
 TEMPLATE_FILE = Path(__file__).with_name("nginx.conf.in")
-# nginx lies outside a normal user's PATH on Debian; the others are Homebrew's.
+# On Debian nginx is outside a normal user's PATH; the last two are Homebrew's.
 _FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin", "/usr/local/bin")
 _CONNECTIONS = 2048
 # 494 is nginx's own number for headers that are too large.
 _OWN_NUMBERS = {431: 494}
-# Errors nginx can make of a request; 406 and 415 are the inference module's to say.
-_MADE = (400, 404, 405, 408, 413, 414, 431, 500, 501, 502, 503, 504, 505)
+# Errors that nginx itself can answer with; 406 and 415 are up to the inference module.
+_ANSWERED = (400, 404, 405, 408, 413, 414, 431, 500, 501, 502, 503, 504, 505)
 
 
 def find_nginx() -> str | None:
-    """Return the path of nginx, None where it is not installed."""
+    """Return the path of nginx, None if it is not installed."""
     return shutil.which("nginx") or shutil.which("nginx", path=":".join(_FOLDERS))
 
 
@@ -37,7 +37,7 @@ def render(template: str, settings: Settings, state_dir: Path) -> str:
     Args:
         template: Text of nginx.conf.in.
         settings: Port, limits and deadlines.
-        state_dir: Where nginx writes and where the sockets lie; a path without quotes and `$`.
+        state_dir: Where nginx writes, and where the sockets are; a path without quotes and `$`.
     """
     readiness = Readiness(state_dir)
     deadline_s = settings.invocation_timeout_s
@@ -63,8 +63,8 @@ def render(template: str, settings: Settings, state_dir: Path) -> str:
         "USER": _user(),
         "BODY_408": _body(408, settings, "$request_id"),
         "BODY_502": _body(502, settings, "$request_id"),
-        "OUTER_ERROR_PAGES": _error_pages(status for status in _MADE if status != 502),
-        "INNER_ERROR_PAGES": _error_pages(_MADE),
+        "OUTER_ERROR_PAGES": _error_pages(status for status in _ANSWERED if status != 502),
+        "INNER_ERROR_PAGES": _error_pages(_ANSWERED),
         "OUTER_ERROR_LOCATIONS": _error_locations(settings, "$request_id"),
         "INNER_ERROR_LOCATIONS": _error_locations(settings, "$http_x_request_id"),
     }
@@ -73,15 +73,15 @@ def render(template: str, settings: Settings, state_dir: Path) -> str:
     return template
 
 
-def _error_pages(made: Iterable[int]) -> str:
+def _error_pages(numbers: Iterable[int]) -> str:
     return "\n".join(
         f"        error_page {_OWN_NUMBERS.get(status, status)} ={status} /.error/{status};"
-        for status in made
+        for status in numbers
     )
 
 
 def _error_locations(settings: Settings, request_id: str) -> str:
-    """Return one location an error, with a body of its own."""
+    """Return one location for each error, with its body."""
     return "\n".join(
         f"        location = /.error/{status} {{\n"
         "            internal;\n"
@@ -91,17 +91,17 @@ def _error_locations(settings: Settings, request_id: str) -> str:
         "$http_x_amzn_sagemaker_custom_attributes always;\n"
         f"            return {status} '{_body(status, settings, request_id)}';\n"
         "        }"
-        for status in _MADE
+        for status in _ANSWERED
     )
 
 
 def _body(status: int, settings: Settings, request_id: str) -> str:
-    """Return the JSON body of an error, ready to stand between nginx's single quotes."""
+    """Return the JSON body of an error, escaped for nginx's single quotes."""
     name, message = statuses.ERRORS[status]
     body = statuses.body(name, message.format_map(vars(settings)), request_id).decode()
     return body.replace("\\", "\\\\").replace("'", "\\'")
 
 
 def _user() -> str:
-    """Return the directive that keeps root's workers root: the state directory is root's alone."""
+    """Return the directive that keeps root's workers root: the state directory is private."""
     return f"user root {grp.getgrgid(0).gr_name};" if os.geteuid() == 0 else ""

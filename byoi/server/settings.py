@@ -1,20 +1,11 @@
-"""What an operator may set, read from the environment once, at start.
+"""The settings of the server, read from the environment once, at start.
 
-docs/configuration.md is generated from the fields of `Settings`.
+docs/configuration.md is generated from the fields of `Settings`. Each variable has a parser
+that raises ValueError with what it expected; `Settings` adds the name and the received text.
 
-Source of the SAGEMAKER_ names: SageMaker Developer Guide, inference-pipeline-real-time
-(SAGEMAKER_BIND_TO_PORT); sagemaker-inference-toolkit, parameters.py (the others).
-
-How many CPUs this process may use, cgroup limits included.
-
-A container with `--cpus 2` on a 64-core host still sees 64 cores; a thread pool
-sized by them is slower than one sized by the quota.
-
-Source: Linux kernel documentation, cgroup-v2 `cpu.max` and sched-bwc `cpu.cfs_quota_us`.
-
-From a variable's text to its value.
-
-Each function raises ValueError with what it expected; `Settings` adds name and text.
+Sources: SageMaker Developer Guide, inference-pipeline-real-time (SAGEMAKER_BIND_TO_PORT);
+sagemaker-inference-toolkit, parameters.py (the other SAGEMAKER_ names); Linux kernel
+documentation, cgroup-v2 `cpu.max` and sched-bwc `cpu.cfs_quota_us` (the number of CPUs).
 """
 
 import dataclasses
@@ -26,11 +17,121 @@ from typing import Any, Self
 
 from byoi import contract, errors
 
+# Variables that start with BYOI_ and are read elsewhere; any other unknown one is a typo.
+OTHER_VARIABLES = {
+    "BYOI_BUCKET": "The S3 bucket for model data; read by `byoi deploy` and `byoi.hosting`.",
+    "BYOI_PLATFORM": "`emulator` or `aws`: where the notebooks deploy to; read by `byoi.emulator`.",
+    "BYOI_REQUIRE_ALL": "`1` turns a skipped test into a failure; read by the tests.",
+    "BYOI_ROLE_ARN": "The execution role of endpoints; read by `byoi deploy` and `byoi.hosting`.",
+    "BYOI_RUNTIME": "`onnx` or `keras`: the runtime of the network; read by `byoi_lib.inference`.",
+    "BYOI_STATE_DIR": "Set by `serve` for its own processes; any other value is replaced.",
+}
+# The only name of this repository's model that the tool knows.
+_DEFAULT_MODULE = "byoi_lib.inference"
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+# They start threads on import, which a fork does not copy.
+_NEVER_BEFORE_A_FORK = {"tensorflow", "keras"}
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
+def parse_whole(low: int, high: int) -> Callable[[str], int]:
+    """Return a parser of whole numbers from `low` to `high`."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise ValueError(f"a whole number from {low} to {high}") from None
+        if not low <= number <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return number
+
+    return parse
+
+
+def parse_seconds(text: str) -> float:
+    """Parse a number of seconds, above 0 and at most 3600."""
+    wanted = "a number of seconds above 0, at most 3600"
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError(wanted) from None
+    if not 0 < number <= 3600:
+        raise ValueError(wanted)
+    return number
+
+
+def parse_workers(text: str) -> int:
+    """Parse a number of processes, 1 to 256, or `auto` for one per CPU."""
+    if text == "auto":
+        return available_cpus()
+    try:
+        return parse_whole(1, 256)(text)
+    except ValueError:
+        raise ValueError("a whole number from 1 to 256, or auto for one per CPU") from None
+
+
+def parse_media_type(text: str) -> str:
+    """Parse one media type without parameters."""
+    kind, slash, subtype = text.partition("/")
+    if not (slash and kind and subtype) or "*" in text or any(c in text for c in ",; \t"):
+        raise ValueError("one media type without parameters, for example application/json")
+    return text
+
+
+def parse_log_level(text: str) -> str:
+    """Parse a level of Python's logging, given by name or number, to its name."""
+    numbers = {str(10 * place): name for place, name in enumerate(LOG_LEVELS, start=1)}
+    name = numbers.get(text, text.upper())
+    if name not in LOG_LEVELS:
+        raise ValueError(f"one of {', '.join(LOG_LEVELS)}, or its number in Python's logging")
+    return name
+
+
+def parse_proxy(text: str) -> str:
+    """Parse the choice of the proxy: auto or off."""
+    if text not in {"auto", "off"}:
+        raise ValueError("auto or off")
+    return text
+
+
+def parse_word(text: str) -> str:
+    """Parse any text that is not blank."""
+    if not text.strip():
+        raise ValueError("a value that is not empty")
+    return text
+
+
+def parse_modules(text: str) -> str:
+    """Parse names of modules, separated by commas, possibly none; spaces are removed."""
+    names = [name.strip() for name in text.split(",")] if text.strip() else []
+    if not all(part.isidentifier() for name in names for part in name.split(".")):
+        raise ValueError("names of modules, separated by commas, for example numpy,onnxruntime")
+    if {name.split(".")[0] for name in names} & _NEVER_BEFORE_A_FORK:
+        raise ValueError(
+            "modules other than tensorflow and keras, whose threads a fork does not copy"
+        )
+    return ",".join(names)
+
+
+def parse_address(text: str) -> str:
+    """Parse an IPv4 address."""
+    numbers = parse_word(text).split(".")
+    if len(numbers) != 4 or not all(n.isdecimal() and int(n) < 256 for n in numbers):
+        raise ValueError("an IPv4 address, for example 127.0.0.1")
+    return text
+
+
+def parse_path(text: str) -> Path:
+    """Parse a path to an absolute path."""
+    return Path(parse_word(text)).absolute()
+
+
 def available_cpus(cgroup_root: Path = CGROUP_ROOT) -> int:
-    """Return the number of CPUs, at least 1: the smaller of affinity and quota.
+    """Return the number of CPUs that this process may use, at least 1.
+
+    The smaller of affinity and cgroup quota: a container with `--cpus 2` on a host of 64 cores
+    still sees 64, and a thread pool of that size is slower than one of 2.
 
     Args:
         cgroup_root: Where the cgroup file system is mounted.
@@ -42,7 +143,7 @@ def available_cpus(cgroup_root: Path = CGROUP_ROOT) -> int:
 
 
 def _quota(root: Path) -> float | None:
-    """Return the quota in CPUs, None where there is none."""
+    """Return the cgroup quota in CPUs, None if there is none."""
     for quota_file, period_file in (
         (root / "cpu.max", None),
         (root / "cpu" / "cpu.cfs_quota_us", root / "cpu" / "cpu.cfs_period_us"),
@@ -58,113 +159,6 @@ def _quota(root: Path) -> float | None:
     return None
 
 
-LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-_NEVER_BEFORE_A_FORK = {"tensorflow", "keras"}
-
-
-def parse_whole(low: int, high: int) -> Callable[[str], int]:
-    """Return the parser of whole numbers from `low` to `high`."""
-
-    def parse(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            raise ValueError(f"a whole number from {low} to {high}") from None
-        if not low <= number <= high:
-            raise ValueError(f"a whole number from {low} to {high}")
-        return number
-
-    return parse
-
-
-def parse_seconds(text: str) -> float:
-    """Return a number of seconds, above 0 and at most an hour."""
-    wanted = "a number of seconds above 0, at most 3600"
-    try:
-        number = float(text)
-    except ValueError:
-        raise ValueError(wanted) from None
-    if not 0 < number <= 3600:
-        raise ValueError(wanted)
-    return number
-
-
-def parse_workers(text: str) -> int:
-    """Return a number of processes."""
-    if text == "auto":
-        return available_cpus()
-    try:
-        return parse_whole(1, 256)(text)
-    except ValueError:
-        raise ValueError("a whole number from 1 to 256, or auto for one a CPU") from None
-
-
-def parse_media_type(text: str) -> str:
-    """Return one media type without parameters."""
-    kind, slash, subtype = text.partition("/")
-    if not (slash and kind and subtype) or "*" in text or any(c in text for c in ",; \t"):
-        raise ValueError("one media type without parameters, for example application/json")
-    return text
-
-
-def parse_log_level(text: str) -> str:
-    """Return a name of Python's logging, also for its number."""
-    numbers = {str(10 * place): name for place, name in enumerate(LOG_LEVELS, start=1)}
-    name = numbers.get(text, text.upper())
-    if name not in LOG_LEVELS:
-        raise ValueError(f"one of {', '.join(LOG_LEVELS)}, or its number in Python's logging")
-    return name
-
-
-def parse_proxy(text: str) -> str:
-    """Return whether nginx is wanted: auto or off."""
-    if text not in {"auto", "off"}:
-        raise ValueError("auto or off")
-    return text
-
-
-def parse_word(text: str) -> str:
-    """Return any text that is not blank."""
-    if not text.strip():
-        raise ValueError("a value that is not empty")
-    return text
-
-
-def parse_modules(text: str) -> str:
-    """Return names of modules, separated by commas without spaces; there may be none."""
-    names = [name.strip() for name in text.split(",")] if text.strip() else []
-    if not all(part.isidentifier() for name in names for part in name.split(".")):
-        raise ValueError("names of modules, separated by commas, for example numpy,onnxruntime")
-    if {name.split(".")[0] for name in names} & _NEVER_BEFORE_A_FORK:
-        raise ValueError("modules other than tensorflow and keras, whose threads no fork copies")
-    return ",".join(names)
-
-
-def parse_address(text: str) -> str:
-    """Return an IPv4 address."""
-    numbers = parse_word(text).split(".")
-    if len(numbers) != 4 or not all(n.isdecimal() and int(n) < 256 for n in numbers):
-        raise ValueError("an IPv4 address, for example 127.0.0.1")
-    return text
-
-
-def parse_path(text: str) -> Path:
-    """Return an absolute path."""
-    return Path(parse_word(text)).absolute()
-
-
-# Variables that start with BYOI_ and are read elsewhere; any other unknown one is a typing error.
-OTHER_VARIABLES = {
-    "BYOI_BUCKET": "The S3 bucket for model data; read by `byoi.hosting`.",
-    "BYOI_PLATFORM": "`emulator` or `aws`: what the notebooks deploy to; read by `emulator`.",
-    "BYOI_REQUIRE_ALL": "`1` makes a skipped test a failure; read by the tests.",
-    "BYOI_ROLE_ARN": "The execution role of endpoints; read by `byoi.hosting`.",
-    "BYOI_RUNTIME": "`onnx` or `keras`: what runs the built-in classifier's network.",
-    "BYOI_STATE_DIR": "Set by `serve` for its own processes; a value of yours is replaced.",
-}
-_DEFAULT_MODULE = "byoi_lib.inference"
-
-
 def _variable(name: str, parse: Callable[[str], Any], default: Any, meaning: str) -> Any:
     """Return the field of one environment variable."""
     return dataclasses.field(
@@ -174,25 +168,25 @@ def _variable(name: str, parse: Callable[[str], Any], default: Any, meaning: str
 
 @dataclass(frozen=True)
 class Settings:
-    """One field for each variable; what each means stands beside it."""
+    """One field for each variable, with its meaning."""
 
     port: int = _variable(
         contract.BIND_TO_PORT_VARIABLE,
         parse_whole(1, 65535),
         contract.PORT,
-        "TCP port; the platform sets it where several containers share one instance.",
+        "TCP port; the platform sets it if several containers share one instance.",
     )
     bind_address: str = _variable(
         "BYOI_BIND_ADDRESS",
         parse_address,
         "0.0.0.0",  # noqa: S104 - the contract: on all interfaces
-        "IPv4 address to listen on; the platform needs all of them, 127.0.0.1 suits a laptop.",
+        "IPv4 address to listen on; the platform needs 0.0.0.0, 127.0.0.1 is for one machine.",
     )
-    model_dir: Path = _variable(  # noqa: RUF009 - a field, as the others
+    model_dir: Path = _variable(  # noqa: RUF009 - a field, like the others
         "BYOI_MODEL_DIR",
         parse_path,
         contract.MODEL_DIR,
-        "Directory given to `model_fn`. Where it is not set and the default is empty or absent, "
+        "Directory that `model_fn` gets. If it is not set and the default is empty or absent, "
         f"the model data baked into the image at `{contract.BAKED_MODEL_DIR}` is used.",
     )
     inference_module: str = _variable(
@@ -206,26 +200,26 @@ class Settings:
         "SAGEMAKER_MODEL_SERVER_WORKERS",
         parse_workers,
         2,
-        "Processes, each holding a whole model; `auto` is one a CPU. Two by default: while one "
-        "is replaced the other serves.",
+        "Processes, each with a whole model; `auto` is one per CPU. Two by default: while one "
+        "is replaced, the other serves.",
     )
     threads: int = _variable(
         "BYOI_THREADS",
         parse_whole(1, 256),
         4,
-        "Requests a worker processes at once; more wait in the queue.",
+        "Requests that a worker processes at once; more wait in the queue.",
     )
     invocation_timeout_s: float = _variable(
         "BYOI_INVOCATION_TIMEOUT_S",
         parse_seconds,
         float(contract.INVOCATION_TIMEOUT_S),
-        "Seconds for one invocation. Past it the client gets 504 and the worker is replaced.",
+        "Seconds for one invocation. After that the client gets 504 and the worker is replaced.",
     )
     body_timeout_s: float = _variable(
         "BYOI_BODY_TIMEOUT_S",
         parse_seconds,
         15.0,
-        "Seconds between two pieces of a request body. Past it the client gets 408.",
+        "Seconds between two pieces of a request body. After that the client gets 408.",
     )
     body_limit_bytes: int = _variable(
         "BYOI_BODY_LIMIT_BYTES",
@@ -237,27 +231,27 @@ class Settings:
         "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",
         parse_media_type,
         "application/json",
-        "Media type of the response where the request has no Accept header.",
+        "Media type of the response if the request has no Accept header.",
     )
     log_level: str = _variable(
         "SAGEMAKER_CONTAINER_LOG_LEVEL",
         parse_log_level,
         "INFO",
-        "Least level of the lines on stderr that Python's logging writes; a name or a number.",
+        "Lowest level of the lines that Python's logging writes to stderr; a name or a number.",
     )
     proxy: str = _variable(
         "BYOI_NGINX",
         parse_proxy,
         "auto",
-        "`auto` puts nginx in front where it is installed; `off` serves through gunicorn alone.",
+        "`auto` puts nginx in front if it is installed; `off` serves through gunicorn alone.",
     )
     preload: str = _variable(
         "BYOI_PRELOAD",
         parse_modules,
         "",
-        "Modules, separated by commas, that are imported once before the workers are forked, so "
-        "that these share their memory. Only such as start no thread when imported: TensorFlow "
-        "is refused. The default image sets `numpy,onnxruntime`.",
+        "Modules, separated by commas, to import once before the workers are forked, so that "
+        "these share their memory. Only modules that start no thread on import: TensorFlow is "
+        "refused. The default image sets `numpy,onnxruntime`.",
     )
 
     @classmethod
@@ -271,7 +265,7 @@ class Settings:
         fields = {field.metadata["variable"]: field for field in dataclasses.fields(cls)}
         for name in sorted(environ):
             if name.startswith("BYOI_") and name not in fields and name not in OTHER_VARIABLES:
-                import difflib  # noqa: PLC0415 - no start but this one waits for it
+                import difflib  # noqa: PLC0415 - needed only on this failure
 
                 near = difflib.get_close_matches(name, [*fields, *OTHER_VARIABLES], n=1)
                 remedy = f"did you mean {near[0]}?" if near else "remove it;"
@@ -292,23 +286,23 @@ class Settings:
         return cls(**values)
 
     def to_environ(self) -> dict[str, str]:
-        """Return the variables from which `from_environ` makes equal settings."""
+        """Return the variables from which `from_environ` reads equal settings."""
         values = {
             field.metadata["variable"]: str(getattr(self, field.name))
             for field in dataclasses.fields(self)
         }
         if self.model_dir == contract.MODEL_DIR:
-            del values["BYOI_MODEL_DIR"]  # unset, so that the baked model stays a fallback
+            del values["BYOI_MODEL_DIR"]  # unset, so that the baked model remains the fallback
         return values
 
     def model_directory(
         self, *, baked: Path = contract.BAKED_MODEL_DIR, mounted: Path = contract.MODEL_DIR
     ) -> Path:
-        """Return the directory to load from.
+        """Return the directory to load the model from.
 
         Args:
-            baked: Where the image's own model data lies, if it has any.
-            mounted: Where the platform's would.
+            baked: Where an image has its own model data, if any.
+            mounted: Where the platform mounts model data, if any.
         """
         if self.model_dir != contract.MODEL_DIR:
             return self.model_dir
@@ -316,7 +310,7 @@ class Settings:
 
 
 def _is_empty(directory: Path) -> bool:
-    """Whether there is nothing to load; what cannot be read is for the loader to complain about."""
+    """Whether a directory has no entry; the loader reports one that cannot be read."""
     try:
         return not any(directory.iterdir())
     except (FileNotFoundError, NotADirectoryError):

@@ -1,7 +1,7 @@
-"""Which HTTP status and stable name each error gets, whoever notices it.
+"""The HTTP status, stable name and message of each error, whichever program answers it.
 
-The only place that knows both the errors of byoi_lib and HTTP. nginx's error
-bodies are rendered from here, gunicorn's and Flask's are made here.
+The only module that knows both `byoi.errors` and HTTP. The error bodies of nginx, gunicorn and
+Flask all come from here.
 """
 
 import bisect
@@ -16,7 +16,7 @@ STATUSES: dict[type[errors.ByoiError], HTTPStatus] = {
     errors.UnsupportedContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.RequestError: HTTPStatus.BAD_REQUEST,
 }
-"""The client's faults; any other error of byoi_lib is the server's, 500."""
+"""The client's errors; any other deliberate error is the server's, 500."""
 
 ROUTES = {
     contract.PING_PATH: ("GET", "HEAD", "POST"),
@@ -49,11 +49,11 @@ ERRORS: dict[int, tuple[str, str]] = {
     ),
     505: ("HttpVersionNotSupported", "this server speaks HTTP/1.0 and HTTP/1.1"),
 }
-"""Status to stable name and default message; braces are fields of `Settings`."""
+"""Status to stable name and default message; names in braces are fields of `Settings`."""
 
 
 def of(error: errors.ByoiError) -> tuple[int, str]:
-    """Return status and stable name of a deliberate error."""
+    """Return the status and the stable name of a deliberate error."""
     for kind in type(error).__mro__:
         if kind in STATUSES:
             return int(STATUSES[kind]), kind.__name__
@@ -65,8 +65,8 @@ def body(name: str, message: str, request_id: str) -> bytes:
 
     Args:
         name: Stable name, one word.
-        message: What was received and what was expected; cut where it is too long.
-        request_id: The id under which the log has this request.
+        message: What was received and what was expected; cut if it is too long.
+        request_id: The id of this request in the log.
     """
     limit = contract.ERROR_MESSAGE_CHARACTERS
 

@@ -1,14 +1,11 @@
-"""Start nginx and gunicorn, keep /ping true, and stop both when either stops.
+"""The supervisor: starts nginx and gunicorn, maintains /ping, and stops both together.
 
-The first process of the container: it reaps every child, passes no signal on
-unthinkingly, and its exit status tells whether the stop was asked for.
+Process 1 of the container: it reaps every child, handles signals itself instead of forwarding
+them, and its exit status tells whether the stop was requested. Everything that the server
+writes is in one private state directory.
 
 Source: SageMaker Developer Guide, your-algorithms-inference-code (SIGTERM, then
 SIGKILL 30 s later).
-
-One nginx and one gunicorn: started together, watched, and stopped together.
-
-The state directory holds everything the two write; nothing else is written.
 """
 
 import dataclasses
@@ -26,23 +23,114 @@ from typing import IO
 
 from byoi import contract, errors
 from byoi.server.children import Children
-from byoi.server.logs import pass_on, relay, say, say_for_nginx
+from byoi.server.logs import relay, say, write_access_line, write_nginx_error
 from byoi.server.nginx import TEMPLATE_FILE, find_nginx, render
 from byoi.server.readiness import Readiness
 from byoi.server.settings import Settings, available_cpus
 
-# How often the workers' files are looked at: a cold start should not wait for it.
+# Time between two looks at the workers' files; during a cold start it is a delay.
 _LOOK_STARTING_S = 0.005
 _LOOK_S = 0.5
-# gunicorn's share of the time to stop, once nginx has answered what was in flight.
+# gunicorn's share of the time to stop, after nginx has answered the requests in flight.
 _GUNICORN_STOP_S = 2.0
+# The only directory that the contract lets a container write; also keeps socket paths short.
+STATE_ROOT = Path("/tmp")  # noqa: S108 - a private directory is created in it
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run the container's `serve`.
+
+    Returns:
+        Exit status: as `serve`, and 2 if a setting or argument cannot be used.
+    """
+    try:
+        _check_arguments(arguments)
+        return serve(Settings.from_environ(environ), environ)
+    except errors.ConfigurationError as error:
+        say("error", str(error))
+        return 2
+
+
+def serve(settings: Settings, environ: Mapping[str, str]) -> int:
+    """Serve until SIGTERM or SIGINT, or until nginx or gunicorn fails.
+
+    For a main program that does nothing else: gunicorn's master and its workers are forks
+    of it, and end with what this function returns or raises in them.
+
+    Args:
+        settings: The settings of the server.
+        environ: The environment of nginx, gunicorn and the inference module.
+
+    Returns:
+        Exit status: 0 after a signal, 1 if nginx or gunicorn exited by itself or the
+        model could not be loaded; the reason is on stderr.
+
+    Raises:
+        ConfigurationError: The port cannot be listened on.
+    """
+    nginx = find_nginx()
+    settings = choose_proxy(settings, nginx)
+    _check_port(settings)
+    state_dir = STATE_ROOT / f"byoi-{os.getpid()}-{time.time_ns():x}"
+    state_dir.mkdir(mode=0o700)  # fails if another process created it
+    Readiness(state_dir).prepare()
+    nginx = nginx if settings.proxy == "auto" else None
+    environ = children_environ(settings, state_dir, environ)
+    children = Children()
+    # First, because it takes longest to become ready.
+    if children.fork("gunicorn", environ=environ):
+        from byoi.server import master  # noqa: PLC0415 - this process needs no gunicorn
+
+        return master.run(master.CONFIGURATION_FILE, state_dir, settings.preload)
+    try:
+        return Stack(settings, state_dir, nginx, environ, children).run()
+    finally:
+        shutil.rmtree(state_dir, ignore_errors=True)
+
+
+def choose_proxy(settings: Settings, nginx: str | None) -> Settings:
+    """Return the settings to serve with, without nginx and with a warning if it is missing.
+
+    Args:
+        settings: As the operator gave them.
+        nginx: Path of nginx, None if it is not installed.
+    """
+    if nginx is not None or settings.proxy == "off":
+        return settings
+    say(
+        "warning",
+        "nginx is not installed: serving through gunicorn alone; get it with "
+        "`apt-get install nginx-light` or `brew install nginx`",
+    )
+    return dataclasses.replace(settings, proxy="off")
+
+
+def children_environ(
+    settings: Settings, state_dir: Path, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the environment of nginx and gunicorn."""
+    threads = max(1, available_cpus() // settings.workers)
+    return {
+        # With one thread per CPU in each worker, the workers would compete for the CPUs.
+        "OMP_NUM_THREADS": str(threads),
+        # What a module prints is a log line, and must not stay in a buffer.
+        "PYTHONUNBUFFERED": "1",
+        **environ,
+        **settings.to_environ(),
+        "BYOI_STATE_DIR": str(state_dir),
+    }
 
 
 class Stack:
-    """One nginx, one gunicorn, and the loop that watches them.
+    """One nginx and one gunicorn: started, watched and stopped together.
 
-    `children` has gunicorn's master already, which is forked before any signal handler
-    and thread is there. `environ` is what `children_environ` returns.
+    Args:
+        settings: The settings of the server.
+        state_dir: The private directory of everything that is written.
+        nginx: Path of nginx, None for gunicorn alone.
+        environ: As `children_environ` returns it.
+        children: With gunicorn's master, which is forked before any signal handler and
+            thread exists.
     """
 
     def __init__(
@@ -65,7 +153,7 @@ class Stack:
         self._wake_up, self._waker = os.pipe()
 
     def run(self) -> int:
-        """Start everything, watch, and leave nothing running."""
+        """Start, watch and stop everything, and return the exit status."""
         self._take_signals()
         try:
             self._start()
@@ -77,7 +165,7 @@ class Stack:
                 thread.join(1.0)
 
     def _take_signals(self) -> None:
-        """Have signals wake the loop; the handlers themselves do next to nothing."""
+        """Make signals wake up the loop; the handlers only record them."""
         os.set_blocking(self._waker, False)
         os.set_blocking(self._wake_up, False)
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
@@ -90,7 +178,7 @@ class Stack:
         self._interrupts += number == signal.SIGINT
 
     def _start(self) -> None:
-        """Start nginx, which answers at once, while gunicorn's master imports what it needs."""
+        """Start nginx, which answers at once, while gunicorn's master is still importing."""
         streams: list[tuple[IO[bytes], Callable[[bytes], None]]] = []
         if self._nginx is not None:
             configuration = self._state_dir / "nginx.conf"
@@ -105,7 +193,7 @@ class Stack:
                 piped=True,
             )
             assert nginx.stdout is not None and nginx.stderr is not None  # noqa: PT018, S101
-            streams = [(nginx.stdout, pass_on), (nginx.stderr, say_for_nginx)]
+            streams = [(nginx.stdout, write_access_line), (nginx.stderr, write_nginx_error)]
         # Threads only after the last fork.
         for stream, write in streams:
             thread = threading.Thread(target=relay, args=(stream, write), daemon=True)
@@ -113,7 +201,7 @@ class Stack:
             self._relays.append(thread)
 
     def _watch(self) -> int:
-        """Keep /ping true until there is a reason to end."""
+        """Maintain /ping until there is a reason to stop."""
         ready, look_s = False, _LOOK_STARTING_S
         while True:
             self._sleep(look_s)
@@ -130,16 +218,16 @@ class Stack:
             was_ready, ready = ready, self._readiness.update(self._settings.workers)
             if ready != was_ready:
                 look_s = _LOOK_S
-                self._tell(ready=ready)
+                self._report(ready=ready)
 
-    def _tell(self, *, ready: bool) -> None:
+    def _report(self, *, ready: bool) -> None:
         if not ready:
-            say("error", "not ready: no loaded worker is alive; /ping answers 503 meanwhile")
+            say("error", "not ready: no loaded worker is alive; /ping answers 503 until one is")
         elif self._settings.log_level in {"DEBUG", "INFO"}:
             say("info", f"ready: {self._settings.inference_module} on port {self._settings.port}")
 
     def _drain(self) -> None:
-        """Answer what is in flight, then end; a second Ctrl-C ends at once."""
+        """Answer the requests in flight, then stop; a second Ctrl-C stops immediately."""
         children = self._children
         end_s = time.monotonic() + contract.DRAIN_S - _GUNICORN_STOP_S - 1.0
         self._readiness.ready_file.unlink(missing_ok=True)
@@ -165,90 +253,6 @@ class Stack:
             os.read(self._wake_up, 1024)
 
 
-def children_environ(
-    settings: Settings, state_dir: Path, environ: Mapping[str, str]
-) -> dict[str, str]:
-    """Return the environment of nginx and gunicorn."""
-    a_worker = max(1, available_cpus() // settings.workers)
-    return {
-        # One thread a CPU in each worker would have the workers fight for the CPUs.
-        "OMP_NUM_THREADS": str(a_worker),
-        # What a module prints is a log line, and must not wait in a buffer.
-        "PYTHONUNBUFFERED": "1",
-        **environ,
-        **settings.to_environ(),
-        "BYOI_STATE_DIR": str(state_dir),
-    }
-
-
-# The contract names /tmp as the one place that can be written; it also keeps socket paths short.
-STATE_ROOT = Path("/tmp")  # noqa: S108 - a private directory is made in it
-
-
-def serve(settings: Settings, environ: Mapping[str, str]) -> int:
-    """Serve until SIGTERM or SIGINT, or until a part fails.
-
-    For a main program that does nothing else: gunicorn's master and its workers are forks
-    of it, and what this function returns or raises in them ends them.
-
-    Args:
-        settings: What to serve, where.
-        environ: The environment that nginx, gunicorn and the inference module get.
-
-    Returns:
-        Exit status: 0 after a signal, 1 when nginx or gunicorn ended by itself or
-        the model could not be loaded; the reason is then on stderr.
-
-    Raises:
-        ConfigurationError: The port cannot be listened on.
-    """
-    nginx = find_nginx()
-    settings = choose_proxy(settings, nginx)
-    _check_port(settings)
-    state_dir = STATE_ROOT / f"byoi-{os.getpid()}-{time.time_ns():x}"
-    state_dir.mkdir(mode=0o700)  # fails where somebody else made it
-    Readiness(state_dir).prepare()
-    nginx = nginx if settings.proxy == "auto" else None
-    environ = children_environ(settings, state_dir, environ)
-    children = Children()
-    # First of all: it has the most to do before the server is ready.
-    if children.fork("gunicorn", environ=environ):
-        from byoi.server import master  # noqa: PLC0415 - this process does without gunicorn
-
-        return master.run(master.CONFIGURATION_FILE, state_dir, settings.preload)
-    try:
-        return Stack(settings, state_dir, nginx, environ, children).run()
-    finally:
-        shutil.rmtree(state_dir, ignore_errors=True)
-
-
-def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run the container's `serve`; 2 where a setting or argument cannot be used."""
-    try:
-        _check_arguments(arguments)
-        return serve(Settings.from_environ(environ), environ)
-    except errors.ConfigurationError as error:
-        say("error", str(error))
-        return 2
-
-
-def choose_proxy(settings: Settings, nginx: str | None) -> Settings:
-    """Return the settings to serve with; say so where nginx is wanted and missing.
-
-    Args:
-        settings: As the operator gave them.
-        nginx: Path of nginx, None where it is not installed.
-    """
-    if nginx is not None or settings.proxy == "off":
-        return settings
-    say(
-        "warning",
-        "nginx is not installed: serving through gunicorn alone; get it with "
-        "`apt-get install nginx-light` or `brew install nginx`",
-    )
-    return dataclasses.replace(settings, proxy="off")
-
-
 def _check_arguments(arguments: Sequence[str]) -> None:
     if list(arguments) not in ([], ["serve"]):
         raise errors.ConfigurationError(
@@ -257,7 +261,7 @@ def _check_arguments(arguments: Sequence[str]) -> None:
 
 
 def _check_port(settings: Settings) -> None:
-    """Refuse a port that is taken before anything is started.
+    """Refuse a port in use before anything is started.
 
     Raises:
         ConfigurationError: The port cannot be listened on.

@@ -1,16 +1,10 @@
 """gunicorn's threaded worker, with readiness, deadlines and JSON errors.
 
-Three things gunicorn does not do: tell others when a worker has loaded its model
-and still serves, end a worker whose model never returns, and answer its own
-errors in JSON. A load failure is left for the supervisor to print, once.
+Adds what gunicorn lacks: a worker reports that it has loaded its model and still serves, is
+replaced if a request passes its deadline, and answers gunicorn's own errors in JSON like all
+others. The supervisor prints the reason of a failed load, once.
 
-Source: gunicorn 27, workers/gthread.py and workers/base.py.
-
-The requests a worker is processing now, and which of them are past their deadline.
-
-What gunicorn refuses by itself, answered as every other error is: in JSON.
-
-Source: gunicorn 27, http/errors.py and workers/base.py (`handle_error`).
+Source: gunicorn 27, workers/gthread.py, workers/base.py (`handle_error`) and http/errors.py.
 """
 
 import logging
@@ -36,15 +30,36 @@ from byoi.server import logs, statuses
 from byoi.server.readiness import Readiness
 from byoi.server.settings import Settings
 
+# Status of each error of gunicorn's parser; any other error is the server's, 500.
+CLIENT_FAULTS: dict[type[Exception], int] = {
+    http_errors.LimitRequestHeaders: 431,
+    http_errors.LimitRequestLine: 414,
+    http_errors.ExpectationFailed: 417,
+    http_errors.UnsupportedTransferCoding: 501,
+    http_errors.InvalidHTTPVersion: 505,
+    http_errors.InvalidResponseHeader: 500,
+    http_errors.InvalidResponseHeaderName: 500,
+    http_errors.ConfigurationProblem: 500,
+    http_errors.ParseException: 400,
+}
+
+# nginx answers 504 at the deadline; the worker acts later, so that no 502 comes first.
+AFTER_NGINX_S = 1.0
+_BEAT_S = 0.5
+_LOOK_S = 0.05
+_LINGER_S = 10.0
+
+_log = logging.getLogger("gunicorn.error")
+
 
 @dataclass(frozen=True, eq=False)
 class Processing:
-    """One request in a worker's thread.
+    """One request in a thread of the worker.
 
     Attributes:
         request: gunicorn's request object.
-        socket: The connection its response goes to.
-        since_s: When its processing began, on the clock of `InFlight`.
+        socket: The connection of its response.
+        since_s: Start of the processing, in seconds on the clock of `InFlight`.
     """
 
     request: Any
@@ -53,7 +68,12 @@ class Processing:
 
 
 class InFlight:
-    """All of them; safe to use from every thread of the worker."""
+    """The requests that a worker is processing; safe to use from all of its threads.
+
+    Args:
+        timeout_s: Deadline of a request, in seconds from its start.
+        clock: Returns seconds.
+    """
 
     def __init__(self, timeout_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._timeout_s = timeout_s
@@ -74,63 +94,15 @@ class InFlight:
                 self._processing.discard(entry)
 
     def split(self) -> tuple[set[Processing], set[Processing]]:
-        """Return those within their deadline, and those past it."""
+        """Return the requests within their deadline, and those past it."""
         oldest_s = self._clock() - self._timeout_s
         with self._lock:
             overdue = {entry for entry in self._processing if entry.since_s <= oldest_s}
             return self._processing - overdue, overdue
 
 
-# What gunicorn's parser raises for a client's fault; the rest are ours, 500.
-CLIENT_FAULTS: dict[type[Exception], int] = {
-    http_errors.LimitRequestHeaders: 431,
-    http_errors.LimitRequestLine: 414,
-    http_errors.ExpectationFailed: 417,
-    http_errors.UnsupportedTransferCoding: 501,
-    http_errors.InvalidHTTPVersion: 505,
-    http_errors.InvalidResponseHeader: 500,
-    http_errors.InvalidResponseHeaderName: 500,
-    http_errors.ConfigurationProblem: 500,
-    http_errors.ParseException: 400,
-}
-
-
-def status_of(error: Exception) -> int:
-    """Return the status of what gunicorn's parser raised; 500 for anything else."""
-    return next((CLIENT_FAULTS[kind] for kind in type(error).__mro__ if kind in CLIENT_FAULTS), 500)
-
-
-def request_id_of(request: Any) -> str | None:
-    """Return the request id nginx gave, None where there is none."""
-    headers = getattr(request, "headers", None) or []
-    return next((value for name, value in headers if name == "X-REQUEST-ID"), None)
-
-
-def send_error(socket: Any, status: int, settings: Settings, request_id: str) -> None:
-    """Write a whole error response to a connection that then closes."""
-    name, message = statuses.ERRORS[status]
-    body = statuses.body(name, message.format_map(vars(settings)), request_id)
-    head = (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        f"X-Request-Id: {request_id}\r\n\r\n"
-    )
-    with suppress(OSError):  # the client may have left
-        socket.settimeout(1.0)
-        socket.sendall(head.encode("ascii") + body)
-
-
-# nginx answers 504 at the deadline; the worker acts after it, so that no 502 overtakes that.
-AFTER_NGINX_S = 1.0
-_BEAT_S = 0.5
-_LOOK_S = 0.05
-_LINGER_S = 10.0
-
-_log = logging.getLogger("gunicorn.error")
-
-
 class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
-    """The class that gunicorn.conf.py names as `worker_class`."""
+    """The `worker_class` of gunicorn_conf.py."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -142,7 +114,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
         self._next_beat_s = float("inf")
 
     def load_wsgi(self) -> None:
-        """Load the application and its model; leave the reason and end where that fails."""
+        """Load the application and its model; on failure, write the reason and exit."""
         try:
             with self._kept_alive():
                 super().load_wsgi()
@@ -152,7 +124,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
 
     @contextmanager
     def _kept_alive(self) -> Iterator[None]:
-        """Keep gunicorn's timeout away while a large model loads."""
+        """Keep gunicorn from timing out while a large model loads."""
         loaded = threading.Event()
 
         def notify() -> None:
@@ -168,13 +140,13 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
             thread.join()
 
     def run(self) -> None:
-        """Serve until told to stop; from here on the worker counts as ready."""
+        """Serve until stopped; from here on the worker counts as ready."""
         self._next_beat_s = 0.0
         threading.Thread(target=self._watch, daemon=True).start()
         super().run()
 
     def notify(self) -> None:
-        """Tell gunicorn and the supervisor that the loop which takes requests is alive."""
+        """Report to gunicorn and the supervisor that the loop that accepts requests is alive."""
         super().notify()
         now_s = time.monotonic()
         if self.alive and now_s >= self._next_beat_s:
@@ -186,34 +158,34 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
         if self.behind_nginx:
             with self.in_flight.track(req, conn.sock):
                 return super().handle_request(req, conn)
-        conn.sock.settimeout(self.settings.body_timeout_s)  # which nginx does otherwise
+        conn.sock.settimeout(self.settings.body_timeout_s)  # nginx does this if it is in front
         with self.in_flight.track(req, conn.sock):
             keep = super().handle_request(req, conn)
-        # A client that still sends a refused body reads the answer after it; a connection
-        # closed under it would be an error of the network instead.
+        # A client reads the answer after it has sent the whole body, also a refused one; closing
+        # the connection before would be a network error to it.
         end_s = time.monotonic() + _LINGER_S
         conn.parser.finish_body(deadline=end_s, max_bytes=4 * self.settings.body_limit_bytes)
         return keep
 
     def _watch(self) -> None:
-        """Wait for a request past its deadline, then see the worker out."""
+        """Wait for a request past its deadline, then drain the worker and exit."""
         while not self.in_flight.split()[1]:
             time.sleep(_LOOK_S)
-        self.alive = False  # no more requests are taken
+        self.alive = False  # accept no more requests
         self.readiness.forget(self.pid)
         self.method_queue.defer(lambda: None)  # wakes the loop, which then stops accepting
-        told: set[Processing] = set()
+        given_up: set[Processing] = set()
         settled_s = time.monotonic() + 2 * AFTER_NGINX_S
         while True:
             on_time, overdue = self.in_flight.split()
-            for processing in overdue - told:
+            for processing in overdue - given_up:
                 self._give_up(processing)
-            told |= overdue
+            given_up |= overdue
             accepted = self.nr_conns > len(overdue) and time.monotonic() < settled_s
             if not on_time and not accepted:
                 sys.stdout.flush()
                 sys.stderr.flush()
-                os._exit(0)  # its threads never end; gunicorn starts another worker
+                os._exit(0)  # its threads never return; gunicorn starts another worker
             time.sleep(_LOOK_S)
 
     def _give_up(self, processing: Processing) -> None:
@@ -229,7 +201,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
             self.log.answered(504, request_id, processing.request)
 
     def handle_error(self, req: Any, client: Any, _addr: Any, exc: Exception) -> None:
-        """Answer, in JSON, what gunicorn itself refuses or fails at."""
+        """Answer an error of gunicorn itself, in JSON."""
         status = status_of(exc)
         given = request_id_of(req) if self.behind_nginx else None
         request_id = given or uuid.uuid4().hex
@@ -239,11 +211,36 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
         self.log.answered(status, request_id, req)
 
 
+def status_of(error: Exception) -> int:
+    """Return the status of an error of gunicorn's parser; 500 for any other error."""
+    return next((CLIENT_FAULTS[kind] for kind in type(error).__mro__ if kind in CLIENT_FAULTS), 500)
+
+
+def request_id_of(request: Any) -> str | None:
+    """Return the request id that nginx assigned, None if there is none."""
+    headers = getattr(request, "headers", None) or []
+    return next((value for name, value in headers if name == "X-REQUEST-ID"), None)
+
+
+def send_error(socket: Any, status: int, settings: Settings, request_id: str) -> None:
+    """Write a complete error response to a connection that is then closed."""
+    name, message = statuses.ERRORS[status]
+    body = statuses.body(name, message.format_map(vars(settings)), request_id)
+    head = (
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        f"X-Request-Id: {request_id}\r\n\r\n"
+    )
+    with suppress(OSError):  # the client may have left
+        socket.settimeout(1.0)
+        socket.sendall(head.encode("ascii") + body)
+
+
 def failure_line(error: BaseException, settings: Settings) -> str:
     """Return the one log line for a model that cannot be loaded.
 
-    An error of byoi_lib says itself what is wrong and what to do; of any other
-    the line tells the type, the text and where it was raised.
+    A deliberate error says itself what is wrong and what to do; of any other the line has the
+    type, the text and the traceback.
     """
     if isinstance(error, errors.ByoiError):
         return logs.line("error", str(error))

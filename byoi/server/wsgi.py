@@ -1,7 +1,7 @@
-"""The application of one worker, its model loaded: the only module that works on import.
+"""The application of one worker with its model: the only module that does work on import.
 
-gunicorn imports it in each worker, after the fork: TensorFlow and ONNX Runtime
-start threads, and a fork does not copy those.
+gunicorn imports it in each worker, after the fork: TensorFlow and ONNX Runtime start threads,
+which a fork does not copy.
 """
 
 import logging

@@ -15,6 +15,12 @@ def mutants():
     return module
 
 
+def test_every_module_and_its_tests_are_there(mutants):
+    for module in mutants.MODULES:
+        assert mutants.path_of(module).is_file()
+        assert (mutants.ROOT / mutants.tests_of(module)).is_file()
+
+
 def faulty(mutants, source):
     return [ast.unparse(tree) for _, _, tree in mutants.mutants(ast.parse(source))]
 

@@ -1,23 +1,28 @@
+"""Archives of model directories: packed, unpacked, and where model data lies."""
+
 import gzip
 import hashlib
 import io
+import json
+import os
 import shutil
 import subprocess
 import sys
 import tarfile
+from pathlib import Path
 
 import pytest
 
 from byoi import errors
-from byoi.model_data import pack, unpack
+from byoi.model_data import ModelData, local_path, pack, unpack
 from byoi_lib.manifest import Manifest
 
 NAMES = ["manifest.json", "model.keras", "model.onnx", "vocabulary.json"]
 
 
-def refused(call, *arguments):
+def refused(call, *arguments, **options):
     with pytest.raises(errors.ModelDataError) as caught:
-        call(*arguments)
+        call(*arguments, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -219,3 +224,147 @@ def test_packing_needs_the_standard_library_only():
     code = "import sys, byoi.model_data; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.fixture
+def any_dir(tmp_path):
+    """A model directory of another program: folders in folders, and no manifest of ours."""
+    directory = tmp_path / "any"
+    (directory / "code" / "deep").mkdir(parents=True)
+    (directory / "empty").mkdir()
+    (directory / "weights.bin").write_bytes(b"weights")
+    (directory / "code" / "inference.py").write_text("code")
+    (directory / "code" / "deep" / "caf\u00e9.txt").write_text("deep")
+    (directory / ".hidden").touch()
+    return directory
+
+
+ALL = [".hidden", "code/deep/caf\u00e9.txt", "code/inference.py", "weights.bin"]
+
+
+def pack_any(directory, archive):
+    return pack(directory, archive, needs_manifest=False)
+
+
+def names_in(archive):
+    with tarfile.open(archive) as tar:
+        return tar.getnames()
+
+
+def test_a_directory_without_a_manifest_is_refused_where_one_is_needed(any_dir, tmp_path):
+    assert "manifest.json: No such file or directory; write the model directory again" in refused(
+        pack, any_dir, tmp_path / "m.tar.gz"
+    )
+
+
+def test_every_file_of_a_directory_without_a_manifest_is_packed(any_dir, tmp_path):
+    packed = pack_any(any_dir, tmp_path / "m.tar.gz")
+    assert list(packed.names) == names_in(packed.path) == ALL
+    assert not packed.has_manifest
+    unpack(packed.path, tmp_path / "out")
+    for name in ALL:
+        assert (tmp_path / "out" / name).read_bytes() == (any_dir / name).read_bytes()
+
+
+def test_the_same_files_give_the_same_bytes_whatever_their_times_and_modes(any_dir, tmp_path):
+    one = pack_any(any_dir, tmp_path / "a.tar.gz")
+    other = tmp_path / "copy"
+    shutil.copytree(any_dir, other)
+    for name in ALL:
+        (other / name).chmod(0o600)
+        os.utime(other / name, (1, 1))
+    assert pack_any(other, tmp_path / "b.tar.gz").sha256 == one.sha256
+    (other / "weights.bin").write_bytes(b"Weights")
+    assert pack_any(other, tmp_path / "b.tar.gz").sha256 != one.sha256
+
+
+@pytest.mark.parametrize("target", ["weights.bin", "code", "/etc/passwd", "nowhere"])
+def test_a_link_in_any_directory_is_refused(any_dir, tmp_path, target):
+    (any_dir / "code" / "link").symlink_to(target)
+    message = refused(pack_any, any_dir, tmp_path / "m.tar.gz")
+    assert message == f"{any_dir}/code/link: a symbolic link; put the file itself there"
+    assert not (tmp_path / "m.tar.gz").exists()
+
+
+def test_a_named_pipe_is_refused_instead_of_waited_for(any_dir, tmp_path):
+    os.mkfifo(any_dir / "pipe")
+    assert "/pipe: not a regular file; move it" in refused(pack_any, any_dir, tmp_path / "m.tar.gz")
+
+
+@pytest.mark.parametrize(
+    "content", ["{}", "not JSON", '{"format_version": "2.1", "layers": 3}', '{"files": {"a": 1}}']
+)
+def test_another_programs_manifest_is_a_file_as_any_other(any_dir, tmp_path, content):
+    (any_dir / "manifest.json").write_text(content)
+    packed = pack_any(any_dir, tmp_path / "m.tar.gz")
+    assert list(packed.names) == sorted([*ALL, "manifest.json"])
+    assert not packed.has_manifest
+
+
+def test_a_manifest_of_ours_counts_also_where_none_is_needed(tiny_model_dir, tmp_path):
+    (tiny_model_dir / "notes.txt").write_text("stray")
+    packed = pack_any(tiny_model_dir, tmp_path / "m.tar.gz")
+    assert list(packed.names) == NAMES
+    assert packed.has_manifest
+    assert packed == pack(tiny_model_dir, tmp_path / "m.tar.gz")
+    (tiny_model_dir / "model.onnx").write_bytes(b"altered")
+    assert "model.onnx: 7 bytes, expected" in refused(pack_any, tiny_model_dir, packed.path)
+
+
+def test_a_manifest_of_a_later_byoi_is_refused(any_dir, tmp_path):
+    (any_dir / "manifest.json").write_text(json.dumps({"format_version": 2, "files": {}}))
+    assert "format version 2, expected 1" in refused(pack_any, any_dir, tmp_path / "m.tar.gz")
+
+
+def test_an_archive_in_the_directory_it_is_made_of_is_left_out(any_dir, monkeypatch):
+    first = pack_any(any_dir, any_dir / "m.tar.gz")
+    assert list(first.names) == ALL
+    (any_dir / "m.tar.gz.part").write_bytes(b"left by a run that was killed")
+    assert pack_any(any_dir, any_dir / "m.tar.gz") == first
+    # By another way to the same file.
+    monkeypatch.chdir(any_dir)
+    assert pack_any(Path(), Path("code") / ".." / "m.tar.gz").sha256 == first.sha256
+
+
+def test_an_empty_directory_and_no_directory_are_refused(tmp_path):
+    (tmp_path / "empty" / "folder").mkdir(parents=True)
+    for name in ("empty", "none"):
+        assert refused(pack_any, tmp_path / name, tmp_path / "m.tar.gz") == (
+            f"{tmp_path}/{name}: no files in it, or no such directory; name a model directory"
+        )
+    (tmp_path / "file").touch()
+    assert "file/manifest.json: Not a directory" in refused(
+        pack_any, tmp_path / "file", tmp_path / "m.tar.gz"
+    )
+
+
+def test_a_name_longer_than_tar_once_allowed_survives(tmp_path):
+    directory = tmp_path / "any"
+    deep = directory.joinpath(*["d" * 90] * 4)
+    deep.mkdir(parents=True)
+    (deep / "f").write_text("deep")
+    unpack(pack_any(directory, tmp_path / "m.tar.gz").path, tmp_path / "out")
+    assert (tmp_path / "out" / deep.relative_to(directory) / "f").read_text() == "deep"
+
+
+@pytest.mark.parametrize(
+    ("location", "path"),
+    [
+        (None, None),
+        ("s3://bucket/key/model.tar.gz", None),
+        ("/data/model.tar.gz", Path("/data/model.tar.gz")),
+        ("data/model", Path.cwd() / "data" / "model"),
+        (Path("data"), Path.cwd() / "data"),
+        ("file:///data/a b.tar.gz", Path("/data/a b.tar.gz")),
+        ("file://data/model", Path.cwd() / "data" / "model"),
+        (ModelData(Path("m.tar.gz"), "", 0), Path.cwd() / "m.tar.gz"),
+    ],
+)
+def test_model_data_on_this_machine_has_a_path(location, path):
+    assert local_path(location) == path
+
+
+@pytest.mark.parametrize("location", ["https://host/model.tar.gz", "hdfs://host/model"])
+def test_model_data_of_another_scheme_is_refused(location):
+    with pytest.raises(errors.ConfigurationError, match=rf"s3:// URI, received '{location}'"):
+        local_path(location)

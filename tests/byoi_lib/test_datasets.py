@@ -1,6 +1,8 @@
 """Data sets: the sample, files of Keras's layout, and what is wrong with other files."""
 
+import io
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ WORDS = {"the": 1, "film": 2, "good": 3, "bad": 4, "rare": 5}
 TRAIN, TEST = [[1, 2, 3], [1, 2, 4]], [[2, 3], [2, 4, 5], [9, 1]]
 
 
-def objects(rows):
+def objects(*rows):
     array = np.empty(len(rows), object)
     array[:] = rows
     return array
@@ -34,9 +36,9 @@ def file(tmp_path):
 
 def write(path, **changed):
     arrays = {
-        "x_train": objects(TRAIN),
+        "x_train": objects(*TRAIN),
         "y_train": np.array([1, 0]),
-        "x_test": objects(TEST),
+        "x_test": objects(*TEST),
         "y_test": np.array([1, 0, 1]),
     }
     arrays |= changed
@@ -137,10 +139,10 @@ def test_an_unknown_name_is_answered_with_the_known_ones():
     [
         ({"x_test": None}, "not laid out like"),
         ({"x_train": np.zeros((2, 3))}, "not laid out like"),
-        ({"y_train": objects([1, 0])}, "not laid out like"),
+        ({"y_train": objects(1, 0)}, "not laid out like"),
         ({"y_train": np.array([1, 0, 1])}, "expected one label"),
         ({"y_test": np.array([1, 0, 2])}, "expected one label"),
-        ({"x_train": objects([]), "y_train": np.array([], int)}, "at least one"),
+        ({"x_train": objects(), "y_train": np.array([], int)}, "at least one"),
     ],
 )
 def test_another_layout_is_refused(file, changed, message):
@@ -156,7 +158,7 @@ def test_a_file_that_is_no_archive_is_refused(file):
 
 
 def test_a_foreign_pickle_is_refused(file):
-    write(file, x_train=objects([[1], print]))
+    write(file, x_train=objects([1], print))
     with pytest.raises(errors.DatasetError, match=r"asks for builtins\.print"):
         datasets.load(file)
 
@@ -168,3 +170,87 @@ def test_a_file_that_is_no_word_index_is_refused(file, text, message):
     file.with_name("imdb_word_index.json").write_text(text)
     with pytest.raises(errors.DatasetError, match=message):
         datasets.load(file)
+
+
+def npy(array, **options):
+    stream = io.BytesIO()
+    np.save(stream, array, **options)
+    return io.BytesIO(stream.getvalue())
+
+
+class Call:
+    """Pickles as a call of any function, the way an attack would."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+def test_lists_come_back_as_they_were():
+    rows = [[1, 22, 333], [], [88_584]]
+    assert datasets.read_rank_lists(npy(objects(*rows))) == rows
+
+
+def pickled_as_numpy_1(rows):
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        stream, {"shape": (len(rows),), "fortran_order": False, "descr": "|O"}
+    )
+    # Protocol 3 writes names as lines, so that the older name can stand for the newer one.
+    stream.write(pickle.dumps(objects(*rows), protocol=3).replace(b"numpy._core", b"numpy.core"))
+    stream.seek(0)
+    return stream
+
+
+def test_a_file_of_numpy_1_is_read():
+    assert datasets.read_rank_lists(pickled_as_numpy_1([[1], [2, 3]])) == [[1], [2, 3]]
+
+
+def test_a_foreign_function_is_refused_and_never_called(tmp_path):
+    target = tmp_path / "made"
+    attack = npy(objects([1], Call(target.mkdir)))
+    with pytest.raises(errors.DatasetError, match=r"asks for .*getattr.* expected lists"):
+        datasets.read_rank_lists(attack)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("function", [eval, print, np.load])
+def test_functions_of_any_module_are_refused(function):
+    with pytest.raises(errors.DatasetError, match="it may be an attack"):
+        datasets.read_rank_lists(npy(objects(Call(function, "1"))))
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros(3, np.int32), "expected a row of objects"),
+        (np.full((2, 2), None, object), "expected a row of objects"),
+        (objects([1], "two"), "review 1 is not a list of whole numbers"),
+        (objects([1.5]), "review 0 is not a list of whole numbers"),
+        (objects([True]), "review 0 is not a list of whole numbers"),
+        (objects([3, 0]), "has the rank 0"),
+    ],
+)
+def test_other_content_is_refused(array, message):
+    with pytest.raises(ValueError, match=message):
+        datasets.read_rank_lists(npy(array))
+
+
+def test_a_damaged_pickle_is_refused():
+    body = npy(objects([1, 2, 3])).getvalue()
+    with pytest.raises(ValueError, match="damaged"):
+        datasets.read_rank_lists(io.BytesIO(body[:-9]))
+
+
+def test_a_pickle_of_something_else_is_refused():
+    stream = npy(objects([1, 2]))
+    header = stream.getvalue()[:128]
+    with pytest.raises(ValueError, match="list pickled where an array"):
+        datasets.read_rank_lists(io.BytesIO(header + pickle.dumps([[1, 2]])))
+
+
+def test_no_npy_file_is_refused():
+    with pytest.raises(ValueError, match="magic"):
+        datasets.read_rank_lists(io.BytesIO(b"nothing of the kind"))

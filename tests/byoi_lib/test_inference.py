@@ -89,7 +89,7 @@ def test_the_largest_token_id_is_taken_and_the_next_is_not(model):
     with pytest.raises(errors.MalformedBody) as caught:
         answers(gather([[1], [0, 1, 9]], "line", first=1), model)
     assert str(caught.value) == (
-        "line 2, position 2: 9 is no token id, expected a whole number from 0 to 8"
+        "line 2, position 2: 9 is not a token id, expected a whole number from 0 to 8"
     )
 
 
@@ -151,7 +151,7 @@ def test_a_vocabulary_of_another_size_is_refused(tiny_model_dir):
     rewritten(tiny_model_dir, config={"vocabulary_size": 8, "max_length": 6})
     assert refused(tiny_model_dir) == (
         f"{tiny_model_dir}/vocabulary.json: size 9, the manifest says 8; "
-        "put the vocabulary there that the network was trained with"
+        "use the vocabulary that the network was trained with"
     )
 
 
@@ -178,7 +178,7 @@ def test_a_missing_file_is_refused(name, tiny_model_dir):
 
 def test_the_environment_chooses_the_runtime(tiny_model_dir, monkeypatch):
     monkeypatch.setenv("BYOI_RUNTIME", "torch")
-    with pytest.raises(errors.ConfigurationError, match="'torch' is none of onnx, keras"):
+    with pytest.raises(errors.ConfigurationError, match="'torch' is not one of onnx, keras"):
         inference.model_fn(tiny_model_dir)
     monkeypatch.setenv("BYOI_RUNTIME", "keras")
     assert "model.keras: cannot be loaded" in refused(tiny_model_dir)
@@ -189,9 +189,7 @@ def test_the_environment_chooses_the_runtime(tiny_model_dir, monkeypatch):
 @pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "\u00b2"])
 def test_a_number_of_threads_that_is_none_is_refused(value, tiny_model_dir, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", value)
-    with pytest.raises(
-        errors.ConfigurationError, match=r"OMP_NUM_THREADS is .* from 1 on; set one"
-    ):
+    with pytest.raises(errors.ConfigurationError, match=r"OMP_NUM_THREADS=.* from 1 on; set one"):
         inference.model_fn(tiny_model_dir)
 
 

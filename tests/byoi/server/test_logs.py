@@ -1,4 +1,4 @@
-"""Log lines are JSON, one object each."""
+"""Log lines are JSON, one object each, also those that nginx wrote."""
 
 import io
 import json
@@ -51,3 +51,14 @@ def test_a_traceback_stays_inside_the_line(root_logger):
         logging.getLogger("x").exception("failed")
     (line,) = stream.getvalue().splitlines()
     assert "KeyError: 'cause'" in json.loads(line)["traceback"]
+
+
+def test_what_nginx_complains_about_becomes_a_json_line(capsys):
+    logs.relay(io.BytesIO(b"2026/11/24 [emerg] 1#1: no memory\n"), logs.write_nginx_error)
+    line = json.loads(capsys.readouterr().err)
+    assert line["message"] == "nginx: 2026/11/24 [emerg] 1#1: no memory"
+
+
+def test_a_header_that_is_no_utf_8_does_not_spoil_the_access_log(capfd):
+    logs.relay(io.BytesIO(b'{"user_agent":"caf\xe9"}\n'), logs.write_access_line)
+    assert json.loads(capfd.readouterr().out) == {"user_agent": "caf\N{REPLACEMENT CHARACTER}"}

@@ -1,7 +1,8 @@
-"""Every variable: default, value, refusal."""
+"""Every variable: default, value, refusal; each parser; the CPUs of affinity and cgroups."""
 
 import dataclasses
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,81 @@ def test_every_field_says_what_it_means():
     for field in dataclasses.fields(Settings):
         assert field.metadata["variable"].startswith(("BYOI_", "SAGEMAKER_"))
         assert field.metadata["meaning"].endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "value"),
+    [
+        (settings.parse_whole(1, 3), "1", 1),
+        (settings.parse_whole(1, 3), "3", 3),
+        (settings.parse_seconds, "0.001", 0.001),
+        (settings.parse_seconds, "3600", 3600.0),
+        (settings.parse_workers, "256", 256),
+        (settings.parse_media_type, "application/vnd.x+json", "application/vnd.x+json"),
+        (settings.parse_log_level, "30", "WARNING"),
+        (settings.parse_address, "255.0.0.1", "255.0.0.1"),
+        (settings.parse_path, "/a b/c", Path("/a b/c")),
+        (settings.parse_modules, "", ""),
+        (settings.parse_modules, " ", ""),
+        (settings.parse_modules, "numpy, onnxruntime.capi", "numpy,onnxruntime.capi"),
+    ],
+)
+def test_the_edges_of_what_is_taken(parse, text, value):
+    assert parse(text) == value
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "expected"),
+    [
+        (settings.parse_whole(1, 3), "4", "a whole number from 1 to 3"),
+        (settings.parse_seconds, "3600.1", "at most 3600"),
+        (settings.parse_seconds, "inf", "at most 3600"),
+        (settings.parse_workers, "257", "or auto for one per CPU"),
+        (settings.parse_media_type, "/json", "one media type"),
+        (settings.parse_media_type, "text/csv; header=present", "one media type"),
+        (settings.parse_log_level, "60", "one of DEBUG"),
+        (settings.parse_address, "256.0.0.1", "an IPv4 address"),
+        (settings.parse_address, "1.2.3", "an IPv4 address"),
+        (settings.parse_address, "::1", "an IPv4 address"),
+        (settings.parse_path, " ", "not empty"),
+        (settings.parse_modules, "numpy,", "names of modules, separated by commas"),
+        (settings.parse_modules, "no-name", "names of modules, separated by commas"),
+        (settings.parse_modules, "numpy,tensorflow.keras", "other than tensorflow and keras"),
+    ],
+)
+def test_just_beyond_them_the_error_says_what_was_expected(parse, text, expected):
+    with pytest.raises(ValueError, match=expected):
+        parse(text)
+
+
+@pytest.fixture
+def many_cpus(monkeypatch):
+    """As on a large host; no test machine is sure to have several CPUs."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(8)), raising=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("200000 100000", 2), ("250000 100000", 2), ("50000 100000", 1), ("max 100000", 8),
+     ("9900000 100000", 8)],
+)  # fmt: skip
+def test_the_quota_of_cgroup_2_counts(many_cpus, tmp_path, text, expected):
+    (tmp_path / "cpu.max").write_text(text + "\n")
+    assert settings.available_cpus(tmp_path) == expected
+
+
+@pytest.mark.parametrize(("quota", "expected"), [("300000", 3), ("-1", 8)])
+def test_the_quota_of_cgroup_1_counts(many_cpus, tmp_path, quota, expected):
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(quota)
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000")
+    assert settings.available_cpus(tmp_path) == expected
+
+
+def test_without_cgroups_the_affinity_counts(many_cpus, tmp_path):
+    assert settings.available_cpus(tmp_path) == 8
+
+
+def test_without_affinity_every_cpu_counts(monkeypatch, tmp_path):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert settings.available_cpus(tmp_path) == os.cpu_count()

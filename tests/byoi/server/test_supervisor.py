@@ -1,13 +1,34 @@
-"""`serve` as a program: settings, port, state directory, exit status."""
+"""`serve` as a program: settings, port, start, readiness, failure, stop, exit status."""
 
+import json
+import os
+import signal
 import socket
+import subprocess
 import sys
+import threading
+import time
+from pathlib import Path
 
 import pytest
-from contract_cases import TEXT
-from processes import ADDER, free_port, run_to_its_end, state_dirs, the_line
+from contract_cases import TEXT, assert_error, wait_until
+from processes import (
+    ADDER,
+    FUNCTIONS,
+    alive,
+    connects,
+    ended,
+    free_port,
+    ignore_the_end,
+    processes,
+    run_to_its_end,
+    state_dirs,
+    the_line,
+)
 
-from byoi.server import supervisor
+from byoi import contract
+from byoi.server import settings, supervisor
+from byoi.server.settings import Settings
 
 pytestmark = [
     pytest.mark.needs("nginx"),
@@ -57,7 +78,7 @@ def test_a_port_that_is_taken_is_named_before_anything_starts():
 
 def test_where_nginx_is_missing_gunicorn_serves_alone_and_says_so(capfd):
     # Not found is all that matters here; where nginx is looked for is test_proxy's subject.
-    settings = supervisor.Settings.from_environ({"BYOI_THREADS": "1"})
+    settings = Settings.from_environ({"BYOI_THREADS": "1"})
     assert supervisor.choose_proxy(settings, None).proxy == "off"
     message = the_line(capfd.readouterr().err)["message"]
     assert message.startswith("nginx is not installed: serving through gunicorn alone")
@@ -81,3 +102,207 @@ def test_several_stacks_run_side_by_side(start):
     first, second = start(), start(ADDER)
     assert first.target.send("POST", "/invocations", b"x", TEXT).json["text"] == "x"
     assert second.target.send("POST", "/invocations", b"1 1", TEXT).body == b"2.5"
+
+
+def test_three_lines_of_another_kind_are_served_unchanged(start):
+    answer = start(ADDER).target.send("POST", "/invocations", b"1 2 3.25", TEXT)
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "text/plain")
+    assert answer.body == b"6.75"
+
+
+def test_until_every_worker_has_loaded_nginx_answers_503(start):
+    stack = start("import time\ndef model_fn(model_dir): time.sleep(2)\n" + FUNCTIONS, wait=False)
+    wait_until(lambda: connects(stack.port))
+    for method, path in (("GET", "/ping"), ("POST", "/ping"), ("POST", "/invocations")):
+        answer = stack.target.send(method, path)
+        assert_error(answer, 503, "NotReady")
+    stack.wait()
+    assert stack.target.send("POST", "/invocations", b"x", TEXT).status == 200
+
+
+def test_one_loaded_worker_is_not_enough_at_the_start(start, tmp_path):
+    slow_for_one = f"""
+import os, time
+def model_fn(model_dir):
+    try:
+        os.mkdir({str(tmp_path / "first")!r})
+    except FileExistsError:
+        time.sleep(2.5)
+"""
+    stack = start(slow_for_one + FUNCTIONS, wait=False)
+    wait_until((tmp_path / "first").exists)
+    time.sleep(1)
+    assert stack.target.send("GET", "/ping").status == 503
+    stack.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains_what_is_in_flight_and_ends_with_0(start, number, children_of, command_of):
+    stack = start()
+    pid = stack.pid
+    everything = [pid, *children_of(pid), *processes(stack, children_of, command_of)[2]]
+    answers = []
+    in_flight = [
+        threading.Thread(
+            target=lambda: answers.append(
+                stack.target.send("POST", "/invocations", b"DO:sleep 3", TEXT)
+            )
+        )
+        for _ in range(3)
+    ]
+    for thread in in_flight:
+        thread.start()
+    time.sleep(1)
+    os.kill(pid, number)
+    began_s = time.monotonic()
+    wait_until(lambda: not connects(stack.port), 5)  # nothing new is taken
+    assert stack.stop() == 0
+    assert time.monotonic() - began_s < 8
+    for thread in in_flight:
+        thread.join()
+    assert [answer.status for answer in answers] == [200, 200, 200]
+    assert alive(everything) == []
+    assert state_dirs(pid) == []
+
+
+def test_a_request_that_outlasts_the_time_to_stop_does_not_hold_it_up(start):
+    stack = start()
+    stuck = threading.Thread(target=ignore_the_end, args=(stack,))
+    stuck.start()
+    time.sleep(0.5)
+    began_s = time.monotonic()
+    assert stack.stop() == 0
+    assert time.monotonic() - began_s < contract.DRAIN_S
+    stuck.join()
+
+
+def test_a_second_ctrl_c_ends_at_once(start):
+    stack = start()
+    pid = stack.pid
+    stuck = threading.Thread(target=ignore_the_end, args=(stack,))
+    stuck.start()
+    time.sleep(0.5)
+    os.kill(pid, signal.SIGINT)
+    time.sleep(0.5)
+    os.kill(pid, signal.SIGINT)
+    began_s = time.monotonic()
+    assert stack.stop() == 0
+    assert time.monotonic() - began_s < 5
+    stuck.join()
+
+
+@pytest.mark.parametrize("victim", ["nginx", "gunicorn"])
+def test_when_one_part_dies_the_other_is_stopped_and_the_status_tells(
+    start, victim, children_of, command_of
+):
+    stack = start()
+    pid = stack.pid
+    nginx, gunicorn, workers = processes(stack, children_of, command_of)
+    everything = [pid, nginx, gunicorn, *workers, *children_of(nginx)]
+    os.kill(nginx if victim == "nginx" else gunicorn, signal.SIGKILL)
+    wait_until(lambda: ended(pid), 10)
+    log = stack.log
+    assert stack.stop() == 1
+    wait_until(lambda: alive(everything) == [], 5)
+    (line,) = [json.loads(line) for line in log.splitlines() if "ended by itself" in line]
+    assert line["level"] == "error"
+    assert line["message"].startswith(f"{victim} ended by itself with status -9")
+
+
+def test_a_killed_supervisor_leaves_nothing_running(start, children_of, command_of):
+    stack = start()
+    nginx, gunicorn, workers = processes(stack, children_of, command_of)
+    everything = [nginx, gunicorn, *workers, *children_of(nginx)]
+    (state_dir,) = state_dirs(stack.pid)
+    os.kill(stack.pid, signal.SIGKILL)
+    wait_until(lambda: alive(everything) == [], 10)
+    assert stack.stop() == -9
+    subprocess.run(["rm", "-r", state_dir], check=True)  # nobody was left to do it
+
+
+def test_with_every_worker_stopped_ping_turns_and_comes_back(start, children_of, command_of):
+    stack = start()
+    _, _, workers = processes(stack, children_of, command_of)
+    assert len(workers) == 2
+    os.kill(workers[0], signal.SIGSTOP)
+    time.sleep(9)
+    assert stack.target.send("GET", "/ping").status == 200  # one still serves
+    os.kill(workers[1], signal.SIGSTOP)
+    began_s = time.monotonic()
+    wait_until(lambda: stack.target.send("GET", "/ping").status != 200, 10)
+    assert time.monotonic() - began_s < 10
+    assert_error(stack.target.send("POST", "/ping"), 503, "NotReady")
+    for worker in workers:
+        os.kill(worker, signal.SIGCONT)
+    wait_until(lambda: stack.target.send("GET", "/ping").status == 200, 5)
+    messages = [entry["message"] for entry in stack.target.entries()]
+    assert [message.split(":")[0] for message in messages if "ready:" in message] == [
+        "ready",
+        "not ready",
+        "ready",
+    ]
+
+
+def test_stopped_workers_are_replaced_in_the_end(start, children_of, command_of):
+    stack = start(BYOI_INVOCATION_TIMEOUT_S="1")  # gunicorn waits 5 s longer
+    _, gunicorn, workers = processes(stack, children_of, command_of)
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
+    wait_until(lambda: alive(workers) == [] and len(children_of(gunicorn)) == 2, 20)
+    wait_until(stack.is_ready, 10)
+
+
+def test_the_module_gets_its_share_of_the_cpus_unless_told_otherwise(start):
+    tells = FUNCTIONS.replace("return data", "import os; return os.environ['OMP_NUM_THREADS']")
+    source = "def model_fn(model_dir): pass\n" + tells
+    stack = start(source, OMP_NUM_THREADS="7")
+    assert stack.target.send("POST", "/invocations", b"x", TEXT).body == b"7"
+    share = settings.available_cpus() // 2 or 1
+    environ = supervisor.children_environ(Settings(), Path("/tmp/x"), {})
+    assert environ["OMP_NUM_THREADS"] == str(share)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (
+            "from byoi.errors import ModelDataError\ndef model_fn(model_dir):\n"
+            "    raise ModelDataError(f'{model_dir}/model.onnx is damaged; pack it again')\n"
+            + FUNCTIONS,
+            ["a model/model.onnx is damaged; pack it again"],
+        ),
+        (
+            "def model_fn(model_dir): return open(model_dir + '/weights')\n" + FUNCTIONS,
+            ["own_module.py", "a model/weights", "FileNotFoundError", "BYOI_MODEL_DIR"],
+        ),
+        ("import sys\ndef model_fn(model_dir): sys.exit(5)\n" + FUNCTIONS, ["SystemExit: 5"]),
+        (FUNCTIONS, ["defines no model_fn", "model_fn, input_fn, predict_fn, output_fn"]),
+        ("import no_such_package\n", ["ModuleNotFoundError", "no_such_package"]),
+        ("def model_fn(:\n", ["SyntaxError"]),
+    ],
+)
+def test_a_model_that_cannot_be_loaded_ends_the_stack_with_one_line(start, source, words):
+    began_s = time.monotonic()
+    stack = start(source, wait=False)
+    wait_until(lambda: ended(stack.pid), 10)
+    assert time.monotonic() - began_s < 10
+    line = the_line(stack.log)
+    assert stack.stop() == 1
+    assert line["level"] == "error"
+    for word in words:
+        assert word in line["message"]
+
+
+def test_a_failing_worker_does_not_wait_for_one_that_loads_for_long(start, tmp_path):
+    source = f"""
+import os, time
+def model_fn(model_dir):
+    try:
+        os.mkdir({str(tmp_path / "first")!r})
+    except FileExistsError:
+        raise ValueError("broken") from None
+    time.sleep(600)
+"""
+    stack = start(source + FUNCTIONS, wait=False)
+    wait_until(lambda: ended(stack.pid), 10)
+    assert "ValueError: broken" in the_line(stack.log)["message"]

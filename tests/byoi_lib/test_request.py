@@ -1,13 +1,96 @@
-import csv
-import io
-import json
-
 import numpy as np
 import pytest
 from npy_bodies import npy
 
 from byoi import errors
-from byoi_lib.request import decode
+from byoi_lib.request import Instances, Predictions, decode, encode, gather, shown
+
+
+def refused_entries(*arguments, **named):
+    with pytest.raises(errors.MalformedBody) as caught:
+        gather(*arguments, **named)
+    return str(caught.value)
+
+
+def test_texts_are_kept_in_order():
+    assert gather(["b", "a", ""], "row", first=1) == Instances(("b", "a", ""), (), False, "row", 1)
+
+
+def test_what_is_not_said_is_that_of_json():
+    assert gather(["a"], "instance", has_key=True) == Instances(("a",), has_key=True)
+    assert (Instances().unit, Instances().first, Instances().has_key) == ("instance", 0, False)
+
+
+@pytest.mark.parametrize("entry", [[0, 5, 2_147_483_647, 0], np.array([0, 5, 2_147_483_647, 0])])
+def test_token_ids_become_int32_with_their_padding(entry):
+    made = gather([entry, [1]], "row")
+    assert made.texts == ()
+    assert [ids.tolist() for ids in made.token_ids] == [[0, 5, 2_147_483_647, 0], [1]]
+    assert {ids.dtype for ids in made.token_ids} == {np.dtype(np.int32)}
+
+
+def test_no_entries_are_refused():
+    assert refused_entries([], "row") == "the body holds no row, expected at least one review"
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (5, "5 (int)"),
+        (1.5, "1.5 (float)"),
+        (None, "empty"),
+        (True, "True (bool)"),
+        ({"a": 1}, "{'a': 1} (dict)"),
+    ],
+)
+def test_an_entry_that_is_no_review_is_named(entry, said):
+    expected = f"line 8 is {said}, expected a text or a list of token ids"
+    assert refused_entries(["a", entry], "line", first=7) == expected
+
+
+@pytest.mark.parametrize(
+    ("ids", "position", "said"),
+    [
+        ([1, -1], 1, "-1 (int)"),
+        ([2_147_483_648], 0, "2147483648 (int)"),
+        ([10**30], 0, "1000000000000000000000000000000 (int)"),
+        ([1, 2, True], 2, "True (bool)"),
+        ([1.0], 0, "1.0 (float)"),
+        (["a"], 0, "'a' (str)"),
+        ([1, None], 1, "empty"),
+        ([[1]], 0, "[1] (list)"),
+        (np.array([7, -1]), 1, "np.int64(-1) (int64)"),
+        (np.array([1, 2**63], np.uint64), 1, "np.uint64(9223372036854775808) (uint64)"),
+    ],
+)
+def test_what_is_no_token_id_is_named_with_its_position(ids, position, said):
+    assert refused_entries([[1], ids], "row", first=1) == (
+        f"row 2, position {position}: {said} is not a token id, "
+        "expected a whole number from 0 to below the vocabulary's size"
+    )
+
+
+@pytest.mark.parametrize("ids", [[], [0], [0, 0], np.zeros(3, int)])
+def test_a_review_of_padding_alone_is_refused(ids):
+    expected = "instance 0 has no token ids, expected at least one besides 0"
+    assert refused_entries([ids], "instance") == expected
+
+
+@pytest.mark.parametrize(("entries", "said"), [(["a", [1]], "token ids"), ([[1], "a"], "text")])
+def test_mixing_is_refused_where_it_begins(entries, said):
+    assert refused_entries(entries, "line", first=1) == (
+        f"line 2 is {said}, unlike those before it; send texts and token ids in separate requests"
+    )
+
+
+def test_a_value_is_shown_shortly_however_deep_or_large():
+    deep: list = []
+    for _ in range(10_000):
+        deep = [deep]
+    for value in (deep, "x" * 10_000, list(range(10_000)), {"k" * 500: "v" * 500}):
+        assert len(shown(value)) < 120
+    assert shown("a") == "'a' (str)"
+
 
 JSON, LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 TEXT, NPY = "text/plain", "application/x-npy"
@@ -131,15 +214,8 @@ OR_ELSE = 'expected a text, a list, {"review": text} or, as a whole JSON body, {
     ("body", "content_type", "message"),
     [
         (b"", JSON, "the body is not JSON: Expecting value: line 1 column 1 (char 0)"),
-        (b"\xef\xbb\xbf[]", JSON, "the body is not JSON: Unexpected UTF-8 BOM"),
         (b'"\xff"', JSON, "the body is not utf-8 at byte 1; send utf-8, or say the charset"),
-        (b'"a" "b"', JSON, "the body is not JSON: Extra data"),
-        (b"[NaN]", JSON, "the body is not JSON: NaN is no JSON value"),
-        (b"[-Infinity]", JSON, "the body is not JSON: -Infinity is no JSON value"),
-        (b'{"instances": ["a"], "instances": ["b"]}', JSON, "JSON: an object has a key twice"),
-        (b"[" * 200_000, JSON, "the body is nested too deeply, expected two levels"),
         (b"[" * 900 + b"]" * 900, JSON, "instance 0, position 0: ["),
-        (b"9" * 5000, JSON, "the body is not JSON: Exceeds the limit"),
         (b"[]", JSON, "the body holds no instance, expected at least one review"),
         (b'{"instances": []}', JSON, "the body holds no instance"),
         (b"5", JSON, f"the body is 5 (int), {OR_ELSE}"),
@@ -158,13 +234,11 @@ OR_ELSE = 'expected a text, a list, {"review": text} or, as a whole JSON body, {
         (b"", LINES, "the body holds no line, expected at least one review"),
         (b" \n\n", LINES, "the body holds no line"),
         (b'"a"\n\n"b"', LINES, "line 2 is not JSON: Expecting value"),
-        (b'"a"X', LINES, "line 1 is not JSON: Extra data"),
-        (b'"a"\nb', LINES, "line 2 is not JSON: Expecting value"),
         (b'"a"\n5', LINES, "line 2 is 5 (int), expected a text, a list"),
         (b'{"instances": ["a"]}', LINES, "line 1 is {'instances': ['a']} (dict), expected"),
         (b'"a"\n[1]', LINES, "line 2 is token ids, unlike"),
         (b'"a"\n[0]', LINES, "line 2 has no token ids"),
-        (b'"a"\n[-1]', LINES, "line 2, position 0: -1 (int) is no token id"),
+        (b'"a"\n[-1]', LINES, "line 2, position 0: -1 (int) is not a token id"),
         (b"", CSV, "the body holds no row, expected at least one review"),
         (b"\n\n", CSV, "the body holds no row"),
         (b"a\n\nb\n", CSV, "row 2 is empty, expected a text"),
@@ -180,19 +254,26 @@ OR_ELSE = 'expected a text, a list, {"review": text} or, as a whole JSON body, {
         (b"1,", CSV, "row 1 has 2 columns"),
         ("1,\u00b2".encode(), CSV, "row 1 has 2 columns"),
         (b"1,12345678901", CSV, "row 1 has 2 columns"),
-        (b"1,2147483648", CSV, "row 1, position 1: 2147483648 (int) is no token id"),
+        (b"1,2147483648", CSV, "row 1, position 1: 2147483648 (int) is not a token id"),
         (b"0,0", CSV, "row 1 has no token ids"),
         (
             b'"a',
             CSV,
             'line 1 is not CSV (unexpected end of data); quote a text, and write " in it as',
         ),
-        (b'a\n"b"c', CSV, "line 2 is not CSV ("),
-        (b"\xff", TEXT, "the body is not utf-8 at byte 0"),
-        (b"\xe9", TEXT + ";charset=ascii", "the body is not ascii at byte 0"),
         (b"PK\3\4", NPY, "not in NumPy's .npy format"),
-        (npy(np.array([[1], [-1]])), NPY, "row 1, position 0: np.int64(-1) (int64) is no token id"),
+        (
+            npy(np.array([[1], [-1]])),
+            NPY,
+            "row 1, position 0: np.int64(-1) (int64) is not a token id",
+        ),
         (npy(np.array([[1], [0]])), NPY, "row 1 has no token ids"),
+        (npy(np.array([1.5])), NPY, "the array has dtype float64 and shape (1,), expected texts"),
+        (npy(np.array([True])), NPY, "the array has dtype bool and shape (1,), expected texts"),
+        (npy(np.array([["a"]])), NPY, "the array has dtype <U1 and shape (1, 1), expected"),
+        (npy(np.array(5)), NPY, "the array has dtype int64 and shape (), expected texts"),
+        (npy(np.ones((1, 1, 1), np.uint8)), NPY, "has dtype uint8 and shape (1, 1, 1), expected"),
+        (npy(np.ones((1, 1, 1), int)), NPY, "has dtype int64 and shape (1, 1, 1), expected"),
     ],
 )
 def test_a_malformed_body_is_refused(body, content_type, message):
@@ -203,18 +284,35 @@ def test_an_unknown_content_type_is_not_decoded():
     assert "image/png" in refused(b"a", "image/png", errors.UnsupportedContentType)
 
 
-def test_what_csv_writers_write_is_read_back():
-    texts = ["", "a", 'so, "so"', "two\nlines", "two\r\nlines", " \t", "42", "'", '"', "caf\u00e9"]
-    for options in ({}, {"quoting": csv.QUOTE_ALL}, {"lineterminator": "\n"}):
-        stream = io.StringIO(newline="")
-        csv.writer(stream, **options).writerows([text] for text in texts)
-        assert decode(stream.getvalue().encode(), CSV).texts == tuple(texts)
+PAIRS = np.array([[0.1, 0.9], [1e-9, 1]], np.float32)
 
 
-def test_what_json_writes_is_read_back():
-    texts = ["", "a", "\0", "\u2028", "\ud83d", "\\", '"', "caf\u00e9 \U0001f600"]
-    for ascii_only in (True, False):
-        body = json.dumps(texts[:4] + texts[5:], ensure_ascii=ascii_only).encode()
-        assert decode(body, JSON).texts == (*texts[:4], *texts[5:])
-    lines = "\n".join(json.dumps(text) for text in texts)
-    assert decode(lines.encode(), LINES).texts == tuple(texts)
+@pytest.mark.parametrize(
+    ("accept", "has_key", "body"),
+    [
+        (JSON, True, b'{"predictions": [[0.1, 0.9], [1e-09, 1.0]]}'),
+        ("", True, b'{"predictions": [[0.1, 0.9], [1e-09, 1.0]]}'),
+        ("", False, b"[[0.1, 0.9], [1e-09, 1.0]]"),
+        (LINES, True, b"[0.1, 0.9]\n[1e-09, 1.0]"),
+        (CSV, True, b"0.1,0.9\n1e-09,1.0"),
+        (CSV, False, b"0.1,0.9\n1e-09,1.0"),
+    ],
+)
+def test_the_answer_has_a_key_where_the_request_had_one_and_the_format_has_keys(
+    accept, has_key, body
+):
+    assert encode(Predictions(PAIRS, has_key), accept) == (body, accept or JSON)
+
+
+def test_an_answer_without_a_key_is_the_default():
+    assert encode(Predictions(PAIRS), "") == encode(Predictions(PAIRS, has_key=False), JSON)
+
+
+def test_an_accept_that_nothing_satisfies_is_refused():
+    with pytest.raises(errors.NotAcceptable, match="image/png"):
+        encode(Predictions(PAIRS), "image/png")
+
+
+def test_a_probability_that_is_not_finite_is_never_sent():
+    with pytest.raises(errors.ModelDataError, match="answer to instance 0 is not finite"):
+        encode(Predictions(np.full((1, 2), np.nan, np.float32)), JSON)

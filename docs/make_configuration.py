@@ -1,7 +1,8 @@
-"""docs/configuration.md, made from the settings themselves.
+"""Print docs/configuration.md, generated from the settings of the server.
 
-Write it anew with `python -m byoi.server.configuration_page > docs/configuration.md`;
-a test fails while the page differs from what this returns.
+    python docs/make_configuration.py > docs/configuration.md
+
+A test fails while the page differs from the output.
 """
 
 import dataclasses
@@ -11,15 +12,15 @@ from byoi.server.settings import OTHER_VARIABLES, Settings
 
 _HEAD = """# Configuration of the server
 
-Everything is an environment variable, read once, at start.
-Nothing has to be set: with an empty environment every default below applies.
-A value that cannot be used, and a variable that starts with `BYOI_` and is not on this page,
+Every setting is an environment variable, read once, at start.
+None is required: with an empty environment every default below applies.
+A value that cannot be used, or a variable that starts with `BYOI_` and is not on this page,
 ends `serve` with status 2 and one line that names it.
 
 In a container: `docker run -e BYOI_THREADS=8 IMAGE serve`.
 On an endpoint: the `env` argument of `sagemaker.model.Model`.
 On this machine: `BYOI_THREADS=8 byoi serve --model-dir DIR --port N`;
-the command's own options win over `BYOI_MODEL_DIR` and `SAGEMAKER_BIND_TO_PORT`.
+the options of the command take precedence over `BYOI_MODEL_DIR` and `SAGEMAKER_BIND_TO_PORT`.
 
 ## Settings
 
@@ -27,9 +28,9 @@ the command's own options win over `BYOI_MODEL_DIR` and `SAGEMAKER_BIND_TO_PORT`
 |---|---|---|
 """
 _OTHERS = """
-Workers and threads multiply: `SAGEMAKER_MODEL_SERVER_WORKERS` processes answer
-`BYOI_THREADS` requests each at the same time, and each process holds a whole model in memory.
-`OMP_NUM_THREADS` is set to the CPUs divided by the workers, at least 1, unless it is given.
+Workers and threads multiply: each of `SAGEMAKER_MODEL_SERVER_WORKERS` processes answers
+`BYOI_THREADS` requests at the same time, and has a whole model in memory.
+`OMP_NUM_THREADS` is the number of CPUs divided by the workers, at least 1, unless it is set.
 
 ## Other variables that start with `BYOI_`
 

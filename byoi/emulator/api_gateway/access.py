@@ -12,7 +12,7 @@ from typing import Any
 from moto.iam.models import iam_backends
 
 from byoi.emulator.aws import account, roles
-from byoi.emulator.aws.moto_requests import NotEmulatedError
+from byoi.emulator.aws.errors import NotEmulatedError
 
 SERVICE = "apigateway.amazonaws.com"
 _ACTION = "sagemaker:InvokeEndpoint"

@@ -12,7 +12,8 @@ from moto.apigateway.responses import APIGatewayResponse
 
 from byoi.emulator import refusals
 from byoi.emulator.api_gateway import creation, deployed, mistakes, stack_resources
-from byoi.emulator.aws.moto_requests import NotEmulatedError, parameters
+from byoi.emulator.aws.errors import NotEmulatedError
+from byoi.emulator.aws.patches import request_parameters, requesting
 
 
 def replacements() -> Iterator[tuple[Any, str, Any]]:
@@ -34,15 +35,13 @@ def _with_parameters(call_action: Callable[[Any], Any]) -> Callable[[Any], Any]:
             asked = json.loads(self.body or "{}")
         except ValueError:
             asked = {}  # an OpenAPI document, which is refused by its action
-        token = parameters.set(asked)
         try:
             creation.check(self._get_action(), asked)
-            return call_action(self)
+            with requesting(asked):
+                return call_action(self)
         except NotEmulatedError as error:
             body = json.dumps({"__type": refusals.CODE, "message": error.message})
             return 501, {"x-amzn-errortype": refusals.CODE, "status": "501"}, body
-        finally:
-            parameters.reset(token)
 
     return called
 
@@ -59,7 +58,7 @@ def _freezing(create: Callable[..., Any]) -> Callable[..., Any]:
 def _with_media_types(create: Callable[..., Any]) -> Callable[..., Any]:
     def created(self: Any, *arguments: Any, **keywords: Any) -> Any:
         made = create(self, *arguments, **keywords)
-        asked = parameters.get() or {}
+        asked = request_parameters()
         made.binaryMediaTypes = list(asked.get("binaryMediaTypes") or ())
         return made
 
@@ -68,7 +67,7 @@ def _with_media_types(create: Callable[..., Any]) -> Callable[..., Any]:
 
 def _checked(call: str, do: Callable[..., Any]) -> Callable[..., Any]:
     def checked(self: Any, api_id: str, *place: Any, **keywords: Any) -> Any:
-        mistakes.find(call, self.get_rest_api(api_id), place, parameters.get() or {})
+        mistakes.find(call, self.get_rest_api(api_id), place, request_parameters())
         return do(self, api_id, *place, **keywords)
 
     return checked

@@ -8,7 +8,7 @@ from typing import Any
 
 from byoi.emulator.api_gateway import parameters, templates
 from byoi.emulator.api_gateway.integration import URI
-from byoi.emulator.aws.moto_requests import NotEmulatedError
+from byoi.emulator.aws.errors import NotEmulatedError
 
 # moto records them; a call of an API would not go through them.
 _ACTIONS = frozenset(

@@ -20,7 +20,7 @@ from byoi.emulator.api_gateway.gateway_errors import GatewayError, answer
 from byoi.emulator.api_gateway.throttling import Throttling
 from byoi.emulator.api_gateway.variables import Context
 from byoi.emulator.aws import account
-from byoi.emulator.aws.moto_requests import NotEmulatedError
+from byoi.emulator.aws.errors import NotEmulatedError
 
 # As it came: in a path variable, an encoded slash is no slash.
 _URL = re.compile(r"/restapis/([^/]+)/([^/]+)/_user_request_(/.*)?$")

@@ -12,7 +12,7 @@ from typing import Any
 from werkzeug.wrappers import Response
 
 from byoi.emulator.api_gateway.deployed import Deployed
-from byoi.emulator.aws.moto_requests import NotEmulatedError
+from byoi.emulator.aws.errors import NotEmulatedError
 
 INTERNAL = "Internal server error"
 

@@ -19,7 +19,7 @@ from byoi.emulator.api_gateway import access, mapping, parameters, payload, vari
 from byoi.emulator.api_gateway.call import Call
 from byoi.emulator.api_gateway.gateway_errors import INTERNAL, GatewayError
 from byoi.emulator.aws import account
-from byoi.emulator.aws.moto_requests import NotEmulatedError
+from byoi.emulator.aws.errors import NotEmulatedError
 
 # The one kind of integration that is executed; AWS takes one slash or two.
 URI = re.compile(

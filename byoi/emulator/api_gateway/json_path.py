@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from byoi.emulator.aws.moto_requests import NotEmulatedError
+from byoi.emulator.aws.errors import NotEmulatedError
 
 _STEP = re.compile(r"\.([A-Za-z_][\w-]*)|\['([^']+)'\]|\[\"([^\"]+)\"\]|\[(\d+)\]")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from byoi.emulator.api_gateway import templates, variables
 from byoi.emulator.api_gateway.call import Call
 from byoi.emulator.api_gateway.gateway_errors import GatewayError
-from byoi.emulator.aws.moto_requests import NotEmulatedError
+from byoi.emulator.aws.errors import NotEmulatedError
 
 
 def apply(

@@ -9,7 +9,7 @@ from typing import Any
 
 from byoi.emulator.api_gateway import json_path
 from byoi.emulator.api_gateway.call import Call
-from byoi.emulator.aws.moto_requests import NotEmulatedError
+from byoi.emulator.aws.errors import NotEmulatedError
 
 # Set by the gateway itself; a mapping of them makes a call fail on AWS.
 _ILLEGAL = frozenset(

@@ -14,7 +14,7 @@ from byoi.emulator.api_gateway import mapping, parameters, payload, variables
 from byoi.emulator.api_gateway.call import Call
 from byoi.emulator.api_gateway.gateway_errors import INTERNAL, GatewayError
 from byoi.emulator.api_gateway.integration import Answer
-from byoi.emulator.aws.moto_requests import NotEmulatedError
+from byoi.emulator.aws.errors import NotEmulatedError
 
 _JSON = "application/json"
 

@@ -12,8 +12,8 @@ from moto.apigateway.models import Deployment, Method, Resource, RestAPI, apigat
 from werkzeug.exceptions import HTTPException
 
 from byoi.emulator.api_gateway import creation, stack_properties
-from byoi.emulator.aws.cloudformation import ResourceFailedError
-from byoi.emulator.aws.moto_requests import NotEmulatedError, parameters
+from byoi.emulator.aws.errors import NotEmulatedError, ResourceFailedError
+from byoi.emulator.aws.patches import requesting
 
 _INTEGRATION = (
     "Type IntegrationHttpMethod Uri Credentials RequestTemplates RequestParameters "
@@ -68,11 +68,8 @@ def ask(action: str, asked: dict[str, Any], do: Callable[[], Any]) -> Any:
         do: Does it.
     """
     creation.check(action, asked)
-    token = parameters.set(asked)
-    try:
+    with requesting(asked):
         return do()
-    finally:
-        parameters.reset(token)
 
 
 def _delete(self: Any, _account: str, _region: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from byoi.emulator.aws.moto_requests import NotEmulatedError
+from byoi.emulator.aws.errors import NotEmulatedError
 
 # Values below these are named by whoever wrote the template, not by AWS.
 _NAMED_BY_USER = frozenset(

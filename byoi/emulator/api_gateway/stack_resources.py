@@ -12,7 +12,7 @@ from typing import Any
 from byoi.emulator.api_gateway import creation, stack_apis, stack_properties
 from byoi.emulator.api_gateway.stack_apis import ask
 from byoi.emulator.api_gateway.stack_type import resource_class
-from byoi.emulator.aws.moto_requests import NotEmulatedError
+from byoi.emulator.aws.errors import NotEmulatedError
 
 _STAGE_PROPERTIES = "RestApiId DeploymentId StageName Description Variables MethodSettings"
 # Of a method's settings, those that say which method.

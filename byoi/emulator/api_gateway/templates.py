@@ -17,7 +17,7 @@ import airspeed
 
 from byoi.emulator.api_gateway import velocity
 from byoi.emulator.api_gateway.gateway_errors import GatewayError
-from byoi.emulator.aws.moto_requests import NotEmulatedError
+from byoi.emulator.aws.errors import NotEmulatedError
 
 # Velocity writes what is escaped with or without the backslash, by whether it has a value.
 _ESCAPED = re.compile(r"\\[$#]")

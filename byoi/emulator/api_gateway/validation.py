@@ -12,7 +12,7 @@ import jsonschema
 
 from byoi.emulator.api_gateway.call import Call
 from byoi.emulator.api_gateway.gateway_errors import GatewayError
-from byoi.emulator.aws.moto_requests import NotEmulatedError
+from byoi.emulator.aws.errors import NotEmulatedError
 
 # Every API has these two.
 GIVEN = {

@@ -14,7 +14,7 @@ from urllib.parse import quote_plus, unquote_plus
 from byoi.emulator.api_gateway import json_path
 from byoi.emulator.api_gateway.gateway_errors import GatewayError
 from byoi.emulator.api_gateway.velocity import Variable
-from byoi.emulator.aws.moto_requests import NotEmulatedError
+from byoi.emulator.aws.errors import NotEmulatedError
 
 _ESCAPES = {
     "\\": "\\\\", '"': '\\"', "'": "\\'", "/": "\\/",

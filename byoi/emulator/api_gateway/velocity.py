@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from byoi.emulator.aws.moto_requests import NotEmulatedError
+from byoi.emulator.aws.errors import NotEmulatedError
 
 # In a regular expression these mean more than themselves.
 _SPECIAL = re.compile(r"[\\.^$|?*+()\[\]{}]")

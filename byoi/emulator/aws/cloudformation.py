@@ -9,11 +9,11 @@ cloudformation/models.py and parsing.py.
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from moto.core.exceptions import ServiceException
 from moto.sagemaker.models import FakeEndpoint, FakeEndpointConfig, Model, sagemaker_backends
 
 from byoi.emulator.aws import moto_requests
-from byoi.emulator.aws.moto_requests import NotEmulatedError
+from byoi.emulator.aws.errors import NotEmulatedError, ResourceFailedError
+from byoi.emulator.aws.patches import requesting
 
 # What a template may hold; moto knows more, and makes things up for much of it.
 _SERVICES = ("ApiGateway", "CloudFormation", "ECR", "IAM", "Logs", "S3", "SageMaker")
@@ -24,12 +24,6 @@ class Waiting(Protocol):
 
     def wait(self, region: str, name: str) -> None:
         """Return when nothing goes on with an endpoint."""
-
-
-class ResourceFailedError(ServiceException):
-    """A resource could not be made."""
-
-    code = "ResourceFailed"
 
 
 def resource_replacements(waiting: Waiting) -> Iterator[tuple[Any, str, Any]]:
@@ -66,11 +60,8 @@ def _creating(owner: Any, noun: str, waiting: Waiting) -> Any:
     ) -> Any:
         properties = definition["Properties"]
         moto_requests.check(f"Create{noun}", properties)
-        token = moto_requests.parameters.set(properties)
-        try:
+        with requesting(properties):
             made = create(cls, name, definition, account, region, **rest)
-        finally:
-            moto_requests.parameters.reset(token)
         if noun == "Endpoint":
             waiting.wait(region, name)
             if made.endpoint_status == "Failed":

@@ -22,7 +22,7 @@ from moto.ecr.responses import ECRResponse
 
 from byoi import errors
 from byoi.deployment.registry import MANIFEST_TYPES
-from byoi.emulator.aws.moto_requests import NotEmulatedError, RefusedError
+from byoi.emulator.aws.errors import NotEmulatedError, RefusedError
 from byoi.local.registry import LocalRegistry
 
 _TIMEOUT_S = 30

@@ -15,7 +15,8 @@ from moto.sagemaker.exceptions import ValidationError
 from moto.sagemaker.models import FakeEndpoint, SageMakerModelBackend, sagemaker_backends
 
 from byoi.emulator.aws import moto_requests, validation
-from byoi.emulator.aws.moto_requests import NotEmulatedError, parameters
+from byoi.emulator.aws.errors import NotEmulatedError
+from byoi.emulator.aws.patches import request_parameters
 from byoi.emulator.endpoints.member import Plan
 
 
@@ -67,7 +68,7 @@ class EndpointBackend(SageMakerModelBackend):
 
     def create_model(self, model_name: str, **rest: Any) -> Any:  # type: ignore[override] # moto names them
         """Record a model."""
-        asked = parameters.get() or {}
+        asked = request_parameters()
         validation.require_role(asked)
         if model_name in self._models:
             arn = self._models[model_name].arn
@@ -80,7 +81,7 @@ class EndpointBackend(SageMakerModelBackend):
         self, endpoint_config_name: str, **rest: Any
     ) -> Any:
         """Record an endpoint configuration."""
-        validation.require_variants(parameters.get() or {})
+        validation.require_variants(request_parameters())
         if endpoint_config_name in self.endpoint_configs:
             arn = self.endpoint_configs[endpoint_config_name].endpoint_config_arn
             raise ValidationError(f'Cannot create already existing endpoint configuration "{arn}".')

@@ -5,7 +5,6 @@ Source: moto 5.2.5, sagemaker/responses.py, which passes on a part of them.
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextvars import ContextVar
 from typing import Any
 
 from moto.core.exceptions import ServiceException
@@ -16,22 +15,8 @@ from moto.sagemaker.responses import SageMakerResponse
 
 from byoi.emulator import refusals
 from byoi.emulator.aws import constraints
-
-# The parameters of the call in this thread, of which moto drops those it does not know.
-parameters: ContextVar[Mapping[str, Any] | None] = ContextVar("parameters", default=None)
-
-
-class RefusedError(ServiceException):
-    """The call is refused, for the reason its message gives."""
-
-    code = refusals.CODE
-
-
-class NotEmulatedError(RefusedError):
-    """The call is refused rather than answered with an invention."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(refusals.message(what))
+from byoi.emulator.aws.errors import NotEmulatedError
+from byoi.emulator.aws.patches import requesting
 
 
 def replacements() -> Iterator[tuple[Any, str, Any]]:
@@ -66,15 +51,13 @@ def _respond_to_update(self: Any) -> Any:
 def _with_parameters(call_action: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def called(self: Any) -> Any:
         asked = json.loads(self.body or "{}")
-        token = parameters.set(asked)
         try:
             check(self._get_action(), asked)
-            return call_action(self)
+            with requesting(asked):
+                return call_action(self)
         except ServiceException as error:
             # moto answers only those that the action itself raises.
             status, headers, body = self.serialized(ActionResult(error))
             return status, *self._enrich_response(headers, body)
-        finally:
-            parameters.reset(token)
 
     return called

@@ -12,7 +12,7 @@ from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
 
 from byoi.emulator.aws import account
-from byoi.emulator.aws.moto_requests import NotEmulatedError
+from byoi.emulator.aws.errors import NotEmulatedError
 
 
 def find(arn: str) -> Any:

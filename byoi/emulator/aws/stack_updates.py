@@ -8,8 +8,7 @@ Source: moto 5.2.5, cloudformation/parsing.py.
 from collections.abc import Iterator
 from typing import Any
 
-from byoi.emulator.aws.cloudformation import ResourceFailedError
-from byoi.emulator.aws.moto_requests import RefusedError
+from byoi.emulator.aws.errors import RefusedError, ResourceFailedError
 
 
 def replacements() -> Iterator[tuple[Any, str, Any]]:

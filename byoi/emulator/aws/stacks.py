@@ -14,7 +14,7 @@ from typing import Any
 from moto.core.exceptions import ServiceException
 
 from byoi.emulator.aws import cloudformation, stack_updates
-from byoi.emulator.aws.moto_requests import RefusedError
+from byoi.emulator.aws.errors import RefusedError, ResourceFailedError
 
 # boto3's waiter looks every 30 s, and finds most stacks done at once; it waits 60 s for an answer.
 ANSWER_S = 20.0
@@ -75,7 +75,7 @@ class Stacks:
                 # Only its reason is of use to the stack it was to be a part of.
                 reason = stack.stack_status_reason
                 backends[stack.account_id][stack.region_name].delete_stack(stack.stack_id)
-                raise cloudformation.ResourceFailedError(reason)
+                raise ResourceFailedError(reason)
 
         return created
 

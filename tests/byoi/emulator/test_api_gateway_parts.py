@@ -7,7 +7,7 @@ import pytest
 from byoi.emulator.api_gateway import parameters, payload, routing
 from byoi.emulator.api_gateway.deployed import Deployed
 from byoi.emulator.api_gateway.throttling import Throttling
-from byoi.emulator.aws.moto_requests import NotEmulatedError
+from byoi.emulator.aws.errors import NotEmulatedError
 
 
 def utc(*parts):

@@ -2,5 +2,4 @@
 
 * `invocations`: whose request it is, and whether it is allowed
 * `forwarding`: on its way to an instance, and back
-* `event_stream`: the form of a streamed answer
 """

@@ -5,15 +5,16 @@ DG deploy-model-options (8 minutes of streaming).
 """
 
 import http.client
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from moto.core.eventstream import EventStreamEncoder
 from werkzeug.wrappers import Request, Response
 
 from byoi import contract
 from byoi.emulator.endpoints.connections import Connections
-from byoi.emulator.runtime import event_stream
 
 PREFIX = "X-Amzn-SageMaker-"
 # API InvokeEndpoint: of the request's headers, those that reach the container.
@@ -34,6 +35,8 @@ _RETURNED = (
 # DG deploy-model-options.
 STREAM_TIMEOUT_S = 480.0
 _PIECE_BYTES = 64 * 1024
+_EVENT_STREAM = "application/vnd.amazon.eventstream"
+_ENCODER = EventStreamEncoder()
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,11 @@ class Failure:
 
     Attributes:
         status: Its HTTP status, 0 where there was none.
-        body: Its body as text, or what happened instead.
+        body: Its body, or what happened instead.
     """
 
     status: int
-    body: str
+    body: bytes
 
 
 class Call:
@@ -96,13 +99,13 @@ class Call:
             return answer
         response = Response(self._events(answer), headers=self._returned(answer))
         _copy_type(answer, response, f"{PREFIX}Content-Type")
-        response.headers["Content-Type"] = event_stream.CONTENT_TYPE
+        response.headers["Content-Type"] = _EVENT_STREAM
         response.call_on_close(self._connection.close)
         return response
 
     def _send(self) -> http.client.HTTPResponse | Failure:
         headers = self._request.headers
-        body = self._request.get_data()
+        content = self._request.get_data()
         try:
             connection = self._connection
             connection.putrequest("POST", contract.INVOCATIONS_PATH, skip_accept_encoding=True)
@@ -112,16 +115,16 @@ class Call:
                 value = headers.get(name) if value is None else value
                 if value:
                     connection.putheader(name, value)
-            connection.putheader("Content-Length", str(len(body)))
-            connection.endheaders(body)
+            connection.putheader("Content-Length", str(len(content)))
+            connection.endheaders(content)
             answer = connection.getresponse()
             if answer.status < 400:
                 return answer
-            text = answer.read().decode("utf-8", "replace")
+            body = answer.read()
         except (OSError, http.client.HTTPException) as problem:
             return self._broken(problem)
         self._give_back(answer)
-        return Failure(answer.status, text)
+        return Failure(answer.status, body)
 
     def _give_back(self, answer: http.client.HTTPResponse) -> None:
         answer.close()
@@ -129,13 +132,13 @@ class Call:
 
     def _broken(self, problem: Exception) -> Failure:
         self._connection.close()
+        said = f"The container primary broke the connection: {problem!r}"
         if isinstance(problem, TimeoutError):
-            return Failure(
-                0,
+            said = (
                 "Your invocation timed out while waiting for a response from container primary "
-                f"(after {self._timeout_s:g} s).",
+                f"(after {self._timeout_s:g} s)."
             )
-        return Failure(0, f"The container primary broke the connection: {problem!r}")
+        return Failure(0, said.encode())
 
     def _returned(self, answer: http.client.HTTPResponse) -> list[tuple[str, str]]:
         return [(name, value) for name in _RETURNED if (value := answer.getheader(name))]
@@ -144,14 +147,14 @@ class Call:
         end_s = time.monotonic() + self._stream_timeout_s
         try:
             for piece in _pieces(answer, end_s):
-                yield event_stream.payload_part(piece)
+                yield _payload_part(piece)
         except TimeoutError:
             text = f"streaming took more than {self._stream_timeout_s:g} s"
             if time.monotonic() < end_s:
                 text = f"nothing came for {self._timeout_s:g} s"
-            yield event_stream.stream_error("ModelInvocationTimeExceeded", text)
+            yield _stream_error("ModelInvocationTimeExceeded", text)
         except (OSError, http.client.HTTPException) as problem:
-            yield event_stream.stream_error("StreamBroken", f"the container broke off: {problem!r}")
+            yield _stream_error("StreamBroken", f"the container broke off: {problem!r}")
 
 
 def _pieces(answer: http.client.HTTPResponse, end_s: float) -> Iterator[bytes]:
@@ -163,6 +166,32 @@ def _pieces(answer: http.client.HTTPResponse, end_s: float) -> Iterator[bytes]:
             raise TimeoutError
     if answer.length:
         raise http.client.IncompleteRead(b"", answer.length)
+
+
+def _payload_part(piece: bytes) -> bytes:
+    """Return the event that carries a piece of the body."""
+    headers = {
+        ":message-type": "event",
+        ":event-type": "PayloadPart",
+        ":content-type": "application/octet-stream",
+    }
+    return _ENCODER.encode_message(headers, piece)
+
+
+def _stream_error(code: str, message: str) -> bytes:
+    """Return the event that ends an interrupted stream.
+
+    Args:
+        code: `ModelInvocationTimeExceeded` or `StreamBroken`.
+        message: What happened.
+    """
+    headers = {
+        ":message-type": "exception",
+        ":exception-type": "ModelStreamError",
+        ":content-type": "application/json",
+    }
+    content = json.dumps({"Message": message, "ErrorCode": code}).encode()
+    return _ENCODER.encode_message(headers, content)
 
 
 def _copy_type(answer: http.client.HTTPResponse, response: Response, name: str) -> None:

@@ -19,6 +19,8 @@ from byoi.emulator.aws import constraints
 from byoi.emulator.endpoints.container_logs import group_name
 from byoi.emulator.endpoints.endpoint import Endpoint
 from byoi.emulator.runtime.forwarding import PREFIX, STREAM_TIMEOUT_S, Call, Failure
+from byoi.invocation import to_model_error
+from byoi.names import Arn
 
 _SERVICE = "sagemaker-runtime"
 _STREAM_PATH = "invocations-response-stream"
@@ -135,18 +137,13 @@ class Invocations:
             return response
 
     def _model_error(self, failure: Failure, region: str, name: str) -> Response:
-        text = failure.body[: contract.ERROR_MESSAGE_CHARACTERS]
-        blame = "client" if 400 <= failure.status < 500 else "server"
-        group = group_name(name)
-        return answers.error(
-            424,
-            "ModelError",
-            f'Received {blame} error ({failure.status}) from primary with message "{text}". '
-            f"See {group} in the logs of account {self._account} for more information.",
-            OriginalStatusCode=failure.status,
-            OriginalMessage=text,
-            LogStreamArn=f"arn:aws:logs:{region}:{self._account}:log-group:{group}",
+        group = f"log-group:{group_name(name)}"
+        fields = to_model_error(
+            failure.status,
+            failure.body,
+            log_group=Arn("aws", "logs", region, self._account, group),
         )
+        return answers.error(424, "ModelError", fields.pop("Message"), **fields)
 
 
 def _invalid(message: str) -> Response:

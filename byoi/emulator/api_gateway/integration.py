@@ -15,10 +15,10 @@ from typing import Any
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request, Response
 
-from byoi.emulator.api_gateway import access, mapping, parameters, payload, variables
+from byoi.emulator.api_gateway import mapping, parameters, payload, variables
 from byoi.emulator.api_gateway.call import Call
 from byoi.emulator.api_gateway.gateway_errors import INTERNAL, GatewayError
-from byoi.emulator.aws import account
+from byoi.emulator.aws import account, iam
 from byoi.emulator.aws.errors import NotEmulatedError
 
 # The one kind of integration that is executed; AWS takes one slash or two.
@@ -26,6 +26,8 @@ URI = re.compile(
     r"arn:aws:apigateway:([a-z0-9-]+):runtime\.sagemaker:path//?endpoints/([^/]+)/invocations"
 )
 DEFAULT_TIMEOUT_MS = 29_000
+_SERVICE = "apigateway.amazonaws.com"
+_ACTION = "sagemaker:InvokeEndpoint"
 _VARIABLE = re.compile(r"\$\{stageVariables\.(\w+)\}|\{(\w+)\}")
 
 
@@ -75,12 +77,12 @@ def invoke(
         raise GatewayError("API_CONFIGURATION_ERROR", INTERNAL, cause=cause)
     region, name = match[1], match[2]
     role = _fill(call.integration["credentials"], {}, call.stage_variables)
-    if not access.may_assume(role):
+    if not iam.may_assume(_SERVICE, role):
         cause = f"API Gateway does not have permission to assume the provided role {role}"
         raise GatewayError("API_CONFIGURATION_ERROR", INTERNAL, cause=cause)
     # In ARNs, SageMaker's names are lower-case, whatever they were given as.
     arn = f"arn:aws:sagemaker:{region}:{account.NUMBER}:endpoint/{name.lower()}"
-    if denied := access.denial(role, arn):
+    if denied := iam.explain_denial(role, _ACTION, arn):
         body = json.dumps({"Message": denied}).encode()
         return Answer(403, {"Content-Type": "application/json"}, body)
     builder = EnvironBuilder(

@@ -9,7 +9,7 @@ from typing import Any
 
 from moto.sagemaker.exceptions import ValidationError
 
-from byoi.emulator.aws import roles
+from byoi.emulator.aws import iam
 
 SERVICE = "sagemaker.amazonaws.com"
 
@@ -24,11 +24,9 @@ def require_role(asked: Mapping[str, Any]) -> None:
         ValidationError: The role is there, and does not trust SageMaker.
     """
     arn = str(asked.get("ExecutionRoleArn", ""))
-    role = roles.find(arn)
-    if role is None:
-        return
-    # Of what they make a condition, such as the account SageMaker acts for, all holds here.
-    if {one["Effect"] for one in roles.trusting(role, SERVICE)} != {"Allow"}:
+    role = iam.find_role(arn)
+    # A condition, such as on the account that SageMaker acts for, is taken as met.
+    if role is not None and not iam.is_trusting(role, SERVICE):
         raise ValidationError(
             f"Could not assume role {arn}. Please ensure that the role exists and allows "
             f"principal '{SERVICE}' to assume the role."

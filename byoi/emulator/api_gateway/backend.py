@@ -11,7 +11,7 @@ from moto.apigateway.models import APIGatewayBackend, RestAPI
 from moto.apigateway.responses import APIGatewayResponse
 
 from byoi.emulator import refusals
-from byoi.emulator.api_gateway import creation, deployed, mistakes, stack_resources
+from byoi.emulator.api_gateway import definition, deployed, mistakes, stack_resources
 from byoi.emulator.aws.errors import NotEmulatedError
 from byoi.emulator.aws.patches import request_parameters, requesting
 
@@ -36,7 +36,7 @@ def _with_parameters(call_action: Callable[[Any], Any]) -> Callable[[Any], Any]:
         except ValueError:
             asked = {}  # an OpenAPI document, which is refused by its action
         try:
-            creation.check(self._get_action(), asked)
+            definition.check(self._get_action(), asked)
             with requesting(asked):
                 return call_action(self)
         except NotEmulatedError as error:

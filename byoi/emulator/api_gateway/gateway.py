@@ -12,11 +12,11 @@ from moto.apigateway.models import apigateway_backends
 from werkzeug.wrappers import Request, Response
 
 from byoi.emulator import answers, refusals
-from byoi.emulator.api_gateway import integration, keys, payload, responding, routing
+from byoi.emulator.api_gateway import admission, integration, payload, responding, routing
 from byoi.emulator.api_gateway import validation as request_validation
 from byoi.emulator.api_gateway.call import Call, context, parameters
 from byoi.emulator.api_gateway.deployed import Deployed
-from byoi.emulator.api_gateway.gateway_errors import GatewayError, answer
+from byoi.emulator.api_gateway.gateway_responses import GatewayError, answer
 from byoi.emulator.api_gateway.throttling import Throttling
 from byoi.emulator.api_gateway.variables import Context
 from byoi.emulator.aws import account
@@ -94,7 +94,7 @@ class ApiGateway:
             stage_variables=dict(stage.variables),
             context=known,
         )
-        keys.admit(call, stage.method_settings, self._throttling)
+        admission.admit(call, stage.method_settings, self._throttling)
         request_validation.validate(call)
         variables = Context(known)
         found = integration.invoke(call, self._invocations, variables)

@@ -15,9 +15,9 @@ from typing import Any
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request, Response
 
-from byoi.emulator.api_gateway import mapping, parameters, payload, variables
+from byoi.emulator.api_gateway import mapping, mappings, payload, variables
 from byoi.emulator.api_gateway.call import Call
-from byoi.emulator.api_gateway.gateway_errors import INTERNAL, GatewayError
+from byoi.emulator.api_gateway.gateway_responses import INTERNAL, GatewayError
 from byoi.emulator.aws import account, iam
 from byoi.emulator.aws.errors import NotEmulatedError
 
@@ -60,7 +60,7 @@ def invoke(
         GatewayError: There is no answer.
         NotEmulatedError: Something of it is not emulated.
     """
-    mapped = parameters.of_request(call)
+    mapped = mappings.of_request(call)
     body = _body(call, context)
     headers = {
         "Accept": "application/json",

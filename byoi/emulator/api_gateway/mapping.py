@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from byoi.emulator.api_gateway import templates, variables
 from byoi.emulator.api_gateway.call import Call
-from byoi.emulator.api_gateway.gateway_errors import GatewayError
+from byoi.emulator.api_gateway.gateway_responses import GatewayError
 from byoi.emulator.aws.errors import NotEmulatedError
 
 

@@ -8,7 +8,7 @@ import base64
 import binascii
 from collections.abc import Iterable
 
-from byoi.emulator.api_gateway.gateway_errors import INTERNAL, GatewayError
+from byoi.emulator.api_gateway.gateway_responses import INTERNAL, GatewayError
 
 # Developer Guide, "Amazon API Gateway quotas": of a request's and of a response's payload.
 MAX_BYTES = 10 * 1024 * 1024

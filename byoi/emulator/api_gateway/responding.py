@@ -10,9 +10,9 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
-from byoi.emulator.api_gateway import mapping, parameters, payload, variables
+from byoi.emulator.api_gateway import mapping, mappings, payload, variables
 from byoi.emulator.api_gateway.call import Call
-from byoi.emulator.api_gateway.gateway_errors import INTERNAL, GatewayError
+from byoi.emulator.api_gateway.gateway_responses import INTERNAL, GatewayError
 from byoi.emulator.api_gateway.integration import Answer
 from byoi.emulator.aws.errors import NotEmulatedError
 
@@ -37,7 +37,7 @@ def respond(call: Call, answer: Answer, context: variables.Context) -> Response:
             f"Integration response of reported length {len(answer.body)} is larger than allowed "
             f"maximum of {payload.MAX_BYTES} bytes."
         )
-    headers = parameters.of_response(chosen.get("responseParameters") or {}, call, answer.headers)
+    headers = mappings.of_response(chosen.get("responseParameters") or {}, call, answer.headers)
     body = _body(call, answer, chosen, context)
     headers.update(context.response_override.headers())
     content_type = _pop(headers, "Content-Type") or _JSON

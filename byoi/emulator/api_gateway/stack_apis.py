@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from moto.apigateway.models import Deployment, Method, Resource, RestAPI, apigateway_backends
 from werkzeug.exceptions import HTTPException
 
-from byoi.emulator.api_gateway import creation, stack_properties
+from byoi.emulator.api_gateway import definition, stack_properties
 from byoi.emulator.aws.errors import NotEmulatedError, ResourceFailedError
 from byoi.emulator.aws.patches import requesting
 
@@ -67,7 +67,7 @@ def ask(action: str, asked: dict[str, Any], do: Callable[[], Any]) -> Any:
         asked: Its parameters.
         do: Does it.
     """
-    creation.check(action, asked)
+    definition.check(action, asked)
     with requesting(asked):
         return do()
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from byoi.emulator.api_gateway import stack_properties
+from byoi.emulator.api_gateway.resource_type import resource_class
 from byoi.emulator.api_gateway.stack_apis import ask
-from byoi.emulator.api_gateway.stack_type import resource_class
 
 _PLAN_PROPERTIES = "UsagePlanName Description ApiStages Throttle Quota"
 

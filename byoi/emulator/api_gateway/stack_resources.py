@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from byoi.emulator.api_gateway import creation, stack_apis, stack_properties
+from byoi.emulator.api_gateway import definition, stack_apis, stack_properties
+from byoi.emulator.api_gateway.resource_type import resource_class
 from byoi.emulator.api_gateway.stack_apis import ask
-from byoi.emulator.api_gateway.stack_type import resource_class
 from byoi.emulator.aws.errors import NotEmulatedError
 
 _STAGE_PROPERTIES = "RestApiId DeploymentId StageName Description Variables MethodSettings"
@@ -57,7 +57,7 @@ def _set(stage: Any, asked: Mapping[str, Any]) -> None:
     stage.method_settings = {}
     for one in asked.get("methodSettings") or ():
         settings = {name: value for name, value in one.items() if name not in _PLACE}
-        creation.check_settings(settings)
+        definition.check_settings(settings)
         # `/*` is every resource, `/~1a` is /a, `/` is the root.
         path = one["resourcePath"].removeprefix("/") or "~1"
         stage.method_settings[f"{path}/{one['httpMethod']}"] = settings

@@ -16,7 +16,7 @@ from typing import Any
 import airspeed
 
 from byoi.emulator.api_gateway import velocity
-from byoi.emulator.api_gateway.gateway_errors import GatewayError
+from byoi.emulator.api_gateway.gateway_responses import GatewayError
 from byoi.emulator.aws.errors import NotEmulatedError
 
 # Velocity writes what is escaped with or without the backslash, by whether it has a value.

@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 
 from byoi.emulator.api_gateway.call import Call
-from byoi.emulator.api_gateway.gateway_errors import GatewayError
+from byoi.emulator.api_gateway.gateway_responses import GatewayError
 from byoi.emulator.aws.errors import NotEmulatedError
 
 # Every API has these two.

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
 from byoi.emulator.api_gateway import json_path
-from byoi.emulator.api_gateway.gateway_errors import GatewayError
+from byoi.emulator.api_gateway.gateway_responses import GatewayError
 from byoi.emulator.api_gateway.velocity import Variable
 from byoi.emulator.aws.errors import NotEmulatedError
 

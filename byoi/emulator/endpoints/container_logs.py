@@ -14,7 +14,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.logs.exceptions import ResourceAlreadyExistsException, ResourceNotFoundException
 from moto.logs.models import LogsBackend, logs_backends
 
-from byoi.emulator.endpoints.member import Member
+from byoi.emulator.endpoints.instances import Member
 
 _INTERVAL_S = 0.5
 

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from byoi.emulator.endpoints.member import Member, Plan
-from byoi.emulator.endpoints.variant import Surroundings, Variant
+from byoi.emulator.endpoints.instances import Member, Plan
+from byoi.emulator.endpoints.variants import Surroundings, Variant
 
 
 class Fleet:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from byoi.emulator.endpoints.container_logs import ContainerLogs
-from byoi.emulator.endpoints.endpoint import Endpoint
+from byoi.emulator.endpoints.endpoints import Endpoint
 from byoi.emulator.endpoints.fleet import Fleet
-from byoi.emulator.endpoints.member import Plan
+from byoi.emulator.endpoints.instances import Plan
 from byoi.emulator.endpoints.model_source import ModelSource
-from byoi.emulator.endpoints.variant import Surroundings
+from byoi.emulator.endpoints.variants import Surroundings
 from byoi.emulator.runners.runner import Runner
 
 

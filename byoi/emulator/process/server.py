@@ -14,7 +14,7 @@ from werkzeug.serving import make_server
 
 from byoi import contract, errors
 from byoi.emulator.api_gateway.rest_apis import RestApis
-from byoi.emulator.aws import account, cloudformation, image_registry, moto_backend, patches
+from byoi.emulator.aws import account, cloudformation, image_registry, patches, sagemaker
 from byoi.emulator.aws.image_registry import ImageRegistry
 from byoi.emulator.aws.stacks import ANSWER_S, Stacks
 from byoi.emulator.calls import Calls
@@ -103,9 +103,7 @@ class Emulator:
             fleets = Fleets(chosen, source, logs, folder=owned.folder, log=log)
             registry = ImageRegistry(owned.folder, remember=owned.remember)
             stack.callback(registry.stop)
-            stack.enter_context(
-                patches.replaced(moto_backend.replacements(fleets, startup_timeout_s))
-            )
+            stack.enter_context(patches.replaced(sagemaker.replacements(fleets, startup_timeout_s)))
             stack.enter_context(patches.replaced(image_registry.replacements(registry)))
             stack.enter_context(patches.replaced(cloudformation.resource_replacements(fleets)))
             late = contextlib.ExitStack()

@@ -17,7 +17,7 @@ from byoi import contract
 from byoi.emulator import answers
 from byoi.emulator.aws import constraints
 from byoi.emulator.endpoints.container_logs import group_name
-from byoi.emulator.endpoints.endpoint import Endpoint
+from byoi.emulator.endpoints.endpoints import Endpoint
 from byoi.emulator.runtime.forwarding import PREFIX, STREAM_TIMEOUT_S, Call, Failure
 from byoi.invocation import to_model_error
 from byoi.names import Arn

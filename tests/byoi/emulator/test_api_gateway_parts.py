@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from byoi.emulator.api_gateway import parameters, payload, routing
+from byoi.emulator.api_gateway import mappings, payload, routing
 from byoi.emulator.api_gateway.deployed import Deployed
 from byoi.emulator.api_gateway.throttling import Throttling
 from byoi.emulator.aws.errors import NotEmulatedError
@@ -133,7 +133,7 @@ def test_a_response_as_in_the_table_of_the_developer_guide(binary, accepts, hand
 )
 def test_a_mapping_of_a_request_is_refused(mapping, what):
     with pytest.raises(NotEmulatedError) as caught:
-        parameters.check_request(mapping)
+        mappings.check_request(mapping)
     assert what in caught.value.message
 
 
@@ -147,4 +147,4 @@ def test_a_mapping_of_a_request_is_refused(mapping, what):
 )
 def test_a_mapping_of_a_response_is_refused(mapping):
     with pytest.raises(NotEmulatedError, match="responseParameters with"):
-        parameters.check_response(mapping)
+        mappings.check_response(mapping)

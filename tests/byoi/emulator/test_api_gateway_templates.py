@@ -3,7 +3,7 @@
 import pytest
 
 from byoi.emulator.api_gateway import json_path, templates, variables
-from byoi.emulator.api_gateway.gateway_errors import GatewayError
+from byoi.emulator.api_gateway.gateway_responses import GatewayError
 from byoi.emulator.aws.errors import NotEmulatedError
 
 BODY = '{"a": {"b": [1, 2, {"c": "it\'s \\"so\\"\\n"}]}, "e": "", "n": 0.5, "t": true, "é": 1e-9}'

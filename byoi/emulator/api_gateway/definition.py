@@ -6,7 +6,7 @@ Source: API Gateway API Reference, of which the parameters are named.
 from collections.abc import Mapping
 from typing import Any
 
-from byoi.emulator.api_gateway import parameters, templates
+from byoi.emulator.api_gateway import mappings, templates
 from byoi.emulator.api_gateway.integration import URI
 from byoi.emulator.aws.errors import NotEmulatedError
 
@@ -93,12 +93,12 @@ def _check_integration(asked: Mapping[str, Any]) -> None:
         raise NotEmulatedError("PutIntegration with connectionType=VPC_LINK")
     if asked.get("httpMethod", "POST") != "POST":
         raise NotEmulatedError("InvokeEndpoint by another method than POST")
-    parameters.check_request(asked.get("requestParameters") or {})
+    mappings.check_request(asked.get("requestParameters") or {})
     _check_templates(asked.get("requestTemplates"))
 
 
 def _check_integration_response(asked: Mapping[str, Any]) -> None:
-    parameters.check_response(asked.get("responseParameters") or {})
+    mappings.check_response(asked.get("responseParameters") or {})
     _check_templates(asked.get("responseTemplates"))
 
 

@@ -10,7 +10,7 @@ from moto.apigateway.models import apigateway_backends
 
 from byoi.emulator.api_gateway import throttling
 from byoi.emulator.api_gateway.call import Call
-from byoi.emulator.api_gateway.gateway_errors import GatewayError
+from byoi.emulator.api_gateway.gateway_responses import GatewayError
 from byoi.emulator.api_gateway.throttling import Throttling
 from byoi.emulator.aws import account
 

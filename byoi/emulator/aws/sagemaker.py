@@ -17,7 +17,7 @@ from moto.sagemaker.models import FakeEndpoint, SageMakerModelBackend, sagemaker
 from byoi.emulator.aws import moto_requests, validation
 from byoi.emulator.aws.errors import NotEmulatedError
 from byoi.emulator.aws.patches import request_parameters
-from byoi.emulator.endpoints.member import Plan
+from byoi.emulator.endpoints.instances import Plan
 
 
 class Endpoints(Protocol):

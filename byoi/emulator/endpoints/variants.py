@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from byoi import contract, errors
-from byoi.emulator.endpoints.member import Member, Plan
+from byoi.emulator.endpoints.instances import Member, Plan
 from byoi.emulator.runners.runner import Runner
 
 # Requests that were let in are answered before their instance is stopped.

@@ -12,7 +12,7 @@ from typing import Any
 
 from byoi import contract, errors
 from byoi.emulator.endpoints.fleet import Fleet
-from byoi.emulator.endpoints.member import Member
+from byoi.emulator.endpoints.instances import Member
 
 # API DescribeEndpoint.
 _REASON_CHARACTERS = 1024

@@ -4,9 +4,9 @@ import datetime as dt
 
 import pytest
 
-from byoi.emulator.api_gateway import mappings, payload, routing
-from byoi.emulator.api_gateway.deployed import Deployed
-from byoi.emulator.api_gateway.throttling import Throttling
+from byoi.emulator.api_gateway import call, mappings
+from byoi.emulator.api_gateway.admission import Throttling
+from byoi.emulator.api_gateway.call import DeployedApi
 from byoi.emulator.aws.errors import NotEmulatedError
 
 
@@ -17,7 +17,7 @@ def utc(*parts):
 def api(*paths, **methods):
     made = {verb: {"httpMethod": verb} for verb in methods or {"POST": True}}
     resources = {path: {"id": path, "methods": made} for path in paths}
-    return Deployed("id", "us-east-1", "HEADER", (), resources, {}, {}, {})
+    return DeployedApi("id", "us-east-1", "HEADER", (), resources, {}, {}, {})
 
 
 @pytest.mark.parametrize(
@@ -37,16 +37,16 @@ def api(*paths, **methods):
 )
 def test_a_name_wins_over_a_variable_and_that_over_the_rest(path, resource, values):
     made = api("/{all+}", "/{x}", "/{x}/c", "/a/{y}", "/a/b", "/a", "/")
-    found = routing.find(made, "POST", path)
+    found = call.find_route(made, "POST", path)
     assert (found.resource_path, found.parameters) == (resource, values)
 
 
 def test_a_path_or_method_that_is_not_there():
-    assert routing.find(api("/a", "/a/{x}"), "POST", "/a/b/c") is None
-    assert routing.find(api("/a"), "POST", "/A") is None
-    assert routing.find(api("/a"), "GET", "/a") is None
-    assert routing.find(api("/a/{rest+}"), "POST", "/a") is None
-    assert routing.find(api("/a", ANY=True), "GET", "/a").method == {"httpMethod": "ANY"}
+    assert call.find_route(api("/a", "/a/{x}"), "POST", "/a/b/c") is None
+    assert call.find_route(api("/a"), "POST", "/A") is None
+    assert call.find_route(api("/a"), "GET", "/a") is None
+    assert call.find_route(api("/a/{rest+}"), "POST", "/a") is None
+    assert call.find_route(api("/a", ANY=True), "GET", "/a").method == {"httpMethod": "ANY"}
 
 
 def test_a_bucket_fills_up_again():
@@ -100,7 +100,7 @@ def test_a_quota_begins_anew(period, same, next_):
     ],
 )
 def test_which_media_types_are_bytes(media_type, given, is_binary):
-    assert payload.is_binary(media_type, given) is is_binary
+    assert mappings.is_binary(media_type, given) is is_binary
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,9 @@ def test_which_media_types_are_bytes(media_type, given, is_binary):
     ],
 )
 def test_a_response_as_in_the_table_of_the_developer_guide(binary, accepts, handling, made):
-    found = payload.of_response(b"Zw==", binary=binary, accepts_binary=accepts, handling=handling)
+    found = mappings.convert_response_payload(
+        b"Zw==", binary=binary, accepts_binary=accepts, handling=handling
+    )
     assert found == made
 
 
@@ -133,7 +135,7 @@ def test_a_response_as_in_the_table_of_the_developer_guide(binary, accepts, hand
 )
 def test_a_mapping_of_a_request_is_refused(mapping, what):
     with pytest.raises(NotEmulatedError) as caught:
-        mappings.check_request(mapping)
+        mappings.check_request_parameters(mapping)
     assert what in caught.value.message
 
 
@@ -147,4 +149,4 @@ def test_a_mapping_of_a_request_is_refused(mapping, what):
 )
 def test_a_mapping_of_a_response_is_refused(mapping):
     with pytest.raises(NotEmulatedError, match="responseParameters with"):
-        mappings.check_response(mapping)
+        mappings.check_response_parameters(mapping)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from byoi.emulator.api_gateway import json_path, templates, variables
+from byoi.emulator.api_gateway import templates, variables
 from byoi.emulator.api_gateway.gateway_responses import GatewayError
 from byoi.emulator.aws.errors import NotEmulatedError
 
@@ -153,4 +153,4 @@ def test_a_template_fails_on_aws_too(template, type_):
 
 def test_a_path_leads_to_nothing():
     for path in ("$.a.b", "$[0]", "$.c[2]", "$.c.d"):
-        assert json_path.find({"a": 1, "c": [1]}, path) is None
+        assert variables.find_path({"a": 1, "c": [1]}, path) is None

@@ -1,10 +1,11 @@
-"""One instance of a production variant, from its order to its health.
+"""An instance of a production variant: started, watched until healthy, and connected to.
 
-Source: DG your-algorithms-inference-code (/ping must turn 200).
+Source: DG your-algorithms-inference-code (/ping must answer 200).
 """
 
 import http.client
 import secrets
+import select
 import threading
 import time
 from collections.abc import Mapping
@@ -13,28 +14,29 @@ from pathlib import Path
 from typing import Any
 
 from byoi import contract, errors
-from byoi.emulator.endpoints.connections import Connections
-from byoi.emulator.runners.runner import Instance, Order, Runner
+from byoi.emulator.runners import runner
 from byoi.local import processes
 from byoi.local.docker import plain_lines
 
 _POLL_S = 0.05
+# Shorter than any server waits for the next request, so that none is sent to a closing one.
+_IDLE_S = 1.0
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One production variant, before anything runs.
+class VariantConfig:
+    """A production variant as its endpoint configuration and model describe it.
 
     Attributes:
-        variant: Its name.
-        count: Instances.
+        name: Name of the variant.
+        count: Number of instances.
         weight: Share of the requests, relative to the other variants'.
-        container: API ContainerDefinition of its model.
-        is_isolated: EnableNetworkIsolation of its model.
-        startup_timeout_s: Seconds for /ping to turn 200.
+        container: API ContainerDefinition of the model.
+        is_isolated: EnableNetworkIsolation of the model.
+        startup_timeout_s: Seconds until /ping must have answered 200.
     """
 
-    variant: str
+    name: str
     count: int
     weight: float
     container: Mapping[str, Any]
@@ -42,80 +44,137 @@ class Plan:
     startup_timeout_s: float
 
 
-class Member:
-    """One instance of a variant.
+class Instance:
+    """An instance of a variant.
 
     Attributes:
-        variant: The variant's name.
-        id: As the log stream names it, `i-` and 17 hexadecimal digits.
-        log_file: All it writes.
-        connections: To it, once it has started.
+        variant: Name of the variant.
+        id: As the log stream names it: `i-` and 17 hexadecimal digits.
+        log_file: The container's output.
+        connections: Connections to the instance, once it has started.
     """
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
-        """Prepare; nothing runs yet.
+    def __init__(self, config: VariantConfig, folder: Path) -> None:
+        """Prepare an instance without starting it.
 
         Args:
-            plan: Of its variant.
+            config: Its variant.
             folder: Receives the log file.
         """
-        self.variant = plan.variant
+        self.variant = config.name
         self.id = f"i-{secrets.token_hex(9)[:17]}"
         self.log_file = folder / f"{self.id}.log"
         self.log_file.touch()
-        self.connections = Connections("", 0)
-        self._plan = plan
-        self._instance: Instance | None = None
+        self.connections = ConnectionPool("", 0)
+        self._config = config
+        self._server: runner.Instance | None = None
 
-    def start(self, runner_: Runner, model_dir: Path, is_stopping: threading.Event) -> None:
-        """Start and wait until it is healthy.
+    def start(self, runner_: runner.Runner, model_dir: Path, is_cancelled: threading.Event) -> None:
+        """Start the instance and wait until it is healthy.
 
         Args:
-            runner_: Starts it.
+            runner_: Starts the container.
             model_dir: Unpacked model data.
-            is_stopping: Ends the wait.
+            is_cancelled: Ends the wait.
 
         Raises:
             EndpointFailedError: The message names the cause, as a FailureReason.
         """
-        order = Order(
-            image=self._plan.container["Image"],
+        order = runner.Order(
+            image=self._config.container["Image"],
             model_dir=model_dir,
-            environment=self._plan.container.get("Environment") or {},
+            environment=self._config.container.get("Environment") or {},
             log_file=self.log_file,
             name=f"byoi-emulator-{self.id}",
-            is_isolated=self._plan.is_isolated,
+            is_isolated=self._config.is_isolated,
         )
-        self._instance = runner_.start(order)
-        self.connections = Connections(self._instance.host, self._instance.port)
-        cause = self._wait(self._instance, is_stopping)
+        self._server = runner_.start(order)
+        self.connections = ConnectionPool(self._server.host, self._server.port)
+        cause = self._wait_until_healthy(self._server, is_cancelled)
         if cause is not None:
             raise errors.EndpointFailedError(
                 f"The primary container for production variant {self.variant} did not pass the "
-                f"ping health check: {cause}. {self._last_words()}"
+                f"ping health check: {cause}. {self._last_log_line()}"
             )
 
     def stop(self, grace_s: int) -> None:
-        """Stop and remove it; SIGKILL comes `grace_s` seconds after SIGTERM."""
+        """Stop and remove the instance; SIGKILL follows SIGTERM after `grace_s` seconds."""
         self.connections.close()
-        if self._instance is not None:
-            self._instance.stop(grace_s)
+        if self._server is not None:
+            self._server.stop(grace_s)
 
-    def _wait(self, instance: Instance, is_stopping: threading.Event) -> str | None:
-        timeout_s = self._plan.startup_timeout_s
+    def _wait_until_healthy(
+        self, server: runner.Instance, is_cancelled: threading.Event
+    ) -> str | None:
+        """Return why the instance is not healthy, None once it is."""
+        timeout_s = self._config.startup_timeout_s
         end_s = time.monotonic() + timeout_s
-        while not is_stopping.wait(_POLL_S):
-            if (cause := instance.cause_of_end()) is not None:
+        while not is_cancelled.wait(_POLL_S):
+            if (cause := server.cause_of_end()) is not None:
                 return f"{cause} before /ping answered 200"
-            answer = processes.ping(instance.host, instance.port)
-            if answer == http.client.OK:
+            status = processes.ping(server.host, server.port)
+            if status == http.client.OK:
                 return None
             if time.monotonic() > end_s:
-                last = "no answer" if answer is None else f"status {answer}"
+                last = "no answer" if status is None else f"status {status}"
                 return f"/ping did not answer 200 within {timeout_s:g} s (last: {last})"
         return "the emulator is stopping"
 
-    def _last_words(self) -> str:
+    def _last_log_line(self) -> str:
         lines = plain_lines(self.log_file.read_text(encoding="utf-8", errors="replace"))
         telling = [line for line in lines if contract.PING_PATH not in line]
         return f"Its log ends with: {telling[-1]}" if telling else "It wrote no log."
+
+
+class ConnectionPool:
+    """Idle connections to one server, kept for requests that follow soon."""
+
+    def __init__(self, host: str, port: int) -> None:
+        """Make an empty pool.
+
+        Args:
+            host: Where the server answers.
+            port: TCP port there.
+        """
+        self._address = (host, port)
+        self._lock = threading.Lock()
+        self._idle: list[tuple[float, http.client.HTTPConnection]] = []
+        self._is_closed = False
+
+    def take(self, timeout_s: float) -> http.client.HTTPConnection:
+        """Return an idle connection, or a new one.
+
+        Args:
+            timeout_s: Seconds for each step on a new connection.
+        """
+        with self._lock:
+            kept, self._idle = self._idle, []
+            for since_s, connection in kept:
+                if time.monotonic() - since_s < _IDLE_S and not _has_ended(connection):
+                    self._idle.append((since_s, connection))
+                else:
+                    connection.close()
+            if self._idle:
+                return self._idle.pop()[1]
+        return http.client.HTTPConnection(*self._address, timeout=timeout_s)
+
+    def give_back(self, connection: http.client.HTTPConnection) -> None:
+        """Keep a connection whose response was read to the end, unless the server closed it."""
+        with self._lock:
+            if connection.sock is not None and not self._is_closed:
+                self._idle.append((time.monotonic(), connection))
+                return
+        connection.close()
+
+    def close(self) -> None:
+        """Close the idle connections and keep no more."""
+        with self._lock:
+            self._is_closed = True
+            kept, self._idle = self._idle, []
+        for _, connection in kept:
+            connection.close()
+
+
+def _has_ended(connection: http.client.HTTPConnection) -> bool:
+    # Nothing was requested, so a readable connection was closed by the server.
+    return bool(select.select([connection.sock], [], [], 0)[0])

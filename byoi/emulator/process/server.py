@@ -19,7 +19,7 @@ from byoi.emulator.aws.image_registry import ImageRegistry
 from byoi.emulator.aws.stacks import ANSWER_S, Stacks
 from byoi.emulator.calls import Calls
 from byoi.emulator.endpoints.container_logs import ContainerLogs
-from byoi.emulator.endpoints.fleets import Fleets
+from byoi.emulator.endpoints.endpoints import Endpoints
 from byoi.emulator.endpoints.model_source import ModelSource
 from byoi.emulator.front import Front
 from byoi.emulator.process import belongings, environment
@@ -100,7 +100,7 @@ class Emulator:
             logs = ContainerLogs()
             stack.callback(logs.close)
             source = ModelSource(account.read_object, account.list_keys)
-            fleets = Fleets(chosen, source, logs, folder=owned.folder, log=log)
+            fleets = Endpoints(chosen, source, logs, folder=owned.folder, log=log)
             registry = ImageRegistry(owned.folder, remember=owned.remember)
             stack.callback(registry.stop)
             stack.enter_context(patches.replaced(sagemaker.replacements(fleets, startup_timeout_s)))

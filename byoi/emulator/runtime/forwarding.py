@@ -1,4 +1,4 @@
-"""One request on its way to an instance, and the instance's answer on its way back.
+"""Forwarding of one invocation to an instance, and of the container's response to the caller.
 
 Sources: API InvokeEndpoint, InvokeEndpointWithResponseStream (headers);
 DG deploy-model-options (8 minutes of streaming).
@@ -14,10 +14,10 @@ from moto.core.eventstream import EventStreamEncoder
 from werkzeug.wrappers import Request, Response
 
 from byoi import contract
-from byoi.emulator.endpoints.connections import Connections
+from byoi.emulator.endpoints.instances import ConnectionPool
 
 PREFIX = "X-Amzn-SageMaker-"
-# API InvokeEndpoint: of the request's headers, those that reach the container.
+# API InvokeEndpoint: the headers of a request that reach the container.
 _FORWARDED = (
     "Content-Type",
     "Accept",
@@ -26,7 +26,7 @@ _FORWARDED = (
     f"{PREFIX}Enable-Explanations",
     f"{PREFIX}Session-Id",
 )
-# What the container may say beside its body.
+# The headers of the container's response that reach the caller.
 _RETURNED = (
     contract.CUSTOM_ATTRIBUTES_HEADER,
     f"{PREFIX}New-Session-Id",
@@ -40,36 +40,36 @@ _ENCODER = EventStreamEncoder()
 
 
 @dataclass(frozen=True)
-class Failure:
-    """The container's error.
+class ContainerError:
+    """An error of the container.
 
     Attributes:
-        status: Its HTTP status, 0 where there was none.
-        body: Its body, or what happened instead.
+        status: HTTP status, 0 if the container did not answer.
+        body: Body, or what happened instead.
     """
 
     status: int
     body: bytes
 
 
-class Call:
-    """One request to one instance."""
+class Invocation:
+    """One invocation of one instance."""
 
     def __init__(
         self,
         request: Request,
-        connections: Connections,
+        connections: ConnectionPool,
         *,
         timeout_s: float,
         stream_timeout_s: float,
     ) -> None:
-        """Prepare; nothing is sent yet.
+        """Prepare an invocation without sending it.
 
         Args:
-            request: The caller's.
-            connections: To the instance.
-            timeout_s: Seconds for a whole answer, and for each piece of a stream.
-            stream_timeout_s: Seconds for all of a stream.
+            request: Request of the caller.
+            connections: Connections to the instance.
+            timeout_s: Seconds for a whole response, and for each part of a stream.
+            stream_timeout_s: Seconds for a whole stream.
         """
         self._request = request
         self._timeout_s = timeout_s
@@ -77,11 +77,11 @@ class Call:
         self._connections = connections
         self._connection = connections.take(timeout_s)
 
-    def whole(self) -> Response | Failure:
-        """Return the container's answer as InvokeEndpoint's."""
+    def whole(self) -> Response | ContainerError:
+        """Return the container's response as InvokeEndpoint does."""
         end_s = time.monotonic() + self._timeout_s
         answer = self._send()
-        if isinstance(answer, Failure):
+        if isinstance(answer, ContainerError):
             return answer
         try:
             body = b"".join(_pieces(answer, end_s))
@@ -92,10 +92,10 @@ class Call:
         _copy_type(answer, response, "Content-Type")
         return response
 
-    def stream(self) -> Response | Failure:
-        """Return the container's answer as an event stream."""
+    def stream(self) -> Response | ContainerError:
+        """Return the container's response as an event stream."""
         answer = self._send()
-        if isinstance(answer, Failure):
+        if isinstance(answer, ContainerError):
             return answer
         response = Response(self._events(answer), headers=self._returned(answer))
         _copy_type(answer, response, f"{PREFIX}Content-Type")
@@ -103,14 +103,14 @@ class Call:
         response.call_on_close(self._connection.close)
         return response
 
-    def _send(self) -> http.client.HTTPResponse | Failure:
+    def _send(self) -> http.client.HTTPResponse | ContainerError:
         headers = self._request.headers
         content = self._request.get_data()
         try:
             connection = self._connection
             connection.putrequest("POST", contract.INVOCATIONS_PATH, skip_accept_encoding=True)
             for name in _FORWARDED:
-                # Where the response is streamed, the caller's header has another name.
+                # The header has another name if the response is streamed.
                 value = headers.get(f"{PREFIX}{name}" if name == "Accept" else name, None)
                 value = headers.get(name) if value is None else value
                 if value:
@@ -124,13 +124,13 @@ class Call:
         except (OSError, http.client.HTTPException) as problem:
             return self._broken(problem)
         self._give_back(answer)
-        return Failure(answer.status, body)
+        return ContainerError(answer.status, body)
 
     def _give_back(self, answer: http.client.HTTPResponse) -> None:
         answer.close()
         self._connections.give_back(self._connection)
 
-    def _broken(self, problem: Exception) -> Failure:
+    def _broken(self, problem: Exception) -> ContainerError:
         self._connection.close()
         said = f"The container primary broke the connection: {problem!r}"
         if isinstance(problem, TimeoutError):
@@ -138,7 +138,7 @@ class Call:
                 "Your invocation timed out while waiting for a response from container primary "
                 f"(after {self._timeout_s:g} s)."
             )
-        return Failure(0, said.encode())
+        return ContainerError(0, said.encode())
 
     def _returned(self, answer: http.client.HTTPResponse) -> list[tuple[str, str]]:
         return [(name, value) for name in _RETURNED if (value := answer.getheader(name))]
@@ -149,19 +149,19 @@ class Call:
             for piece in _pieces(answer, end_s):
                 yield _payload_part(piece)
         except TimeoutError:
-            text = f"streaming took more than {self._stream_timeout_s:g} s"
+            said = f"streaming took more than {self._stream_timeout_s:g} s"
             if time.monotonic() < end_s:
-                text = f"nothing came for {self._timeout_s:g} s"
-            yield _stream_error("ModelInvocationTimeExceeded", text)
+                said = f"nothing came for {self._timeout_s:g} s"
+            yield _stream_error("ModelInvocationTimeExceeded", said)
         except (OSError, http.client.HTTPException) as problem:
-            yield _stream_error("StreamBroken", f"the container broke off: {problem!r}")
+            yield _stream_error("StreamBroken", f"the container broke the connection: {problem!r}")
 
 
 def _pieces(answer: http.client.HTTPResponse, end_s: float) -> Iterator[bytes]:
-    """Yield the body as it comes; TimeoutError where it goes on after `end_s`."""
+    """Yield the body as it arrives; raise TimeoutError if it continues after `end_s`."""
     while piece := answer.read1(_PIECE_BYTES):
         yield piece
-        # The connection's own time-out only ends a silence.
+        # The connection's own time-out ends a silence only.
         if time.monotonic() > end_s:
             raise TimeoutError
     if answer.length:
@@ -169,7 +169,7 @@ def _pieces(answer: http.client.HTTPResponse, end_s: float) -> Iterator[bytes]:
 
 
 def _payload_part(piece: bytes) -> bytes:
-    """Return the event that carries a piece of the body."""
+    """Return the event that carries a part of the body."""
     headers = {
         ":message-type": "event",
         ":event-type": "PayloadPart",

@@ -4,7 +4,7 @@ A subclass of moto's backend takes its place, so that CloudFormation, which call
 without a request, gets the same endpoints. `replacements` lists everything that changes in moto.
 
 Sources: moto 5.2.5, sagemaker/models.py and responses.py; requirements pin that version, and
-tests/byoi/emulator/test_moto_backend.py fails if another one differs; API CreateModel,
+tests/byoi/emulator/test_patches.py fails if another one differs; API CreateModel,
 CreateEndpointConfig; the wording about the role is that of AWS's answer quoted in a public issue
 (awslabs/predictive-maintenance-using-machine-learning 3).
 """

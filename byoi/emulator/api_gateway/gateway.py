@@ -4,7 +4,7 @@ Source: API Gateway Developer Guide, "Invoke REST APIs", "Amazon API Gateway quo
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -59,27 +59,16 @@ class ApiGateway:
         api_id, stage_name, path = match[1], match[2], match[3] or "/"
         known = make_context(request, api_id, stage_name, account.NUMBER)
         known["path"] = f"/{stage_name}{path}"
-        api, stage = _find(api_id, stage_name)
-        response = self._respond(request, api, stage, path, known)
+        api, stage = _find_stage(api_id, stage_name)
+        try:
+            response = self._call(request, api, stage, path, known)
+        except GatewayError as error:
+            self._log_call(known, f"Execution failed: {error.cause}")
+            response = _respond_to_error(error, api, known)
+        except NotEmulatedError as error:
+            response = _refuse(error)
         self._log_call(known, f"{request.method} {path}: {response.status_code}")
         return response
-
-    def _respond(
-        self,
-        request: Request,
-        api: DeployedApi | None,
-        stage: Any,
-        path: str,
-        known: dict[str, Any],
-    ) -> Response:
-        try:
-            try:
-                return self._call(request, api, stage, path, known)
-            except GatewayError as error:
-                self._log_call(known, f"Execution failed: {error.cause}")
-                return make_response(error, api, known)
-        except NotEmulatedError as error:
-            return answers.error(501, refusals.CODE, str(error.message))
 
     def _call(
         self,
@@ -117,7 +106,20 @@ class ApiGateway:
         self._log(f"API {known['apiId']}/{known['stage']} ({known['requestId']}): {line}")
 
 
-def _find(api_id: str, stage_name: str) -> tuple[DeployedApi | None, Any]:
+def _respond_to_error(
+    error: GatewayError, api: DeployedApi | None, known: Mapping[str, Any]
+) -> Response:
+    try:
+        return make_response(error, api, known)
+    except NotEmulatedError as problem:
+        return _refuse(problem)
+
+
+def _refuse(error: NotEmulatedError) -> Response:
+    return answers.error(501, refusals.CODE, str(error.message))
+
+
+def _find_stage(api_id: str, stage_name: str) -> tuple[DeployedApi | None, Any]:
     """Return the API that a stage serves, and moto's stage; None if either does not exist."""
     for backend in apigateway_backends[account.NUMBER].values():
         api: Any = backend.apis.get(api_id)

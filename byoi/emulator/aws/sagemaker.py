@@ -162,7 +162,7 @@ class EndpointBackend(SageMakerModelBackend):
             if "DesiredWeight" in wanted:
                 weights[name] = float(wanted["DesiredWeight"])
         if 0 in counts.values():
-            raise NotEmulatedError("a variant without an instance (DesiredInstanceCount=0)")
+            raise NotEmulatedError("a variant with no instance (DesiredInstanceCount=0)")
         self.running.scale(self.region_name, endpoint_name, counts, weights)
         return arn
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from byoi import contract, errors
+from byoi import contract, errors, names
 
 # DG your-algorithms-inference-code: a client of 60 s models waits 70 s.
 TIMEOUT_S = contract.INVOCATION_TIMEOUT_S + 10
@@ -91,19 +91,31 @@ def invoke(url: str, body: bytes, *, content_type: str, accept: str = "") -> Ans
     return answer
 
 
-def to_model_error(status: int, body: bytes) -> dict[str, Any]:
-    """Return what AWS makes of a container's error status: the fields of ModelError.
+def to_model_error(
+    status: int, body: bytes, *, log_group: names.Arn | None = None
+) -> dict[str, Any]:
+    """Return the fields of the ModelError that AWS makes of a container's error.
 
     Args:
-        status: The container's HTTP status, 400 to 599.
-        body: The container's response body; the caller sees its first characters.
+        status: The container's HTTP status, 400 to 599; 0 if it did not answer.
+        body: The container's response body, or what happened instead; the caller gets its
+            first characters.
+        log_group: CloudWatch log group of the endpoint, if there is one.
 
     Source: API InvokeEndpoint, ModelError; the words are those that AWS sends.
     """
     text = body.decode("utf-8", "replace")[: contract.ERROR_MESSAGE_CHARACTERS]
-    blame = "client" if status < http.client.INTERNAL_SERVER_ERROR else "server"
-    return {
+    is_client_error = 400 <= status < http.client.INTERNAL_SERVER_ERROR
+    blame = "client" if is_client_error else "server"
+    fields: dict[str, Any] = {
         "Message": f'Received {blame} error ({status}) from primary with message "{text}".',
         "OriginalStatusCode": status,
         "OriginalMessage": text,
     }
+    if log_group is not None:
+        group = log_group.resource.removeprefix("log-group:")
+        fields["Message"] += (
+            f" See {group} in the logs of account {log_group.account} for more information."
+        )
+        fields["LogStreamArn"] = str(log_group)
+    return fields

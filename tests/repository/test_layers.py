@@ -30,7 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("byoi.server.",),
     ("byoi.invocation", "byoi.model_data", "byoi.registry", "byoi.traffic", "byoi.training"),
     ("byoi.formats.",),
-    ("byoi.digest", "byoi.names"),
+    ("byoi.digest", "byoi.names", "byoi.policy"),
     ("byoi._canvas", "byoi.contract", "byoi.errors"),
 )
 # What the model's library may use of the tool; its verbs and the demo use all of it.

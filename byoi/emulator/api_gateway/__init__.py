@@ -1,11 +1,14 @@
-"""API Gateway's REST APIs, executed: a request over HTTP goes through them to an endpoint.
+"""API Gateway: REST APIs in front of endpoints, called over HTTP.
 
-moto keeps what an API is made of; here is what becomes of a call.
+moto keeps the definitions of APIs; this package executes calls of them.
 
-* `gateway`: one call, from URL to response
-* `deployed`, `routing`, `keys`, `throttling`, `validation`: which method, and may it be called
-* `integration`, `access`, `payload`, `parameters`: the call to SageMaker
-* `templates`, `velocity`, `variables`, `json_path`: mapping templates
-* `responding`, `gateway_errors`: the way back
-* `backend`, `creation`, `stack_resources`: how APIs are made, and what is refused
+* `rest_apis`: loads the rest when API Gateway is first used
+* `gateway`: one call, from its URL to its response
+* `call`: the deployed API, the route and the parameters of a call
+* `admission`: API key, usage plan, throttling, request validation
+* `integration`, `mappings`: the call to SageMaker and the way back
+* `templates`, `variables`: mapping templates and what they read
+* `gateway_responses`: what the gateway answers itself
+* `definition`, `backend`: checks before moto records a definition, and moto's backend
+* `stack_resources`, `resource_type`: APIs made by CloudFormation
 """

@@ -1,4 +1,4 @@
-"""moto's API Gateway, with what it drops kept, and deployments that are snapshots.
+"""moto's API Gateway, patched: definitions are checked, and a deployment takes a snapshot.
 
 Source: moto 5.2.5, apigateway/models.py and responses.py; requirements pin that version.
 """
@@ -11,64 +11,63 @@ from moto.apigateway.models import APIGatewayBackend, RestAPI
 from moto.apigateway.responses import APIGatewayResponse
 
 from byoi.emulator import refusals
-from byoi.emulator.api_gateway import creation, deployed, mistakes, stack_resources
-from byoi.emulator.aws.moto_requests import NotEmulatedError, parameters
+from byoi.emulator.api_gateway import definition, stack_resources
+from byoi.emulator.api_gateway.call import DeployedApi
+from byoi.emulator.aws.errors import NotEmulatedError
+from byoi.emulator.aws.patches import request_parameters, requesting
 
 
 def replacements() -> Iterator[tuple[Any, str, Any]]:
-    """Yield object, name and new value of each attribute of moto's that is replaced."""
-    yield APIGatewayResponse, "call_action", _with_parameters(APIGatewayResponse.call_action)
-    yield RestAPI, "create_deployment", _freezing(RestAPI.create_deployment)
-    # moto's own way to execute an API, which only its decorators can use.
+    """Yield object, name and new value of each replaced attribute of moto."""
+    yield APIGatewayResponse, "call_action", _checking_action(APIGatewayResponse.call_action)
+    yield RestAPI, "create_deployment", _taking_snapshot(RestAPI.create_deployment)
+    # moto's own way to execute an API, which works with its decorators only.
     yield RestAPI, "update_integration_mocks", lambda _self, _stage: None
     create = APIGatewayBackend.create_rest_api
-    yield APIGatewayBackend, "create_rest_api", _with_media_types(create)
-    for call in mistakes.CALLS:
-        yield APIGatewayBackend, call, _checked(call, vars(APIGatewayBackend)[call])
+    yield APIGatewayBackend, "create_rest_api", _keeping_media_types(create)
+    for call in definition.CHECKED_CALLS:
+        yield APIGatewayBackend, call, _checking_call(call, vars(APIGatewayBackend)[call])
     yield from stack_resources.replacements()
 
 
-def _with_parameters(call_action: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _checking_action(call_action: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def called(self: Any) -> Any:
         try:
             asked = json.loads(self.body or "{}")
         except ValueError:
-            asked = {}  # an OpenAPI document, which is refused by its action
-        token = parameters.set(asked)
+            asked = {}  # an OpenAPI document; its action is refused
         try:
-            creation.check(self._get_action(), asked)
-            return call_action(self)
+            definition.check_emulated(self._get_action(), asked)
+            with requesting(asked):
+                return call_action(self)
         except NotEmulatedError as error:
             body = json.dumps({"__type": refusals.CODE, "message": error.message})
             return 501, {"x-amzn-errortype": refusals.CODE, "status": "501"}, body
-        finally:
-            parameters.reset(token)
 
     return called
 
 
-def _freezing(create: Callable[..., Any]) -> Callable[..., Any]:
+def _taking_snapshot(create: Callable[..., Any]) -> Callable[..., Any]:
     def created(self: Any, *arguments: Any, **keywords: Any) -> Any:
         made = create(self, *arguments, **keywords)
-        made.deployed = deployed.freeze(self)
+        made.deployed = DeployedApi.of(self)
         return made
 
     return created
 
 
-def _with_media_types(create: Callable[..., Any]) -> Callable[..., Any]:
+def _keeping_media_types(create: Callable[..., Any]) -> Callable[..., Any]:
     def created(self: Any, *arguments: Any, **keywords: Any) -> Any:
         made = create(self, *arguments, **keywords)
-        asked = parameters.get() or {}
-        made.binaryMediaTypes = list(asked.get("binaryMediaTypes") or ())
+        made.binaryMediaTypes = list(request_parameters().get("binaryMediaTypes") or ())
         return made
 
     return created
 
 
-def _checked(call: str, do: Callable[..., Any]) -> Callable[..., Any]:
+def _checking_call(call: str, do: Callable[..., Any]) -> Callable[..., Any]:
     def checked(self: Any, api_id: str, *place: Any, **keywords: Any) -> Any:
-        mistakes.find(call, self.get_rest_api(api_id), place, parameters.get() or {})
+        definition.check_valid(call, self.get_rest_api(api_id), place, request_parameters())
         return do(self, api_id, *place, **keywords)
 
     return checked

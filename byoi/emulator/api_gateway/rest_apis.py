@@ -1,6 +1,6 @@
-"""REST APIs, loaded when the first is asked for: importing what they need takes two seconds.
+"""REST APIs, loaded when API Gateway is first used, because its imports take two seconds.
 
-The seconds are those of a library that moto's API Gateway imports; no other service needs it.
+They are those of a library that moto's API Gateway needs, and no other service.
 """
 
 import re
@@ -13,16 +13,16 @@ from werkzeug.wrappers import Request, Response
 
 from byoi.emulator.aws import patches
 
-# The form of URL that byoi.deployment.account makes, and that other emulators have.
+# The form of URL that byoi.deployment.account makes; other emulators have the same.
 _URL = re.compile(r"/restapis/[^/]+/[^/]+/_user_request_(/|$)")
 
 
 class RestApis:
-    """API Gateway, from the first time it is needed.
+    """API Gateway, loaded when it is first needed.
 
     Args:
         invocations: Answers a request to SageMaker Runtime in a region.
-        stack: Puts back at its end what is replaced in moto.
+        stack: Restores what is replaced in moto when it ends.
         log: Takes one line.
     """
 
@@ -41,11 +41,11 @@ class RestApis:
 
     @staticmethod
     def is_call(path: str) -> bool:
-        """Whether a path is that of a call of an API, and not of API Gateway's own API."""
+        """Return whether a path is that of a call of an API, not of API Gateway's own API."""
         return _URL.match(path) is not None
 
     def load(self) -> Any:
-        """Return what answers calls; from the first time on, moto's API Gateway leads to it."""
+        """Return the gateway; the first call loads it and patches moto's API Gateway."""
         with self._lock:
             if self._gateway is None:
                 from byoi.emulator.api_gateway import backend, gateway  # noqa: PLC0415 - seconds

@@ -1,4 +1,6 @@
-"""What a mapping template finds: `$input`, `$util`, `$context`, `$stageVariables`.
+"""Variables that a mapping template reads: `$input`, `$util`, `$context`, `$stageVariables`.
+
+JSONPath is supported as far as a path names one place: `$`, `.name`, `['name']`, `[0]`.
 
 Sources: API Gateway Developer Guide, "Variables for data transformations"; commons-lang's
 StringEscapeUtils.escapeJavaScript; Java's URLEncoder.
@@ -7,15 +9,16 @@ StringEscapeUtils.escapeJavaScript; Java's URLEncoder.
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
-from byoi.emulator.api_gateway import json_path
-from byoi.emulator.api_gateway.gateway_errors import GatewayError
-from byoi.emulator.api_gateway.velocity import Variable
-from byoi.emulator.aws.moto_requests import NotEmulatedError
+from byoi.emulator.api_gateway.gateway_responses import GatewayError, configuration_error
+from byoi.emulator.api_gateway.templates import Variable
+from byoi.emulator.aws.errors import NotEmulatedError
 
+_STEP = re.compile(r"\.([A-Za-z_][\w-]*)|\['([^']+)'\]|\[\"([^\"]+)\"\]|\[(\d+)\]")
 _ESCAPES = {
     "\\": "\\\\", '"': '\\"', "'": "\\'", "/": "\\/",
     "\b": "\\b", "\n": "\\n", "\t": "\\t", "\f": "\\f", "\r": "\\r",
@@ -23,12 +26,12 @@ _ESCAPES = {
 
 
 class Context(Variable):
-    """`$context`, whose overrides a template may set."""
+    """`$context`; a template may set its overrides."""
 
     name = "context"
 
     def __init__(self, members: Mapping[str, Any]) -> None:
-        """Copy the members, so that a template changes only its own."""
+        """Copy the members, so that a template changes only its own copy."""
         self.request_override = Override("requestOverride", "header", "querystring", "path")
         self.response_override = Override("responseOverride", "header")
         self.members = {
@@ -40,23 +43,23 @@ class Context(Variable):
 
 
 class Members(Variable):
-    """Members that are only read."""
+    """A variable with members that a template only reads."""
 
     def __init__(self, name: str, members: Mapping[str, Any]) -> None:
-        """Name them for messages."""
+        """Give the members a name, for messages."""
         self.name = name
         self.members = members
 
 
 class Override(Variable):
-    """What a template sets instead of what is mapped.
+    """The values that a template sets in place of the mapped ones.
 
     Attributes:
-        status: HTTP status, None where it is not set.
+        status: HTTP status, None if it is not set.
     """
 
     def __init__(self, name: str, *places: str) -> None:
-        """Take the kinds of parameters there are."""
+        """Accept these kinds of parameters."""
         self.name = f"context.{name}"
         self.members: dict[str, Any] = {place: {} for place in places}
         self.status: int | None = None
@@ -68,7 +71,7 @@ class Override(Variable):
         self.status = value
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that are set."""
+        """Return the headers that the template has set."""
         return {name: str(value) for name, value in self.members["header"].items()}
 
 
@@ -83,12 +86,12 @@ class Input(Variable):
         parameters: Mapping[str, Mapping[str, str]],
         unreadable: Callable[[str], GatewayError],
     ) -> None:
-        """Take what the template is about.
+        """Hold a payload and parameters.
 
         Args:
             body: The payload as text.
             parameters: `path`, `querystring` and `header`, each name to value.
-            unreadable: Makes the error for a payload that is no JSON, from the parser's words.
+            unreadable: Makes the error for a payload that is not JSON, from the parser's message.
         """
         self._body = body
         self._parameters = {place: dict(values) for place, values in parameters.items()}
@@ -105,7 +108,7 @@ class Input(Variable):
             document = json.loads(self._body or "{}")
         except ValueError as problem:
             raise self._unreadable(str(problem)) from problem
-        return json_path.find(document, path)
+        return find_path(document, path)
 
     def _json(self, path: str) -> str:
         found = self._path(path)
@@ -119,7 +122,7 @@ class Input(Variable):
         for place in ("path", "querystring"):
             if name in self._parameters[place]:
                 return self._parameters[place][name]
-        # HTTP's names of headers have no case.
+        # Names of headers are case-insensitive.
         headers = {one.lower(): value for one, value in self._parameters["header"].items()}
         return headers.get(name.lower(), "")
 
@@ -130,18 +133,46 @@ class Util(Variable):
     name = "util"
 
     def __init__(self) -> None:
-        """Name its functions."""
+        """Hold the functions."""
         self.members = {
             "escapeJavaScript": _escape_javascript,
             "parseJson": _parse_json,
-            "urlEncode": lambda text: quote_plus(_text(text), safe="*").replace("~", "%7E"),
-            "urlDecode": lambda text: unquote_plus(_text(text)),
-            "base64Encode": lambda text: base64.b64encode(_text(text).encode()).decode(),
-            "base64Decode": _decode,
+            "urlEncode": lambda text: quote_plus(_require_text(text), safe="*").replace("~", "%7E"),
+            "urlDecode": lambda text: unquote_plus(_require_text(text)),
+            "base64Encode": lambda text: base64.b64encode(_require_text(text).encode()).decode(),
+            "base64Decode": _decode_base64,
         }
 
 
-def _text(value: Any) -> str:
+def find_path(document: Any, path: str) -> Any:
+    """Return the value at a path, None if there is none.
+
+    Args:
+        document: Parsed JSON.
+        path: A JSONPath, with or without `$`.
+
+    Raises:
+        NotEmulatedError: The path may name more than one place.
+    """
+    rest = path.removeprefix("$")
+    if not path.startswith("$"):
+        rest = f".{path}"
+    while rest:
+        step = _STEP.match(rest)
+        if step is None:
+            raise NotEmulatedError(f"the JSONPath {path}")
+        rest = rest[step.end() :]
+        name = step[1] or step[2] or step[3]
+        if name is not None:
+            document = document.get(name) if isinstance(document, dict) else None
+        else:
+            index = int(step[4])
+            has_it = isinstance(document, list) and index < len(document)
+            document = document[index] if has_it else None
+    return document
+
+
+def _require_text(value: Any) -> str:
     if not isinstance(value, str):
         raise NotEmulatedError(f"$util with {value!r} instead of a text")
     return value
@@ -149,7 +180,7 @@ def _text(value: Any) -> str:
 
 def _escape_javascript(value: Any) -> str:
     escaped = ""
-    for one in _text(value):
+    for one in _require_text(value):
         if one in _ESCAPES:
             escaped += _ESCAPES[one]
         elif " " <= one <= "~":
@@ -163,14 +194,13 @@ def _escape_javascript(value: Any) -> str:
 
 def _parse_json(value: Any) -> Any:
     try:
-        return json.loads(_text(value))
+        return json.loads(_require_text(value))
     except ValueError as problem:
-        raise GatewayError("API_CONFIGURATION_ERROR", cause=f"$util.parseJson: {problem}") from None
+        raise configuration_error(f"$util.parseJson: {problem}") from None
 
 
-def _decode(value: Any) -> str:
+def _decode_base64(value: Any) -> str:
     try:
-        return base64.b64decode(_text(value), validate=True).decode()
+        return base64.b64decode(_require_text(value), validate=True).decode()
     except (binascii.Error, UnicodeDecodeError) as problem:
-        cause = f"$util.base64Decode: {problem}"
-        raise GatewayError("API_CONFIGURATION_ERROR", cause=cause) from None
+        raise configuration_error(f"$util.base64Decode: {problem}") from None

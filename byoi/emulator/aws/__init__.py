@@ -1,8 +1,9 @@
-"""moto's AWS, and what of it is replaced.
+"""moto's AWS services, and how they are patched.
 
-* `account`, `roles`: the one account, and its roles
-* `moto_backend`, `moto_requests`, `constraints`, `validation`: SageMaker
+* `account`: the one account, with its bucket and role
+* `sagemaker`, `constraints`: SageMaker, and the constraints of its API's model
+* `iam`: roles, and what their policies allow
 * `image_registry`: ECR
-* `cloudformation`, `stacks`, `stack_updates`: CloudFormation
-* `patches`: how attributes are replaced, and put back
+* `cloudformation`, `stacks`: CloudFormation
+* `patches`, `errors`: how attributes of moto are replaced, and what refused calls raise
 """

@@ -1,4 +1,4 @@
-"""moto's one account: emptied, given a bucket and a role, and read."""
+"""moto's one account: emptied, given a bucket and a role, and read from."""
 
 import json
 
@@ -25,25 +25,25 @@ _TRUST = {
 
 
 def reset() -> None:
-    """Empty moto's account, which another emulator of this process may have filled."""
+    """Empty moto's account, which an earlier emulator in this process may have filled."""
     BackendDict.reset()
     reset_model_data()
 
 
 def make_bucket(region: str) -> str:
-    """Make the default bucket and return its name."""
+    """Create the default bucket and return its name."""
     s3_backends[NUMBER]["aws"].create_bucket(BUCKET, region)
     return BUCKET
 
 
 def make_role() -> str:
-    """Make the execution role and return its ARN."""
+    """Create the execution role and return its ARN."""
     role = iam_backends[NUMBER]["aws"].create_role(
         role_name=ROLE_NAME,
         assume_role_policy_document=json.dumps(_TRUST),
         path="/",
         permissions_boundary=None,
-        description="What endpoints on the emulator run as",
+        description="Execution role of endpoints on the emulator",
         tags=[],
         max_session_duration="3600",
     )
@@ -51,10 +51,10 @@ def make_role() -> str:
 
 
 def read_object(bucket: str, key: str) -> bytes | None:
-    """Return an object of S3, None where there is none."""
+    """Return an object of S3, None if there is none."""
     try:
         found = s3_backends[NUMBER]["aws"].get_object(bucket, key)
-    except S3ClientError:  # there is no such bucket
+    except S3ClientError:  # no such bucket
         return None
     return None if found is None else bytes(found.value)
 

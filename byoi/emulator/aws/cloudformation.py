@@ -1,49 +1,37 @@
-"""CloudFormation's SageMaker resources: waited for, and named as asked.
+"""CloudFormation's SageMaker resources: waited for, and named as the template says.
 
-moto skips types it does not know with a warning on the server, and drops names.
+moto skips types that it does not know, with a warning on the server, and drops names.
 
 Sources: CloudFormation's reference of AWS::SageMaker::Endpoint; moto 5.2.5,
 cloudformation/models.py and parsing.py.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
-from moto.core.exceptions import ServiceException
 from moto.sagemaker.models import FakeEndpoint, FakeEndpointConfig, Model, sagemaker_backends
 
-from byoi.emulator.aws import moto_requests
-from byoi.emulator.aws.moto_requests import NotEmulatedError
+from byoi.emulator.aws import sagemaker
+from byoi.emulator.aws.errors import NotEmulatedError, ResourceFailedError
+from byoi.emulator.aws.patches import requesting
+from byoi.emulator.endpoints.endpoints import Endpoints
 
-# What a template may hold; moto knows more, and makes things up for much of it.
+# Services whose types a template may have; moto has more, and invents answers for many.
 _SERVICES = ("ApiGateway", "CloudFormation", "ECR", "IAM", "Logs", "S3", "SageMaker")
 
 
-class Waiting(Protocol):
-    """Waits for endpoints."""
-
-    def wait(self, region: str, name: str) -> None:
-        """Return when nothing goes on with an endpoint."""
-
-
-class ResourceFailedError(ServiceException):
-    """A resource could not be made."""
-
-    code = "ResourceFailed"
-
-
-def resource_replacements(waiting: Waiting) -> Iterator[tuple[Any, str, Any]]:
-    """Yield object, name and new value of what is replaced in moto's SageMaker."""
+def resource_replacements(endpoints: Endpoints) -> Iterator[tuple[Any, str, Any]]:
+    """Yield object, name and new value of each replaced attribute of moto's SageMaker."""
     classes = {Model: "Model", FakeEndpointConfig: "EndpointConfig", FakeEndpoint: "Endpoint"}
     for owner, noun in classes.items():
         yield owner, "cloudformation_name_type", staticmethod(lambda noun=noun: f"{noun}Name")
-        yield owner, "create_from_cloudformation_json", _creating(owner, noun, waiting)
-        yield owner, "update_from_cloudformation_json", _updating(noun, waiting)
-    yield FakeEndpoint, "delete_from_cloudformation_json", classmethod(_deleting(waiting))
+        yield owner, "create_from_cloudformation_json", _creating(owner, noun, endpoints)
+        yield owner, "update_from_cloudformation_json", _updating(noun, endpoints)
+    yield FakeEndpoint, "delete_from_cloudformation_json", classmethod(_deleting(endpoints))
 
 
 def stack_replacements() -> Iterator[tuple[Any, str, Any]]:
-    """Yield the same of moto's CloudFormation, whose import takes longer than all the others."""
+    """Yield the same of moto's CloudFormation, which takes the longest to import."""
     from moto.cloudformation import parsing  # noqa: PLC0415
     from moto.cloudformation.models import CloudFormationBackend, Stack  # noqa: PLC0415
 
@@ -52,7 +40,7 @@ def stack_replacements() -> Iterator[tuple[Any, str, Any]]:
     yield CloudFormationBackend, "create_change_set", _refuse_change_sets
 
 
-def _creating(owner: Any, noun: str, waiting: Waiting) -> Any:
+def _creating(owner: Any, noun: str, endpoints: Endpoints) -> Any:
     create = owner.create_from_cloudformation_json.__func__
 
     def created(
@@ -65,39 +53,36 @@ def _creating(owner: Any, noun: str, waiting: Waiting) -> Any:
         **rest: Any,
     ) -> Any:
         properties = definition["Properties"]
-        moto_requests.check(f"Create{noun}", properties)
-        token = moto_requests.parameters.set(properties)
-        try:
+        sagemaker.check_request(f"Create{noun}", properties)
+        with requesting(properties):
             made = create(cls, name, definition, account, region, **rest)
-        finally:
-            moto_requests.parameters.reset(token)
         if noun == "Endpoint":
-            waiting.wait(region, name)
+            endpoints.wait(region, name)
             if made.endpoint_status == "Failed":
                 reason = str(made.failure_reason)
-                _deleting(waiting)(cls, made.arn, definition, account, region)
+                _deleting(endpoints)(cls, made.arn, definition, account, region)
                 raise ResourceFailedError(reason)
         return made
 
     return classmethod(created)
 
 
-def _updating(noun: str, waiting: Waiting) -> Any:
+def _updating(noun: str, endpoints: Endpoints) -> Any:
     def updated(
         _cls: Any, original_resource: Any, new_resource_name: str, cloudformation_json: Any,
         account_id: str, region_name: str,
     ) -> Any:  # fmt: skip
         wanted = cloudformation_json["Properties"]
         if noun != "Endpoint":
-            # AWS makes another one and leads the endpoint to it; moto would change it in place.
+            # AWS replaces the resource and updates the endpoint; moto would change it in place.
             raise NotEmulatedError(
                 f"UpdateStack of AWS::SageMaker::{noun} ({new_resource_name}); add one of another "
-                "name and let the endpoint name that"
+                "name and name that in the endpoint"
             )
         name = original_resource.endpoint_name
         backend: Any = sagemaker_backends[account_id][region_name]
         record = backend.update_endpoint(name, wanted["EndpointConfigName"])
-        waiting.wait(region_name, name)
+        endpoints.wait(region_name, name)
         if record.failure_reason:
             raise ResourceFailedError(record.failure_reason)
         return record
@@ -105,11 +90,11 @@ def _updating(noun: str, waiting: Waiting) -> Any:
     return classmethod(updated)
 
 
-def _deleting(waiting: Waiting) -> Any:
+def _deleting(endpoints: Endpoints) -> Any:
     def deleted(_cls: Any, resource_name: str, _definition: Any, account: str, region: str) -> None:
         name = resource_name.rpartition("/")[2]
         sagemaker_backends[account][region].delete_endpoint(name)
-        waiting.wait(region, name)
+        endpoints.wait(region, name)
 
     return deleted
 
@@ -128,7 +113,7 @@ def _with_known_types(parsing: Any) -> Any:
 
 
 def _refuse_exports(self: Any) -> list[Any]:
-    # moto evaluates them, and so makes what they name, before it makes the stack.
+    # moto evaluates them before it creates the stack, and so creates what they name.
     if any("Export" in output for output in self.template_dict.get("Outputs", {}).values()):
         raise NotEmulatedError("Export in the outputs of a template")
     return []

@@ -1,7 +1,7 @@
-"""What a call's parameters must satisfy by the API's own model, checked as AWS checks it.
+"""Constraints that the API's own model puts on parameters, checked as AWS checks them.
 
-botocore looks at types, required members and lower limits before it sends; patterns, upper
-limits and enumerations it leaves to AWS, and moto to nobody.
+botocore checks types, required members and lower limits before it sends a call. It leaves
+patterns, upper limits and enumerations to AWS; moto does not check them.
 
 Sources: the service models that botocore carries; the wording is that of AWS's answers quoted
 in public issues (aws/amazon-sagemaker-examples 2228 for members of lists,
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from moto.core.utils import get_service_model
 from werkzeug.datastructures import Headers
 
-# What Python writes otherwise.
+# Java's expressions that Python writes differently.
 _JAVA = {
     r"\p{ASCII}": r"[\x00-\x7f]",
     r"\p{Print}": r"\x20-\x7e",
@@ -31,12 +31,12 @@ _CONTAINERS: dict[str, type[Any]] = {"structure": Mapping, "map": Mapping, "list
 
 
 def find(service: str, action: str, parameters: Mapping[str, Any]) -> str | None:
-    """Return the message with which AWS refuses a call's parameters, None where it does not.
+    """Return the message with which AWS refuses a call's parameters, None if it accepts them.
 
     Args:
         service: As boto3 names it.
         action: Such as `CreateModel`.
-        parameters: By the names the API gives them; CloudFormation's properties have the same.
+        parameters: Named as in the API reference, like CloudFormation's properties.
     """
     shape = get_service_model(service).operation_model(action).input_shape
     found = list(_violations(shape, parameters, ""))
@@ -47,7 +47,7 @@ def find(service: str, action: str, parameters: Mapping[str, Any]) -> str | None
 
 
 def in_headers(service: str, action: str, headers: Headers) -> dict[str, Any]:
-    """Return the parameters of a call that travel in headers, by the names the API gives them."""
+    """Return the parameters that a call has in its headers, named as in the API reference."""
     members = get_service_model(service).operation_model(action).input_shape.members
     return {
         name: headers[header]
@@ -67,7 +67,7 @@ def _violations(shape: Any, value: Any, path: str) -> Iterator[str]:
     if not isinstance(value, _CONTAINERS.get(shape.type_name, object)):
         return  # of another type, which botocore does not send
     for rule in _broken(shape, value):
-        # AWS repeats no value that its model calls sensitive.
+        # AWS does not repeat values that its model marks as sensitive.
         shown = "" if shape.metadata.get("sensitive") else f" '{_text(value)}'"
         yield f"Value{shown} at '{path}' failed to satisfy constraint: {rule}"
     if shape.type_name == "structure":
@@ -81,14 +81,14 @@ def _violations(shape: Any, value: Any, path: str) -> Iterator[str]:
 
 
 class _Rule(NamedTuple):
-    """One thing the model asks of a value, in AWS's words."""
+    """A constraint on a value, in AWS's words."""
 
     text: str
     holds: Callable[[Any], bool]
 
 
 def _broken(shape: Any, value: Any) -> Iterator[str]:
-    """Yield what a value does not satisfy of its shape, its simple elements included."""
+    """Yield the constraints that a value or its simple elements break."""
     yield from (rule.text for rule in _rules(shape) if not rule.holds(value))
     if shape.type_name == "list":
         yield from _of_all("Member", shape.member, value)
@@ -104,7 +104,7 @@ def _of_all(noun: str, shape: Any, values: Iterable[Any]) -> Iterator[str]:
 
 
 def _rules(shape: Any) -> list[_Rule]:
-    """Return what the model asks of a value itself, upper limits first, as AWS does."""
+    """Return the constraints on a value itself, upper limits first, as AWS lists them."""
     limits = shape.metadata
     is_number = shape.type_name in _NUMBERS
     noun = "value" if is_number else "length"
@@ -129,7 +129,7 @@ def _rules(shape: Any) -> list[_Rule]:
 
 
 def _characters(value: Any) -> int:
-    """Return the length of a text; a template may have a number in its place."""
+    """Return the length of a text, which may be a number in a template."""
     return len(str(value))
 
 

@@ -19,7 +19,7 @@ from moto.ecr.responses import ECRResponse
 
 from byoi import errors
 from byoi.emulator.aws import registry_login
-from byoi.emulator.aws.moto_requests import NotEmulatedError, RefusedError
+from byoi.emulator.aws.errors import NotEmulatedError, RefusedError
 from byoi.emulator.aws.registry_login import RegistryLogin
 from byoi.local.docker import Engine
 from byoi.local.registry import LocalRegistry

@@ -1,8 +1,7 @@
-"""Endpoints: from a configuration to instances that are healthy.
+"""Endpoints: from an endpoint configuration to healthy instances.
 
-* `fleets`: all endpoints of an emulator
-* `endpoint`: one of them, and what becomes of it
-* `fleet`, `variant`, `member`, `connections`: the instances of a configuration, of a variant,
-  and one, and the way to it
-* `model_source`, `container_logs`: what goes into an instance, and what it writes
+* `endpoints`: all endpoints of an emulator, and the life of each
+* `variants`: the production variants of an endpoint configuration, and their instances
+* `instances`: one instance, and the connections to it
+* `model_source`, `container_logs`: the model data of an instance, and its log
 """

@@ -1,4 +1,4 @@
-"""Container logs in CloudWatch Logs, under the names AWS gives them.
+"""Container logs in CloudWatch Logs, under the names that AWS gives them.
 
 Source: DG logging-cloudwatch: group /aws/sagemaker/Endpoints/NAME, stream
 VARIANT/INSTANCE-ID.
@@ -14,54 +14,54 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.logs.exceptions import ResourceAlreadyExistsException, ResourceNotFoundException
 from moto.logs.models import LogsBackend, logs_backends
 
-from byoi.emulator.endpoints.member import Member
+from byoi.emulator.endpoints.instances import Instance
 
 _INTERVAL_S = 0.5
 
 
 class ContainerLogs:
-    """Copies what instances write to their log files, line by line."""
+    """Copies the log files of instances to CloudWatch Logs, line by line."""
 
     def __init__(self) -> None:
-        """Watch nothing yet."""
+        """Start to copy in the background, from no instance yet."""
         self._lock = threading.Lock()
-        # Log file to backend, group, stream and how much of it is copied.
+        # Log file to backend, group, stream and the number of bytes copied.
         self._watched: dict[Path, tuple[LogsBackend, str, str, int]] = {}
-        self._is_over = threading.Event()
+        self._is_closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="container logs", daemon=True)
         self._thread.start()
 
-    def watch(self, region: str, endpoint: str, member: Member) -> None:
+    def watch(self, region: str, endpoint: str, instance: Instance) -> None:
         """Copy the instance's log from now on."""
         backend = logs_backends[DEFAULT_ACCOUNT_ID][region]
-        group, stream = group_name(endpoint), f"{member.variant}/{member.id}"
+        group, stream = group_name(endpoint), f"{instance.variant}/{instance.id}"
         with contextlib.suppress(ResourceAlreadyExistsException):
             backend.create_log_group(group, {})
         backend.create_log_stream(group, stream)
         with self._lock:
-            self._watched[member.log_file] = (backend, group, stream, 0)
+            self._watched[instance.log_file] = (backend, group, stream, 0)
 
-    def release(self, members: Sequence[Member]) -> None:
-        """Copy what is left of their logs and watch them no more."""
+    def release(self, instances: Sequence[Instance]) -> None:
+        """Copy the rest of the instances' logs, and stop to watch them."""
         with self._lock:
-            for member in members:
-                if member.log_file in self._watched:
-                    self._copy(member.log_file, is_last=True)
-                    del self._watched[member.log_file]
+            for instance in instances:
+                if instance.log_file in self._watched:
+                    self._copy(instance.log_file, is_last=True)
+                    del self._watched[instance.log_file]
 
     def copy(self) -> None:
-        """Copy all complete lines written so far."""
+        """Copy all complete lines that were written so far."""
         with self._lock:
             for file in self._watched:
                 self._copy(file)
 
     def close(self) -> None:
-        """Copy no more."""
-        self._is_over.set()
+        """Stop to copy."""
+        self._is_closed.set()
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._is_over.wait(_INTERVAL_S):
+        while not self._is_closed.wait(_INTERVAL_S):
             self.copy()
 
     def _copy(self, file: Path, *, is_last: bool = False) -> None:

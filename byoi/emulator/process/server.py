@@ -14,14 +14,14 @@ from werkzeug.serving import make_server
 
 from byoi import contract, errors
 from byoi.emulator.api_gateway.rest_apis import RestApis
-from byoi.emulator.aws import account, cloudformation, image_registry, moto_backend, patches
+from byoi.emulator.aws import account, cloudformation, image_registry, patches, sagemaker
 from byoi.emulator.aws.image_registry import ImageRegistry
 from byoi.emulator.aws.stacks import ANSWER_S, Stacks
 from byoi.emulator.calls import Calls
 from byoi.emulator.credentials import Credentials, Key
 from byoi.emulator.door import Door
 from byoi.emulator.endpoints.container_logs import ContainerLogs
-from byoi.emulator.endpoints.fleets import Fleets
+from byoi.emulator.endpoints.endpoints import Endpoints
 from byoi.emulator.endpoints.model_source import ModelSource
 from byoi.emulator.front import Front
 from byoi.emulator.process import belongings, environment
@@ -103,10 +103,8 @@ class Emulator:
             logs = ContainerLogs()
             stack.callback(logs.close)
             source = ModelSource(account.read_object, account.list_keys)
-            fleets = Fleets(chosen, source, logs, folder=owned.folder, log=log)
-            stack.enter_context(
-                patches.replaced(moto_backend.replacements(fleets, startup_timeout_s))
-            )
+            fleets = Endpoints(chosen, source, logs, folder=owned.folder, log=log)
+            stack.enter_context(patches.replaced(sagemaker.replacements(fleets, startup_timeout_s)))
             stack.enter_context(patches.replaced(image_registry.replacements(registry)))
             stack.enter_context(patches.replaced(cloudformation.resource_replacements(fleets)))
             late = contextlib.ExitStack()

@@ -1,6 +1,5 @@
-"""SageMaker Runtime: one invocation, from its request to the container's answer.
+"""SageMaker Runtime: one invocation, from its request to the container's response.
 
-* `invocations`: whose request it is, and whether it is allowed
-* `forwarding`: on its way to an instance, and back
-* `event_stream`: the form of a streamed answer
+* `invocations`: which endpoint a request is for, and whether it is valid
+* `forwarding`: the request to an instance, and the response back
 """

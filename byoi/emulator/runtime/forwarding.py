@@ -1,22 +1,23 @@
-"""One request on its way to an instance, and the instance's answer on its way back.
+"""Forwarding of one invocation to an instance, and of the container's response to the caller.
 
 Sources: API InvokeEndpoint, InvokeEndpointWithResponseStream (headers);
 DG deploy-model-options (8 minutes of streaming).
 """
 
 import http.client
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from moto.core.eventstream import EventStreamEncoder
 from werkzeug.wrappers import Request, Response
 
 from byoi import contract
-from byoi.emulator.endpoints.connections import Connections
-from byoi.emulator.runtime import event_stream
+from byoi.emulator.endpoints.instances import ConnectionPool
 
 PREFIX = "X-Amzn-SageMaker-"
-# API InvokeEndpoint: of the request's headers, those that reach the container.
+# API InvokeEndpoint: the headers of a request that reach the container.
 _FORWARDED = (
     "Content-Type",
     "Accept",
@@ -25,7 +26,7 @@ _FORWARDED = (
     f"{PREFIX}Enable-Explanations",
     f"{PREFIX}Session-Id",
 )
-# What the container may say beside its body.
+# The headers of the container's response that reach the caller.
 _RETURNED = (
     contract.CUSTOM_ATTRIBUTES_HEADER,
     f"{PREFIX}New-Session-Id",
@@ -34,39 +35,41 @@ _RETURNED = (
 # DG deploy-model-options.
 STREAM_TIMEOUT_S = 480.0
 _PIECE_BYTES = 64 * 1024
+_EVENT_STREAM = "application/vnd.amazon.eventstream"
+_ENCODER = EventStreamEncoder()
 
 
 @dataclass(frozen=True)
-class Failure:
-    """The container's error.
+class ContainerError:
+    """An error of the container.
 
     Attributes:
-        status: Its HTTP status, 0 where there was none.
-        body: Its body as text, or what happened instead.
+        status: HTTP status, 0 if the container did not answer.
+        body: Body, or what happened instead.
     """
 
     status: int
-    body: str
+    body: bytes
 
 
-class Call:
-    """One request to one instance."""
+class Invocation:
+    """One invocation of one instance."""
 
     def __init__(
         self,
         request: Request,
-        connections: Connections,
+        connections: ConnectionPool,
         *,
         timeout_s: float,
         stream_timeout_s: float,
     ) -> None:
-        """Prepare; nothing is sent yet.
+        """Prepare an invocation without sending it.
 
         Args:
-            request: The caller's.
-            connections: To the instance.
-            timeout_s: Seconds for a whole answer, and for each piece of a stream.
-            stream_timeout_s: Seconds for all of a stream.
+            request: Request of the caller.
+            connections: Connections to the instance.
+            timeout_s: Seconds for a whole response, and for each part of a stream.
+            stream_timeout_s: Seconds for a whole stream.
         """
         self._request = request
         self._timeout_s = timeout_s
@@ -74,11 +77,11 @@ class Call:
         self._connections = connections
         self._connection = connections.take(timeout_s)
 
-    def whole(self) -> Response | Failure:
-        """Return the container's answer as InvokeEndpoint's."""
+    def whole(self) -> Response | ContainerError:
+        """Return the container's response as InvokeEndpoint does."""
         end_s = time.monotonic() + self._timeout_s
         answer = self._send()
-        if isinstance(answer, Failure):
+        if isinstance(answer, ContainerError):
             return answer
         try:
             body = b"".join(_pieces(answer, end_s))
@@ -89,53 +92,53 @@ class Call:
         _copy_type(answer, response, "Content-Type")
         return response
 
-    def stream(self) -> Response | Failure:
-        """Return the container's answer as an event stream."""
+    def stream(self) -> Response | ContainerError:
+        """Return the container's response as an event stream."""
         answer = self._send()
-        if isinstance(answer, Failure):
+        if isinstance(answer, ContainerError):
             return answer
         response = Response(self._events(answer), headers=self._returned(answer))
         _copy_type(answer, response, f"{PREFIX}Content-Type")
-        response.headers["Content-Type"] = event_stream.CONTENT_TYPE
+        response.headers["Content-Type"] = _EVENT_STREAM
         response.call_on_close(self._connection.close)
         return response
 
-    def _send(self) -> http.client.HTTPResponse | Failure:
+    def _send(self) -> http.client.HTTPResponse | ContainerError:
         headers = self._request.headers
-        body = self._request.get_data()
+        content = self._request.get_data()
         try:
             connection = self._connection
             connection.putrequest("POST", contract.INVOCATIONS_PATH, skip_accept_encoding=True)
             for name in _FORWARDED:
-                # Where the response is streamed, the caller's header has another name.
+                # The header has another name if the response is streamed.
                 value = headers.get(f"{PREFIX}{name}" if name == "Accept" else name, None)
                 value = headers.get(name) if value is None else value
                 if value:
                     connection.putheader(name, value)
-            connection.putheader("Content-Length", str(len(body)))
-            connection.endheaders(body)
+            connection.putheader("Content-Length", str(len(content)))
+            connection.endheaders(content)
             answer = connection.getresponse()
             if answer.status < 400:
                 return answer
-            text = answer.read().decode("utf-8", "replace")
+            body = answer.read()
         except (OSError, http.client.HTTPException) as problem:
             return self._broken(problem)
         self._give_back(answer)
-        return Failure(answer.status, text)
+        return ContainerError(answer.status, body)
 
     def _give_back(self, answer: http.client.HTTPResponse) -> None:
         answer.close()
         self._connections.give_back(self._connection)
 
-    def _broken(self, problem: Exception) -> Failure:
+    def _broken(self, problem: Exception) -> ContainerError:
         self._connection.close()
+        said = f"The container primary broke the connection: {problem!r}"
         if isinstance(problem, TimeoutError):
-            return Failure(
-                0,
+            said = (
                 "Your invocation timed out while waiting for a response from container primary "
-                f"(after {self._timeout_s:g} s).",
+                f"(after {self._timeout_s:g} s)."
             )
-        return Failure(0, f"The container primary broke the connection: {problem!r}")
+        return ContainerError(0, said.encode())
 
     def _returned(self, answer: http.client.HTTPResponse) -> list[tuple[str, str]]:
         return [(name, value) for name in _RETURNED if (value := answer.getheader(name))]
@@ -144,25 +147,51 @@ class Call:
         end_s = time.monotonic() + self._stream_timeout_s
         try:
             for piece in _pieces(answer, end_s):
-                yield event_stream.payload_part(piece)
+                yield _payload_part(piece)
         except TimeoutError:
-            text = f"streaming took more than {self._stream_timeout_s:g} s"
+            said = f"streaming took more than {self._stream_timeout_s:g} s"
             if time.monotonic() < end_s:
-                text = f"nothing came for {self._timeout_s:g} s"
-            yield event_stream.stream_error("ModelInvocationTimeExceeded", text)
+                said = f"nothing came for {self._timeout_s:g} s"
+            yield _stream_error("ModelInvocationTimeExceeded", said)
         except (OSError, http.client.HTTPException) as problem:
-            yield event_stream.stream_error("StreamBroken", f"the container broke off: {problem!r}")
+            yield _stream_error("StreamBroken", f"the container broke the connection: {problem!r}")
 
 
 def _pieces(answer: http.client.HTTPResponse, end_s: float) -> Iterator[bytes]:
-    """Yield the body as it comes; TimeoutError where it goes on after `end_s`."""
+    """Yield the body as it arrives; raise TimeoutError if it continues after `end_s`."""
     while piece := answer.read1(_PIECE_BYTES):
         yield piece
-        # The connection's own time-out only ends a silence.
+        # The connection's own time-out ends a silence only.
         if time.monotonic() > end_s:
             raise TimeoutError
     if answer.length:
         raise http.client.IncompleteRead(b"", answer.length)
+
+
+def _payload_part(piece: bytes) -> bytes:
+    """Return the event that carries a part of the body."""
+    headers = {
+        ":message-type": "event",
+        ":event-type": "PayloadPart",
+        ":content-type": "application/octet-stream",
+    }
+    return _ENCODER.encode_message(headers, piece)
+
+
+def _stream_error(code: str, message: str) -> bytes:
+    """Return the event that ends an interrupted stream.
+
+    Args:
+        code: `ModelInvocationTimeExceeded` or `StreamBroken`.
+        message: What happened.
+    """
+    headers = {
+        ":message-type": "exception",
+        ":exception-type": "ModelStreamError",
+        ":content-type": "application/json",
+    }
+    content = json.dumps({"Message": message, "ErrorCode": code}).encode()
+    return _ENCODER.encode_message(headers, content)
 
 
 def _copy_type(answer: http.client.HTTPResponse, response: Response, name: str) -> None:

@@ -17,8 +17,10 @@ from byoi import contract
 from byoi.emulator import answers
 from byoi.emulator.aws import constraints
 from byoi.emulator.endpoints.container_logs import group_name
-from byoi.emulator.endpoints.endpoint import Endpoint
-from byoi.emulator.runtime.forwarding import PREFIX, STREAM_TIMEOUT_S, Call, Failure
+from byoi.emulator.endpoints.endpoints import Endpoint
+from byoi.emulator.runtime.forwarding import PREFIX, STREAM_TIMEOUT_S, ContainerError, Invocation
+from byoi.invocation import to_model_error
+from byoi.names import Arn
 
 _SERVICE = "sagemaker-runtime"
 _STREAM_PATH = "invocations-response-stream"
@@ -28,25 +30,25 @@ _ACTIONS = {
     "async-invocations": "InvokeEndpointAsync",
 }
 _PATH = re.compile(f"/endpoints/([^/]+)/({'|'.join(_ACTIONS)})$")
-# Asked for with these, a request needs an endpoint of a kind that is not emulated.
+# Headers of requests for kinds of endpoints that are not emulated.
 _REFUSED = {
     f"{PREFIX}Target-Model": "TargetModel, of multi-model endpoints",
     f"{PREFIX}Target-Container-Hostname": "TargetContainerHostname, of multi-container endpoints",
     f"{PREFIX}Inference-Component": "InferenceComponentName",
 }
 _VARIANT_HEADER = f"{PREFIX}Target-Variant"
-# API InvokeEndpoint's own number, of which AWS's other pages differ.
+# The limit in API InvokeEndpoint, from which AWS's other pages differ.
 _DOUBTFUL_BODY_BYTES = 6_291_456
 
 
 class Invocations:
-    """A WSGI application for the paths below /endpoints.
+    """Answers requests for the paths below /endpoints.
 
     Args:
-        find: Region and name to an endpoint, None where there is none.
-        account: The account's number, for messages.
+        find: Returns the endpoint of a region and name, None if there is none.
+        account: Number of the account, for messages.
         log: Takes one line.
-        timeout_s: Seconds for one answer, or one piece of a stream.
+        timeout_s: Seconds for one response, or one part of a stream.
         stream_timeout_s: Seconds for a whole stream.
     """
 
@@ -77,7 +79,7 @@ class Invocations:
         )
 
     def _refuse(self, request: Request, name: str, path: str) -> Response | None:
-        """Return an error where the request cannot be for any endpoint."""
+        """Return an error if no endpoint could answer the request."""
         action = _ACTIONS[path]
         if action == "InvokeEndpointAsync":
             return answers.refused(action)
@@ -89,7 +91,7 @@ class Invocations:
         if problem := constraints.find(_SERVICE, action, parameters):
             return _invalid(problem)
         too_large = contract.REQUEST_BODY_BYTES + 1
-        # A body in chunks does not say its length; werkzeug cuts it there without a word.
+        # A chunked body has no length; werkzeug cuts it there without an error.
         request.max_content_length = too_large
         try:
             size = len(request.get_data())
@@ -113,40 +115,35 @@ class Invocations:
         with ExitStack() as lent:
             try:
                 variant = request.headers.get(_VARIANT_HEADER)
-                member = lent.enter_context(endpoint.choose(variant))
+                instance = lent.enter_context(endpoint.choose(variant))
             except KeyError:
                 return _invalid(f"Variant {variant} does not exist in endpoint {name}.")
-            if member is None:
+            if instance is None:
                 return _invalid(
                     f"Endpoint {name} of account {self._account} is not in service; it is {status}."
                 )
-            call = Call(
+            invocation = Invocation(
                 request,
-                member.connections,
+                instance.connections,
                 timeout_s=self._timeout_s,
                 stream_timeout_s=self._stream_timeout_s,
             )
-            response = call.stream() if is_stream else call.whole()
-            if isinstance(response, Failure):
+            response = invocation.stream() if is_stream else invocation.whole()
+            if isinstance(response, ContainerError):
                 return self._model_error(response, region, name)
-            response.headers["x-Amzn-Invoked-Production-Variant"] = member.variant
-            # A stream goes on after this.
+            response.headers["x-Amzn-Invoked-Production-Variant"] = instance.variant
+            # A stream continues after this.
             response.call_on_close(lent.pop_all().close)
             return response
 
-    def _model_error(self, failure: Failure, region: str, name: str) -> Response:
-        text = failure.body[: contract.ERROR_MESSAGE_CHARACTERS]
-        blame = "client" if 400 <= failure.status < 500 else "server"
-        group = group_name(name)
-        return answers.error(
-            424,
-            "ModelError",
-            f'Received {blame} error ({failure.status}) from primary with message "{text}". '
-            f"See {group} in the logs of account {self._account} for more information.",
-            OriginalStatusCode=failure.status,
-            OriginalMessage=text,
-            LogStreamArn=f"arn:aws:logs:{region}:{self._account}:log-group:{group}",
+    def _model_error(self, error: ContainerError, region: str, name: str) -> Response:
+        group = f"log-group:{group_name(name)}"
+        fields = to_model_error(
+            error.status,
+            error.body,
+            log_group=Arn("aws", "logs", region, self._account, group),
         )
+        return answers.error(424, "ModelError", fields.pop("Message"), **fields)
 
 
 def _invalid(message: str) -> Response:

@@ -1,29 +1,25 @@
-"""A small part of how IAM decides: what the project's own policies need, and no more of it.
+"""The project's own policy for deployers, evaluated as IAM would."""
 
-Source: IAM User Guide, reference_policies_evaluation-logic.html and
-reference_policies_variables.html. Only Allow, two operators, and wildcards in resources.
-"""
-
-import fnmatch
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from byoi import policy
+
 ACCOUNT = "123456789012"
 
 
-def statements(file: Path) -> list[dict[str, Any]]:
-    """The statements of a policy."""
-    found = json.loads(file.read_text(encoding="utf-8"))["Statement"]
+def statements(file: Path) -> list[Mapping[str, Any]]:
+    """The statements of a policy, which only allow, and name each action."""
+    found = policy.statements(file.read_text(encoding="utf-8"))
     assert all(one["Effect"] == "Allow" for one in found)
-    assert all("*" not in action for one in found for action in listed(one["Action"]))
+    assert all("*" not in action for action in actions(found))
     return found
 
 
 def actions(found: Iterable[Mapping[str, Any]]) -> list[str]:
     """All actions that are allowed on something."""
-    return [action for one in found for action in listed(one["Action"])]
+    return [action for one in found for action in policy.listed(one["Action"])]
 
 
 def allows(
@@ -37,25 +33,8 @@ def allows(
         resource: Its ARN, or `*` where the action has no resource.
         context: Condition keys and their values.
     """
-    return any(
-        action in listed(one["Action"])
-        and any(fnmatch.fnmatchcase(resource, pattern) for pattern in listed(one["Resource"]))
-        and _holds(one.get("Condition", {}), context)
-        for one in found
-    )
-
-
-def _holds(condition: Mapping[str, Any], context: Mapping[str, str]) -> bool:
-    for operator, tests in condition.items():
-        # Here every key has one value, so any of them is the one.
-        assert operator in {"StringEquals", "ForAnyValue:StringEquals"}, operator
-        for key, values in tests.items():
-            wanted = [value.replace("${aws:PrincipalAccount}", ACCOUNT) for value in listed(values)]
-            if context.get(key) not in wanted:
-                return False
-    return True
-
-
-def listed(value: Any) -> list[Any]:
-    """A value as a list: one thing may stand without one."""
-    return value if isinstance(value, list) else [value]
+    known = {**context, "aws:PrincipalAccount": ACCOUNT}
+    request = policy.Request(action, resource, context=known, is_complete=True)
+    evaluation = policy.evaluate([{"Statement": list(found)}], request)
+    assert not evaluation.undecided
+    return evaluation.is_allowed

@@ -11,7 +11,7 @@ from moto.apigateway.responses import APIGatewayResponse
 from moto.core.common_models import CloudFormationModel
 from moto.iam.models import Role
 
-from byoi.emulator.api_gateway import backend, mistakes, templates
+from byoi.emulator.api_gateway import backend, definition, templates
 from byoi.emulator.aws import patches
 
 REQUIREMENTS = Path(__file__).resolve().parents[3] / "requirements"
@@ -50,7 +50,7 @@ def test_what_is_wrapped_is_called_as_before(function, first):
 
 
 def test_every_mistake_is_looked_for_in_a_call_of_moto():
-    assert all(callable(vars(APIGatewayBackend)[call]) for call in mistakes.CALLS)
+    assert all(callable(vars(APIGatewayBackend)[call]) for call in definition.CHECKED_CALLS)
 
 
 def test_what_is_read_of_an_api_is_there():
@@ -72,11 +72,11 @@ def test_moto_finds_the_resources_of_stacks_by_their_class():
 
 
 def test_what_is_replaced_is_put_back():
-    before = {name: vars(APIGatewayBackend)[name] for name in mistakes.CALLS}
+    before = {name: vars(APIGatewayBackend)[name] for name in definition.CHECKED_CALLS}
     with patches.replaced(backend.replacements()):
         assert vars(APIGatewayBackend)["put_method"] is not before["put_method"]
         assert hasattr(Deployment, "physical_resource_id")
-    assert {name: vars(APIGatewayBackend)[name] for name in mistakes.CALLS} == before
+    assert {name: vars(APIGatewayBackend)[name] for name in definition.CHECKED_CALLS} == before
     assert not hasattr(Deployment, "physical_resource_id")
 
 

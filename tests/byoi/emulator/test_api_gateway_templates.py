@@ -2,9 +2,9 @@
 
 import pytest
 
-from byoi.emulator.api_gateway import json_path, templates, variables
-from byoi.emulator.api_gateway.gateway_errors import GatewayError
-from byoi.emulator.aws.moto_requests import NotEmulatedError
+from byoi.emulator.api_gateway import templates, variables
+from byoi.emulator.api_gateway.gateway_responses import GatewayError
+from byoi.emulator.aws.errors import NotEmulatedError
 
 BODY = '{"a": {"b": [1, 2, {"c": "it\'s \\"so\\"\\n"}]}, "e": "", "n": 0.5, "t": true, "é": 1e-9}'
 QUOTES = r""".replaceAll("\\'", "'")"""
@@ -153,4 +153,4 @@ def test_a_template_fails_on_aws_too(template, type_):
 
 def test_a_path_leads_to_nothing():
     for path in ("$.a.b", "$[0]", "$.c[2]", "$.c.d"):
-        assert json_path.find({"a": 1, "c": [1]}, path) is None
+        assert variables.find_path({"a": 1, "c": [1]}, path) is None

@@ -202,7 +202,7 @@ class TestAStranger:
         )
         events = iter(answer["Body"])
         assert next(events)["PayloadPart"]["Bytes"] == b"one\n"
-        with pytest.raises(EventStreamError, match="the container broke off"):
+        with pytest.raises(EventStreamError, match="the container broke the connection"):
             next(events)
         answer["Body"].close()
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from byoi.emulator.endpoints.connections import Connections
+from byoi.emulator.endpoints.instances import ConnectionPool
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -40,7 +40,7 @@ def server():
 
 @pytest.fixture
 def connections(server):
-    connections = Connections("127.0.0.1", server.server_port)
+    connections = ConnectionPool("127.0.0.1", server.server_port)
     yield connections
     connections.close()
 

@@ -19,7 +19,7 @@ from moto.sagemaker.models import (
 )
 from moto.sagemaker.responses import SageMakerResponse
 
-from byoi.emulator.aws import moto_backend, patches
+from byoi.emulator.aws import patches, sagemaker
 
 REQUIREMENTS = Path(__file__).resolve().parents[3] / "requirements"
 
@@ -96,7 +96,7 @@ def test_everything_is_put_back():
     class Nothing:
         pass
 
-    with patches.replaced(moto_backend.replacements(Nothing(), 1.0)):
-        assert issubclass(sagemaker_backends.backend, moto_backend.EndpointBackend)
+    with patches.replaced(sagemaker.replacements(Nothing(), 1.0)):
+        assert issubclass(sagemaker_backends.backend, sagemaker.EndpointBackend)
         assert hasattr(SageMakerResponse, "update_endpoint")
     test_what_is_replaced_exists_and_what_is_added_does_not()

@@ -1,7 +1,7 @@
-"""What the gateway answers by itself, where a call reaches no integration or nothing fits.
+"""Gateway responses: what the gateway answers itself if a call does not reach its integration.
 
 Source: API Gateway Developer Guide, "Gateway response types" (types, statuses, fallback to
-DEFAULT_4XX and DEFAULT_5XX); the messages and error types are those AWS's answers carry.
+DEFAULT_4XX and DEFAULT_5XX); the messages and error types are those of AWS's answers.
 """
 
 import json
@@ -11,18 +11,17 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
-from byoi.emulator.api_gateway.deployed import Deployed
-from byoi.emulator.aws.moto_requests import NotEmulatedError
+from byoi.emulator.api_gateway.call import DeployedApi
+from byoi.emulator.aws.errors import NotEmulatedError
 
-INTERNAL = "Internal server error"
-
+_INTERNAL = "Internal server error"
 # Type to status, the error type in the header, and the usual message.
 _TYPES = {
     "ACCESS_DENIED": (403, "AccessDeniedException", "Forbidden"),
-    "API_CONFIGURATION_ERROR": (500, "InternalServerErrorException", INTERNAL),
+    "API_CONFIGURATION_ERROR": (500, "InternalServerErrorException", _INTERNAL),
     "BAD_REQUEST_BODY": (400, "BadRequestException", "Invalid request body"),
     "BAD_REQUEST_PARAMETERS": (400, "BadRequestException", "Missing required request parameters"),
-    "INTEGRATION_FAILURE": (504, "InternalServerErrorException", INTERNAL),
+    "INTEGRATION_FAILURE": (504, "InternalServerErrorException", _INTERNAL),
     "INTEGRATION_TIMEOUT": (504, "InternalServerErrorException", "Endpoint request timed out"),
     "INVALID_API_KEY": (403, "ForbiddenException", "Forbidden"),
     "MISSING_AUTHENTICATION_TOKEN": (
@@ -35,17 +34,17 @@ _TYPES = {
     "THROTTLED": (429, "TooManyRequestsException", "Too Many Requests"),
     "UNSUPPORTED_MEDIA_TYPE": (415, "UnsupportedMediaTypeException", "Unsupported Media Type"),
 }
-# All that a template of a gateway response may refer to here.
+# The variables that a template of a gateway response may refer to.
 _REFERENCE = re.compile(r"\$\{?context\.(error\.messageString|error\.message|[\w.]+)\}?")
 
 
 class GatewayError(Exception):
-    """A call that the gateway answers by itself.
+    """A call that the gateway answers itself.
 
     Attributes:
-        type: The gateway response's type.
-        message: What the caller is told.
-        cause: What the execution log is told.
+        type: Type of the gateway response.
+        message: Message for the caller.
+        cause: Message for the execution log.
     """
 
     def __init__(self, type_: str, message: str | None = None, *, cause: str = "") -> None:
@@ -55,16 +54,27 @@ class GatewayError(Exception):
         super().__init__(self.cause)
 
 
-def answer(error: GatewayError, api: Deployed | None, context: Mapping[str, Any]) -> Response:
-    """Return the response to an error.
+def configuration_error(cause: str) -> GatewayError:
+    """Return the error of a call that the API's own configuration makes fail.
 
     Args:
-        error: What happened.
-        api: May have its own gateway responses; None where no API was found.
+        cause: Message for the execution log; the caller is not told.
+    """
+    return GatewayError("API_CONFIGURATION_ERROR", cause=cause)
+
+
+def make_response(
+    error: GatewayError, api: DeployedApi | None, context: Mapping[str, Any]
+) -> Response:
+    """Return the gateway response to an error.
+
+    Args:
+        error: The error.
+        api: The API, which may have its own gateway responses; None if none was found.
         context: The members of `$context`.
 
     Raises:
-        NotEmulatedError: The API's gateway response says something that is not emulated.
+        NotEmulatedError: The API's own gateway response has something that is not emulated.
     """
     status, code, _ = _TYPES[error.type]
     configured = dict(_configured(api, error.type, status)) if api else {}
@@ -83,7 +93,7 @@ def answer(error: GatewayError, api: Deployed | None, context: Mapping[str, Any]
     )
 
 
-def _configured(api: Deployed, type_: str, status: int) -> Mapping[str, Any]:
+def _configured(api: DeployedApi, type_: str, status: int) -> Mapping[str, Any]:
     fallback = "DEFAULT_5XX" if status >= 500 else "DEFAULT_4XX"
     return api.gateway_responses.get(type_) or api.gateway_responses.get(fallback) or {}
 
@@ -109,7 +119,7 @@ def _render(template: str, error: GatewayError, context: Mapping[str, Any]) -> s
             raise NotEmulatedError(f"$context.{match[1]} in a gateway response")
         return str(found)
 
-    # A gateway response knows no directives and no functions, only these variables.
+    # A gateway response has these variables, and neither directives nor functions.
     rendered = _REFERENCE.sub(value, template)
     if "#if" in rendered or "#set" in rendered or "#foreach" in rendered:
         raise NotEmulatedError("directives in a gateway response")

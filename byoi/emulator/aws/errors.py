@@ -1,0 +1,24 @@
+"""Errors of calls that the emulator refuses, in the form in which moto answers its own."""
+
+from moto.core.exceptions import ServiceException
+
+from byoi.emulator import refusals
+
+
+class RefusedError(ServiceException):
+    """The call is refused; the message gives the reason."""
+
+    code = refusals.CODE
+
+
+class NotEmulatedError(RefusedError):
+    """The call asks for something that is not emulated."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(refusals.message(what))
+
+
+class ResourceFailedError(ServiceException):
+    """CloudFormation could not create or update a resource of a stack."""
+
+    code = "ResourceFailed"

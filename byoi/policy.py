@@ -1,0 +1,209 @@
+"""IAM policies: what they decide about a request, as far as it can be told from here.
+
+Sources: IAM User Guide, "Policy evaluation logic" (an explicit Deny wins; nothing is allowed
+unless a statement allows it), "IAM JSON policy elements reference", "Condition operators",
+"Policy variables".
+"""
+
+import enum
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Document = str | Mapping[str, Any]
+
+_OPERATOR = re.compile(r"(?:ForAnyValue:)?(?:String|Arn)(Equals|Like)")
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+
+
+class Decision(enum.Enum):
+    """A decision about a request; the first three are EvalDecision of SimulatePrincipalPolicy."""
+
+    ALLOWED = "allowed"
+    EXPLICIT_DENY = "explicitDeny"
+    IMPLICIT_DENY = "implicitDeny"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that policies decide about.
+
+    Attributes:
+        action: The action, for example `s3:GetObject`.
+        resource: ARN of the resource, `*` for an action without one; None for a trust policy,
+            whose statements name no resource.
+        service: The service that makes the request; None if a policy belongs to the caller,
+            whose statements name no principal.
+        context: Condition keys and their values; None takes every condition as met.
+        is_complete: Whether a key that `context` lacks is absent from the request; otherwise
+            its value is not known, and neither is whether the condition holds.
+    """
+
+    action: str
+    resource: str | None = None
+    service: str | None = None
+    context: Mapping[str, str] | None = field(default_factory=dict)
+    is_complete: bool = False
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What policies decide about a request.
+
+    Attributes:
+        decision: The decision.
+        undecided: The conditions, variables and principals that could not be evaluated, each
+            once; empty unless the decision is `UNDECIDED`.
+    """
+
+    decision: Decision
+    undecided: tuple[str, ...] = ()
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether the request is allowed for certain."""
+        return self.decision is Decision.ALLOWED
+
+
+def evaluate(documents: Iterable[Document], request: Request) -> Evaluation:
+    """Evaluate policies that allow or deny together, such as all identity policies of a role.
+
+    Args:
+        documents: The policies, as JSON or parsed.
+        request: The request.
+    """
+    undecided: list[str] = []
+    verdicts: dict[str, list[bool | None]] = {"Allow": [], "Deny": []}
+    for document in documents:
+        for statement in statements(document):
+            verdicts[statement["Effect"]].append(_applies(statement, request, undecided))
+    allowing, denying = verdicts["Allow"], verdicts["Deny"]
+    if True in denying:
+        return Evaluation(Decision.EXPLICIT_DENY)
+    if not any(verdict is not False for verdict in allowing):
+        return Evaluation(Decision.IMPLICIT_DENY)
+    if True in allowing and None not in denying:
+        return Evaluation(Decision.ALLOWED)
+    return Evaluation(Decision.UNDECIDED, tuple(dict.fromkeys(undecided)))
+
+
+def statements(document: Document) -> list[Mapping[str, Any]]:
+    """Return the statements of a policy, which may have one without a list around it."""
+    parsed = json.loads(document) if isinstance(document, str) else document
+    return listed(parsed.get("Statement"))
+
+
+def listed(value: Any) -> list[Any]:
+    """Return an element of a policy as a list: a single value may stand without one."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _applies(statement: Mapping[str, Any], request: Request, undecided: list[str]) -> bool | None:
+    """Return whether a statement applies to a request, None if that cannot be told.
+
+    Reasons for the latter are added to `undecided`.
+    """
+    reasons: list[str] = []
+    verdicts = [
+        _names_service(statement, request, reasons),
+        _covers(statement, "Action", request.action.lower(), request, reasons),
+        request.resource is None
+        or _covers(statement, "Resource", request.resource, request, reasons),
+        _holds(statement.get("Condition") or {}, request, reasons),
+    ]
+    verdict = _all(verdicts)
+    if verdict is None:
+        undecided += reasons
+    return verdict
+
+
+def _names_service(
+    statement: Mapping[str, Any], request: Request, reasons: list[str]
+) -> bool | None:
+    """Return whether a trust policy's statement is about the service; None for everybody."""
+    if request.service is None:
+        return True
+    principal = statement.get("Principal")
+    if not isinstance(principal, Mapping):
+        reasons.append(f"the Principal {principal!r} of a trust policy")
+        return None
+    return request.service in listed(principal.get("Service"))
+
+
+def _covers(
+    statement: Mapping[str, Any], element: str, value: str, request: Request, reasons: list[str]
+) -> bool | None:
+    """Return whether Action or Resource, or NotAction or NotResource, covers a value."""
+    negated = f"Not{element}"
+    patterns = listed(statement.get(negated if negated in statement else element))
+    if element == "Action":  # names of actions are case-insensitive, ARNs are not
+        patterns = [pattern.lower() for pattern in patterns]
+    found = _any(_matches(pattern, value, request, reasons) for pattern in patterns)
+    return (None if found is None else not found) if negated in statement else found
+
+
+def _holds(
+    condition: Mapping[str, Mapping[str, Any]], request: Request, reasons: list[str]
+) -> bool | None:
+    """Return whether all tests of a Condition hold, None if that cannot be told."""
+    if request.context is None:
+        return True
+    context = {name.lower(): value for name, value in request.context.items()}
+    verdicts: list[bool | None] = []
+    for operator, tests in condition.items():
+        known = _OPERATOR.fullmatch(operator)
+        for name, values in tests.items():
+            actual = context.get(name.lower())
+            if known is None or (actual is None and not request.is_complete):
+                verdicts.append(None)
+                reasons.append(f"the Condition {json.dumps(condition)} of a policy")
+            elif actual is None:
+                verdicts.append(False)
+            else:
+                has_wildcards = not operator.endswith("StringEquals")
+                found = (
+                    _matches(value, actual, request, reasons, has_wildcards=has_wildcards)
+                    for value in listed(values)
+                )
+                verdicts.append(_any(found))
+    return _all(verdicts)
+
+
+def _any(verdicts: Iterable[bool | None]) -> bool | None:
+    found = set(verdicts)
+    return True if True in found else None if None in found else False
+
+
+def _all(verdicts: Iterable[bool | None]) -> bool | None:
+    found = set(verdicts)
+    return False if False in found else None if None in found else True
+
+
+def _matches(
+    pattern: str,
+    value: str,
+    request: Request,
+    reasons: list[str],
+    *,
+    has_wildcards: bool = True,
+) -> bool | None:
+    """Return whether a pattern matches a value, None if it has an unknown policy variable."""
+    context = {name.lower(): known for name, known in (request.context or {}).items()}
+    wild = ""
+    for position, part in enumerate(_VARIABLE.split(pattern)):
+        if position % 2 == 0:
+            escaped = re.escape(part)
+            if has_wildcards:
+                escaped = escaped.replace(r"\*", ".*").replace(r"\?", ".")
+            wild += escaped
+        elif (known := context.get(part.lower())) is None:
+            reasons.append(f"the policy variable in {pattern}")
+            return None
+        else:
+            wild += re.escape(known)
+    return re.fullmatch(wild, value, re.DOTALL) is not None

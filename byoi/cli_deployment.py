@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from byoi import errors
-from byoi.deployment.plan import make_plan, upload_model_data
+from byoi import errors, extras
 
 # Forgotten endpoints cost money; one that is to stay is asked for with `never`.
 EXPIRES = "24h"
@@ -65,8 +64,10 @@ def add_verbs(verbs: Any) -> None:
 
 
 def _deploy(options: argparse.Namespace) -> None:
+    extras.require("byoi deploy", "boto3", "docker")
     from byoi import deployment
     from byoi.deployment import preflight, price, startup, tags
+    from byoi.deployment.plan import make_plan, upload_model_data
 
     environment = _environment(options.env)
     expires = tags.parse_expiry(options.expires, dt.datetime.now(dt.UTC))
@@ -120,6 +121,7 @@ def _deploy(options: argparse.Namespace) -> None:
 
 
 def _endpoints(_options: argparse.Namespace) -> None:
+    extras.require("byoi endpoints", "boto3")
     from byoi import deployment
     from byoi.deployment import inventory, price
 
@@ -149,6 +151,7 @@ def _endpoints(_options: argparse.Namespace) -> None:
 
 
 def _delete(options: argparse.Namespace) -> None:
+    extras.require("byoi delete", "boto3")
     from byoi import deployment
     from byoi.deployment import inventory
 

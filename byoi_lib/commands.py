@@ -9,6 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from byoi import cli, errors, extras
+
+# What a training run imports from beginning to end; checked before it begins.
+_TRAINING = ("tensorflow", "onnx", "tf2onnx", "onnxruntime", "matplotlib", "tqdm")
+
 
 def add_verbs(verbs: Any) -> None:
     """Add them to `argparse`'s subparsers."""
@@ -41,10 +46,11 @@ def add_verbs(verbs: Any) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    extras.require("byoi train", *_TRAINING)
     from byoi_lib import datasets
 
     dataset = datasets.load(options.data, word_index=options.word_index)
-    from byoi_lib import report, training
+    from byoi_lib import report, training  # only now: TensorFlow takes seconds
 
     result = training.train(dataset, options.output, seed=options.seed)
     print(report.table(result))
@@ -77,8 +83,7 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _predict_remotely(endpoint: str, texts: Sequence[str]) -> None:
-    from byoi import errors
-    from byoi_lib.serializers import PredictionDeserializer, ReviewSerializer
+    from byoi_lib import PredictionDeserializer, ReviewSerializer
 
     if not texts:
         raise errors.ConfigurationError(
@@ -87,17 +92,9 @@ def _predict_remotely(endpoint: str, texts: Sequence[str]) -> None:
         )
     serializer, deserializer = ReviewSerializer(), PredictionDeserializer()
     body = serializer.serialize(list(texts))
-    types = {"content_type": serializer.CONTENT_TYPE, "accept": deserializer.ACCEPT[0]}
-    # A URL has a colon, a name of SageMaker's none.
-    if ":" in endpoint:
-        from byoi import invocation
-
-        answer = invocation.invoke(endpoint, body, **types)
-    else:
-        from byoi import deployment
-        from byoi.deployment.invocation import invoke
-
-        answer = invoke(deployment.connect().runtime, endpoint, body, **types)
+    answer = cli.send(
+        endpoint, body, content_type=serializer.CONTENT_TYPE, accept=deserializer.ACCEPT[0]
+    )
     for text, pair in zip(texts, deserializer.parse(answer.body), strict=True):
         _show(text, pair)
 
@@ -113,6 +110,7 @@ def _show(text: str, probabilities: Sequence[float], truth: str = "") -> None:
 
 
 def _demo(options: argparse.Namespace) -> None:
+    extras.require("byoi demo", *_TRAINING, *extras.EXTRAS["aws"], *extras.EXTRAS["emulator"])
     from byoi_lib import demo
 
     demo.run(options.folder)

@@ -6,18 +6,13 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-# Before the SDK, whose remarks it silences.
+# Before the SDK: importing `hosting` silences its remarks.
 from byoi import hosting  # isort: skip
 from sagemaker.model import Model
 from sagemaker.predictor import Predictor
 
-from byoi import emulator, errors, model_data
-from byoi.deployment import waiting
-from byoi.local.docker import Engine
-from byoi.server import nginx
-from byoi_lib import datasets, training
-from byoi_lib.manifest import LABELS
-from byoi_lib.serializers import PredictionDeserializer, ReviewSerializer
+from byoi import deployment, emulator, errors, local, model_data, server
+from byoi_lib import LABELS, PredictionDeserializer, ReviewSerializer, datasets, training
 
 # What `make image` builds; without a container engine the same server runs as processes.
 IMAGE = "byoi:latest"
@@ -46,7 +41,7 @@ def run(folder: Path) -> None:
     log_file = folder / "emulator.log"
     log_file.unlink(missing_ok=True)
     with contextlib.ExitStack() as stack:
-        with _step("3/5 start AWS on this machine, and lead boto3 and the SDK to it"):
+        with _step("3/5 start AWS on this machine, and point boto3 and the SDK at it"):
             runner = _runner(os.environ)
             aws = stack.enter_context(emulator.running(runner=runner, log_file=log_file))
             print(f"    {aws.url}\n    {aws.notice}")
@@ -70,7 +65,7 @@ def run(folder: Path) -> None:
             )
             endpoint = hosting.Endpoint(predictor)
             # `deploy` would look every 30 s.
-            found = waiting.wait(session.sagemaker_client, NAME, progress=_indented) or {}
+            found = deployment.wait(session.sagemaker_client, NAME, progress=_indented) or {}
             if found["EndpointStatus"] != "InService":
                 raise errors.EndpointFailedError(f"{found['FailureReason']}; see {log_file}")
         with _step("5/5 send reviews through sagemaker.predictor.Predictor, then delete it all"):
@@ -98,12 +93,12 @@ def _indented(line: str) -> None:
 
 def _runner(environ: Mapping[str, str]) -> str:
     """Return `containers` where the image is there to be run; building it takes minutes."""
-    engine = Engine(environ)
+    engine = local.Engine(environ)
     with contextlib.suppress(errors.MissingProgramError):
         engine.require()
         if engine.has_image(IMAGE):
             return "containers"
-    if not nginx.find_nginx():
+    if not server.find_nginx():
         print("    without nginx, gunicorn answers alone; get it with")
         print("    `apt-get install nginx-light` or `brew install nginx`")
     return "processes"

@@ -244,6 +244,7 @@ def _read(name: str) -> bytes:
 
 
 def _emulator(options: argparse.Namespace) -> int:
+    extras.require("byoi emulator", *extras.EXTRAS["emulator"])
     from byoi.emulator.process import foreground
 
     return foreground.serve(

@@ -6,7 +6,7 @@ a checkout.
 """
 
 import importlib.util
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from byoi import errors
 
@@ -39,7 +39,7 @@ def require(
     Raises:
         MissingPackageError: At least one is not installed; the message names the extras.
     """
-    missing = [package for package in packages if find(package) is None]
+    missing = sorted({package for package in packages if find(package) is None})
     if missing:
         raise _error(user, missing)
 
@@ -53,7 +53,7 @@ def explain(error: ModuleNotFoundError) -> errors.MissingPackageError | None:
     return _error("this", [package])
 
 
-def _error(user: str, missing: list[str]) -> errors.MissingPackageError:
+def _error(user: str, missing: Sequence[str]) -> errors.MissingPackageError:
     several = len(missing) > 1
     return errors.MissingPackageError(
         f"{user} needs the Python package{'s' if several else ''} {', '.join(missing)}, which "
@@ -62,7 +62,7 @@ def _error(user: str, missing: list[str]) -> errors.MissingPackageError:
     )
 
 
-def _choose(missing: Iterable[str]) -> set[str]:
+def _choose(missing: Sequence[str]) -> set[str]:
     """Return as few extras as bring all of these packages."""
     left, chosen = set(missing), set[str]()
     while left:

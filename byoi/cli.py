@@ -78,18 +78,24 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="byoi", description="Bring your own inference to Amazon SageMaker."
     )
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    verbs = parser.add_subparsers(required=True, title="verbs", metavar="VERB")
 
     pack = verbs.add_parser("pack", help="pack a model directory into model.tar.gz")
-    pack.add_argument("model_dir", type=Path, metavar="DIR")
-    pack.add_argument("archive", type=Path, metavar="FILE.tar.gz")
+    pack.add_argument("model_dir", type=Path, metavar="DIR", help="model directory")
+    pack.add_argument("archive", type=Path, metavar="FILE.tar.gz", help="archive to write")
     pack.set_defaults(run=_pack)
 
     serve = verbs.add_parser("serve", help="serve a model directory in the foreground")
-    serve.add_argument("--model-dir", required=True, type=Path, metavar="DIR")
-    serve.add_argument("--port", type=int, default=contract.PORT, metavar="N")
     serve.add_argument(
-        "--module", help="inference module: a name or a .py file; default: BYOI_INFERENCE_MODULE"
+        "--model-dir", required=True, type=Path, metavar="DIR", help="given to model_fn"
+    )
+    serve.add_argument(
+        "--port", type=int, default=contract.PORT, metavar="N", help=f"default: {contract.PORT}"
+    )
+    serve.add_argument(
+        "--module",
+        metavar="NAME|FILE.py",
+        help="inference module; default: BYOI_INFERENCE_MODULE, else this repository's own",
     )
     serve.set_defaults(run=_serve)
 
@@ -120,7 +126,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_emulator(verbs: Any) -> None:
     emulator = verbs.add_parser("emulator", help="run AWS on this machine until Ctrl-C")
-    emulator.add_argument("--port", type=int, default=EMULATOR_PORT, metavar="N")
+    emulator.add_argument(
+        "--port", type=int, default=EMULATOR_PORT, metavar="N", help=f"default: {EMULATOR_PORT}"
+    )
     emulator.add_argument(
         "--runner",
         choices=("auto", "containers", "processes"),
@@ -128,13 +136,16 @@ def _add_emulator(verbs: Any) -> None:
         help="what endpoints run; auto: containers if Docker answers, else processes",
     )
     emulator.add_argument(
-        "--startup-timeout", type=float, metavar="S", help="seconds for /ping to turn 200"
+        "--startup-timeout",
+        type=float,
+        metavar="S",
+        help="seconds in which an endpoint's /ping must turn 200",
     )
     emulator.set_defaults(run=_emulator)
     inside = emulator.add_subparsers(metavar="run -- COMMAND")
     run = inside.add_parser("run", help="run a command that uses the emulator")
     run.add_argument("--log", type=Path, metavar="FILE", help="file for the emulator's log")
-    run.add_argument("command", nargs="+", metavar="COMMAND")
+    run.add_argument("command", nargs="+", metavar="COMMAND", help="program and arguments")
     run.set_defaults(run=_emulator_run)
 
 

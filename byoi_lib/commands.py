@@ -19,29 +19,51 @@ def add_verbs(verbs: Any) -> None:
     """Add them to `argparse`'s subparsers."""
     train = verbs.add_parser("train", help="train the classifier and write a model directory")
     train.add_argument(
-        "--data", required=True, metavar="sample|imdb|FILE.npz", help="training reviews"
+        "--data",
+        required=True,
+        metavar="sample|imdb|FILE.npz",
+        help="training and held-out reviews",
     )
-    train.add_argument("--output", required=True, type=Path, metavar="DIR", help="model directory")
     train.add_argument(
-        "--word-index", type=Path, metavar="FILE", help="imdb_word_index.json of FILE.npz"
+        "--output", required=True, type=Path, metavar="DIR", help="model directory to write"
     )
-    train.add_argument("--seed", type=int, default=0, help="fixes weights, order and dropout")
-    train.add_argument("--plots", type=Path, metavar="DIR", help="where the PNG plots go")
+    train.add_argument(
+        "--word-index",
+        type=Path,
+        metavar="FILE",
+        help="word index; default: imdb_word_index.json beside FILE.npz",
+    )
+    train.add_argument(
+        "--seed", type=int, default=0, help="fixes weights, order and dropout; default: 0"
+    )
+    train.add_argument(
+        "--plots", type=Path, metavar="DIR", help="folder for PNG plots; default: beside DIR"
+    )
     train.set_defaults(run=_train)
 
     predict = verbs.add_parser("predict", help="classify texts: label and both probabilities")
     source = predict.add_mutually_exclusive_group(required=True)
-    source.add_argument("--model-dir", type=Path, metavar="DIR", help="here, without a server")
+    source.add_argument("--model-dir", type=Path, metavar="DIR", help="predict in this process")
     source.add_argument(
-        "--endpoint", metavar="URL|NAME", help="a running server's URL, or an endpoint's name"
+        "--endpoint", metavar="URL|NAME", help="predict at a server's URL or an endpoint's name"
     )
-    predict.add_argument("texts", nargs="*", metavar="TEXT", help="default: held-out reviews")
+    predict.add_argument(
+        "texts",
+        nargs="*",
+        metavar="TEXT",
+        help="reviews; default, with --model-dir: some held-out ones",
+    )
     predict.set_defaults(run=_predict)
 
     demo = verbs.add_parser(
         "demo", help="train on the sample, deploy to the emulator, predict with the SDK"
     )
-    demo.add_argument("--folder", type=Path, default=Path("build/demo"), help="where it works")
+    demo.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("build/demo"),
+        help="working folder; default: build/demo",
+    )
     demo.set_defaults(run=_demo)
 
 

@@ -1,12 +1,16 @@
 """The `byoi` command: each verb is one call into the library.
 
 A verb imports what it needs when it runs, so that `byoi serve` starts without
-TensorFlow and `byoi --help` without anything. Verbs of a model's own library come from
-the entry points of the group `byoi.verbs`: functions that take argparse's subparsers.
+TensorFlow and `byoi --help` without anything. A verb also checks that the packages it needs
+are installed before it begins, and names the extra that brings them.
+
+Verbs of a model's own library come from the entry points of the group `byoi.verbs`:
+functions that take argparse's subparsers. They can add verbs, not replace one of the tool.
 """
 
 import argparse
 import importlib.metadata
+import importlib.util
 import json
 import os
 import signal
@@ -15,12 +19,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from byoi import cli_deployment, contract, errors
+from byoi import cli_deployment, contract, errors, extras, invocation
+from byoi.invocation import Answer
 
 VERBS_GROUP = "byoi.verbs"
 # Not moto's own 5000, which a registry or AirPlay may hold.
 EMULATOR_PORT = 5556
-# What a file's ending says of its content; other files are bytes.
+# Media types by the ending of a file; other files are bytes.
 _CONTENT_TYPES = {
     ".json": "application/json",
     ".jsonl": "application/jsonlines",
@@ -39,23 +44,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options) or 0)
     except errors.ByoiError as error:
-        print(f"byoi: error: {error}", file=sys.stderr)
-        return 1
+        return _fail(error)
+    except ModuleNotFoundError as error:
+        missing = extras.explain(error)
+        if missing is None:
+            raise
+        return _fail(missing)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 
 
+def _fail(error: errors.ByoiError) -> int:
+    print(f"byoi: error: {error}", file=sys.stderr)
+    return 1
+
+
 def add_plugged_in_verbs(verbs: Any, plugins: Iterable[Any]) -> None:
-    """Add the verbs of other libraries; one that is broken costs a line on stderr.
+    """Add the verbs of other libraries; a broken one costs a line on stderr.
 
     Args:
-        verbs: argparse's subparsers.
+        verbs: argparse's subparsers, which refuse a verb that is already there.
         plugins: Entry points of `VERBS_GROUP`.
     """
     for plugin in plugins:
         try:
             plugin.load()(verbs)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other verbs work
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the other verbs must work
             cause = " ".join(f"{type(error).__name__}: {error}".split())
             print(f"byoi: the verbs of {plugin.value} are not available: {cause}", file=sys.stderr)
 
@@ -64,36 +78,44 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="byoi", description="Bring your own inference to Amazon SageMaker."
     )
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    verbs = parser.add_subparsers(required=True, title="verbs", metavar="VERB")
 
     pack = verbs.add_parser("pack", help="pack a model directory into model.tar.gz")
-    pack.add_argument("model_dir", type=Path, metavar="DIR")
-    pack.add_argument("archive", type=Path, metavar="FILE.tar.gz")
+    pack.add_argument("model_dir", type=Path, metavar="DIR", help="model directory")
+    pack.add_argument("archive", type=Path, metavar="FILE.tar.gz", help="archive to write")
     pack.set_defaults(run=_pack)
 
     serve = verbs.add_parser("serve", help="serve a model directory in the foreground")
-    serve.add_argument("--model-dir", required=True, type=Path, metavar="DIR")
-    serve.add_argument("--port", type=int, default=contract.PORT, metavar="N")
     serve.add_argument(
-        "--module", help="inference module, a name or a .py file; default: the setting's"
+        "--model-dir", required=True, type=Path, metavar="DIR", help="given to model_fn"
+    )
+    serve.add_argument(
+        "--port", type=int, default=contract.PORT, metavar="N", help=f"default: {contract.PORT}"
+    )
+    serve.add_argument(
+        "--module",
+        metavar="NAME|FILE.py",
+        help="inference module; default: BYOI_INFERENCE_MODULE, else this repository's own",
     )
     serve.set_defaults(run=_serve)
 
     invoke = verbs.add_parser("invoke", help="send a body to a running endpoint")
     invoke.add_argument(
-        "url", metavar="URL|NAME", help="for example http://localhost:8080, or an endpoint's name"
+        "endpoint", metavar="URL|NAME", help="a URL (http://localhost:8080) or an endpoint's name"
     )
     body = invoke.add_mutually_exclusive_group(required=True)
-    body.add_argument("text", nargs="?", metavar="TEXT", help="as --data")
+    body.add_argument("text", nargs="?", metavar="TEXT", help="same as --data")
     body.add_argument("--data", metavar="TEXT", help="the body")
     body.add_argument("--file", metavar="FILE", help="a file with the body; - is standard input")
     invoke.add_argument(
         "--content-type",
         metavar="TYPE",
-        help="default: what the file's ending says; of a text, application/json where it is JSON, "
-        "else text/plain",
+        help="media type of the body; default: from the file's ending; for a text, "
+        "application/json if it is JSON, else text/plain",
     )
-    invoke.add_argument("--accept", default="", metavar="TYPE", help="wanted type of the answer")
+    invoke.add_argument(
+        "--accept", default="", metavar="TYPE", help="wanted media type; default: the endpoint's"
+    )
     invoke.set_defaults(run=_invoke)
 
     cli_deployment.add_verbs(verbs)
@@ -103,22 +125,27 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_emulator(verbs: Any) -> None:
-    emulator = verbs.add_parser("emulator", help="run AWS on this machine, until Ctrl-C")
-    emulator.add_argument("--port", type=int, default=EMULATOR_PORT, metavar="N")
+    emulator = verbs.add_parser("emulator", help="run AWS on this machine until Ctrl-C")
+    emulator.add_argument(
+        "--port", type=int, default=EMULATOR_PORT, metavar="N", help=f"default: {EMULATOR_PORT}"
+    )
     emulator.add_argument(
         "--runner",
         choices=("auto", "containers", "processes"),
         default="auto",
-        help="what endpoints run; auto: containers where Docker answers",
+        help="what endpoints run; auto: containers if Docker answers, else processes",
     )
     emulator.add_argument(
-        "--startup-timeout", type=float, metavar="S", help="seconds for /ping to turn 200"
+        "--startup-timeout",
+        type=float,
+        metavar="S",
+        help="seconds in which an endpoint's /ping must turn 200",
     )
     emulator.set_defaults(run=_emulator)
     inside = emulator.add_subparsers(metavar="run -- COMMAND")
-    run = inside.add_parser("run", help="run a command that finds it in its environment")
-    run.add_argument("--log", type=Path, metavar="FILE", help="where the emulator's log goes")
-    run.add_argument("command", nargs="+", metavar="COMMAND")
+    run = inside.add_parser("run", help="run a command that uses the emulator")
+    run.add_argument("--log", type=Path, metavar="FILE", help="file for the emulator's log")
+    run.add_argument("command", nargs="+", metavar="COMMAND", help="program and arguments")
     run.set_defaults(run=_emulator_run)
 
 
@@ -128,11 +155,12 @@ def _pack(options: argparse.Namespace) -> None:
     packed = model_data.pack(options.model_dir, options.archive, needs_manifest=False)
     print(f"{packed.path}\nsha256 {packed.sha256}\n{packed.size_bytes:,} bytes")
     if not packed.has_manifest:
-        print(f"without manifest.json: packed all {len(packed.names)} files")
+        print(f"no manifest.json: packed all {len(packed.names)} files")
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from byoi.server import settings, supervisor
+    extras.require("byoi serve", "flask", "gunicorn")
+    from byoi import server
 
     environ = {
         # Reachable from this machine only, unless the user wants more.
@@ -143,43 +171,78 @@ def _serve(options: argparse.Namespace) -> int:
     }
     if options.module:
         environ["BYOI_INFERENCE_MODULE"] = options.module
-    return supervisor.serve(settings.Settings.from_environ(environ), environ)
+    settings = server.Settings.from_environ(environ)
+    if "BYOI_INFERENCE_MODULE" not in environ:
+        _require_default_module(settings.inference_module)
+    return server.serve(settings, environ)
+
+
+def _require_default_module(name: str) -> None:
+    """Raise where the library of the default module is not installed."""
+    library = name.partition(".")[0]
+    if importlib.util.find_spec(library) is None:
+        raise errors.ConfigurationError(
+            f"the default inference module is {name}, and {library} is not installed; name "
+            "yours: byoi serve --module FILE.py, or set BYOI_INFERENCE_MODULE"
+        )
 
 
 def _invoke(options: argparse.Namespace) -> None:
-    from byoi import invocation
-
     if options.file is None:
         text = options.text if options.data is None else options.data
-        body, content_type = text.encode(), "application/json" if _is_json(text) else "text/plain"
+        # As typed, also where the terminal's characters are no UTF-8.
+        body = os.fsencode(text)
     else:
         body = _read(options.file)
-        content_type = _CONTENT_TYPES.get(Path(options.file).suffix.lower(), _BYTES)
-    content_type = options.content_type or content_type
-    # A URL has a colon, a name of SageMaker's none.
-    if ":" in options.url:
-        answer = invocation.invoke(
-            options.url, body, content_type=content_type, accept=options.accept
-        )
-    else:
-        from byoi import deployment
-        from byoi.deployment.invocation import invoke
-
-        runtime = deployment.connect().runtime
-        answer = invoke(
-            runtime, options.url, body, content_type=content_type, accept=options.accept
-        )
-    # Bytes as they came; a text gets the end of line that bodies have not.
-    is_text = answer.headers.get("content-type", "").startswith(("text/", "application/json"))
-    sys.stdout.buffer.write(answer.body + (b"\n" if is_text else b""))
+    content_type = options.content_type or _content_type(options.file, body)
+    answer = send(options.endpoint, body, content_type=content_type, accept=options.accept)
+    sys.stdout.buffer.write(answer.body)
+    media_type = answer.headers.get("content-type", "").lower()
+    is_text = media_type.startswith("text/") or "json" in media_type
+    # A body has no end of line, and a terminal wants one after a text.
+    if is_text and not answer.body.endswith(b"\n"):
+        sys.stdout.buffer.write(b"\n")
+    sys.stdout.buffer.flush()
 
 
-def _is_json(text: str) -> bool:
+def send(endpoint: str, body: bytes, *, content_type: str, accept: str = "") -> Answer:
+    """Invoke an endpoint by its URL or its name.
+
+    Args:
+        endpoint: The URL of a running container, or the name of an endpoint on AWS or the
+            emulator.
+        body: Request body.
+        content_type: Media type of `body`.
+        accept: Wanted media type of the answer; empty leaves the choice to the container.
+
+    Raises:
+        InvocationError: The container answered with an error status.
+        HostingError: The endpoint does not answer.
+        MissingPackageError: A name needs boto3, which is not installed.
+    """
+    # A URL has a colon, and a name of SageMaker's cannot have one.
+    if ":" in endpoint:
+        return invocation.invoke(endpoint, body, content_type=content_type, accept=accept)
+    extras.require("an endpoint's name", "boto3")
+    from byoi import deployment
+
+    runtime = deployment.connect().runtime
+    return deployment.invoke(runtime, endpoint, body, content_type=content_type, accept=accept)
+
+
+def _content_type(file: str | None, body: bytes) -> str:
+    """Return the media type of a file by its ending, and of other bodies by their content."""
+    if file not in {None, "-"}:
+        return _CONTENT_TYPES.get(Path(str(file)).suffix.lower(), _BYTES)
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return _BYTES
     try:
         json.loads(text)
     except ValueError:
-        return False
-    return True
+        return _CONTENT_TYPES[".txt"]
+    return _CONTENT_TYPES[".json"]
 
 
 def _read(name: str) -> bytes:
@@ -192,6 +255,7 @@ def _read(name: str) -> bytes:
 
 
 def _emulator(options: argparse.Namespace) -> int:
+    extras.require("byoi emulator", *extras.EXTRAS["emulator"])
     from byoi.emulator.process import foreground
 
     return foreground.serve(

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from byoi import errors
+from byoi import errors, extras
 
 # Forgotten endpoints cost money; `--expires never` keeps one.
 EXPIRES = "24h"
@@ -71,6 +71,7 @@ def add_verbs(verbs: Any) -> None:
 
 
 def _deploy(options: argparse.Namespace) -> None:
+    extras.require("byoi deploy", "boto3", "docker")
     from byoi import deployment
     from byoi.deployment import preparation, tags
     from byoi.deployment.plan import EndpointSpec
@@ -104,6 +105,7 @@ def _deploy(options: argparse.Namespace) -> None:
 
 
 def _endpoints(_options: argparse.Namespace) -> None:
+    extras.require("byoi endpoints", "boto3")
     from byoi import deployment
     from byoi.deployment import inventory, price
 
@@ -133,6 +135,7 @@ def _endpoints(_options: argparse.Namespace) -> None:
 
 
 def _delete(options: argparse.Namespace) -> None:
+    extras.require("byoi delete", "boto3")
     from byoi import deployment
     from byoi.deployment import inventory
 
@@ -148,7 +151,7 @@ def _delete(options: argparse.Namespace) -> None:
             return
         if not options.yes:
             _ask(names)
-    inventory.delete(account, names, progress=_show)
+    inventory.delete_endpoints(account, names, progress=_show)
 
 
 def _ask(names: Sequence[str]) -> None:

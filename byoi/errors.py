@@ -9,6 +9,7 @@
   * ModelDataError               the model directory or archive cannot be used
   * ConfigurationError           a setting or argument cannot be used
   * MissingProgramError          a program this step needs is not installed
+  * MissingPackageError          a Python package this step needs is not installed
   * RegistryError                an image cannot be pushed, or SageMaker would refuse it
   * HostingError                 an endpoint could not be created, reached or deleted
     * EndpointFailedError        an endpoint started and did not become healthy
@@ -57,6 +58,10 @@ class ConfigurationError(ByoiError):
 
 class MissingProgramError(ByoiError):
     """A program that this step needs is not on PATH or does not answer."""
+
+
+class MissingPackageError(ByoiError):
+    """A Python package that this step needs is not installed; the message names its extra."""
 
 
 class RegistryError(ByoiError):

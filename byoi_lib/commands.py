@@ -9,42 +9,70 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from byoi import cli, errors, extras
+
+# What a training run imports from beginning to end; checked before it begins.
+_TRAINING = ("tensorflow", "onnx", "tf2onnx", "onnxruntime", "matplotlib", "tqdm")
+
 
 def add_verbs(verbs: Any) -> None:
     """Add them to `argparse`'s subparsers."""
     train = verbs.add_parser("train", help="train the classifier and write a model directory")
     train.add_argument(
-        "--data", required=True, metavar="sample|imdb|FILE.npz", help="training reviews"
+        "--data",
+        required=True,
+        metavar="sample|imdb|FILE.npz",
+        help="training and held-out reviews",
     )
-    train.add_argument("--output", required=True, type=Path, metavar="DIR", help="model directory")
     train.add_argument(
-        "--word-index", type=Path, metavar="FILE", help="imdb_word_index.json of FILE.npz"
+        "--output", required=True, type=Path, metavar="DIR", help="model directory to write"
     )
-    train.add_argument("--seed", type=int, default=0, help="fixes weights, order and dropout")
-    train.add_argument("--plots", type=Path, metavar="DIR", help="where the PNG plots go")
+    train.add_argument(
+        "--word-index",
+        type=Path,
+        metavar="FILE",
+        help="word index; default: imdb_word_index.json beside FILE.npz",
+    )
+    train.add_argument(
+        "--seed", type=int, default=0, help="fixes weights, order and dropout; default: 0"
+    )
+    train.add_argument(
+        "--plots", type=Path, metavar="DIR", help="folder for PNG plots; default: beside DIR"
+    )
     train.set_defaults(run=_train)
 
     predict = verbs.add_parser("predict", help="classify texts: label and both probabilities")
     source = predict.add_mutually_exclusive_group(required=True)
-    source.add_argument("--model-dir", type=Path, metavar="DIR", help="here, without a server")
+    source.add_argument("--model-dir", type=Path, metavar="DIR", help="predict in this process")
     source.add_argument(
-        "--endpoint", metavar="URL|NAME", help="a running server's URL, or an endpoint's name"
+        "--endpoint", metavar="URL|NAME", help="predict at a server's URL or an endpoint's name"
     )
-    predict.add_argument("texts", nargs="*", metavar="TEXT", help="default: held-out reviews")
+    predict.add_argument(
+        "texts",
+        nargs="*",
+        metavar="TEXT",
+        help="reviews; default, with --model-dir: some held-out ones",
+    )
     predict.set_defaults(run=_predict)
 
     demo = verbs.add_parser(
         "demo", help="train on the sample, deploy to the emulator, predict with the SDK"
     )
-    demo.add_argument("--folder", type=Path, default=Path("build/demo"), help="where it works")
+    demo.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("build/demo"),
+        help="working folder; default: build/demo",
+    )
     demo.set_defaults(run=_demo)
 
 
 def _train(options: argparse.Namespace) -> None:
+    extras.require("byoi train", *_TRAINING)
     from byoi_lib import datasets
 
     dataset = datasets.load(options.data, word_index=options.word_index)
-    from byoi_lib import report, training
+    from byoi_lib import report, training  # only now: TensorFlow takes seconds
 
     result = training.train(dataset, options.output, seed=options.seed)
     print(report.table(result))
@@ -77,8 +105,7 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _predict_remotely(endpoint: str, texts: Sequence[str]) -> None:
-    from byoi import errors
-    from byoi_lib.serializers import PredictionDeserializer, ReviewSerializer
+    from byoi_lib import PredictionDeserializer, ReviewSerializer
 
     if not texts:
         raise errors.ConfigurationError(
@@ -87,17 +114,9 @@ def _predict_remotely(endpoint: str, texts: Sequence[str]) -> None:
         )
     serializer, deserializer = ReviewSerializer(), PredictionDeserializer()
     body = serializer.serialize(list(texts))
-    types = {"content_type": serializer.CONTENT_TYPE, "accept": deserializer.ACCEPT[0]}
-    # A URL has a colon, a name of SageMaker's none.
-    if ":" in endpoint:
-        from byoi import invocation
-
-        answer = invocation.invoke(endpoint, body, **types)
-    else:
-        from byoi import deployment
-        from byoi.deployment.invocation import invoke
-
-        answer = invoke(deployment.connect().runtime, endpoint, body, **types)
+    answer = cli.send(
+        endpoint, body, content_type=serializer.CONTENT_TYPE, accept=deserializer.ACCEPT[0]
+    )
     for text, pair in zip(texts, deserializer.parse(answer.body), strict=True):
         _show(text, pair)
 
@@ -113,6 +132,7 @@ def _show(text: str, probabilities: Sequence[float], truth: str = "") -> None:
 
 
 def _demo(options: argparse.Namespace) -> None:
+    extras.require("byoi demo", *_TRAINING, *extras.EXTRAS["aws"], *extras.EXTRAS["emulator"])
     from byoi_lib import demo
 
     demo.run(options.folder)

@@ -11,13 +11,8 @@ from byoi import hosting  # isort: skip
 from sagemaker.model import Model
 from sagemaker.predictor import Predictor
 
-from byoi import emulator, errors, model_data
-from byoi.deployment import waiting
-from byoi.local.docker import Engine
-from byoi.server import nginx
-from byoi_lib import datasets, training
-from byoi_lib.manifest import LABELS
-from byoi_lib.serializers import PredictionDeserializer, ReviewSerializer
+from byoi import deployment, emulator, errors, local, model_data, server
+from byoi_lib import LABELS, PredictionDeserializer, ReviewSerializer, datasets, training
 
 # Built by `make image`; without a container engine the same server runs as processes.
 IMAGE = "byoi:latest"
@@ -73,7 +68,7 @@ def run(folder: Path) -> None:
             )
             endpoint = hosting.Endpoint(predictor)
             # `deploy` itself would poll every 30 s.
-            found = waiting.wait(session.sagemaker_client, NAME, progress=_indented) or {}
+            found = deployment.wait(session.sagemaker_client, NAME, progress=_indented) or {}
             if found["EndpointStatus"] != "InService":
                 raise errors.EndpointFailedError(f"{found['FailureReason']}; see {log_file}")
         with _step("5/5 predict with sagemaker.predictor.Predictor, then delete everything"):
@@ -101,12 +96,12 @@ def _indented(line: str) -> None:
 
 def _runner(environ: Mapping[str, str]) -> str:
     """Return `containers` if the image exists, else `processes`: building it takes minutes."""
-    engine = Engine(environ)
+    engine = local.Engine(environ)
     with contextlib.suppress(errors.MissingProgramError):
         engine.require()
         if engine.has_image(IMAGE):
             return "containers"
-    if not nginx.find_nginx():
+    if not server.find_nginx():
         print("    nginx is not installed: gunicorn serves alone; install it with")
         print("    `apt-get install nginx-light` or `brew install nginx`")
     return "processes"

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from byoi import errors
+from byoi import errors, extras
 from byoi_lib import preprocessing
 from byoi_lib.manifest import KERAS_FILE, LABELS, ONNX_FILE
 from byoi_lib.preprocessing import TokenIds
@@ -82,6 +82,7 @@ class OnnxNetwork:
     def __init__(self, path: Path, threads: int) -> None:
         # From version 1.32 on it reports usage to its vendor unless this is set first.
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+        extras.require("model.onnx", "onnxruntime")
         import onnxruntime  # noqa: PLC0415 - the Keras runtime does not need it
 
         options = onnxruntime.SessionOptions()
@@ -117,6 +118,7 @@ class KerasNetwork:
     """
 
     def __init__(self, path: Path) -> None:
+        extras.require("BYOI_RUNTIME=keras", "tensorflow")
         from byoi_lib import model  # noqa: F401, PLC0415 - registers the layers
         from byoi_lib._tensorflow import keras  # noqa: PLC0415 - takes seconds
 

@@ -55,7 +55,17 @@ print("sagemaker", Version(version("sagemaker")).major)
 # Many are hard for a list of good and bad words, like the one that ends better than it begins.
 
 # %%
-from byoi_lib import datasets
+from byoi import errors, model_data
+from byoi_lib import (
+    Manifest,
+    Vocabulary,
+    datasets,
+    inference,
+    model,
+    preprocessing,
+    report,
+    training,
+)
 
 dataset = datasets.load("sample")
 print(f"{len(dataset.train):,} reviews to learn from, {len(dataset.held_out):,} held out")
@@ -75,9 +85,6 @@ for text, label in list(zip(dataset.held_out.texts, dataset.held_out.labels))[:3
 # is dropped.
 
 # %%
-from byoi_lib import preprocessing
-from byoi_lib.vocabulary import Vocabulary
-
 vocabulary = Vocabulary.from_word_index(dataset.word_index, size=2_000)
 words = {token_id: word.decode() for word, token_id in vocabulary.ids.items()}
 (token_ids,) = preprocessing.encode(
@@ -97,8 +104,6 @@ print([words.get(token_id, "(start)") for token_id in token_ids.tolist()])
 # review gets the same answer whether it is sent alone or in a batch with a longer one.
 
 # %%
-from byoi_lib import model
-
 network = model.build_model(model.ModelConfig(vocabulary_size=vocabulary.size))
 for layer in network.layers:
     print(f"{layer.name:<22} {layer.count_params():>8,} weights  {tuple(layer.output.shape)}")
@@ -113,8 +118,6 @@ for layer in network.layers:
 # %%
 from pathlib import Path
 
-from byoi_lib import training
-
 model_dir = Path("../build/model")
 trained = training.train(dataset, model_dir, progress=False)
 print(f"accuracy on held-out reviews: more than {int(trained.held_out_accuracy * 10) * 10} %")
@@ -127,8 +130,6 @@ print("ONNX and Keras agree to 1e-5:", trained.onnx_difference <= 1e-5)
 # while the training line goes on, the network begins to learn its reviews by heart.
 
 # %%
-from byoi_lib import report
-
 report.learning_curves(trained.history)
 
 # %% [markdown]
@@ -151,8 +152,6 @@ report.calibration(trained.evaluation)
 # replays them and refuses to serve when an answer differs.
 
 # %%
-from byoi_lib.manifest import Manifest
-
 manifest = Manifest.read(model_dir)
 print(sorted(path.name for path in model_dir.iterdir()))
 print("labels:", manifest.labels, "| golden texts:", len(manifest.golden))
@@ -166,8 +165,6 @@ print("labels:", manifest.labels, "| golden texts:", len(manifest.golden))
 
 # %%
 import json
-
-from byoi_lib import inference
 
 loaded = inference.model_fn(model_dir)
 request = {"instances": ["A wonderful film, I loved it.", "A dull, clumsy and boring film."]}
@@ -184,8 +181,6 @@ for text, (negative, positive) in zip(request["instances"], json.loads(body)["pr
 # directory always packs to the same bytes, so its digest can name the model.
 
 # %%
-from byoi import model_data
-
 packed = model_data.pack(model_dir, Path("../build/model.tar.gz"))
 again = model_data.pack(model_dir, Path("../build/again.tar.gz"))
 print("packed twice, same digest:", packed.sha256 == again.sha256)
@@ -197,14 +192,12 @@ print("packed twice, same digest:", packed.sha256 == again.sha256)
 # The network would still answer, wrongly. Loading refuses instead, and says what to do:
 
 # %%
-from byoi.errors import ModelDataError
-
 damaged = Path("../build/damaged")
 model_data.unpack(packed.path, damaged)
 (damaged / "vocabulary.json").write_text('{"size": 2000, "words": "the a of"}')
 try:
     inference.model_fn(damaged)
-except ModelDataError as error:
+except errors.ModelDataError as error:
     print(error)
 
 # %% [markdown]

@@ -63,10 +63,8 @@ print("sagemaker", Version(version("sagemaker")).major)
 # %%
 from pathlib import Path
 
-from byoi_lib import datasets
-from byoi import model_data
-from byoi_lib import training
-from byoi_lib.manifest import Manifest
+from byoi import errors, hosting, model_data
+from byoi_lib import Manifest, datasets, inference, training
 
 model_dir, archive = Path("../build/model"), Path("../build/model.tar.gz")
 dataset = datasets.load("sample")
@@ -86,11 +84,8 @@ print("model data:", archive.name, "| labels:", manifest.labels)
 # nothing you do here can reach an account or cost anything.
 
 # %%
-from byoi import hosting
-from byoi.hosting import LocalSession
-
-session = LocalSession()
-print([parent.__module__ for parent in LocalSession.__bases__])
+session = hosting.LocalSession()
+print([parent.__module__ for parent in hosting.LocalSession.__bases__])
 print("credentials:", session.boto_session.get_credentials())
 
 # %% [markdown]
@@ -151,8 +146,6 @@ for text, (negative, positive) in zip(reviews, answer["predictions"]):
 import json
 
 import numpy as np
-
-from byoi_lib import inference
 
 texts, labels = list(dataset.held_out.texts[:200]), np.array(dataset.held_out.labels[:200])
 served = np.array(predictor.predict({"instances": texts})["predictions"])
@@ -226,15 +219,13 @@ except runtime.exceptions.ModelError as error:
 # log. While an endpoint lives, `endpoint.log` is the file with all its container writes.
 
 # %%
-from byoi.errors import HostingError
-
 damaged = Path("../build/damaged")
 model_data.unpack(archive, damaged)
 (damaged / "model.onnx").write_bytes(b"cut short")
 for image in ("byoi:latest", "byoi:not-built"):
     try:
         hosting.Endpoint.deploy(image, damaged, session=session)
-    except HostingError as error:
+    except errors.HostingError as error:
         print(str(error).splitlines()[0], "| names model.onnx:", "model.onnx" in str(error))
 
 # %% [markdown]

@@ -56,9 +56,8 @@ print("sagemaker", Version(version("sagemaker")).major)
 # %%
 from pathlib import Path
 
-from byoi_lib import datasets
-from byoi import model_data
-from byoi_lib import training
+from byoi import Registry, deployment, errors, hosting, local, model_data
+from byoi_lib import Manifest, PredictionDeserializer, ReviewSerializer, datasets, training
 
 dataset, model_dir = datasets.load("sample"), Path("../build/model")
 if not (model_dir / "manifest.json").exists():
@@ -74,9 +73,7 @@ print("model data:", packed.path.name)
 # be set up.
 
 # %%
-from byoi.local.registry import LocalRegistry
-
-registry = LocalRegistry()
+registry = local.LocalRegistry()
 print("a registry listens on", registry.address.split(":")[0])
 
 # %% [markdown]
@@ -108,8 +105,6 @@ print("pushed:", image_uri.replace(registry.address, "registry").split("@")[0], 
 # is what it looked at.
 
 # %%
-from byoi.registry import Registry
-
 repository, digest = image_uri.removeprefix(f"{registry.address}/").split("@")
 remote = Registry(registry.address)
 manifest = remote.manifest(repository, digest)
@@ -124,13 +119,11 @@ print(remote.platform(repository, manifest))
 # are given, because the SDK would make them from the address, and `@` is not allowed in one.
 
 # %%
-from byoi import hosting
-from byoi.hosting import LocalSession
 from sagemaker.model import Model
 from sagemaker.predictor import Predictor
 from sagemaker.utils import name_from_base
 
-session, name = LocalSession(), name_from_base("byoi-pushed")
+session, name = hosting.LocalSession(), name_from_base("byoi-pushed")
 model = Model(
     name=name,
     image_uri=image_uri,
@@ -141,9 +134,6 @@ model = Model(
 )
 
 # %%
-from byoi_lib.serializers import PredictionDeserializer
-from byoi_lib.serializers import ReviewSerializer
-
 predictor = model.deploy(
     endpoint_name=name,
     initial_instance_count=1,
@@ -164,8 +154,6 @@ for review, (negative, positive) in zip(reviews, predictor.predict(reviews)):
 # what the network answered for them when it was trained:
 
 # %%
-from byoi_lib.manifest import Manifest
-
 texts, labels = dataset.held_out.texts, dataset.held_out.labels
 answers = predictor.predict(list(texts))
 accuracy = float((answers.argmax(axis=1) == labels).mean())
@@ -179,11 +167,9 @@ print("accuracy through the endpoint as in training:", abs(accuracy - offline) <
 # would learn it from a log, minutes after the deployment began:
 
 # %%
-from byoi import errors
-from byoi.deployment import image
-
 try:
-    image.check_image(remote, repository, digest, image.platform_of("ml.c7g.large"))
+    needed = deployment.platform_of("ml.c7g.large")
+    deployment.check_image(remote, repository, digest, needed)
 except errors.RegistryError as error:
     print("refused:", str(error).split(f"{digest}: ")[1].split(".")[0])
 

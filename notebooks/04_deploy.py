@@ -53,7 +53,8 @@ print("sagemaker", Version(version("sagemaker")).major)
 # %%
 import os
 
-from byoi import emulator
+from byoi import deployment, emulator, errors, hosting, model_data, traffic
+from byoi_lib import PredictionDeserializer, ReviewSerializer, datasets, training
 
 rehearsal = emulator.rehearse()
 role, name = os.environ["BYOI_ROLE_ARN"], "byoi-reviews"
@@ -68,10 +69,6 @@ print("on this machine:", rehearsal.is_emulated)
 # %%
 from dataclasses import replace
 from pathlib import Path
-
-from byoi_lib import datasets
-from byoi import model_data
-from byoi_lib import training
 
 dataset, model_dir = datasets.load("sample"), Path("../build/model")
 if not (model_dir / "manifest.json").exists():
@@ -101,8 +98,6 @@ if rehearsal.runs_images:
 print("the image's address names its content:", "@sha256:" in image_uri)
 
 # %%
-from byoi import hosting
-
 session = hosting.aws_session()
 uris = [
     session.upload_data(str(path), key_prefix=f"byoi/{name}/{number}")
@@ -117,32 +112,27 @@ print([uri.split(name)[-1] for uri in uris])
 # configuration and an endpoint. The tags say whose it is and until when, so that
 # `byoi endpoints` and `byoi delete --expired` find it when this kernel is gone.
 #
-# `deploy` would wait by itself, in steps of half a minute; `waiting.wait` looks more often.
+# `deploy` would wait by itself, in steps of half a minute; `deployment.wait` looks more often.
 
 # %%
 from datetime import UTC, datetime, timedelta
 
-from byoi.deployment import tags
-from byoi.deployment import waiting
 from sagemaker.model import Model
 from sagemaker.predictor import Predictor
 
 machine = {"initial_instance_count": 1, "instance_type": "ml.m5.large"}
-marks = tags.make(name, expires=datetime.now(UTC) + timedelta(hours=8))
+marks = deployment.make_tags(name, expires=datetime.now(UTC) + timedelta(hours=8))
 first, second = (
     Model(image_uri, uri, role, Predictor, name=f"{name}-{number}", sagemaker_session=session)
     for number, uri in enumerate(uris, start=1)
 )
 predictor = first.deploy(endpoint_name=name, tags=marks, wait=False, **machine)
-print(waiting.wait(session.sagemaker_client, name)["EndpointStatus"])
+print(deployment.wait(session.sagemaker_client, name)["EndpointStatus"])
 
 # %% [markdown]
 # ## Predict
 
 # %%
-from byoi_lib.serializers import PredictionDeserializer
-from byoi_lib.serializers import ReviewSerializer
-
 predictor.serializer, predictor.deserializer = ReviewSerializer(), PredictionDeserializer()
 texts, labels = list(dataset.held_out.texts), dataset.held_out.labels
 answers = predictor.predict(texts)
@@ -156,8 +146,6 @@ print("accuracy through the endpoint as in training:", same)
 
 # %%
 import time
-
-from byoi import traffic
 
 moments = [time.perf_counter()]
 for text in texts[:300]:
@@ -173,13 +161,11 @@ traffic.latency_histogram([after - before for before, after in zip(moments, mome
 # attempt found most negative.
 
 # %%
-from byoi import traffic
-
 review = texts[int((answers[:, 1] - labels).argmin())]
 second.create(instance_type=machine["instance_type"], tags=marks)
 with traffic.going_on(lambda: float(predictor.predict([review])[0][1])) as requests:
     predictor.update_endpoint(model_name=second.name, tags=marks, wait=False, **machine)
-    waiting.wait(session.sagemaker_client, name)
+    deployment.wait(session.sagemaker_client, name)
     time.sleep(2)
 print("requests:", "many" if len(requests.exchanges) > 20 else len(requests.exchanges))
 print("failed:", len(requests.failures))
@@ -209,19 +195,15 @@ except runtime.exceptions.ModelError as error:
 
 # %% [markdown]
 # **A container that never becomes healthy.** AWS says *did not pass the ping health check*.
-# `rollout.deploy`, which is `byoi deploy` on the command line, waits with the container's log in
+# `deployment.deploy`, which is `byoi deploy` on the command line, waits with the container's log in
 # sight, names the cause, and leaves nothing behind. Here the image is told to run a module it does
 # not have.
 
 # %%
-from byoi import deployment
-from byoi import errors
-from byoi.deployment import rollout
-
 account, variables = deployment.connect(), {"BYOI_INFERENCE_MODULE": "my_inference"}
 plan = deployment.Plan(f"{name}-broken", image_uri, uris[1], role, environment=variables)
 try:
-    rollout.deploy(account, plan)
+    deployment.deploy(account, plan)
 except errors.EndpointFailedError as error:
     lines = str(error).splitlines()
     print("names the module:", any("my_inference" in line for line in lines), "|", lines[-1])
@@ -236,11 +218,9 @@ except errors.EndpointFailedError as error:
 # repository; [99_clean_up](99_clean_up.ipynb) deletes that, too.
 
 # %%
-from byoi.deployment import inventory
-
-for thing in [one for one in inventory.list_resources(account) if name in one.name]:
+for thing in [one for one in deployment.list_resources(account) if name in one.name]:
     thing.delete()
-left = [str(one) for one in inventory.list_resources(account) if name in one.name]
+left = [str(one) for one in deployment.list_resources(account) if name in one.name]
 assert left == [], left
 print("cleaned up; left:", left)
 rehearsal.stop()

@@ -49,7 +49,8 @@ print("sagemaker", Version(version("sagemaker")).major)
 # %%
 import os
 
-from byoi import emulator
+from byoi import deployment, emulator, hosting, model_data
+from byoi_lib import datasets, training
 
 rehearsal = emulator.rehearse()
 role, bucket = os.environ["BYOI_ROLE_ARN"], os.environ["BYOI_BUCKET"]
@@ -66,11 +67,6 @@ print("on this machine:", rehearsal.is_emulated)
 import subprocess
 from pathlib import Path
 
-from byoi_lib import datasets
-from byoi import hosting
-from byoi import model_data
-from byoi_lib import training
-
 model_dir, image_uri = Path("../build/model"), "byoi:latest"
 if not (model_dir / "manifest.json").exists():
     training.train(datasets.load("sample"), model_dir, progress=False)
@@ -85,16 +81,14 @@ print("model data:", archive.name)
 # %%
 from datetime import UTC, datetime, timedelta
 
-from byoi.deployment import tags
-from byoi.deployment import waiting
 from sagemaker.model import Model
 from sagemaker.predictor import Predictor
 
 name = "byoi-behind-api"
-marks = tags.make(name, expires=datetime.now(UTC) + timedelta(hours=8))
+marks = deployment.make_tags(name, expires=datetime.now(UTC) + timedelta(hours=8))
 model = Model(image_uri, uri, role, Predictor, name=name, sagemaker_session=session)
 predictor = model.deploy(1, "ml.m5.large", endpoint_name=name, tags=marks, wait=False)
-print(waiting.wait(session.sagemaker_client, name)["EndpointStatus"])
+print(deployment.wait(session.sagemaker_client, name)["EndpointStatus"])
 
 # %% [markdown]
 # ## The API
@@ -128,14 +122,12 @@ outputs = {one["OutputKey"]: one["OutputValue"] for one in described["Outputs"]}
 print(described["StackStatus"], sorted(outputs))
 
 # %% [markdown]
-# The output `InvokeUrl` is where AWS answers. `invoke_url` says the same there, and the emulator's
-# address here.
+# The output `InvokeUrl` is where AWS answers. `deployment.invoke_url` returns the same there, and
+# the emulator's address here.
 
 # %%
-
-
 gateway = account.client("apigateway")
-url = invoke_url(gateway, outputs["ApiId"], outputs["StageName"]) + "/predictions"
+url = deployment.invoke_url(gateway, outputs["ApiId"], outputs["StageName"]) + "/predictions"
 print(outputs["InvokeUrl"].replace(outputs["ApiId"], "ID"))
 
 # %% [markdown]
@@ -230,14 +222,11 @@ print("statuses of 30 calls in a row:", sorted(set(codes)))
 # The API goes first, then what it stood before. What is left is asked for, not believed.
 
 # %%
-from byoi.deployment import inventory
-from byoi.deployment.account import invoke_url
-
 cloudformation.delete_stack(StackName=stack)
 cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack)
-for thing in [one for one in inventory.list_resources(account) if name in one.name]:
+for thing in [one for one in deployment.list_resources(account) if name in one.name]:
     thing.delete()
-left = [str(one) for one in inventory.list_resources(account) if name in one.name]
+left = [str(one) for one in deployment.list_resources(account) if name in one.name]
 left += [one["id"] for one in gateway.get_rest_apis()["items"] if one["name"] == "byoi-api"]
 assert left == [], left
 print("cleaned up; left:", left)

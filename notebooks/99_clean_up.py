@@ -47,8 +47,8 @@ print("sagemaker", Version(version("sagemaker")).major)
 # ## Where it looks
 
 # %%
-from byoi import deployment
-from byoi import emulator
+from byoi import deployment, emulator, errors, model_data
+from byoi_lib import datasets, training
 
 rehearsal = emulator.rehearse()
 account = deployment.connect()
@@ -65,10 +65,6 @@ print("on this machine:", rehearsal.is_emulated)
 import subprocess
 import sys
 from pathlib import Path
-
-from byoi_lib import datasets
-from byoi import model_data
-from byoi_lib import training
 
 model_dir, archive = Path("../build/model"), Path("../build/model.tar.gz")
 deploy = [Path(sys.executable).with_name("byoi"), "deploy", "byoi:latest", "--model-data", archive]
@@ -91,9 +87,7 @@ for name in lasting if rehearsal.is_emulated else ():
 # %%
 from datetime import UTC, datetime
 
-from byoi.deployment import inventory
-
-found = inventory.list_endpoints(account)
+found = deployment.list_endpoints(account)
 for one in found:
     expiry = "expired" if one.is_expired(datetime.now(UTC)) else "not expired"
     print(f"{one.name}: {one.status}, {expiry}, {len(one.parts)} parts")
@@ -105,23 +99,23 @@ for one in found:
 # which the console leaves behind.
 
 # %%
-inventory.delete(account, inventory.expired_names(found, datetime.now(UTC)))
-print("still there:", [one.name for one in inventory.list_endpoints(account)])
+deployment.delete_endpoints(account, deployment.expired_names(found, datetime.now(UTC)))
+print("still there:", [one.name for one in deployment.list_endpoints(account)])
 
 # %% [markdown]
 # ## Everything this project ever made
 #
 # Endpoints, and what lies around them: stacks, model data in the bucket, log groups, the image
-# repository. `byoi.deployment.inventory` says for each kind what makes it ours.
+# repository. `byoi/deployment/inventory.py` says for each kind what makes it ours.
 
 # %%
-everything = inventory.list_resources(account)
+everything = deployment.list_resources(account)
 print("kinds:", sorted({one.kind for one in everything}))
 
 # %%
 for thing in everything:
     thing.delete()
-left = [str(one) for one in inventory.list_resources(account)]
+left = [str(one) for one in deployment.list_resources(account)]
 assert left == [], left
 print("cleaned up; left:", left)
 
@@ -132,10 +126,8 @@ print("cleaned up; left:", left)
 # how to delete it if you mean it.
 
 # %%
-from byoi import errors
-
 try:
-    inventory.delete(account, ["somebody-elses"])
+    deployment.delete_endpoints(account, ["somebody-elses"])
 except errors.HostingError as error:
     print("refused:", error)
 

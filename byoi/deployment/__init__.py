@@ -1,19 +1,77 @@
-"""Deploying for people: endpoints that say what they wait for, cost and fail of, and that go.
+"""Deploy endpoints: report progress, cost and failures, and clean up afterwards.
 
-boto3 only; the SDK is in `byoi.hosting`. The nouns:
+* `connect`, `Account`: clients, bucket and execution role of the account
+* `EndpointSpec`, `prepare`: what is wanted, and the plan, checks, price and upload for it
+* `Plan`, `deploy`, `Outcome`: create or update an endpoint; a failure has its cause and log
+* `wait`: until an endpoint is in service, or has failed
+* `invoke`, `invoke_url`: call an endpoint by its name; the URL of a REST API in front of one
+* `make_tags`: the tags that say whose an endpoint is and when it expires
+* `list_endpoints`, `expired_names`, `delete_endpoints`: what runs, and its end
+* `list_resources`: endpoints and everything around them
+* `check_image`, `platform_of`: whether SageMaker takes an image, and for which processor
 
-* `account`, `role`: clients, bucket and execution role of the account that is deployed to
-* `plan`, `planning`, `names`: one endpoint as it shall be, and what it is called
-* `image_digest`, `model_object`: what a tag stands for, and where the model data lie
-* `preflight` and what it asks: `role_check`, `model_data_check`, `image_check`, `quota`
-* `price`: what it costs per hour
-* `startup`: how long containers may take, from how long one takes here
-* `deploying`, `change`, `waiting`, `container_log`: from there to InService, or to a named failure
-* `inventory`, `tags`, `ownership`, `removing`, `belongings`: what runs, until when, and its end
+boto3 only; the SDK is in `byoi.hosting`.
 """
 
-from byoi.deployment.account import Account, connect
-from byoi.deployment.plan import Plan
-from byoi.deployment.rollout import Outcome, deploy
+from typing import TYPE_CHECKING
 
-__all__ = ["Account", "Outcome", "Plan", "connect", "deploy"]
+from byoi import _face
+
+if TYPE_CHECKING:
+    from byoi.deployment.account import Account, connect, invoke_url
+    from byoi.deployment.image import check_image, platform_of
+    from byoi.deployment.inventory import (
+        delete_endpoints,
+        expired_names,
+        list_endpoints,
+        list_resources,
+    )
+    from byoi.deployment.invocation import invoke
+    from byoi.deployment.plan import EndpointSpec, Plan
+    from byoi.deployment.preparation import prepare
+    from byoi.deployment.rollout import Outcome, deploy
+    from byoi.deployment.tags import make as make_tags
+    from byoi.deployment.waiting import wait
+else:
+    __getattr__, __dir__ = _face.make(
+        __name__,
+        {
+            "Account": "account",
+            "EndpointSpec": "plan",
+            "Outcome": "rollout",
+            "Plan": "plan",
+            "check_image": "image",
+            "connect": "account",
+            "delete_endpoints": "inventory",
+            "deploy": "rollout",
+            "expired_names": "inventory",
+            "invoke": "invocation",
+            "invoke_url": "account",
+            "list_endpoints": "inventory",
+            "list_resources": "inventory",
+            "make_tags": "tags:make",
+            "platform_of": "image",
+            "prepare": "preparation",
+            "wait": "waiting",
+        },
+    )
+
+__all__ = [
+    "Account",
+    "EndpointSpec",
+    "Outcome",
+    "Plan",
+    "check_image",
+    "connect",
+    "delete_endpoints",
+    "deploy",
+    "expired_names",
+    "invoke",
+    "invoke_url",
+    "list_endpoints",
+    "list_resources",
+    "make_tags",
+    "platform_of",
+    "prepare",
+    "wait",
+]

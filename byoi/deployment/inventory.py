@@ -123,7 +123,7 @@ def expired_names(endpoints: Sequence[DeployedEndpoint], now: dt.datetime) -> li
 
 
 @aws_errors("not everything was deleted")
-def delete(
+def delete_endpoints(
     account: Account, names: Sequence[str], *, progress: waiting.Progress = waiting.silent
 ) -> None:
     """Delete endpoints of ours with their configurations and models, and what is left of others.
@@ -178,7 +178,7 @@ def list_resources(account: Account) -> list[Resource]:
         Resource(
             ENDPOINT if one.status != NO_ENDPOINT else "parts of endpoint",
             one.name,
-            functools.partial(delete, account, [one.name]),
+            functools.partial(delete_endpoints, account, [one.name]),
         )
         for one in found
     ]

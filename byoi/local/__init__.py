@@ -1,1 +1,36 @@
-"""This machine: the container engine, processes, health and an image registry; no AWS, no SDK."""
+"""This machine: the container engine, processes, health and an image registry.
+
+* `Engine`: the container engine: images, containers, logs
+* `ProcessStack`: the server as processes, without an engine
+* `LocalRegistry`: an image registry on this machine, for as long as it is needed
+* `find_free_port`: a TCP port that nothing uses
+
+No AWS and no SDK here. Containers and processes carry the id of the process that started
+them, so that the next one can remove what a killed process left behind.
+"""
+
+from typing import TYPE_CHECKING
+
+from byoi import _face
+
+if TYPE_CHECKING:
+    from byoi.local.docker import Engine
+    from byoi.local.processes import ProcessStack, find_free_port
+    from byoi.local.registry import LocalRegistry
+else:
+    __getattr__, __dir__ = _face.make(
+        __name__,
+        {
+            "Engine": "docker",
+            "LocalRegistry": "registry",
+            "ProcessStack": "processes",
+            "find_free_port": "processes",
+        },
+    )
+
+__all__ = [
+    "Engine",
+    "LocalRegistry",
+    "ProcessStack",
+    "find_free_port",
+]

@@ -1,6 +1,41 @@
 """The server: nginx, gunicorn and Flask around the four functions of an inference module.
 
-Nothing here knows what the model does: the server is told the name of a module and calls its
-`model_fn`, `input_fn`, `predict_fn` and `output_fn`. Everything here is in the image, and
-imports nothing of `byoi` but `contract` and `errors`.
+* `serve`: run all of it in the foreground, as the container does
+* `Settings`: every variable an operator may set, read from an environment
+* `InferenceModule`: what the server needs of your module
+* `create_app`: the Flask application alone, for tests
+* `find_nginx`: the nginx that would be used, if there is one
+
+Nothing here knows what the model does: the server gets a module's name and calls `model_fn`,
+`input_fn`, `predict_fn` and `output_fn`.
 """
+
+from typing import TYPE_CHECKING
+
+from byoi import _face
+
+if TYPE_CHECKING:
+    from byoi.server.app import create_app
+    from byoi.server.inference_module import InferenceModule
+    from byoi.server.nginx import find_nginx
+    from byoi.server.settings import Settings
+    from byoi.server.supervisor import serve
+else:
+    __getattr__, __dir__ = _face.make(
+        __name__,
+        {
+            "InferenceModule": "inference_module",
+            "Settings": "settings",
+            "create_app": "app",
+            "find_nginx": "nginx",
+            "serve": "supervisor",
+        },
+    )
+
+__all__ = [
+    "InferenceModule",
+    "Settings",
+    "create_app",
+    "find_nginx",
+    "serve",
+]

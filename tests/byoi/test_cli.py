@@ -1,5 +1,7 @@
 """The byoi command, run as a user runs it."""
 
+import argparse
+import io
 import json
 import os
 import re
@@ -7,15 +9,20 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from reviews_file import write_reviews
 
 from byoi import cli, model_data
 from byoi.local import processes
 
 BYOI = Path(sys.executable).with_name("byoi")
+TOYS = Path(__file__).parents[1] / "toys"
 
 
 def byoi(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -24,46 +31,95 @@ def byoi(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedPro
     )
 
 
-def write_reviews(path: Path) -> Path:
-    """A file laid out like Keras's imdb.npz; word 1 is in positive reviews, word 2 in others."""
-    random = np.random.default_rng(0)
-
-    def part(count: int) -> tuple[np.ndarray, np.ndarray]:
-        labels = np.arange(count) % 2
-        lists = np.empty(count, dtype=object)
-        for row, label in enumerate(labels):
-            words = random.integers(3, 30, size=8).tolist()
-            lists[row] = [*words, 1 if label else 2]
-        return lists, labels
-
-    x_train, y_train = part(256)
-    x_test, y_test = part(64)
-    np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
-    words = ", ".join(f'"word{rank}": {rank}' for rank in range(1, 31))
-    path.with_name("imdb_word_index.json").write_text(f"{{{words}}}", encoding="utf-8")
-    return path
-
-
 def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(["--help"])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
-    for verb in (
-        *("train", "pack", "serve", "predict", "invoke", "deploy", "endpoints", "delete"),
-        *("emulator", "demo"),
-    ):
-        assert re.search(rf"^ +{verb}( |$)", shown, re.MULTILINE), verb
+    # The tool's in the order of the journey, then those of this model's library.
+    assert re.findall(r"^    (\w+)(?:  |$)", shown, re.MULTILINE) == [
+        *("pack", "serve", "invoke", "deploy", "endpoints", "delete", "emulator"),
+        *("train", "predict", "demo"),
+    ]
 
 
-def test_help_starts_without_the_heavy_libraries() -> None:
-    code = (
-        "import sys; from byoi import cli\n"
-        "try: cli.main(['--help'])\nexcept SystemExit: pass\n"
-        "print({'numpy', 'tensorflow', 'sagemaker', 'flask'} & set(sys.modules))"
+@pytest.mark.parametrize("verb", ["serve", "invoke", "deploy", "emulator", "train", "predict"])
+def test_help_of_a_verb_names_its_options(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([verb, "--help"])
+    assert ended.value.code == 0
+    assert f"usage: byoi {verb}" in capsys.readouterr().out
+
+
+def parser_with(*plugins: EntryPoint) -> tuple[argparse.ArgumentParser, set[str]]:
+    """A parser with one verb of its own, and the verbs that it has afterwards."""
+    parser = argparse.ArgumentParser(prog="byoi")
+    verbs = parser.add_subparsers(required=True)
+    verbs.add_parser("serve").set_defaults(run="the tool's")
+    cli.add_plugged_in_verbs(verbs, plugins)
+    return parser, set(verbs.choices)
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., EntryPoint]:
+    """Makes a library that adds verbs, from the body of its function."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def make(name: str, body: str, at_import: str = "") -> EntryPoint:
+        text = f"{at_import}\ndef add_verbs(verbs):\n    {body}\n"
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+        return EntryPoint(name, f"{name}:add_verbs", cli.VERBS_GROUP)
+
+    return make
+
+
+def test_a_library_adds_verbs(plugin: Callable[..., EntryPoint]) -> None:
+    parser, verbs = parser_with(
+        plugin("library_of_lines", "verbs.add_parser('line').set_defaults(run='a line')")
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("set()\n")
+    assert verbs == {"serve", "line"}
+    assert parser.parse_args(["line"]).run == "a line"
+
+
+@pytest.mark.parametrize(
+    ("body", "at_import", "cause"),
+    [
+        (
+            "pass",
+            "import no_such_package",
+            "ModuleNotFoundError: No module named 'no_such_package'",
+        ),
+        ("pass", "this is no Python", "SyntaxError: invalid syntax"),
+        ("pass", "raise SystemExit('not now')", "SystemExit: not now"),
+        ("1 / 0", "", "ZeroDivisionError: division by zero"),
+        ("raise ValueError('two\\nlines')", "", "ValueError: two lines"),
+    ],
+)
+def test_a_broken_library_costs_a_line_and_no_verb_of_others(
+    plugin: Callable[..., EntryPoint],
+    capsys: pytest.CaptureFixture[str],
+    body: str,
+    at_import: str,
+    cause: str,
+) -> None:
+    broken = plugin(cause.partition(":")[0].lower(), body, at_import)
+    good = plugin("library_of_circles", "verbs.add_parser('circle')")
+    _, verbs = parser_with(broken, good)
+    assert verbs == {"serve", "circle"}
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"byoi: the verbs of {broken.value} are not available: {cause}")
+
+
+def test_a_library_may_not_replace_a_verb_of_the_tool(
+    plugin: Callable[..., EntryPoint], capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser, _ = parser_with(
+        plugin("usurper", "verbs.add_parser('serve').set_defaults(run='the library\\'s')")
+    )
+    assert parser.parse_args(["serve"]).run == "the tool's"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "usurper:add_verbs" in line
+    assert "conflicting subparser: serve" in line
 
 
 def test_a_wrong_command_line_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -198,6 +254,125 @@ def test_serve_takes_a_module_of_the_users(tmp_path: Path, free_port: int) -> No
         finally:
             server.terminate()
             server.wait(30)
+
+
+@pytest.fixture(scope="module")
+def echo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server whose answer says what it was sent."""
+    environ = {"BYOI_INFERENCE_MODULE": str(TOYS / "echo.py")}
+    with processes.ProcessStack(tmp_path_factory.mktemp("model"), environ=environ) as stack:
+        yield stack.url
+
+
+def invoke(*arguments: object, body: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    command = [BYOI, "invoke", *map(str, arguments)]
+    return subprocess.run(command, input=body, capture_output=True, check=False)
+
+
+def echoed(*arguments: object, body: bytes = b"") -> dict[str, Any]:
+    """What the server was sent."""
+    done = invoke(*arguments, body=body)
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("name", "content_type"),
+    [
+        ("body.json", "application/json"),
+        ("body.jsonl", "application/jsonlines"),
+        ("body.csv", "text/csv"),
+        ("body.txt", "text/plain"),
+        ("BODY.NPY", "application/x-npy"),
+        ("body.parquet", "application/octet-stream"),
+        ("body", "application/octet-stream"),
+    ],
+)
+def test_invoke_tells_the_content_type_by_the_ending_of_a_file(
+    echo_url: str, tmp_path: Path, name: str, content_type: str
+) -> None:
+    (tmp_path / name).write_bytes(b"[1]")
+    sent = echoed(echo_url, "--file", tmp_path / name)
+    assert (sent["content_type"], sent["text"]) == (content_type, "[1]")
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b'{"instances": ["good"]}', "application/json"),
+        (b"good", "text/plain"),
+        (b"", "text/plain"),
+        (b"\xff\xfe", "application/octet-stream"),
+    ],
+)
+def test_invoke_tells_the_content_type_of_standard_input_by_its_content(
+    echo_url: str, body: bytes, content_type: str
+) -> None:
+    sent = echoed(echo_url, "--file", "-", body=body)
+    assert (sent["content_type"], sent["bytes"]) == (content_type, len(body))
+
+
+@pytest.mark.parametrize("given", [("--data", "[1, 2]"), ("[1, 2]",)])
+def test_invoke_takes_a_text(echo_url: str, given: tuple[str, ...]) -> None:
+    sent = echoed(echo_url, *given)
+    assert (sent["content_type"], sent["text"]) == ("application/json", "[1, 2]")
+
+
+def test_invoke_passes_content_type_and_accept_on(echo_url: str) -> None:
+    types = ("--content-type", "text/csv; charset=utf-8", "--accept", "text/csv")
+    sent = echoed(echo_url, "--data", "1,2", *types)
+    assert (sent["content_type"], sent["accept"]) == ("text/csv; charset=utf-8", "text/csv")
+
+
+def test_invoke_sends_a_body_of_megabytes(echo_url: str, tmp_path: Path) -> None:
+    (tmp_path / "large.json").write_bytes(b"0" * 5_000_000)
+    assert echoed(echo_url, "--file", tmp_path / "large.json")["bytes"] == 5_000_000
+    (tmp_path / "large.json").write_bytes(b"0" * 30_000_000)
+    done = invoke(echo_url, "--file", tmp_path / "large.json")
+    assert done.returncode == 1
+    assert b"413" in done.stderr
+
+
+def test_invoke_prints_the_error_of_the_container(echo_url: str) -> None:
+    done = invoke(echo_url, "--data", "good", "--accept", "application/unknown")
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert done.stderr.startswith(b"byoi: error: the endpoint answered with status 406: ")
+
+
+@pytest.mark.parametrize("name", ["absent.json", "."])
+def test_invoke_names_a_file_that_cannot_be_read(echo_url: str, tmp_path: Path, name: str) -> None:
+    done = invoke(echo_url, "--file", tmp_path / name)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"byoi: error: --file {tmp_path / name}: ".encode())
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("good", "--data", "good"), ("--data", "good", "--file", "body.json")]
+)
+def test_invoke_takes_one_body(arguments: tuple[str, ...]) -> None:
+    done = invoke("http://localhost:8080", *arguments)
+    assert done.returncode == 2
+
+
+def test_invoke_prints_bytes_unchanged_and_ends_a_text_with_one_line_break(
+    tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "ids.npy", np.array([[1, 5, 6], [1, 7, 0]], np.int32))
+    with processes.ProcessStack(tiny_model_dir) as stack:
+
+        def answer(accept: str) -> bytes:
+            done = invoke(stack.url, "--file", tmp_path / "ids.npy", "--accept", accept)
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        array = np.load(io.BytesIO(answer("application/x-npy")))
+        assert array.shape == (2, 2)
+        assert answer("application/x-npy").endswith(array.tobytes())
+        for accept in ("application/json", "application/jsonlines", "text/csv"):
+            assert re.search(rb"[^\n]\n$", answer(accept)), accept
+        assert len(json.loads(answer("application/json"))) == 2
 
 
 @pytest.mark.parametrize("url", ["localhost:8080", "https://localhost", "http://", "ftp://x"])

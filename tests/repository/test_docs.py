@@ -61,7 +61,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_the_map_of_the_readme_is_the_tree() -> None:
     listed = set(re.findall(r"^\| `([^`]+)` \|", read("README.md"), re.MULTILINE))
     folders = {f"{path.name}/" for path in ROOT.iterdir() if path.is_dir()}
-    tracked = {"notebooks/", "byoi_lib/", "container/", "tests/", "benchmarks/", "docs/"}
+    tracked = {"notebooks/", "byoi/", "byoi_lib/", "container/", "tests/", "benchmarks/", "docs/"}
     assert tracked <= listed
     assert {name for name in listed if name.endswith("/")} <= folders
     assert all((ROOT / name).exists() for name in listed)

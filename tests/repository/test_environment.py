@@ -1,6 +1,7 @@
-"""environment.yml: its pip part is installed by pip into an empty environment and used."""
+"""What pip installs into an empty environment, and that it is used there."""
 
 import os
+import re
 import subprocess
 import tempfile
 import venv
@@ -48,3 +49,22 @@ def test_pip_part_installs_and_runs_the_first_notebook(tmp_path: Path) -> None:
         capture_output=True,
     )
     assert (tmp_path / "01_train.ipynb").is_file()
+
+
+@pytest.mark.timeout(600)
+def test_pip_installs_an_extra_from_the_checkout(tmp_path: Path, tiny_model_dir: Path) -> None:
+    """The command that messages name. What each extra needs is tested in tests/byoi/test_extras."""
+    lock = (ROOT / "requirements" / "dev.txt").read_text(encoding="utf-8")
+    pins = re.findall(r"^([\w.-]+)(?:\[[\w,]+\])?(==[^\n\\]*)", lock, re.MULTILINE)
+    constraints = tmp_path / "constraints.txt"
+    constraints.write_text("".join(f"{name}{pin}\n" for name, pin in pins), encoding="utf-8")
+    venv.create(tmp_path / "env", with_pip=True)
+    install = (tmp_path / "env" / "bin" / "python", "-m", "pip", "install", "--quiet")
+    subprocess.run([*install, "--constraint", constraints, ".[serve]"], check=True, cwd=ROOT)
+
+    def byoi(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [tmp_path / "env" / "bin" / "byoi", *map(str, arguments)]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert "p_positive" in byoi("predict", "--model-dir", tiny_model_dir, "good film").stdout
+    assert "pip install '.[aws]'" in byoi("endpoints").stderr

@@ -236,7 +236,7 @@ def deploy_with_the_sdk(account, role_arn, image, archive):
 def tear_down(account):
     """Delete one endpoint by its name, and then all that is left of anything."""
     assert [one.name for one in inventory.list_endpoints(account)] == ["byoi-reviews", "byoi-sdk"]
-    inventory.delete(account, ["byoi-reviews"])
+    inventory.delete_endpoints(account, ["byoi-reviews"])
     kinds = set()
     for belonging in inventory.list_resources(account):
         kinds.add(belonging.kind)

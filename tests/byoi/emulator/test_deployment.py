@@ -242,7 +242,7 @@ def test_an_endpoint_that_is_not_ours_is_left_alone(
         assert f"aws sagemaker delete-endpoint --endpoint-name {name}" in str(caught.value)
         assert existing(in_process) == before
         with pytest.raises(errors.HostingError, match="not made here"):
-            inventory.delete(in_process, [name])
+            inventory.delete_endpoints(in_process, [name])
     in_process.sagemaker.delete_endpoint_config(EndpointConfigName=config)
     for model in in_process.sagemaker.list_models()["Models"]:
         in_process.sagemaker.delete_model(ModelName=model["ModelName"])

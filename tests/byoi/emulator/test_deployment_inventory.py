@@ -58,7 +58,7 @@ def test_an_endpoint_goes_with_all_it_is_made_of(
     deployment.deploy(account, plan(account, archive, "one"))
     deployment.deploy(account, plan(account, archive, "two"))
     said: list[str] = []
-    inventory.delete(account, ["one"], progress=said.append)
+    inventory.delete_endpoints(account, ["one"], progress=said.append)
     assert [line.rpartition(" ")[0] for line in said] == [
         "deleted endpoint",
         "deleted endpoint configuration",
@@ -66,7 +66,7 @@ def test_an_endpoint_goes_with_all_it_is_made_of(
     ]
     assert [found.name for found in inventory.list_endpoints(account)] == ["two"]
     assert ask(account, "two") == "hello"
-    inventory.delete(account, ["two"])
+    inventory.delete_endpoints(account, ["two"])
     assert existing(account) == before
 
 
@@ -95,7 +95,7 @@ def test_what_an_interrupted_deployment_left_is_found_and_deleted(
     (found,) = inventory.list_endpoints(account)
     assert (found.name, found.status, found.created) == ("interrupted", "no endpoint", None)
     assert found.is_expired(NOW)
-    inventory.delete(account, ["interrupted"])
+    inventory.delete_endpoints(account, ["interrupted"])
     assert existing(account) == before
 
 
@@ -106,7 +106,7 @@ def test_parts_that_an_endpoint_does_not_use_go_with_it(
     wanted = plan(account, archive, "more")
     deployment.deploy(account, wanted)
     parts(account, replace(wanted, image_digest="another"))
-    inventory.delete(account, ["more"])
+    inventory.delete_endpoints(account, ["more"])
     assert existing(account) == before
 
 
@@ -122,7 +122,7 @@ def test_what_has_no_tag_is_never_touched(
         assert inventory.list_endpoints(account) == []
         assert [one for one in inventory.list_resources(account) if one.kind == "endpoint"] == []
         with pytest.raises(errors.HostingError, match="aws sagemaker delete-endpoint"):
-            inventory.delete(account, [name])
+            inventory.delete_endpoints(account, [name])
         assert {name, config, model} <= set(existing(account))
     finally:
         account.sagemaker.delete_endpoint(EndpointName=name)
@@ -146,7 +146,7 @@ def test_a_part_of_ours_that_is_not_ours_stays(
     ]
     account.sagemaker.create_endpoint_config(**config)
     account.sagemaker.create_endpoint(**wanted.endpoint_request())
-    inventory.delete(account, ["mixed"])
+    inventory.delete_endpoints(account, ["mixed"])
     left = existing(account)
     assert lent in left
     assert others.model_name in left
@@ -159,7 +159,7 @@ def test_where_one_name_is_wrong_none_is_deleted(
 ) -> None:
     parts(account, plan(account, archive, "right"))
     with pytest.raises(errors.HostingError, match="there is no endpoint wrong"):
-        inventory.delete(account, ["right", "wrong"])
+        inventory.delete_endpoints(account, ["right", "wrong"])
     assert [one.name for one in inventory.list_endpoints(account)] == ["right"]
 
 
@@ -171,7 +171,7 @@ def test_what_is_being_made_is_waited_for_and_deleted(
     parts(account, wanted)
     account.sagemaker.create_endpoint(**wanted.endpoint_request())
     said: list[str] = []
-    inventory.delete(account, ["early"], progress=said.append)
+    inventory.delete_endpoints(account, ["early"], progress=said.append)
     assert said[0] == "waiting for early, which is Creating"
     assert existing(account) == before
 
@@ -225,7 +225,7 @@ def test_everything_is_found_and_goes_in_its_order(
     deployment.deploy(account, wanted)
     # Its endpoint is gone, its log is not.
     deployment.deploy(account, plan(account, archive, "former"))
-    inventory.delete(account, ["former"])
+    inventory.delete_endpoints(account, ["former"])
 
     found = [str(one) for one in inventory.list_resources(account)]
     assert found[0] == "endpoint whole"

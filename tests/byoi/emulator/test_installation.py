@@ -12,6 +12,6 @@ def test_here_all_is_there() -> None:
 
 def test_a_missing_package_is_named() -> None:
     with pytest.raises(
-        errors.MissingProgramError, match=r"package moto, .*pip install 'byoi\[emul"
+        errors.MissingPackageError, match=r"package moto, .*checkout: pip install '\.\[emul"
     ):
         installation.require(lambda name: None if name == "moto" else object())

@@ -218,9 +218,9 @@ except errors.EndpointFailedError as error:
 # repository; [99_clean_up](99_clean_up.ipynb) deletes that, too.
 
 # %%
-for thing in [one for one in deployment.list_resources(account) if name in one.name]:
+for thing in [one for one in deployment.find_everything(account) if name in one.name]:
     thing.delete()
-left = [str(one) for one in deployment.list_resources(account) if name in one.name]
+left = [str(one) for one in deployment.find_everything(account) if name in one.name]
 assert left == [], left
 print("cleaned up; left:", left)
 rehearsal.stop()

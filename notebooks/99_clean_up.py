@@ -87,7 +87,7 @@ for name in lasting if rehearsal.is_emulated else ():
 # %%
 from datetime import UTC, datetime
 
-found = deployment.list_endpoints(account)
+found = deployment.find_endpoints(account)
 for one in found:
     expiry = "expired" if one.is_expired(datetime.now(UTC)) else "not expired"
     print(f"{one.name}: {one.status}, {expiry}, {len(one.parts)} parts")
@@ -99,8 +99,8 @@ for one in found:
 # which the console leaves behind.
 
 # %%
-deployment.delete_endpoints(account, deployment.expired_names(found, datetime.now(UTC)))
-print("still there:", [one.name for one in deployment.list_endpoints(account)])
+deployment.delete_endpoints(account, deployment.find_expired(found, datetime.now(UTC)))
+print("still there:", [one.name for one in deployment.find_endpoints(account)])
 
 # %% [markdown]
 # ## Everything this project ever made
@@ -109,13 +109,13 @@ print("still there:", [one.name for one in deployment.list_endpoints(account)])
 # repository. `byoi/deployment/inventory.py` says for each kind what makes it ours.
 
 # %%
-everything = deployment.list_resources(account)
+everything = deployment.find_everything(account)
 print("kinds:", sorted({one.kind for one in everything}))
 
 # %%
 for thing in everything:
     thing.delete()
-left = [str(one) for one in deployment.list_resources(account)]
+left = [str(one) for one in deployment.find_everything(account)]
 assert left == [], left
 print("cleaned up; left:", left)
 

@@ -6,8 +6,8 @@
 * `wait`: until an endpoint is in service, or has failed
 * `invoke`, `invoke_url`: call an endpoint by its name; the URL of a REST API in front of one
 * `make_tags`: the tags that say whose an endpoint is and when it expires
-* `list_endpoints`, `expired_names`, `delete_endpoints`: what runs, and its end
-* `list_resources`: endpoints and everything around them
+* `find_endpoints`, `find_expired`, `delete_endpoints`: what runs, and its end
+* `find_everything`: endpoints and everything around them
 * `check_image`, `platform_of`: whether SageMaker takes an image, and for which processor
 
 boto3 only; the SDK is in `byoi.hosting`.
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from byoi.deployment.image import check_image, platform_of
     from byoi.deployment.inventory import (
         delete_endpoints,
-        expired_names,
-        list_endpoints,
-        list_resources,
+        find_endpoints,
+        find_everything,
+        find_expired,
     )
     from byoi.deployment.invocation import invoke
     from byoi.deployment.plan import EndpointSpec, Plan
@@ -44,11 +44,11 @@ else:
             "connect": "account",
             "delete_endpoints": "inventory",
             "deploy": "rollout",
-            "expired_names": "inventory",
+            "find_expired": "inventory",
             "invoke": "invocation",
             "invoke_url": "account",
-            "list_endpoints": "inventory",
-            "list_resources": "inventory",
+            "find_endpoints": "inventory",
+            "find_everything": "inventory",
             "make_tags": "tags:make",
             "platform_of": "image",
             "prepare": "preparation",
@@ -65,11 +65,11 @@ __all__ = [
     "connect",
     "delete_endpoints",
     "deploy",
-    "expired_names",
+    "find_endpoints",
+    "find_everything",
+    "find_expired",
     "invoke",
     "invoke_url",
-    "list_endpoints",
-    "list_resources",
     "make_tags",
     "platform_of",
     "prepare",

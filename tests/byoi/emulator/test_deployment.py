@@ -173,7 +173,7 @@ def test_what_cannot_be_removed_after_a_failure_does_not_hide_its_cause(
         deployment.deploy(in_process, wanted)
     assert "could not be removed" in str(caught.value)
     assert "`byoi delete sticky`" in str(caught.value)
-    assert [one.name for one in inventory.list_endpoints(in_process)] == ["sticky"]
+    assert [one.name for one in inventory.find_endpoints(in_process)] == ["sticky"]
 
 
 def test_it_does_not_try_for_ever(in_process: deployment.Account, archive: Path) -> None:

@@ -5,7 +5,9 @@ Registries (ACCOUNT.dkr.ecr.REGION.amazonaws.com, and dkr-ecr for dual-stack); A
 ContainerDefinition.Image; IAM User Guide, reference_identifiers (ARNs).
 """
 
+import ipaddress
 import re
+import urllib.parse
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -155,6 +157,24 @@ class Arn:
             )
         return cls(*parts[1:])
 
+    @property
+    def role_name(self) -> str:
+        """Name of the IAM role that it names, without the role's path; "" for anything else."""
+        is_role = self.service == "iam" and self.resource.startswith("role/")
+        return self.resource.rpartition("/")[2] if is_role else ""
+
     def __str__(self) -> str:
         place = f"{self.partition}:{self.service}:{self.region}:{self.account}"
         return f"arn:{place}:{self.resource}"
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host, with or without a port, is this machine's loopback interface."""
+    try:
+        name = urllib.parse.urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"

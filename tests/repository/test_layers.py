@@ -28,7 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("byoi.deployment.",),
     ("byoi.local.",),
     ("byoi.server.",),
-    ("byoi.invocation", "byoi.model_data", "byoi.traffic", "byoi.training"),
+    ("byoi.invocation", "byoi.model_data", "byoi.registry", "byoi.traffic", "byoi.training"),
     ("byoi.formats.",),
     ("byoi.digest", "byoi.names"),
     ("byoi._canvas", "byoi.contract", "byoi.errors"),
@@ -69,6 +69,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "sagemaker": ("byoi.hosting.", "byoi_lib.demo"),
     "boto3": ("byoi.deployment.", "byoi.hosting."),
     "botocore": ("byoi.deployment.", "byoi.hosting."),
+    "docker": ("byoi.registry",),
 }
 
 

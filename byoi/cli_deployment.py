@@ -8,28 +8,32 @@ import datetime as dt
 import functools
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from byoi import errors
-from byoi.deployment.plan import make_plan, upload_model_data
 
-# Forgotten endpoints cost money; one that is to stay is asked for with `never`.
+# Forgotten endpoints cost money; `--expires never` keeps one.
 EXPIRES = "24h"
 
 
 def add_verbs(verbs: Any) -> None:
-    """Add them to `argparse`'s subparsers."""
+    """Add the verbs to argparse's subparsers."""
     deploy = verbs.add_parser("deploy", help="create an endpoint on AWS, or update it")
     deploy.add_argument("image", metavar="IMAGE", help="image in ECR, with tag or digest")
     deploy.add_argument("--name", required=True, help="name of the endpoint")
     deploy.add_argument(
-        "--model-data", metavar="FILE|s3://...", help="a model.tar.gz; default: none"
+        "--model-data",
+        metavar="FILE|s3://...",
+        help="a model.tar.gz; default: the model data in the image",
     )
     deploy.add_argument("--instance-type", default="ml.m5.large", metavar="TYPE")
-    deploy.add_argument("--instances", type=int, default=1, metavar="N", help="how many")
+    deploy.add_argument("--instances", type=int, default=1, metavar="N", help="number of instances")
     deploy.add_argument(
-        "--env", action="append", default=[], metavar="NAME=VALUE", help="for the container"
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a variable of the container",
     )
     deploy.add_argument(
         "--expires",
@@ -39,84 +43,64 @@ def add_verbs(verbs: Any) -> None:
         f"default: {EXPIRES}",
     )
     deploy.add_argument(
-        "--role", metavar="ARN", help="default: BYOI_ROLE_ARN, or of the stack byoi-execution-role"
+        "--role",
+        metavar="ARN",
+        help="default: BYOI_ROLE_ARN, or the output of the stack byoi-execution-role",
     )
     deploy.add_argument(
         "--startup-timeout",
         type=int,
         metavar="S",
-        help="seconds for /ping to turn 200, 60 to 3600; default: from how long it takes here",
+        help="seconds for /ping to turn 200, 60 to 3600; default: from the time it takes here",
     )
-    deploy.add_argument(
-        "--skip-preflight", action="store_true", help="create without looking first"
-    )
+    deploy.add_argument("--skip-preflight", action="store_true", help="deploy without the checks")
     deploy.set_defaults(run=_deploy)
 
-    endpoints = verbs.add_parser("endpoints", help="list what byoi deploy made, and until when")
+    endpoints = verbs.add_parser(
+        "endpoints", help="list the endpoints of byoi deploy, and when they expire"
+    )
     endpoints.set_defaults(run=_endpoints)
 
-    delete = verbs.add_parser("delete", help="delete endpoints with all they are made of")
+    delete = verbs.add_parser("delete", help="delete endpoints with configurations and models")
     chosen = delete.add_mutually_exclusive_group(required=True)
     chosen.add_argument("names", nargs="*", default=[], metavar="NAME")
-    chosen.add_argument("--expired", action="store_true", help="all whose time is over")
-    chosen.add_argument("--all", action="store_true", help="all that byoi deploy made")
-    delete.add_argument("--yes", action="store_true", help="do not ask")
+    chosen.add_argument("--expired", action="store_true", help="all expired endpoints")
+    chosen.add_argument("--all", action="store_true", help="all endpoints of byoi deploy")
+    delete.add_argument("--yes", action="store_true", help="delete without confirmation")
     delete.set_defaults(run=_delete)
 
 
 def _deploy(options: argparse.Namespace) -> None:
     from byoi import deployment
-    from byoi.deployment import preflight, price, startup, tags
+    from byoi.deployment import preparation, tags
+    from byoi.deployment.plan import EndpointSpec
 
-    environment = _environment(options.env)
-    expires = tags.parse_expiry(options.expires, dt.datetime.now(dt.UTC))
-    account = deployment.connect()
-    plan = make_plan(
-        account,
-        options.name,
+    spec = EndpointSpec(
         options.image,
         options.model_data,
+        name=options.name,
         role_arn=options.role,
         instance_type=options.instance_type,
         instance_count=options.instances,
-        environment=environment,
+        environment=_environment(options.env),
         startup_timeout_s=options.startup_timeout,
-        expires=expires,
+        expires=tags.parse_expiry(options.expires, dt.datetime.now(dt.UTC)),
+        is_checked=not options.skip_preflight,
     )
-    is_here = options.model_data and not options.model_data.startswith("s3://")
-    if not options.skip_preflight:
-        findings = preflight.check(account, plan, is_uploaded=not is_here)
-        for finding in findings:
-            # What would fail is in the error below.
-            if finding.is_ok is not False:
-                print(preflight.to_text(finding))
-        preflight.require(findings)
-    print(price.line(account, plan), flush=True)
-    if upload_model_data(account, plan, options.model_data):
-        print(f"uploaded {options.model_data} to {plan.model_data_url}")
+    prepared = preparation.prepare(deployment.connect(), spec, progress=_show)
+    name = prepared.plan.endpoint_name
     try:
-        outcome = deployment.deploy(
-            account,
-            plan,
-            progress=_say,
-            find_startup_timeout_s=functools.partial(
-                startup.find_timeout_s,
-                plan.image_uri,
-                Path(options.model_data) if is_here else None,
-                environment,
-                progress=_say,
-            ),
-        )
+        outcome = prepared.deploy(progress=_show)
     except KeyboardInterrupt:
         print(
-            f"\nstopped waiting; what was begun goes on: deploy again to wait for it, or "
-            f"`byoi delete {plan.endpoint_name}`",
+            f"\nstopped waiting; the deployment continues at AWS: deploy again to wait for it, or "
+            f"`byoi delete {name}`",
             file=sys.stderr,
         )
         raise
-    print(f"endpoint {plan.endpoint_name}: {outcome}, until {tags.to_text(expires)}")
-    print(f'ask it something:  byoi invoke {plan.endpoint_name} "Not bad at all."')
-    print(f"delete it:         byoi delete {plan.endpoint_name}")
+    print(f"endpoint {name}: {outcome}, until {tags.to_text(spec.expires)}")
+    print(f'invoke it:  byoi invoke {name} "Not bad at all."')
+    print(f"delete it:  byoi delete {name}")
 
 
 def _endpoints(_options: argparse.Namespace) -> None:
@@ -124,7 +108,7 @@ def _endpoints(_options: argparse.Namespace) -> None:
     from byoi.deployment import inventory, price
 
     account = deployment.connect()
-    found = inventory.running(account)
+    found = inventory.list_endpoints(account)
     if not found:
         print(f"no endpoints of byoi deploy in {account.region}")
         return
@@ -155,23 +139,24 @@ def _delete(options: argparse.Namespace) -> None:
     account = deployment.connect()
     names = options.names
     if options.all or options.expired:
-        found = inventory.running(account)
-        now = dt.datetime.now(dt.UTC)
-        names = inventory.expired(found, now) if options.expired else [one.name for one in found]
+        found = inventory.list_endpoints(account)
+        names = [one.name for one in found]
+        if options.expired:
+            names = inventory.expired_names(found, dt.datetime.now(dt.UTC))
         if not names:
             print("nothing to delete")
             return
         if not options.yes:
             _ask(names)
-    inventory.delete(account, names, progress=_say)
+    inventory.delete(account, names, progress=_show)
 
 
 def _ask(names: Sequence[str]) -> None:
-    """Raise unless somebody at a terminal agrees."""
+    """Raise unless the user at a terminal confirms."""
     print(f"to delete: {', '.join(names)}")
     if not sys.stdin.isatty():
         raise errors.ConfigurationError(
-            "nothing was deleted: nobody is at a terminal to ask; add --yes"
+            "nothing was deleted: no terminal to ask for confirmation; add --yes"
         )
     if input("delete? [y/N] ").strip().lower() not in {"y", "yes"}:
         raise errors.ConfigurationError("nothing was deleted")
@@ -191,5 +176,5 @@ def _time(time: dt.datetime | None, otherwise: str) -> str:
     return time.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M UTC") if time else otherwise
 
 
-def _say(line: str) -> None:
+def _show(line: str) -> None:
     print(line, flush=True)

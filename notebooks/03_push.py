@@ -108,10 +108,10 @@ print("pushed:", image_uri.replace(registry.address, "registry").split("@")[0], 
 # is what it looked at.
 
 # %%
-from byoi.deployment.registry import HttpRegistry
+from byoi.registry import Registry
 
 repository, digest = image_uri.removeprefix(f"{registry.address}/").split("@")
-remote = HttpRegistry(registry.address, Path.home() / ".docker")
+remote = Registry(registry.address)
 manifest = remote.manifest(repository, digest)
 print(manifest.media_type)
 print(remote.platform(repository, manifest))
@@ -180,10 +180,10 @@ print("accuracy through the endpoint as in training:", abs(accuracy - offline) <
 
 # %%
 from byoi import errors
-from byoi.deployment import push
+from byoi.deployment import image
 
 try:
-    push.check(remote, repository, digest, push.platform_of("ml.c7g.large"))
+    image.check_image(remote, repository, digest, image.platform_of("ml.c7g.large"))
 except errors.RegistryError as error:
     print("refused:", str(error).split(f"{digest}: ")[1].split(".")[0])
 

@@ -209,7 +209,7 @@ except runtime.exceptions.ModelError as error:
 
 # %% [markdown]
 # **A container that never becomes healthy.** AWS says *did not pass the ping health check*.
-# `deploying.deploy`, which is `byoi deploy` on the command line, waits with the container's log in
+# `rollout.deploy`, which is `byoi deploy` on the command line, waits with the container's log in
 # sight, names the cause, and leaves nothing behind. Here the image is told to run a module it does
 # not have.
 
@@ -238,9 +238,9 @@ except errors.EndpointFailedError as error:
 # %%
 from byoi.deployment import inventory
 
-for thing in [one for one in inventory.everything(account) if name in one.name]:
+for thing in [one for one in inventory.list_resources(account) if name in one.name]:
     thing.delete()
-left = [str(one) for one in inventory.everything(account) if name in one.name]
+left = [str(one) for one in inventory.list_resources(account) if name in one.name]
 assert left == [], left
 print("cleaned up; left:", left)
 rehearsal.stop()

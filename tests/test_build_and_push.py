@@ -13,7 +13,7 @@ import boto3
 import pushed_images as images
 import pytest
 
-from byoi.deployment import registry
+from byoi.deployment.ecr import LIFECYCLE_POLICY
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "build_and_push.sh"
@@ -97,7 +97,7 @@ def test_the_built_image_carries_the_git_commit_and_dirt(image_registry, tmp_pat
     """The script of a fresh repository, whose build script stands for the long build."""
     checkout = tmp_path / "check out"
     (checkout / "container").mkdir(parents=True)
-    for name in ("build_and_push.sh", "byoi_lib"):
+    for name in ("build_and_push.sh", "byoi"):
         (checkout / name).symlink_to(ROOT / name)
     script = checkout / "copy.sh"
     script.write_bytes(SCRIPT.read_bytes())
@@ -199,7 +199,7 @@ def test_ecr_gets_a_repository_a_login_by_stdin_and_the_push(moto_aws, recorded_
     made = client.describe_repositories(repositoryNames=["reviews"])["repositories"][0]
     assert made["imageScanningConfiguration"] == {"scanOnPush": True}
     policy = client.get_lifecycle_policy(repositoryName="reviews")["lifecyclePolicyText"]
-    assert json.loads(policy) == registry.LIFECYCLE_POLICY
+    assert json.loads(policy) == LIFECYCLE_POLICY
 
 
 def test_an_oci_image_in_ecr_is_refused_after_the_push(moto_aws, recorded_docker) -> None:

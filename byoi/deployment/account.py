@@ -1,11 +1,9 @@
-"""The AWS account that is deployed to: boto3 clients, the bucket and the execution role.
+"""An AWS account: boto3's clients, the bucket, the execution role, and the URLs of REST APIs.
 
-Source of the time-out: API InvokeEndpoint ("if your model is going to take 50-60 seconds of
-processing time, the SDK socket timeout should be set to be 70 seconds").
-
-The execution role: what SageMaker acts as when it pulls the image and reads model data.
-
-Where a REST API of API Gateway answers.
+Sources: API InvokeEndpoint ("if your model is going to take 50-60 seconds of processing time,
+the SDK socket timeout should be set to be 70 seconds"); SageMaker Developer Guide,
+sagemaker-roles.html (SageMaker pulls the image and reads model data as the execution role);
+API Gateway Developer Guide, "Invoke REST APIs in API Gateway".
 """
 
 import contextlib
@@ -19,7 +17,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
-from byoi import contract, errors
+from byoi import contract, errors, names
 
 # Made from infra/execution_role.yaml, whose output has this name.
 EXECUTION_ROLE_STACK = "byoi-execution-role"
@@ -29,79 +27,27 @@ EXECUTION_ROLE_COMMAND = (
     "--template-body file://infra/execution_role.yaml --capabilities CAPABILITY_IAM "
     "--parameters ParameterKey=Bucket,ParameterValue=$BYOI_BUCKET"
 )
-_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/.+")
-
-
-def find_role_arn(environ: Mapping[str, str], cloudformation: Any) -> str:
-    """Return the role's ARN: BYOI_ROLE_ARN, else the output of the stack that makes one.
-
-    Args:
-        environ: Where BYOI_ROLE_ARN is read.
-        cloudformation: boto3's client of that name.
-
-    Raises:
-        ConfigurationError: There is neither, or BYOI_ROLE_ARN is no role's ARN.
-        ClientError: AWS refused the look at the stack for another reason than its absence.
-    """
-    given = environ.get("BYOI_ROLE_ARN", "").strip()
-    if given:
-        return check_role_arn(given, "BYOI_ROLE_ARN")
-    try:
-        stacks = cloudformation.describe_stacks(StackName=EXECUTION_ROLE_STACK)["Stacks"]
-    except ClientError as error:
-        # CloudFormation's word for a stack that is not there.
-        if error.response["Error"]["Code"] != "ValidationError":
-            raise
-        stacks = []
-    for stack in stacks:
-        for output in stack.get("Outputs", ()):
-            if output["OutputKey"] == EXECUTION_ROLE_OUTPUT:
-                return str(output["OutputValue"])
-    raise errors.ConfigurationError(
-        f"no execution role: BYOI_ROLE_ARN is not set, and there is no stack "
-        f"{EXECUTION_ROLE_STACK} with an output {EXECUTION_ROLE_OUTPUT} in this region. "
-        f"Make one:\n  {EXECUTION_ROLE_COMMAND}\n"
-        "or name yours: export BYOI_ROLE_ARN=arn:aws:iam::ACCOUNT:role/NAME"
-    )
-
-
-def check_role_arn(arn: str, where: str) -> str:
-    """Return `arn` where it has the form of a role's.
-
-    Args:
-        arn: What was given.
-        where: The variable or option it came from, for the error.
-
-    Raises:
-        ConfigurationError: It has not.
-    """
-    if not _ARN.fullmatch(arn):
-        raise errors.ConfigurationError(
-            f"{where}={arn!r}: expected a role's ARN such as arn:aws:iam::123456789012:role/NAME"
-        )
-    return arn
-
-
-# Above the platform's own limit, so that the endpoint's answer is seen before ours.
+# Above the platform's own limit, so that the endpoint's answer comes before our time-out.
 RUNTIME_READ_TIMEOUT_S = contract.INVOCATION_TIMEOUT_S + 10
 CONNECT_TIMEOUT_S = 5
-# Seconds for an answer, and how often boto3 asks: only what AWS says may be repeated.
+# Seconds for an answer and number of attempts: boto3 repeats only what AWS says may be repeated.
 _USUAL_PATIENCE = (60, 4)
 _PATIENCE = {
     # A model may have acted on the request: never send it twice.
     "sagemaker-runtime": (RUNTIME_READ_TIMEOUT_S, 1),
-    # Nothing waits long for a price.
+    # A deployment does not wait long for a price.
     "pricing": (10, 1),
 }
+_REST_API_SERVICE = "apigateway."
 
 
 class Account:
-    """What is known of one AWS account and region, and the clients that reach it.
+    """One AWS account and region, and the clients that reach it.
 
     Attributes:
         session: boto3's session: credentials and region.
         environ: Where BYOI_BUCKET and BYOI_ROLE_ARN are read.
-        endpoint_url: Where all APIs answer, None where boto3 finds them.
+        endpoint_url: URL of all APIs, None where boto3 finds them.
     """
 
     def __init__(
@@ -112,13 +58,13 @@ class Account:
         endpoint_url: str | None = None,
         clients: Mapping[str, Any] | None = None,
     ) -> None:
-        """Make an account's clients when they are asked for; AWS is not called.
+        """Make an account, whose clients are made on demand; AWS is not called.
 
         Args:
             session: boto3's session with credentials and region.
             environ: Where BYOI_BUCKET and BYOI_ROLE_ARN are read.
-            endpoint_url: Where all APIs answer; by default where boto3 finds them.
-            clients: boto3's name of a service to a client that is there already.
+            endpoint_url: URL of all APIs; by default boto3 finds them.
+            clients: boto3's name of a service to an existing client.
         """
         self.session = session
         self.environ = environ
@@ -145,7 +91,7 @@ class Account:
 
         Args:
             service: boto3's name, such as `logs`, `s3` or `service-quotas`.
-            region: Where it is asked; by default the account's region.
+            region: Region to ask; by default the account's.
         """
         key = service if region is None else f"{service} {region}"
         if key not in self._clients:
@@ -173,14 +119,14 @@ class Account:
                 "account: make one with `aws s3 mb s3://NAME`, then `export BYOI_BUCKET=NAME`; "
                 "or give --model-data as an s3:// URI"
             )
-        if name.startswith("s3://") or "/" in name:
+        if names.is_s3_uri(name) or "/" in name:
             raise errors.ConfigurationError(
                 f"BYOI_BUCKET={name!r}: expected a bucket's bare name, without s3:// and folders"
             )
         return name
 
     def role_arn(self) -> str:
-        """Return the ARN of the role that endpoints run as; see `role.find`."""
+        """Return the ARN of the role that endpoints run as; see `find_role_arn`."""
         return find_role_arn(self.environ, self.client("cloudformation"))
 
 
@@ -216,12 +162,85 @@ def connect(environ: Mapping[str, str] = os.environ) -> Account:
     return Account(session, environ=environ)
 
 
+def find_role_arn(environ: Mapping[str, str], cloudformation: Any) -> str:
+    """Return the execution role's ARN: BYOI_ROLE_ARN, else the output of the stack that makes one.
+
+    Args:
+        environ: Where BYOI_ROLE_ARN is read.
+        cloudformation: boto3's client of that name.
+
+    Raises:
+        ConfigurationError: Neither is there, or BYOI_ROLE_ARN is not a role's ARN.
+        ClientError: AWS refused to describe the stack, for another reason than its absence.
+    """
+    given = environ.get("BYOI_ROLE_ARN", "").strip()
+    if given:
+        return check_role_arn(given, "BYOI_ROLE_ARN")
+    try:
+        stacks = cloudformation.describe_stacks(StackName=EXECUTION_ROLE_STACK)["Stacks"]
+    except ClientError as error:
+        # CloudFormation's code for a stack that does not exist.
+        if error_code(error) != "ValidationError":
+            raise
+        stacks = []
+    for stack in stacks:
+        for output in stack.get("Outputs", ()):
+            if output["OutputKey"] == EXECUTION_ROLE_OUTPUT:
+                return str(output["OutputValue"])
+    raise errors.ConfigurationError(
+        f"no execution role: BYOI_ROLE_ARN is not set, and there is no stack "
+        f"{EXECUTION_ROLE_STACK} with an output {EXECUTION_ROLE_OUTPUT} in this region. "
+        f"Make one:\n  {EXECUTION_ROLE_COMMAND}\n"
+        "or name yours: export BYOI_ROLE_ARN=arn:aws:iam::ACCOUNT:role/NAME"
+    )
+
+
+def check_role_arn(arn: str, source: str) -> str:
+    """Return `arn` if it has the form of a role's ARN.
+
+    Args:
+        arn: The ARN.
+        source: The variable or option it came from, for the error.
+
+    Raises:
+        ConfigurationError: It does not.
+    """
+    message = f"{source}={arn!r}: expected a role's ARN such as arn:aws:iam::123456789012:role/NAME"
+    try:
+        parsed = names.Arn.parse(arn)
+    except errors.ConfigurationError as error:
+        raise errors.ConfigurationError(message) from error
+    is_account = re.fullmatch(r"[0-9]{12}", parsed.account)
+    if not (parsed.role_name and is_account and parsed.partition.startswith("aws")):
+        raise errors.ConfigurationError(message)
+    return arn
+
+
+def invoke_url(client: Any, api_id: str, stage: str) -> str:
+    """Return the base URL of a REST API's resources.
+
+    Args:
+        client: boto3's `apigateway` client for the API's account and region.
+        api_id: The API's id.
+        stage: The stage's name.
+
+    Returns:
+        On AWS `https://ID.execute-api.REGION.amazonaws.com/STAGE`; on the emulator, whose host
+        has one name only, a path below it.
+    """
+    endpoint = str(client.meta.endpoint_url)
+    host = urlsplit(endpoint).hostname or ""
+    if host.startswith(_REST_API_SERVICE):
+        return f"https://{api_id}.execute-api.{host.removeprefix(_REST_API_SERVICE)}/{stage}"
+    return f"{endpoint}/restapis/{api_id}/{stage}/_user_request_"
+
+
 @contextlib.contextmanager
-def aws_errors(doing: str = "AWS cannot be used") -> Iterator[None]:
+def aws_errors(failure: str = "AWS cannot be used") -> Iterator[None]:
     """Turn what AWS or boto3 refuses inside this context into one line.
 
     Args:
-        doing: How the line begins.
+        failure: How the line begins.
 
     Raises:
         ConfigurationError: boto3 cannot use the configuration, or sign a request.
@@ -230,26 +249,26 @@ def aws_errors(doing: str = "AWS cannot be used") -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise errors.HostingError(f"{doing}: {_explain(error)}") from error
+        raise errors.HostingError(f"{failure}: {_explain(error)}") from error
     except HTTPClientError as error:
         raise errors.HostingError(
-            f"{doing}: AWS did not answer: {error}; check the network, and the region's name"
+            f"{failure}: AWS did not answer: {error}; check the network, and the region's name"
         ) from error
     except BotoCoreError as error:
         raise errors.ConfigurationError(
-            f"{doing}: {error}; check region and credentials "
+            f"{failure}: {error}; check region and credentials "
             "(AWS_PROFILE, AWS_DEFAULT_REGION, `aws sts get-caller-identity`)"
         ) from error
 
 
 def error_code(error: ClientError) -> str:
-    """Return AWS's name of an error."""
+    """Return AWS's code of an error."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def _explain(error: ClientError) -> str:
     remedies = {
-        "AccessDenied": "infra/deployer_policy.json has the permissions deploying needs",
+        "AccessDenied": "infra/deployer_policy.json has the permissions that deploying needs",
         "ResourceLimitExceeded": "ask for more under Service Quotas, or take another type",
         "ExpiredToken": "log in again, for example with `aws sso login`",
     }
@@ -257,27 +276,3 @@ def _explain(error: ClientError) -> str:
         if error_code(error).startswith(name):
             return f"{error}; {remedy}"
     return str(error)
-
-
-_SERVICE = "apigateway."
-
-
-def invoke_url(client: Any, api_id: str, stage: str) -> str:
-    """Return the URL below which an API's resources are.
-
-    Args:
-        client: boto3's `apigateway` client; the API is where its own calls go.
-        api_id: The API's id.
-        stage: The stage's name.
-
-    Returns:
-        On AWS `https://ID.execute-api.REGION.amazonaws.com/STAGE`; on the emulator, whose host
-        has one name only, a path of it.
-
-    Source: API Gateway Developer Guide, "Invoke REST APIs in API Gateway".
-    """
-    endpoint = str(client.meta.endpoint_url)
-    host = urlsplit(endpoint).hostname or ""
-    if host.startswith(_SERVICE):
-        return f"https://{api_id}.execute-api.{host.removeprefix(_SERVICE)}/{stage}"
-    return f"{endpoint}/restapis/{api_id}/{stage}/_user_request_"

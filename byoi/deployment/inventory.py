@@ -1,16 +1,17 @@
-"""What runs in the account, found by tags, and its clean-up: also after its kernel is gone.
+"""The inventory of an account: what this project made in it, and its deletion.
 
-Sources: API ListEndpoints, ListEndpointConfigs, ListModels, ListTags.
+Deleting needs nothing but AWS: it also works after the process that deployed has ended. Each kind
+of resource has one mark that makes it ours, and nothing else is touched:
 
-What this project made around its endpoints: stacks, log groups, model data, images.
-
-Each kind has one sign that makes it ours, and nothing else is touched:
-
+* endpoint, endpoint configuration, model: it has our tags
 * CloudFormation stack: its name is `byoi` or begins with `byoi-`, or it has a tag `byoi:...`
 * log group: of an endpoint with our tags, or it has our tag itself (deploying sets it), or
   its endpoint's name begins with `byoi`
 * object in S3: under `byoi/` in the bucket that BYOI_BUCKET names
 * repository in Amazon ECR: named `byoi`, as ./build_and_push.sh makes it, with its images
+
+Sources: API ListEndpoints, ListEndpointConfigs, ListModels, ListTags; CloudFormation
+DescribeStacks; CloudWatch Logs DescribeLogGroups; S3 ListObjectsV2; ECR DescribeRepositories.
 """
 
 import contextlib
@@ -25,18 +26,72 @@ from byoi.deployment import model_object, resources, tags, waiting
 from byoi.deployment.account import EXECUTION_ROLE_STACK, Account, aws_errors
 from byoi.deployment.resources import CONFIG, ENDPOINT, MODEL
 from byoi.deployment.tags import Ownership
+from byoi.names import S3Uri
 
+# In place of a status, for parts without an endpoint.
+NO_ENDPOINT = "no endpoint"
 _REPOSITORY = "byoi"
 _TAG_PREFIX = "byoi:"
+# Part of the names that we give, and of those the SDK derives from the image's name. Users name
+# endpoints, so endpoints of any name are listed.
+_NAME_PART = "byoi"
+# API ListEndpoints and its kin allow 100.
+_PAGE_SIZE = 100
+# Kind to its list call, the list in the answer, and name and ARN in an entry.
+_LISTS = {
+    ENDPOINT: ("list_endpoints", "Endpoints", "EndpointName", "EndpointArn"),
+    CONFIG: ("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName", "EndpointConfigArn"),
+    MODEL: ("list_models", "Models", "ModelName", "ModelArn"),
+}
 
 
 @dataclass(frozen=True)
-class Belonging:
-    """One thing of ours.
+class Part:
+    """An endpoint, endpoint configuration or model with our tags.
 
     Attributes:
-        kind: What it is.
-        name: What AWS calls it.
+        kind: `endpoint`, `endpoint configuration` or `model`.
+        name: Name of the resource.
+        owner: The endpoint it was made for, and when it expires.
+    """
+
+    kind: str
+    name: str
+    owner: Ownership
+
+
+@dataclass(frozen=True)
+class DeployedEndpoint:
+    """An endpoint of ours, or the parts that an interrupted deployment left.
+
+    Attributes:
+        name: Name of the endpoint.
+        status: SageMaker's status, or `no endpoint`.
+        instances: Type and count of each variant.
+        created: Time of creation, with a time zone; None without an endpoint.
+        expires: When it may be deleted; None is never.
+        parts: All that is deleted with it.
+    """
+
+    name: str
+    status: str
+    instances: tuple[tuple[str, int], ...]
+    created: dt.datetime | None
+    expires: dt.datetime | None
+    parts: tuple[Part, ...]
+
+    def is_expired(self, now: dt.datetime) -> bool:
+        """Whether it may be deleted at `now`."""
+        return self.expires is not None and self.expires <= now
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A resource of any kind that this project made.
+
+    Attributes:
+        kind: Kind of resource, such as `stack` or `log group`.
+        name: AWS's name of it.
         delete: Deletes it, and waits until it is gone where that takes time.
     """
 
@@ -48,189 +103,51 @@ class Belonging:
         return f"{self.kind} {self.name}"
 
 
-def find_belongings(account: Account, endpoints: Collection[str]) -> Iterator[Belonging]:
-    """Yield everything but endpoints and their parts, in an order in which it can be deleted.
-
-    Args:
-        account: Where to look.
-        endpoints: Names of the endpoints that are ours by their tags.
-
-    Raises:
-        ClientError: AWS refused a call.
-    """
-    stacks = list(_stacks(account.client("cloudformation")))
-    # The role goes last: what runs as it has to be gone.
-    yield from (stack for stack in stacks if stack.name != EXECUTION_ROLE_STACK)
-    yield from _log_groups(account.client("logs"), endpoints)
-    if account.environ.get("BYOI_BUCKET"):
-        yield from _objects(account.client("s3"), account.bucket())
-    yield from _repositories(account.client("ecr"))
-    yield from (stack for stack in stacks if stack.name == EXECUTION_ROLE_STACK)
-
-
-def _stacks(cloudformation: Any) -> Iterator[Belonging]:
-    for page in cloudformation.get_paginator("describe_stacks").paginate():
-        for stack in page["Stacks"]:
-            name = stack["StackName"]
-            has_tag = any(tag["Key"].startswith(_TAG_PREFIX) for tag in stack.get("Tags", ()))
-            is_ours = has_tag or name == "byoi" or name.startswith("byoi-")
-            # What belongs to another stack goes with it.
-            if is_ours and "ParentId" not in stack and stack["StackStatus"] != "DELETE_COMPLETE":
-                yield Belonging("stack", name, _deleting_stack(cloudformation, name))
-
-
-def _deleting_stack(cloudformation: Any, name: str) -> Callable[[], object]:
-    def delete() -> None:
-        cloudformation.delete_stack(StackName=name)
-        waiter = cloudformation.get_waiter("stack_delete_complete")
-        waiter.wait(StackName=name, WaiterConfig={"Delay": 5, "MaxAttempts": 360})
-
-    return delete
-
-
-def _log_groups(logs: Any, endpoints: Collection[str]) -> Iterator[Belonging]:
-    pages = logs.get_paginator("describe_log_groups")
-    for page in pages.paginate(logGroupNamePrefix=waiting.LOG_GROUPS):
-        for entry in page["logGroups"]:
-            name = entry["logGroupName"]
-            endpoint = name.removeprefix(waiting.LOG_GROUPS)
-            is_ours = endpoint in endpoints or endpoint.startswith("byoi")
-            if is_ours or _has_tag(logs, entry):
-                yield Belonging(
-                    "log group",
-                    name,
-                    functools.partial(logs.delete_log_group, logGroupName=name),
-                )
-
-
-def _has_tag(logs: Any, entry: dict[str, Any]) -> bool:
-    found = logs.list_tags_for_resource(resourceArn=waiting.log_group_arn(entry))
-    return tags.ENDPOINT in found["tags"]
-
-
-def _objects(s3: Any, bucket: str) -> Iterator[Belonging]:
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=model_object.FOLDER)
-    for page in pages:
-        for entry in page.get("Contents", ()):
-            key = entry["Key"]
-            yield Belonging(
-                "object",
-                f"s3://{bucket}/{key}",
-                functools.partial(s3.delete_object, Bucket=bucket, Key=key),
-            )
-
-
-def _repositories(ecr: Any) -> Iterator[Belonging]:
-    found: list[dict[str, Any]] = []
-    with contextlib.suppress(ecr.exceptions.RepositoryNotFoundException):
-        found = ecr.describe_repositories(repositoryNames=[_REPOSITORY])["repositories"]
-    for repository in found:
-        name = repository["repositoryName"]
-        yield Belonging(
-            "repository",
-            name,
-            functools.partial(ecr.delete_repository, repositoryName=name, force=True),
-        )
-
-
-# Part of all names we give, and of those the SDK derives from the image's name. Endpoints are
-# called by their users, and looked at whatever their name.
-_NAME_PART = "byoi"
-# API ListEndpoints and its kin allow 100.
-_PAGE_SIZE = 100
-# Kind to its list call, the list in the answer and the name in an entry.
-_LISTS = {
-    ENDPOINT: ("list_endpoints", "Endpoints", "EndpointName", "EndpointArn"),
-    CONFIG: ("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName", "EndpointConfigArn"),
-    MODEL: ("list_models", "Models", "ModelName", "ModelArn"),
-}
-
-
-@dataclass(frozen=True)
-class Part:
-    """One thing of ours in SageMaker.
-
-    Attributes:
-        kind: `endpoint`, `endpoint configuration` or `model`.
-        name: Its own name.
-        owner: The endpoint it was made for, and until when.
-    """
-
-    kind: str
-    name: str
-    owner: Ownership
-
-
-@dataclass(frozen=True)
-class Running:
-    """One endpoint of ours; without an endpoint, what an interrupted deployment left.
-
-    Attributes:
-        name: The endpoint's name.
-        status: SageMaker's word, or `no endpoint`.
-        instances: Type and count of each variant.
-        created: When, with a time zone; None without an endpoint.
-        expires: When it may be deleted; None is never.
-        parts: All that goes with it.
-    """
-
-    name: str
-    status: str
-    instances: tuple[tuple[str, int], ...]
-    created: dt.datetime | None
-    expires: dt.datetime | None
-    parts: tuple[Part, ...]
-
-    def is_expired(self, now: dt.datetime) -> bool:
-        """Whether its time is over at `now`."""
-        return self.expires is not None and self.expires <= now
-
-
-NO_ENDPOINT = "no endpoint"
-
-
 @aws_errors("the endpoints cannot be listed")
-def running(account: Account) -> list[Running]:
-    """Return all endpoints of ours, by name, and the parts that are left of others.
-
-    Only the tags decide what is ours.
+def list_endpoints(account: Account) -> list[DeployedEndpoint]:
+    """Return all endpoints of ours by name, and the parts that are left of others.
 
     Raises:
         HostingError: AWS refused a call.
     """
     parts: dict[str, list[Part]] = {}
     for kind in (ENDPOINT, CONFIG, MODEL):
-        for part in _find(account.sagemaker, kind):
+        for part in _list_parts(account.sagemaker, kind):
             parts.setdefault(part.owner.endpoint, []).append(part)
-    return [_running(account.sagemaker, name, parts[name]) for name in sorted(parts)]
+    return [_describe(account.sagemaker, name, parts[name]) for name in sorted(parts)]
+
+
+def expired_names(endpoints: Sequence[DeployedEndpoint], now: dt.datetime) -> list[str]:
+    """Return the names of the endpoints that may be deleted at `now`."""
+    return [one.name for one in endpoints if one.is_expired(now)]
 
 
 @aws_errors("not everything was deleted")
 def delete(
     account: Account, names: Sequence[str], *, progress: waiting.Progress = waiting.silent
 ) -> None:
-    """Delete endpoints of ours with their configurations and models, also of what is no more.
+    """Delete endpoints of ours with their configurations and models, and what is left of others.
 
-    All are asked to go before the first is waited for.
+    All deletions are started before the first is waited for.
 
     Args:
-        account: Where they are.
-        names: Their names.
-        progress: Takes one line for each thing that is gone.
+        account: Account of the endpoints.
+        names: Names of the endpoints.
+        progress: Takes one line for each deleted resource.
 
     Raises:
-        HostingError: One is not ours, or not there: then none is deleted. Or AWS refused
-            a call.
+        HostingError: An endpoint is not ours, or does not exist: then none is deleted. Or AWS
+            refused a call.
     """
-    found = {one.name: one for one in running(account)}
+    found = {one.name: one for one in list_endpoints(account)}
     for name in names:
         if name not in found:
-            raise errors.HostingError(_why_not(account.sagemaker, name))
+            raise errors.HostingError(_explain_absence(account.sagemaker, name))
     sagemaker = account.sagemaker
     chosen = [found[name] for name in dict.fromkeys(names)]
     for one in chosen:
         if one.status in waiting.TRANSIENT - {"Deleting"}:
-            progress(f"waiting for what goes on with {one.name}, which is {one.status}")
+            progress(f"waiting for {one.name}, which is {one.status}")
             waiting.wait(sagemaker, one.name)
         if one.status not in {NO_ENDPOINT, "Deleting"}:
             resources.delete(sagemaker, ENDPOINT, one.name)
@@ -247,35 +164,38 @@ def delete(
         )
 
 
-def expired(found: Sequence[Running], now: dt.datetime) -> list[str]:
-    """Return the names of those whose time is over at `now`."""
-    return [one.name for one in found if one.is_expired(now)]
-
-
 @aws_errors("not everything was found")
-def everything(account: Account) -> list[Belonging]:
-    """Return all that this project ever made in the account and region, ready to be deleted.
+def list_resources(account: Account) -> list[Resource]:
+    """Return all that this project made in the account and region.
 
-    Deleted one after the other, in this order, nothing stands in another's way. Endpoints,
-    with their configurations and models, are ours by their tags; `belongings` says what
-    makes the others ours.
+    Each can be deleted after the ones before it: nothing in the list is still in use then.
 
     Raises:
         HostingError: AWS refused a call.
     """
-    found = running(account)
+    found = list_endpoints(account)
     endpoints = [
-        Belonging(
+        Resource(
             ENDPOINT if one.status != NO_ENDPOINT else "parts of endpoint",
             one.name,
             functools.partial(delete, account, [one.name]),
         )
         for one in found
     ]
-    return [*endpoints, *find_belongings(account, [one.name for one in found])]
+    stacks = list(_list_stacks(account.client("cloudformation")))
+    has_bucket = bool(account.environ.get("BYOI_BUCKET"))
+    return [
+        *endpoints,
+        *(stack for stack in stacks if stack.name != EXECUTION_ROLE_STACK),
+        *_list_log_groups(account.client("logs"), [one.name for one in found]),
+        *(_list_objects(account.client("s3"), account.bucket()) if has_bucket else ()),
+        *_list_repositories(account.client("ecr")),
+        # The role is last: everything that runs as it has to be gone.
+        *(stack for stack in stacks if stack.name == EXECUTION_ROLE_STACK),
+    ]
 
 
-def _find(sagemaker: Any, kind: str) -> Iterator[Part]:
+def _list_parts(sagemaker: Any, kind: str) -> Iterator[Part]:
     call, entries, name, arn = _LISTS[kind]
     narrowed = {} if kind == ENDPOINT else {"NameContains": _NAME_PART}
     pages = sagemaker.get_paginator(call).paginate(
@@ -288,13 +208,13 @@ def _find(sagemaker: Any, kind: str) -> Iterator[Part]:
                 yield Part(kind, entry[name], owner)
 
 
-def _running(sagemaker: Any, name: str, parts: list[Part]) -> Running:
+def _describe(sagemaker: Any, name: str, parts: list[Part]) -> DeployedEndpoint:
     described = None
     if any(part.kind == ENDPOINT for part in parts):
         described = waiting.describe(sagemaker, name)
     config = described and resources.describe(sagemaker, CONFIG, described["EndpointConfigName"])
     expiries = [part.owner.expires for part in parts if part.kind == ENDPOINT or not described]
-    return Running(
+    return DeployedEndpoint(
         name,
         described["EndpointStatus"] if described else NO_ENDPOINT,
         tuple(
@@ -302,16 +222,70 @@ def _running(sagemaker: Any, name: str, parts: list[Part]) -> Running:
             for variant in (config or {}).get("ProductionVariants", ())
         ),
         described["CreationTime"] if described else None,
-        # What is left of an endpoint expires with the last of it.
+        # Parts without an endpoint expire with the last of them.
         None if None in expiries else max(filter(None, expiries)),
         tuple(parts),
     )
 
 
-def _why_not(sagemaker: Any, name: str) -> str:
+def _explain_absence(sagemaker: Any, name: str) -> str:
     if waiting.describe(sagemaker, name):
         return (
             f"endpoint {name} was not made here (it has no tag {tags.ENDPOINT}), so it is left "
             f"as it is. Delete it yourself: aws sagemaker delete-endpoint --endpoint-name {name}"
         )
     return f"there is no endpoint {name}, and nothing is left of one; `byoi endpoints` lists them"
+
+
+def _list_stacks(cloudformation: Any) -> Iterator[Resource]:
+    for page in cloudformation.get_paginator("describe_stacks").paginate():
+        for stack in page["Stacks"]:
+            name = stack["StackName"]
+            has_tag = any(tag["Key"].startswith(_TAG_PREFIX) for tag in stack.get("Tags", ()))
+            is_ours = has_tag or name == "byoi" or name.startswith("byoi-")
+            # A nested stack is deleted with its parent.
+            if is_ours and "ParentId" not in stack and stack["StackStatus"] != "DELETE_COMPLETE":
+                delete_it = functools.partial(_delete_stack, cloudformation, name)
+                yield Resource("stack", name, delete_it)
+
+
+def _delete_stack(cloudformation: Any, name: str) -> None:
+    cloudformation.delete_stack(StackName=name)
+    waiter = cloudformation.get_waiter("stack_delete_complete")
+    waiter.wait(StackName=name, WaiterConfig={"Delay": 5, "MaxAttempts": 360})
+
+
+def _list_log_groups(logs: Any, endpoints: Collection[str]) -> Iterator[Resource]:
+    pages = logs.get_paginator("describe_log_groups")
+    for page in pages.paginate(logGroupNamePrefix=waiting.LOG_GROUPS):
+        for entry in page["logGroups"]:
+            name = entry["logGroupName"]
+            endpoint = name.removeprefix(waiting.LOG_GROUPS)
+            is_ours = endpoint in endpoints or endpoint.startswith(_NAME_PART)
+            if is_ours or _has_tag(logs, entry):
+                delete_it = functools.partial(logs.delete_log_group, logGroupName=name)
+                yield Resource("log group", name, delete_it)
+
+
+def _has_tag(logs: Any, entry: dict[str, Any]) -> bool:
+    found = logs.list_tags_for_resource(resourceArn=waiting.log_group_arn(entry))
+    return tags.ENDPOINT in found["tags"]
+
+
+def _list_objects(s3: Any, bucket: str) -> Iterator[Resource]:
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=model_object.FOLDER)
+    for page in pages:
+        for entry in page.get("Contents", ()):
+            key = entry["Key"]
+            delete_it = functools.partial(s3.delete_object, Bucket=bucket, Key=key)
+            yield Resource("object", str(S3Uri(bucket, key)), delete_it)
+
+
+def _list_repositories(ecr: Any) -> Iterator[Resource]:
+    found: list[dict[str, Any]] = []
+    with contextlib.suppress(ecr.exceptions.RepositoryNotFoundException):
+        found = ecr.describe_repositories(repositoryNames=[_REPOSITORY])["repositories"]
+    for repository in found:
+        name = repository["repositoryName"]
+        delete_it = functools.partial(ecr.delete_repository, repositoryName=name, force=True)
+        yield Resource("repository", name, delete_it)

@@ -1,4 +1,7 @@
-"""One invocation of an endpoint by its name, as `byoi invoke NAME` makes it."""
+"""One invocation of an endpoint by its name, as `byoi invoke NAME` makes it.
+
+Source: API InvokeEndpoint.
+"""
 
 from typing import Any
 
@@ -22,10 +25,10 @@ def invoke(runtime: Any, name: str, body: bytes, *, content_type: str, accept: s
 
     Raises:
         InvocationError: The container answered with an error status.
-        HostingError: There is no such endpoint in service, or AWS refused the call.
+        HostingError: No endpoint of this name is in service, or AWS refused the call.
     """
     wanted = {"Accept": accept} if accept else {}
-    with aws_errors(f"endpoint {name} gave no answer"):
+    with aws_errors(f"endpoint {name} did not answer"):
         try:
             answer = runtime.invoke_endpoint(
                 EndpointName=name, ContentType=content_type, Body=body, **wanted

@@ -1,4 +1,4 @@
-"""Model data in S3: an archive of this machine is uploaded once, under the digest of its bytes.
+"""Model data in S3: an archive of this machine is uploaded once, named by the digest of its bytes.
 
 Source: API CreateModel, ContainerDefinition.ModelDataUrl (s3://BUCKET/KEY of one .tar.gz).
 """
@@ -10,20 +10,22 @@ from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
 
 from byoi import errors
+from byoi.deployment.account import error_code
 from byoi.digest import FileDigest
+from byoi.names import S3Uri
 
-# Everything of ours in the bucket is below.
+# All that this project writes into the bucket is below.
 FOLDER = "byoi/"
 _DIGEST_CHARACTERS = 16
-# Whoever may not list a bucket is told 403 of what is not there.
-_UNKNOWN = {"403", "404", "AccessDenied", "Forbidden", "NoSuchKey", "NotFound"}
+# Without permission to list a bucket, AWS answers 403 for objects that do not exist.
+_ABSENT_OR_HIDDEN = {"403", "404", "AccessDenied", "Forbidden", "NoSuchKey", "NotFound"}
 
 
 def place(bucket: str, archive: Path) -> tuple[str, str]:
-    """Return the URI that an archive's copy has, or will have, and its SHA-256.
+    """Return the URI for an archive's copy in S3, and the archive's SHA-256.
 
     Args:
-        bucket: Of the account.
+        bucket: Bucket of the account.
         archive: A model.tar.gz.
 
     Raises:
@@ -34,11 +36,12 @@ def place(bucket: str, archive: Path) -> tuple[str, str]:
             f"{archive}: no such archive of model data; write one with `byoi pack DIR FILE.tar.gz`"
         )
     sha256 = FileDigest.of(archive).sha256
-    return f"s3://{bucket}/{FOLDER}{sha256[:_DIGEST_CHARACTERS]}/model.tar.gz", sha256
+    key = f"{FOLDER}{sha256[:_DIGEST_CHARACTERS]}/model.tar.gz"
+    return str(S3Uri(bucket, key)), sha256
 
 
 def upload(s3: Any, url: str, archive: Path) -> bool:
-    """Put an archive where `place` says, unless it is there already.
+    """Upload an archive to the URI that `place` returned, unless it is there already.
 
     Args:
         s3: boto3's client of that name.
@@ -50,13 +53,13 @@ def upload(s3: Any, url: str, archive: Path) -> bool:
 
     Raises:
         HostingError: It could not be uploaded.
-        ClientError: AWS did not answer the look.
+        ClientError: AWS did not say whether it is there.
     """
-    bucket, key = _parts(url)
-    if _size_bytes(s3, bucket, key) == archive.stat().st_size:
+    uri = S3Uri.parse(url)
+    if _size_bytes(s3, uri) == archive.stat().st_size:
         return False
     try:
-        s3.upload_file(str(archive), bucket, key)
+        s3.upload_file(str(archive), uri.bucket, uri.key)
     except S3UploadFailedError as error:
         raise errors.HostingError(
             f"{archive} could not be uploaded: {error}; BYOI_BUCKET has to name a bucket in "
@@ -66,31 +69,28 @@ def upload(s3: Any, url: str, archive: Path) -> bool:
 
 
 def find_digest(s3: Any, url: str) -> str:
-    """Return what changes with the content of an object; "" where it cannot be read.
+    """Return a text that changes with the content of an object; "" if it cannot be read.
 
-    Preflight says why it cannot be read; SageMaker has the last word.
+    `preflight` names the reason, and SageMaker has the last word.
 
     Args:
         s3: boto3's client of that name.
         url: s3://BUCKET/KEY.
     """
-    bucket, key = _parts(url)
+    uri = S3Uri.parse(url)
+    if not uri.key:
+        return ""
     try:
-        found = s3.head_object(Bucket=bucket, Key=key)
+        found = s3.head_object(Bucket=uri.bucket, Key=uri.key)
     except ClientError:
         return ""
     return str(found["ETag"]).strip('"')
 
 
-def _parts(url: str) -> tuple[str, str]:
-    bucket, _, key = url.removeprefix("s3://").partition("/")
-    return bucket, key
-
-
-def _size_bytes(s3: Any, bucket: str, key: str) -> int | None:
+def _size_bytes(s3: Any, uri: S3Uri) -> int | None:
     try:
-        return int(s3.head_object(Bucket=bucket, Key=key)["ContentLength"])
+        return int(s3.head_object(Bucket=uri.bucket, Key=uri.key)["ContentLength"])
     except ClientError as error:
-        if error.response["Error"]["Code"] in _UNKNOWN:
+        if error_code(error) in _ABSENT_OR_HIDDEN:
             return None
         raise

@@ -1,12 +1,6 @@
-"""What is to be deployed, and the calls that say it to SageMaker.
+"""An endpoint as it is planned: what the user specified, with names and digests, as AWS's requests.
 
 Sources: API CreateModel, CreateEndpointConfig (ProductionVariant), CreateEndpoint.
-
-Names that follow from content: the same thing has the same name, another one never meets it.
-
-Source of their form: API CreateEndpoint, CreateEndpointConfig and CreateModel.
-
-From what a user names to a plan: digests, the place of the model data, the role.
 """
 
 import datetime as dt
@@ -14,76 +8,87 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from byoi import errors
-from byoi.deployment import model_object, registry, tags
-from byoi.deployment.account import Account, aws_errors
-from byoi.deployment.account import check_role_arn as check_role
+from byoi import errors, model_data, names
+from byoi.deployment import image, model_object, tags
+from byoi.deployment.account import Account, aws_errors, check_role_arn
+from byoi.model_data import ModelData
 
-# All names begin so; with the tags it is how our things are found among others.
+# All names begin so; together with the tags it marks what this project made.
 NAME_PREFIX = "byoi-"
-_CHARACTERS = 63
-_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
-_DIGEST_CHARACTERS = 12
-
-
-def derive_name(stem: str, content: Any) -> str:
-    """Return a name that SageMaker takes, which stands for `content`.
-
-    Args:
-        stem: What a reader knows it by; shortened where need be.
-        content: Anything JSON can write.
-    """
-    digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:_DIGEST_CHARACTERS]
-    start = stem if stem.startswith(NAME_PREFIX) else NAME_PREFIX + stem
-    start = re.sub(r"[^a-zA-Z0-9]+", "-", start)
-    return f"{start[: _CHARACTERS - _DIGEST_CHARACTERS - 1].rstrip('-')}-{digest}"
-
-
-def check_endpoint_name(name: str) -> str:
-    """Return an endpoint's name, where SageMaker would take it.
-
-    Raises:
-        ConfigurationError: It would not.
-    """
-    if not _NAME.fullmatch(name):
-        raise errors.ConfigurationError(
-            f"endpoint name {name!r}: SageMaker takes 1 to {_CHARACTERS} letters, digits and "
-            "hyphens, the first and last no hyphen"
-        )
-    return name
-
-
-# The SDK's word for an endpoint's only variant.
+# The SDK's name for an endpoint's only variant.
 VARIANT = "AllTraffic"
 # API ProductionVariant, ContainerStartupHealthCheckTimeoutInSeconds.
 MIN_STARTUP_TIMEOUT_S = 60
 MAX_STARTUP_TIMEOUT_S = 3600
+_NAME_CHARACTERS = 63
+_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+_DIGEST_CHARACTERS = 12
+
+
+@dataclass(frozen=True)
+class EndpointSpec:
+    """What a user specifies of an endpoint.
+
+    Attributes:
+        image_uri: Image with tag or digest.
+        model_data: What `model_data.pack` returned, the path of an archive, or its `file://` or
+            `s3://` URI; None: baked into the image.
+        name: The endpoint's name; None: derived from image, model data and instances.
+        role_arn: ARN of the execution role; None: `Account.role_arn()`.
+        instance_type: A hosting type.
+        instance_count: Number of instances.
+        environment: Variables of the container.
+        startup_timeout_s: Seconds for /ping to turn 200, from 60 to 3600; None: derived from how
+            long the container takes on this machine.
+        expires: When the endpoint may be deleted, with a time zone; None is never.
+        is_checked: Whether `preflight` runs first.
+    """
+
+    image_uri: str
+    model_data: ModelData | Path | str | None = None
+    name: str | None = None
+    role_arn: str | None = None
+    instance_type: str = "ml.m5.large"
+    instance_count: int = 1
+    environment: Mapping[str, str] = field(default_factory=dict)
+    startup_timeout_s: int | None = None
+    expires: dt.datetime | None = None
+    is_checked: bool = True
+
+    @property
+    def archive(self) -> Path | None:
+        """The archive on this machine, None where the model data is not on this machine.
+
+        Raises:
+            ConfigurationError: The model data is a URI of another scheme.
+        """
+        return model_data.local_path(self.model_data)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One endpoint as it shall be.
+    """One endpoint as planned.
 
-    The names of its model and configuration follow from its content, so that the same
-    plan finds what it made before, and another one never meets it.
+    The names of its model and configuration follow from its content: the same plan finds what
+    it made before, and different plans never collide.
 
     Attributes:
-        endpoint_name: Chosen by the user.
+        endpoint_name: Name of the endpoint.
         image_uri: Image with tag or digest.
-        model_data_url: s3:// URI of a model.tar.gz; None: what is baked into the image.
-        role_arn: Of the execution role.
+        model_data_url: s3:// URI of a model.tar.gz; None: baked into the image.
+        role_arn: ARN of the execution role.
         instance_type: A hosting type such as `ml.m5.large`.
-        instance_count: How many of them.
+        instance_count: Number of instances.
         environment: Variables of the container.
-        startup_timeout_s: Seconds for /ping to turn 200, from 60 to 3600; None: measured,
-            or AWS's own. Only a number given here is part of the names.
-        expires: When it may be deleted, with a time zone; None is never.
-        image_digest: What the image's tag stands for now; "" where that is not known.
-        model_digest: What the model data are now; "" where the URI alone names them.
+        startup_timeout_s: Seconds for /ping to turn 200, from 60 to 3600; None: measured, or
+            AWS's default. Only a number given here is part of the names.
+        expires: When the endpoint may be deleted, with a time zone; None is never.
+        image_digest: What the image's tag refers to now; "" if that is not known.
+        model_digest: Digest of the model data; "" if the URI alone identifies it.
     """
 
     endpoint_name: str
@@ -99,7 +104,7 @@ class Plan:
     model_digest: str = ""
 
     def __post_init__(self) -> None:
-        """Check what AWS would refuse only after the first things are made.
+        """Check what AWS would refuse only after the first resources are made.
 
         Raises:
             ConfigurationError: A value cannot be used.
@@ -122,14 +127,14 @@ class Plan:
                 f"{MIN_STARTUP_TIMEOUT_S} to {MAX_STARTUP_TIMEOUT_S} s"
             )
         url = self.model_data_url
-        if url is not None and not re.fullmatch(r"s3://[^/]+/.+", url):
+        if url is not None and not (names.is_s3_uri(url) and names.S3Uri.parse(url).key):
             raise errors.ConfigurationError(
                 f"received model data {url!r}, expected s3://BUCKET/KEY of a model.tar.gz"
             )
 
     @property
     def model_name(self) -> str:
-        """The model's name: the same for the same image, model data, variables and role."""
+        """Name of the model: the same for the same image, model data, variables and role."""
         content = [
             self.image_digest or self.image_uri,
             self.model_digest or self.model_data_url,
@@ -141,7 +146,7 @@ class Plan:
 
     @property
     def config_name(self) -> str:
-        """The configuration's name: the same for the same model, instances and time-out."""
+        """Name of the configuration: the same for the same model, instances and time-out."""
         content = [
             self.model_name,
             self.instance_type,
@@ -152,7 +157,7 @@ class Plan:
 
     @property
     def tags(self) -> list[dict[str, str]]:
-        """The tags of all three."""
+        """Tags of endpoint, configuration and model."""
         return tags.make(self.endpoint_name, self.expires)
 
     def model_request(self) -> dict[str, Any]:
@@ -173,7 +178,7 @@ class Plan:
         """Return the parameters of CreateEndpointConfig.
 
         Args:
-            startup_timeout_s: Taken where the plan itself has none.
+            startup_timeout_s: Used if the plan itself has none.
         """
         variant: dict[str, Any] = {
             "VariantName": VARIANT,
@@ -202,66 +207,65 @@ class Plan:
         return derive_name(self.endpoint_name, [self.endpoint_name, content])
 
 
-@aws_errors("it cannot be planned")
-def make_plan(  # noqa: PLR0913 - keywords with a default
-    account: Account,
-    endpoint_name: str,
-    image_uri: str,
-    model_data: Path | str | None,
-    *,
-    role_arn: str | None = None,
-    instance_type: str = "ml.m5.large",
-    instance_count: int = 1,
-    environment: Mapping[str, str] | None = None,
-    startup_timeout_s: int | None = None,
-    expires: dt.datetime | None = None,
-) -> Plan:
-    """Return a plan; nothing is made or uploaded yet.
+@aws_errors("no plan could be made")
+def make_plan(account: Account, spec: EndpointSpec) -> Plan:
+    """Return the plan for what a user specified; nothing is made or uploaded yet.
 
     Args:
-        account: Where it is to be deployed.
-        endpoint_name: Chosen by the user.
-        image_uri: Image with tag or digest.
-        model_data: An archive of this machine, an s3:// URI, or None.
-        role_arn: Of the execution role; by default `account.role_arn()`.
-        instance_type: A hosting type.
-        instance_count: How many of them.
-        environment: Variables of the container.
-        startup_timeout_s: As `Plan`'s.
-        expires: As `Plan`'s.
+        account: Account to deploy to.
+        spec: What the user specified.
 
     Raises:
-        ConfigurationError: Something cannot be used, or is missing.
+        ConfigurationError: A value cannot be used, or is missing.
         ModelDataError: There is no such archive.
         HostingError: AWS refused a call.
     """
     url, digest = None, ""
-    if isinstance(model_data, str) and model_data.startswith("s3://"):
-        url, digest = model_data, model_object.find_digest(account.client("s3"), model_data)
-    elif model_data is not None:
-        url, digest = model_object.place(account.bucket(), Path(model_data))
-    return Plan(
-        endpoint_name,
-        image_uri,
+    if spec.archive is not None:
+        url, digest = model_object.place(account.bucket(), spec.archive)
+    elif spec.model_data is not None:
+        url = str(spec.model_data)
+        digest = model_object.find_digest(account.client("s3"), url)
+    plan = Plan(
+        spec.name or "unnamed",
+        spec.image_uri,
         url,
-        check_role(role_arn, "--role") if role_arn else account.role_arn(),
-        instance_type=instance_type,
-        instance_count=instance_count,
-        environment=environment or {},
-        startup_timeout_s=startup_timeout_s,
-        expires=expires,
-        image_digest=registry.find_image_digest(image_uri, account.client("ecr"), account.environ),
+        check_role_arn(spec.role_arn, "--role") if spec.role_arn else account.role_arn(),
+        instance_type=spec.instance_type,
+        instance_count=spec.instance_count,
+        environment=spec.environment,
+        startup_timeout_s=spec.startup_timeout_s,
+        expires=spec.expires,
+        image_digest=image.find_digest(spec.image_uri, account.client("ecr"), account.environ),
         model_digest=digest,
     )
+    if spec.name is None:
+        plan = replace(plan, endpoint_name=derive_name("endpoint", plan.config_name))
+    return plan
 
 
-@aws_errors("the model data were not uploaded")
-def upload_model_data(account: Account, plan: Plan, model_data: Path | str | None) -> bool:
-    """Put an archive of this machine where the plan expects it; False where it is there.
+def derive_name(stem: str, content: Any) -> str:
+    """Return a name that SageMaker takes: the same for the same content.
+
+    Args:
+        stem: The part that a reader recognises; shortened if necessary.
+        content: Anything JSON can write.
+    """
+    digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:_DIGEST_CHARACTERS]
+    start = stem if stem.startswith(NAME_PREFIX) else NAME_PREFIX + stem
+    start = re.sub(r"[^a-zA-Z0-9]+", "-", start)
+    return f"{start[: _NAME_CHARACTERS - _DIGEST_CHARACTERS - 1].rstrip('-')}-{digest}"
+
+
+def check_endpoint_name(name: str) -> str:
+    """Return an endpoint's name if SageMaker takes it.
 
     Raises:
-        HostingError: AWS refused it.
+        ConfigurationError: It does not.
     """
-    if plan.model_data_url is None or model_data is None or str(model_data).startswith("s3://"):
-        return False
-    return model_object.upload(account.client("s3"), plan.model_data_url, Path(model_data))
+    if not _NAME.fullmatch(name):
+        raise errors.ConfigurationError(
+            f"endpoint name {name!r}: SageMaker takes 1 to {_NAME_CHARACTERS} letters, digits and "
+            "hyphens, where the first and the last are not hyphens"
+        )
+    return name

@@ -1,4 +1,4 @@
-"""What an endpoint costs per hour, from AWS's Price List API; no price stands here.
+"""The price of an endpoint per hour, from AWS's Price List API; no price is written here.
 
 Sources: API pricing_GetProducts (the answer's shape); Price List Query API, "Service Endpoint"
 (us-east-1, eu-central-1 and ap-south-1 only); AmazonSageMaker's attributes `instanceName`,
@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from byoi.deployment.account import Account
 from byoi.deployment.plan import Plan
 
-# Where the API answers for all regions.
+# A region whose API answers for all regions.
 API_REGION = "us-east-1"
 # Real-time endpoints; the same instance has other prices for training and other work.
 _COMPONENT = "Hosting"
@@ -23,7 +23,7 @@ OFFLINE = "price: not known offline"
 
 
 def line(account: Account, plan: Plan) -> str:
-    """Return what a plan's instances cost per hour, as one line; never an error."""
+    """Return the price of a plan's instances per hour as one line; never raise."""
     try:
         client = account.client("pricing", region=API_REGION)
     except BotoCoreError:
@@ -32,13 +32,13 @@ def line(account: Account, plan: Plan) -> str:
 
 
 def per_hour_line(pricing: Any, instance_type: str, region: str, count: int) -> str:
-    """Return what instances of an endpoint cost per hour, as one line; never an error.
+    """Return the price of an endpoint's instances per hour as one line; never raise.
 
     Args:
         pricing: boto3's client of that name, in `API_REGION`.
         instance_type: Such as `ml.m5.large`.
-        region: Where they run.
-        count: How many.
+        region: Region of the instances.
+        count: Number of instances.
     """
     try:
         found = sorted(set(_prices(pricing, instance_type, region)))
@@ -64,7 +64,7 @@ def _prices(pricing: Any, instance_type: str, region: str) -> Iterator[Decimal]:
         for text in page["PriceList"]:
             entry = json.loads(text)
             attributes = entry["product"]["attributes"]
-            # The two names of one thing; which of them an entry has differs.
+            # Entries have one of these two names for the same attribute.
             if _COMPONENT in {attributes.get("component"), attributes.get("platoinstancetype")}:
                 yield from _hourly(entry["terms"].get("OnDemand", {}))
 
@@ -73,7 +73,7 @@ def _hourly(terms: dict[str, Any]) -> Iterator[Decimal]:
     for term in terms.values():
         for dimension in term["priceDimensions"].values():
             price = Decimal(dimension["pricePerUnit"].get("USD", "0"))
-            # Nothing at all is the price of the free tier's hours, not of yours.
+            # A price of 0 is the free tier's.
             if dimension["unit"] == "Hrs" and price:
                 yield price
 

@@ -1,10 +1,11 @@
-"""Whether SageMaker can use the execution role: it exists, trusts SageMaker, and may do its work.
+"""Check whether SageMaker can use the execution role: it exists, trusts SageMaker, has permissions.
 
 Sources: API GetRole, SimulatePrincipalPolicy; SageMaker Developer Guide, sagemaker-roles.html
 ("CreateModel API: Execution Role Permissions") and security-confused-deputy-prevention.html.
 """
 
 import fnmatch
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -12,8 +13,10 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from byoi.deployment.account import EXECUTION_ROLE_COMMAND, Account, error_code
-from byoi.deployment.finding import Finding, untold
+from byoi.deployment.finding import Finding, not_known
 from byoi.deployment.plan import Plan
+from byoi.deployment.waiting import log_group
+from byoi.names import Arn, ImageReference, S3Uri
 
 _SERVICE = "sagemaker.amazonaws.com"
 _PAGE = "https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html"
@@ -22,19 +25,19 @@ _LOG = ("logs:CreateLogStream", "logs:PutLogEvents")
 
 
 def check(account: Account, plan: Plan) -> Iterator[Finding]:
-    """Yield whether a plan's role is there and trusts SageMaker, and what it may do."""
+    """Yield whether a plan's role exists, trusts SageMaker, and has the permissions it needs."""
     arn = plan.role_arn
     what = f"execution role {arn}"
     try:
-        found = account.client("iam").get_role(RoleName=arn.rpartition("/")[2])["Role"]
+        found = account.client("iam").get_role(RoleName=Arn.parse(arn).role_name)["Role"]
     except ClientError as error:
         if error_code(error) == "NoSuchEntity":
             yield Finding(f"{what} does not exist", False, EXECUTION_ROLE_COMMAND)
         else:
-            yield untold(what, error)
+            yield not_known(what, error)
         return
     except BotoCoreError as error:
-        yield untold(what, error)
+        yield not_known(what, error)
         return
     if found["Arn"] != arn:
         yield Finding(
@@ -85,28 +88,30 @@ def _is_for_sagemaker(statement: Mapping[str, Any]) -> bool:
 
 
 def _holds(condition: Mapping[str, Any], role_arn: str, region: str) -> bool | None:
-    """Return whether a trust policy's condition lets this account's SageMaker in.
+    """Return whether a trust policy's condition admits this account's SageMaker.
 
-    None where it asks for something else than who SageMaker acts for.
+    None if it tests other keys than the account and the resource that SageMaker acts for.
     """
-    _, partition, _, _, number, _ = role_arn.split(":", 5)
+    role = Arn.parse(role_arn)
     actual = {
-        "aws:sourceaccount": number,
-        "aws:sourcearn": f"arn:{partition}:sagemaker:{region}:{number}:endpoint/any",
+        "aws:sourceaccount": role.account,
+        "aws:sourcearn": str(
+            Arn(role.partition, "sagemaker", region, role.account, "endpoint/any")
+        ),
     }
-    for operator, tests in condition.items():
-        for name, values in tests.items():
+    for operator, wanted in condition.items():
+        for name, values in wanted.items():
             value = actual.get(name.lower())
             if value is None or not re.fullmatch(r"(Arn|String)(Equals|Like)", operator):
                 return None
-            if not any(fnmatch.fnmatchcase(value, wanted) for wanted in _list(values)):
+            if not any(fnmatch.fnmatchcase(value, pattern) for pattern in _list(values)):
                 return False
     return True
 
 
 def _permissions(account: Account, plan: Plan) -> Finding:
-    """Return whether the role may read, pull and log, which only IAM itself can tell."""
-    what = f"{plan.role_arn.rpartition('/')[2]} may read the model data, pull the image and log"
+    """Return whether the role may read, pull and log, as IAM itself evaluates it."""
+    what = f"{Arn.parse(plan.role_arn).role_name} may read the model data, pull the image and log"
     denied = []
     try:
         pages = account.client("iam").get_paginator("simulate_principal_policy")
@@ -120,7 +125,7 @@ def _permissions(account: Account, plan: Plan) -> Finding:
                     if result["EvalDecision"] != "allowed"
                 ]
     except (BotoCoreError, ClientError) as error:
-        return untold(what, error)
+        return not_known(what, error)
     if denied:
         return Finding(
             f"{what}: it may not {', '.join(denied)}",
@@ -131,22 +136,23 @@ def _permissions(account: Account, plan: Plan) -> Finding:
 
 
 def _needs(account: Account, plan: Plan) -> Iterator[tuple[Iterable[str], str]]:
-    """Yield actions and the resource they are needed on."""
-    _, partition, _, _, number, _ = plan.role_arn.split(":", 5)
-    where = f"{account.region}:{number}"
+    """Yield actions and the resource that they are needed for."""
+    role = Arn.parse(plan.role_arn)
+    arn = functools.partial(Arn, role.partition)
     if plan.model_data_url is not None:
-        yield ("s3:GetObject",), f"arn:{partition}:s3:::{plan.model_data_url.removeprefix('s3://')}"
-    host, _, path = plan.image_uri.partition("/")
-    if path and host.startswith(f"{number}.dkr"):
-        repository = path.partition("@")[0].partition(":")[0]
-        yield _PULL, f"arn:{partition}:ecr:{where}:repository/{repository}"
+        uri = S3Uri.parse(plan.model_data_url)
+        yield ("s3:GetObject",), str(arn("s3", "", "", f"{uri.bucket}/{uri.key}"))
+    image = ImageReference.parse(plan.image_uri)
+    if image.ecr is not None and image.ecr.account == role.account:
+        repository = f"repository/{image.repository}"
+        yield _PULL, str(arn("ecr", account.region, role.account, repository))
         yield ("ecr:GetAuthorizationToken",), "*"
-    group = f"/aws/sagemaker/Endpoints/{plan.endpoint_name}"
-    yield _LOG, f"arn:{partition}:logs:{where}:log-group:{group}:log-stream:any"
+    stream = f"log-group:{log_group(plan.endpoint_name)}:log-stream:any"
+    yield _LOG, str(arn("logs", account.region, role.account, stream))
 
 
 def _list(value: Any) -> list[Any]:
-    """Return a policy's value as a list: one thing may stand without one."""
+    """Return a policy's value as a list: a single value needs no list in JSON."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]

@@ -1,7 +1,8 @@
-"""Tags say what belongs to whom and until when; nothing else has to be remembered.
+"""The tags of endpoints, configurations and models: their endpoint, and when it expires.
 
-Every endpoint, configuration and model that is deployed carries both, so that clean-up
-works after the process that made them is gone.
+Clean-up reads nothing else, so it works after the process that deployed has ended.
+
+Source: API Tag; SageMaker Developer Guide, tagging.
 """
 
 import datetime as dt
@@ -11,9 +12,9 @@ from dataclasses import dataclass
 
 from byoi import errors
 
-# The endpoint's name: what carries it was made here.
+# The endpoint's name: this project made every resource with this tag.
 ENDPOINT = "byoi:endpoint"
-# When it may be deleted: ISO 8601 in UTC, or NEVER.
+# When the resource may be deleted: ISO 8601 in UTC, or NEVER.
 EXPIRES = "byoi:expires"
 NEVER = "never"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -21,18 +22,18 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 @dataclass(frozen=True)
 class Ownership:
-    """What the tags of one thing say.
+    """The tags of one resource, as they are read.
 
     Attributes:
-        endpoint: Name of the endpoint it was made for.
-        expires: When it may be deleted, in UTC; None is never.
+        endpoint: Name of the endpoint that the resource was made for.
+        expires: When the resource may be deleted, in UTC; None is never.
     """
 
     endpoint: str
     expires: dt.datetime | None
 
     def is_expired(self, now: dt.datetime) -> bool:
-        """Whether its time is over at `now`."""
+        """Whether the resource may be deleted at `now`."""
         return self.expires is not None and self.expires <= now
 
 
@@ -41,7 +42,7 @@ def make(endpoint: str, expires: dt.datetime | None) -> list[dict[str, str]]:
 
     Args:
         endpoint: The endpoint's name.
-        expires: When it may be deleted, with a time zone; None is never.
+        expires: When the resource may be deleted, with a time zone; None is never.
     """
     return [
         {"Key": ENDPOINT, "Value": endpoint},
@@ -50,7 +51,7 @@ def make(endpoint: str, expires: dt.datetime | None) -> list[dict[str, str]]:
 
 
 def read(tags: Iterable[Mapping[str, str]]) -> Ownership | None:
-    """Return what tags say, None where they say that it is not ours."""
+    """Return the ownership that tags name, None if they are not of this project."""
     found = {tag["Key"]: tag["Value"] for tag in tags}
     if ENDPOINT not in found:
         return None
@@ -65,14 +66,14 @@ def to_text(expires: dt.datetime | None) -> str:
 
 
 def parse_expiry(text: str, now: dt.datetime) -> dt.datetime | None:
-    """Return the time that `8h`, `3d`, `90m`, `30s`, `never` or an ISO 8601 time names.
+    """Parse `8h`, `3d`, `90m`, `30s`, `never` or an ISO 8601 time.
 
     Args:
-        text: What the user wrote; a time without a zone is UTC.
-        now: With a time zone; what a duration is counted from.
+        text: The expiry; a time without a zone is UTC.
+        now: Start of a duration, with a time zone.
 
     Raises:
-        ConfigurationError: It is none of these, or lies in the past.
+        ConfigurationError: It is not one of these, or is in the past.
     """
     if text == NEVER:
         return None
@@ -90,7 +91,7 @@ def parse_expiry(text: str, now: dt.datetime) -> dt.datetime | None:
         if expires.tzinfo is None:
             expires = expires.replace(tzinfo=dt.UTC)
     if expires <= now:
-        raise errors.ConfigurationError(f"{wanted}; this one is over already")
+        raise errors.ConfigurationError(f"{wanted}; this one is in the past")
     return expires
 
 
@@ -98,6 +99,6 @@ def _time(text: str) -> dt.datetime | None:
     try:
         time = dt.datetime.fromisoformat(text)
     except ValueError:
-        # NEVER, or what somebody else wrote: nothing is deleted for a value nobody understands.
+        # NEVER, or an unknown value: never delete because of it.
         return None
     return time if time.tzinfo else time.replace(tzinfo=dt.UTC)

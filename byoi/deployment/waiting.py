@@ -1,11 +1,8 @@
-"""Waiting for an endpoint, with what happens meanwhile: its states, and its containers' log.
+"""Waiting for an endpoint, with its statuses and the logs of its containers as progress.
 
-Source: API DescribeEndpoint (EndpointStatus, FailureReason).
-
-What an endpoint's containers have written since a moment, read from CloudWatch Logs.
-
-Source: DG logging-cloudwatch: group /aws/sagemaker/Endpoints/NAME, stream
-VARIANT/INSTANCE-ID; made when the first container writes.
+Sources: API DescribeEndpoint (EndpointStatus, FailureReason); SageMaker Developer Guide,
+logging-cloudwatch: group /aws/sagemaker/Endpoints/NAME, stream VARIANT/INSTANCE-ID, made when
+the first container writes.
 """
 
 import contextlib
@@ -20,26 +17,41 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from byoi import errors
 from byoi.deployment import tags
+from byoi.deployment.account import error_code
 
 LOG_GROUPS = "/aws/sagemaker/Endpoints/"
-# What a failure shows of it.
+# Number of lines that a failure shows.
 _LAST_LINES = 15
-# One a second while it starts, of whichever server.
+# A line a second while the container starts, of any server.
 _HEALTH_CHECK = re.compile(r'GET /ping |"path": ?"/ping"')
 _ABSENT = "ResourceNotFoundException"
+# Transitional statuses; all others are final.
+TRANSIENT = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
+# An emulator is ready in a second, AWS in minutes: ask often first, then less often.
+_FIRST_INTERVAL_S = 0.2
+_LAST_INTERVAL_S = 5.0
+_GROWTH = 1.3
+# AWS waits up to an hour for the containers, after as long for image and model data.
+TIMEOUT_S = 2 * 3600 + 600
+
+Progress = Callable[[str], None]
+
+
+def silent(_line: str) -> None:
+    """Ignore a line of progress."""
 
 
 class ContainerLog:
-    """The log streams that instances open after this object is made.
+    """The log streams that an endpoint's instances open after this object is made.
 
-    An update's old instances go on writing into theirs; those are not read.
+    The old instances of an update keep writing to their own streams, which are not read.
 
     Attributes:
-        last_lines: The newest lines of all that was read.
+        last_lines: The last lines that were read.
     """
 
     def __init__(self, logs: Any, endpoint_name: str) -> None:
-        """Remember which streams are there already.
+        """Remember the existing streams.
 
         Args:
             logs: boto3's client of that name.
@@ -48,7 +60,7 @@ class ContainerLog:
         self._logs = logs
         self._endpoint_name = endpoint_name
         self._group = log_group(endpoint_name)
-        # Stream to where reading goes on.
+        # Stream to the token of its next page.
         self._tokens: dict[str, str | None] = {}
         self._is_readable = True
         self.last_lines: deque[str] = deque(maxlen=_LAST_LINES)
@@ -64,9 +76,9 @@ class ContainerLog:
         return lines
 
     def tag(self) -> None:
-        """Mark the log group as ours, where there is one and this is allowed.
+        """Tag the log group as ours, if it exists and AWS allows it.
 
-        AWS keeps it when the endpoint is gone, and clean-up has to know whose it is.
+        AWS keeps the group after the endpoint is deleted, and clean-up finds it by the tag.
         """
         with contextlib.suppress(ClientError, BotoCoreError):
             answer = self._logs.describe_log_groups(logGroupNamePrefix=self._group)
@@ -92,99 +104,27 @@ class ContainerLog:
         lines: list[str] = []
         while True:
             token = self._tokens.get(stream)
-            place: dict[str, Any] = {"nextToken": token} if token else {"startFromHead": True}
+            start: dict[str, Any] = {"nextToken": token} if token else {"startFromHead": True}
             try:
                 answer = self._logs.get_log_events(
-                    logGroupName=self._group, logStreamName=stream, **place
+                    logGroupName=self._group, logStreamName=stream, **start
                 )
             except (ClientError, BotoCoreError) as error:
                 self._excuse(error)
                 return lines
             lines += filter(None, (_readable(event["message"]) for event in answer["events"]))
             self._tokens[stream] = answer["nextForwardToken"]
-            # The end gives the token it was asked with; an empty answer need not be the end
+            # At the end the token stays the same; an empty answer is not always the end
             # (API GetLogEvents).
             if answer["nextForwardToken"] == token:
                 return lines
 
     def _excuse(self, error: Exception) -> None:
-        """Deploying goes on without a log, and says once why it shows none."""
-        if isinstance(error, ClientError) and error.response["Error"]["Code"] == _ABSENT:
+        """Continue without a log, and show the reason once."""
+        if isinstance(error, ClientError) and error_code(error) == _ABSENT:
             return
         self._is_readable = False
         self.last_lines.append(f"(the container's log cannot be read: {error})")
-
-
-def _readable(line: str) -> str:
-    """Return a line as it is shown: without JSON around its words; "" hides a health check."""
-    if _HEALTH_CHECK.search(line):
-        return ""
-    try:
-        event = json.loads(line)
-        return f"{event['level']}: {event['message']}"
-    except (ValueError, KeyError, TypeError):
-        return line.rstrip("\n")
-
-
-def log_group(endpoint_name: str) -> str:
-    """Return the log group of an endpoint."""
-    return LOG_GROUPS + endpoint_name
-
-
-def log_group_arn(entry: Mapping[str, Any]) -> str:
-    """Return the ARN that tags want of what DescribeLogGroups shows; that one ends in `:*`."""
-    return str(entry["arn"]).removesuffix(":*")
-
-
-# Something goes on in these; any other is an end.
-TRANSIENT = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
-# An emulator is ready in a second, AWS in minutes: ask often first, then seldom.
-_FIRST_INTERVAL_S = 0.2
-_LAST_INTERVAL_S = 5.0
-_GROWTH = 1.3
-# AWS waits up to an hour for the containers, after as long for image and model data.
-TIMEOUT_S = 2 * 3600 + 600
-
-Progress = Callable[[str], None]
-
-
-def silent(_line: str) -> None:
-    """Take a line of progress and show nothing."""
-
-
-def describe(sagemaker: Any, name: str) -> dict[str, Any] | None:
-    """Return what DescribeEndpoint says, None where there is no such endpoint."""
-    try:
-        return dict(sagemaker.describe_endpoint(EndpointName=name))
-    except ClientError as error:
-        if is_absent(error):
-            return None
-        raise
-
-
-def is_absent(error: ClientError) -> bool:
-    """Whether AWS says that there is no such thing.
-
-    SageMaker has a code of its own for few calls; the others say it in words.
-    """
-    details = error.response["Error"]
-    if details["Code"] in {"ResourceNotFound", "ResourceNotFoundException"}:
-        return True
-    return details["Code"] == "ValidationException" and "Could not find" in _words(error)
-
-
-def is_present(error: ClientError) -> bool:
-    """Whether AWS refuses to create what is there already."""
-    return "already existing" in _words(error) or "already exists" in _words(error)
-
-
-def is_busy(error: ClientError) -> bool:
-    """Whether AWS refuses a change because another one goes on."""
-    return "in-progress" in _words(error)
-
-
-def _words(error: ClientError) -> str:
-    return str(error.response["Error"].get("Message", ""))
 
 
 def wait(  # noqa: PLR0913 - keywords with a default
@@ -196,21 +136,21 @@ def wait(  # noqa: PLR0913 - keywords with a default
     timeout_s: float = TIMEOUT_S,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Any] | None:
-    """Wait until nothing goes on with an endpoint.
+    """Wait until an endpoint's status is final.
 
     Args:
         sagemaker: boto3's client of that name.
         name: The endpoint's name.
         log: Read while waiting; its lines go to `progress`.
-        progress: Takes one line for each change of state and each line of the log.
-        timeout_s: Seconds after which waiting is given up; the endpoint is left as it is.
-        sleep: Waits so many seconds.
+        progress: Takes one line for each change of status and each line of the log.
+        timeout_s: Seconds after which waiting ends; the endpoint is left as it is.
+        sleep: Waits for a number of seconds.
 
     Returns:
-        What DescribeEndpoint says at the end, None where the endpoint is gone.
+        The last answer of DescribeEndpoint, None if the endpoint is gone.
 
     Raises:
-        HostingError: It did not come to an end in time.
+        HostingError: The status is not final after `timeout_s`.
         ClientError: AWS refused a call.
     """
     started_s = time.monotonic()
@@ -229,8 +169,64 @@ def wait(  # noqa: PLR0913 - keywords with a default
             return described
         if waited_s > timeout_s:
             raise errors.HostingError(
-                f"{name} is still {status} after {waited_s:.0f} s and is left so; look at it with "
-                f"`byoi endpoints`, delete it with `byoi delete {name}` once nothing goes on"
+                f"{name} is still {status} after {waited_s:.0f} s and is left as it is; once "
+                f"`byoi endpoints` shows another status, delete it with `byoi delete {name}`"
             )
         sleep(interval_s)
         interval_s = min(interval_s * _GROWTH, _LAST_INTERVAL_S)
+
+
+def describe(sagemaker: Any, name: str) -> dict[str, Any] | None:
+    """Return the answer of DescribeEndpoint, None if there is no such endpoint."""
+    try:
+        return dict(sagemaker.describe_endpoint(EndpointName=name))
+    except ClientError as error:
+        if is_absent(error):
+            return None
+        raise
+
+
+def is_absent(error: ClientError) -> bool:
+    """Whether AWS answers that a resource does not exist.
+
+    SageMaker has an error code for few calls; the others name it in the message only.
+    """
+    details = error.response["Error"]
+    if details["Code"] in {"ResourceNotFound", "ResourceNotFoundException"}:
+        return True
+    return details["Code"] == "ValidationException" and "Could not find" in _message(error)
+
+
+def is_present(error: ClientError) -> bool:
+    """Whether AWS refuses to create a resource because it exists."""
+    return "already existing" in _message(error) or "already exists" in _message(error)
+
+
+def is_busy(error: ClientError) -> bool:
+    """Whether AWS refuses a change because another one is in progress."""
+    return "in-progress" in _message(error)
+
+
+def log_group(endpoint_name: str) -> str:
+    """Return the log group of an endpoint."""
+    return LOG_GROUPS + endpoint_name
+
+
+def log_group_arn(entry: Mapping[str, Any]) -> str:
+    """Return the ARN of a log group for its tags; in DescribeLogGroups it ends in `:*`."""
+    return str(entry["arn"]).removesuffix(":*")
+
+
+def _readable(line: str) -> str:
+    """Return the text of a log line, taken out of JSON; "" for a health check."""
+    if _HEALTH_CHECK.search(line):
+        return ""
+    try:
+        event = json.loads(line)
+        return f"{event['level']}: {event['message']}"
+    except (ValueError, KeyError, TypeError):
+        return line.rstrip("\n")
+
+
+def _message(error: ClientError) -> str:
+    return str(error.response["Error"].get("Message", ""))

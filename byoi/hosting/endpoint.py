@@ -1,192 +1,35 @@
-"""Endpoints that clean up after themselves, for scripts and for notebook cells.
+"""An endpoint that is deployed, in local mode or on AWS, and deleted with all its parts.
 
-Deleting what the SDK, or `byoi.deployment`, made of an endpoint.
-
-An endpoint in local mode, by the SDK's own `Model.deploy`.
-
-An endpoint on AWS, or the emulator, for a session of the SDK's.
+Local mode goes through the SDK's own `Model.deploy`. On AWS `byoi.deployment` deploys, because
+`Model.deploy` fails if the endpoint exists, and makes an invalid name of an image with a digest.
 """
 
 import contextlib
 import datetime as dt
-import functools
 import os
 import secrets
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import replace
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from botocore.exceptions import BotoCoreError, ClientError
 from sagemaker.model import Model
 from sagemaker.predictor import Predictor
 
-from byoi import deployment, errors
-from byoi.deployment import plan, preflight, price, startup, waiting
-from byoi.deployment.plan import derive_name, make_plan, upload_model_data
+from byoi import deployment
+from byoi.deployment import resources, waiting
+from byoi.deployment.plan import EndpointSpec, derive_name
+from byoi.deployment.preparation import prepare
+from byoi.deployment.resources import CONFIG, ENDPOINT, MODEL
 from byoi.hosting.local_client import LocalClient
 from byoi.hosting.sessions import LOCAL_ROLE, AwsSession
 from byoi.model_data import ModelData
-
-
-def delete_resources(session: Any, endpoint: str, config: str, models: list[str]) -> None:
-    """Delete an endpoint, wait until it is gone, and delete what it was made of.
-
-    Each is attempted whatever became of the others, and what is gone already is fine.
-
-    Raises:
-        HostingError: Something could not be deleted; the message names it.
-    """
-    client = session.sagemaker_client
-    failures = []
-    steps: list[tuple[Callable[..., Any], dict[str, str]]] = [
-        (client.delete_endpoint, {"EndpointName": endpoint}),
-        (client.delete_endpoint_config, {"EndpointConfigName": config}),
-        *((client.delete_model, {"ModelName": name}) for name in models),
-    ]
-    for step, parameters in steps:
-        try:
-            if is_done(step, **parameters) and step == client.delete_endpoint:
-                waiting.wait(client, endpoint)
-        except (ClientError, BotoCoreError, OSError, errors.ByoiError) as error:
-            failures.append(f"{', '.join(parameters.values())}: {error}")
-    if failures:
-        raise errors.HostingError(
-            "not everything could be deleted; call delete() again, or delete by hand: "
-            + "; ".join(failures)
-        )
-
-
-def is_done(call: Callable[..., Any], **parameters: str) -> bool:
-    """Make a call on something by its name; False where AWS says there is no such thing."""
-    try:
-        call(**parameters)
-    except ClientError as error:
-        if waiting.is_absent(error):
-            return False
-        raise
-    return True
-
-
-def _deploy_local(  # noqa: PLR0913 - keywords, one caller
-    image_uri: str,
-    model_data: Path | str | None,
-    *,
-    session: Any,
-    role: str,
-    instance_type: str,
-    environment: Mapping[str, str],
-) -> Predictor:
-    """Create an endpoint; where that fails, nothing of it stays.
-
-    Arguments and errors are those of `Endpoint.deploy`.
-    """
-    model = Model(
-        image_uri=image_uri,
-        model_data=_location(model_data),
-        role=role,
-        env=dict(environment),
-        predictor_cls=Predictor,
-        # The SDK would make one of the image's name, with the @ of a digest in it.
-        name=plan.derive_name("model", secrets.token_hex()),
-        sagemaker_session=session,
-    )
-    endpoint = plan.derive_name("endpoint", secrets.token_hex())
-    try:
-        return model.deploy(
-            initial_instance_count=1,
-            instance_type=instance_type,
-            endpoint_name=endpoint,
-            wait=False,
-        )
-    except BaseException:
-        # The SDK gives the configuration the endpoint's name.
-        delete_resources(session, endpoint, endpoint, [str(model.name)])
-        raise
-
-
-def _location(model_data: Path | str | None) -> str | None:
-    """Return the URI that the SDK is given."""
-    if model_data is None or (isinstance(model_data, str) and "://" in model_data):
-        return model_data
-    return f"file://{Path(model_data).absolute()}"
-
 
 # Forgotten endpoints cost money.
 LIFETIME_H = 24.0
 
 
-def _deploy_on_aws(  # noqa: PLR0913 - keywords, one caller
-    image_uri: str,
-    model_data: Path | str | None,
-    *,
-    session: Any,
-    role_arn: str | None,
-    instance_type: str,
-    environment: Mapping[str, str],
-    startup_timeout_s: int | None,
-    name: str | None,
-    lifetime_h: float | None,
-    progress: waiting.Progress,
-    is_checked: bool,
-) -> Predictor:
-    """Create or update an endpoint, or leave it where it is as asked for.
-
-    Arguments and errors are those of `Endpoint.deploy`.
-    """
-    is_here = model_data is not None and "://" not in str(model_data)
-    account = _account(session, needs_bucket=is_here)
-    until = dt.datetime.now(dt.UTC) + dt.timedelta(hours=lifetime_h) if lifetime_h else None
-    plan = make_plan(
-        account,
-        name or "unnamed",
-        image_uri,
-        model_data,
-        role_arn=role_arn,
-        instance_type=instance_type,
-        environment=environment,
-        startup_timeout_s=startup_timeout_s,
-        expires=until,
-    )
-    if name is None:
-        plan = replace(plan, endpoint_name=derive_name("endpoint", plan.config_name))
-    if is_checked:
-        findings = preflight.check(account, plan, is_uploaded=not is_here)
-        for finding in findings:
-            progress(preflight.to_text(finding))
-        preflight.require(findings)
-        progress(price.line(account, plan))
-    upload_model_data(account, plan, model_data)
-    find_timeout_s = functools.partial(
-        startup.find_timeout_s,
-        image_uri,
-        Path(str(model_data)) if is_here else None,
-        environment,
-        progress=progress,
-    )
-    deployment.deploy(account, plan, progress=progress, find_startup_timeout_s=find_timeout_s)
-    return Predictor(plan.endpoint_name, sagemaker_session=session)
-
-
-def _account(session: Any, *, needs_bucket: bool) -> deployment.Account:
-    """Return the account of a session; of one made by hand, the one its clients lead to."""
-    if isinstance(session, AwsSession):
-        return session.account
-    # The SDK may ask STS and make a bucket: only where one is needed.
-    bucket = {"BYOI_BUCKET": session.default_bucket()} if needs_bucket else {}
-    return deployment.Account(
-        session.boto_session,
-        environ={**os.environ, **bucket},
-        clients={
-            "sagemaker": session.sagemaker_client,
-            "sagemaker-runtime": session.sagemaker_runtime_client,
-            "s3": session.s3_client,
-        },
-    )
-
-
 class Endpoint:
-    """What `Model.deploy` made: the endpoint, its configuration and its model.
+    """An endpoint with its configuration and its models.
 
     Attributes:
         predictor: The SDK's Predictor for it.
@@ -194,10 +37,10 @@ class Endpoint:
     """
 
     def __init__(self, predictor: Predictor) -> None:
-        """Take over the clean-up of what `Model.deploy` returned.
+        """Take over the clean-up of an endpoint, such as one that `Model.deploy` made.
 
         Args:
-            predictor: Of a live endpoint, in local mode or on AWS.
+            predictor: Predictor of a live endpoint, in local mode or on AWS.
         """
         self.predictor = predictor
         self.name: str = predictor.endpoint_name
@@ -205,8 +48,7 @@ class Endpoint:
         client = self._session.sagemaker_client
         described = client.describe_endpoint(EndpointName=self.name)
         self._config: str = described["EndpointConfigName"]
-        variants = client.describe_endpoint_config(EndpointConfigName=self._config)
-        self._models = [variant["ModelName"] for variant in variants["ProductionVariants"]]
+        self._models = resources.models_of(client, self._config)
         is_local = isinstance(client, LocalClient)
         self._container = client.containers.get(self.name) if is_local else None
 
@@ -228,63 +70,56 @@ class Endpoint:
         progress: waiting.Progress = waiting.silent,
         is_checked: bool = True,
     ) -> Self:
-        """Create an endpoint and wait for it; where that fails, nothing of it stays.
+        """Create an endpoint and wait for it; if that fails, all of it is deleted.
 
-        The one function serves local mode and AWS: only `session` and `instance_type`
-        differ. On AWS it is `deployment.deploy`, because the SDK's `Model.deploy` fails
-        where the endpoint is there already, and makes an invalid name of an image with a
-        digest: deploying the same again changes nothing, something else under the same
-        `name` is an update, and a failure is named with the container's last words.
+        Only `session` and `instance_type` differ between local mode and AWS. On AWS, deploying
+        the same again changes nothing, and other content under the same `name` is an update; a
+        failure names its cause and has the last lines of the container's log.
 
         Args:
             image_uri: Image with tag or digest: in ECR, or on this machine for local mode.
-            model_data: What `model_data.pack` returned, an archive's path or a URI; on AWS a
-                path is uploaded to the session's bucket. None: what is baked into the image.
+            model_data: What `model_data.pack` returned, the path of an archive, or its `file://`
+                or `s3://` URI; local mode takes a model directory, too. On AWS, an archive of
+                this machine is uploaded to the session's bucket. None: baked into the image.
             session: `LocalSession`, or what `aws_session` returns, or `sagemaker.Session`.
             role: ARN of the execution role, on AWS by default `Account.role_arn()`; any in
                 local mode.
             instance_type: `local`, or a hosting instance such as `ml.c6i.large`.
-            environment: Variables for the container.
+            environment: Variables of the container.
             serializer: An SDK serializer; None sends bytes as they are.
             deserializer: An SDK deserializer; None returns the body's bytes.
             startup_timeout_s: Seconds for /ping to turn 200 on AWS, from 60 to 3600; by
-                default from how long it takes here, see `startup`. Local mode takes the
+                default derived from how long it takes here, see `startup`. Local mode takes the
                 session's.
-            name: The endpoint's on AWS; by default one that stands for image and model data.
+            name: The endpoint's name on AWS; by default derived from image and model data.
             lifetime_h: Hours until `byoi delete --expired` may delete it; None is never.
-            progress: Takes one line for each thing that happens on AWS.
-            is_checked: Whether `preflight` looks first at what would make it fail on AWS.
+            progress: Takes one line for each step on AWS.
+            is_checked: Whether `preflight` runs first on AWS.
 
         Raises:
             ByoiError: In local mode, as `LocalContainer.serve`; on AWS, as
-                `planning.make` and `deployment.deploy`.
+                `preparation.prepare` and `rollout.deploy`.
 
         Source of the range: API ProductionVariant, ContainerStartupHealthCheckTimeoutInSeconds.
         """
-        data = model_data.path if isinstance(model_data, ModelData) else model_data
+        spec = EndpointSpec(
+            image_uri,
+            model_data,
+            name=name,
+            role_arn=role,
+            instance_type=instance_type,
+            environment=environment or {},
+            startup_timeout_s=startup_timeout_s,
+            expires=_after(lifetime_h),
+            is_checked=is_checked,
+        )
         if session.local_mode:
-            predictor = _deploy_local(
-                image_uri,
-                data,
-                session=session,
-                role=role or LOCAL_ROLE,
-                instance_type=instance_type,
-                environment=environment or {},
-            )
+            predictor = _deploy_local(spec, session)
         else:
-            predictor = _deploy_on_aws(
-                image_uri,
-                data,
-                session=session,
-                role_arn=role,
-                instance_type=instance_type,
-                environment=environment or {},
-                startup_timeout_s=startup_timeout_s,
-                name=name,
-                lifetime_h=lifetime_h,
-                progress=progress,
-                is_checked=is_checked,
-            )
+            account = _account(session, needs_bucket=spec.archive is not None)
+            prepared = prepare(account, spec, progress=progress)
+            prepared.deploy(progress=progress)
+            predictor = Predictor(prepared.plan.endpoint_name, sagemaker_session=session)
         if serializer is not None:
             predictor.serializer = serializer
         if deserializer is not None:
@@ -297,32 +132,25 @@ class Endpoint:
         return self._container.log if self._container else None
 
     def delete(self) -> None:
-        """Delete endpoint, configuration and model; in local mode also container and files.
+        """Delete endpoint, configuration and models; in local mode also container and files.
 
-        Each is attempted whatever became of the others, and what is gone already is fine.
+        Every deletion is attempted even if one fails; what is already gone is not an error.
 
         Raises:
             HostingError: Something could not be deleted; the message names it.
         """
-        delete_resources(self._session, self.name, self._config, self._models)
+        client = self._session.sagemaker_client
+        resources.delete_all(client, self.name, self._config, self._models)
 
     def remains(self) -> list[str]:
-        """Return what is still there of it: an empty list after `delete`."""
+        """Return what still exists of it: an empty list after `delete`."""
         client = self._session.sagemaker_client
-        asked: list[tuple[str, Callable[..., Any], dict[str, str]]] = [
-            ("endpoint", client.describe_endpoint, {"EndpointName": self.name}),
-            (
-                "endpoint configuration",
-                client.describe_endpoint_config,
-                {"EndpointConfigName": self._config},
-            ),
-        ]
-        asked += [("model", client.describe_model, {"ModelName": name}) for name in self._models]
+        parts = [(ENDPOINT, self.name), (CONFIG, self._config)]
+        parts += [(MODEL, name) for name in self._models]
         found = [
             f"{kind} {name}"
-            for kind, describe, parameters in asked
-            for name in parameters.values()
-            if is_done(describe, **parameters)
+            for kind, name in parts
+            if resources.describe(client, kind, name) is not None
         ]
         return found + (self._container.remains() if self._container else [])
 
@@ -340,3 +168,52 @@ def endpoint(
         yield made.predictor
     finally:
         made.delete()
+
+
+def _after(lifetime_h: float | None) -> dt.datetime | None:
+    return dt.datetime.now(dt.UTC) + dt.timedelta(hours=lifetime_h) if lifetime_h else None
+
+
+def _deploy_local(spec: EndpointSpec, session: Any) -> Predictor:
+    """Create an endpoint in local mode; if that fails, all of it is deleted."""
+    # The SDK takes URIs only.
+    data = f"file://{spec.archive}" if spec.archive is not None else spec.model_data
+    model = Model(
+        image_uri=spec.image_uri,
+        model_data=data,
+        role=spec.role_arn or LOCAL_ROLE,
+        env=dict(spec.environment),
+        predictor_cls=Predictor,
+        # The SDK would derive one from the image's name, with the @ of a digest in it.
+        name=derive_name("model", secrets.token_hex()),
+        sagemaker_session=session,
+    )
+    name = derive_name("endpoint", secrets.token_hex())
+    try:
+        return model.deploy(
+            initial_instance_count=1,
+            instance_type=spec.instance_type,
+            endpoint_name=name,
+            wait=False,
+        )
+    except BaseException:
+        # The SDK gives the configuration the endpoint's name.
+        resources.delete_all(session.sagemaker_client, name, name, [str(model.name)])
+        raise
+
+
+def _account(session: Any, *, needs_bucket: bool) -> deployment.Account:
+    """Return the account of a session; for the SDK's own class, the one that its clients use."""
+    if isinstance(session, AwsSession):
+        return session.account
+    # The SDK may ask STS and make a bucket: only where one is needed.
+    bucket = {"BYOI_BUCKET": session.default_bucket()} if needs_bucket else {}
+    return deployment.Account(
+        session.boto_session,
+        environ={**os.environ, **bucket},
+        clients={
+            "sagemaker": session.sagemaker_client,
+            "sagemaker-runtime": session.sagemaker_runtime_client,
+            "s3": session.s3_client,
+        },
+    )

@@ -21,9 +21,9 @@ from moto.ecr.models import ECRBackend, Image, Repository, ecr_backends
 from moto.ecr.responses import ECRResponse
 
 from byoi import errors
-from byoi.deployment.registry import MANIFEST_TYPES
 from byoi.emulator.aws.moto_requests import NotEmulatedError, RefusedError
 from byoi.local.registry import LocalRegistry
+from byoi.names import MANIFEST_TYPES
 
 _TIMEOUT_S = 30
 # ECR's own: 12 hours.

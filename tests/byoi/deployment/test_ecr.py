@@ -8,8 +8,7 @@ import pushed_images as images
 import pytest
 
 from byoi import errors
-from byoi.deployment import registry
-from byoi.deployment.registry import connect_ecr
+from byoi.deployment.ecr import LIFECYCLE_POLICY, connect_ecr
 
 ACCOUNT = "123456789012"
 
@@ -24,13 +23,13 @@ def put(repository: str, tag: str, media_type: str) -> None:
 
 
 def test_a_missing_repository_is_created_scanned_and_tidied(moto_aws, capsys) -> None:
-    address = registry.connect_ecr().create_repository("some/reviews")
+    address = connect_ecr().create_repository("some/reviews")
     assert address == f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/some/reviews"
     client = boto3.client("ecr")
     made = client.describe_repositories(repositoryNames=["some/reviews"])["repositories"][0]
     assert made["imageScanningConfiguration"] == {"scanOnPush": True}
     policy = client.get_lifecycle_policy(repositoryName="some/reviews")["lifecyclePolicyText"]
-    assert json.loads(policy) == registry.LIFECYCLE_POLICY
+    assert json.loads(policy) == LIFECYCLE_POLICY
     out, err = capsys.readouterr()
     assert not out
     assert f"account {ACCOUNT}" in err
@@ -40,7 +39,7 @@ def test_a_missing_repository_is_created_scanned_and_tidied(moto_aws, capsys) ->
 def test_a_repository_that_is_there_is_left_as_it_is(moto_aws, capsys) -> None:
     client = boto3.client("ecr")
     client.create_repository(repositoryName="reviews")
-    assert registry.connect_ecr().create_repository("reviews").endswith("/reviews")
+    assert connect_ecr().create_repository("reviews").endswith("/reviews")
     made = client.describe_repositories(repositoryNames=["reviews"])["repositories"][0]
     assert made["imageScanningConfiguration"] == {"scanOnPush": False}
     assert "creating" not in capsys.readouterr().err
@@ -48,11 +47,11 @@ def test_a_repository_that_is_there_is_left_as_it_is(moto_aws, capsys) -> None:
 
 def test_the_repository_is_made_in_the_callers_region(moto_aws, monkeypatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    assert ".eu-west-1." in registry.connect_ecr().create_repository("reviews")
+    assert ".eu-west-1." in connect_ecr().create_repository("reviews")
 
 
 def test_the_password_is_the_tokens_second_half(moto_aws) -> None:
-    assert registry.connect_ecr().password() == f"{ACCOUNT}-auth-token"
+    assert connect_ecr().password() == f"{ACCOUNT}-auth-token"
 
 
 @pytest.mark.parametrize("media_type", [images.DOCKER, images.OCI])
@@ -89,7 +88,7 @@ def test_a_tag_that_did_not_arrive_is_named(moto_aws) -> None:
 
 def test_what_aws_refuses_is_one_line_with_the_remedy(moto_aws) -> None:
     with pytest.raises(errors.RegistryError, match=r"RepositoryNotFound.*REGISTRY=host:port"):
-        registry.connect_ecr().manifest("absent", "1")
+        connect_ecr().manifest("absent", "1")
 
 
 def test_without_a_region_the_remedy_is_named(monkeypatch, tmp_path) -> None:
@@ -97,10 +96,10 @@ def test_without_a_region_the_remedy_is_named(monkeypatch, tmp_path) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     with pytest.raises(errors.RegistryError, match=r"region.*AWS_DEFAULT_REGION"):
-        registry.connect_ecr()
+        connect_ecr()
 
 
 def test_without_boto3_another_registry_is_offered(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(errors.MissingProgramError, match=r"needs boto3.*REGISTRY=host:port"):
-        registry.connect_ecr()
+        connect_ecr()

@@ -12,7 +12,7 @@ import pytest
 from stubbed_account import NUMBER, REGION, StubbedAccount, make_plan
 
 from byoi.deployment import image_check
-from byoi.deployment.registry import MANIFEST_TYPES
+from byoi.names import MANIFEST_TYPES
 
 HOST = f"{NUMBER}.dkr.ecr.{REGION}.amazonaws.com"
 ABSENT = "RepositoryNotFoundException"

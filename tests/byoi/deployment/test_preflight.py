@@ -1,6 +1,7 @@
 """What becomes of findings; what is found, the tests of each check and the emulator's show."""
 
 import pytest
+from stubbed_account import StubbedAccount, make_plan
 
 from byoi import errors
 from byoi.deployment import preflight
@@ -21,7 +22,7 @@ UNTOLD = Finding("image byoi:1", None, "DescribeRepositories was refused (Access
     ],
 )
 def test_a_finding_is_a_line_and_its_remedy_another(finding, text) -> None:
-    assert preflight.to_text(finding) == text
+    assert str(finding) == text
 
 
 def test_what_could_not_be_told_stops_nothing() -> None:
@@ -35,3 +36,81 @@ def test_all_failures_are_in_one_error() -> None:
     assert all(part in said for part in (BAD.what, BAD.remedy, WORSE.what, WORSE.remedy))
     assert GOOD.what not in said
     assert UNTOLD.what not in said
+
+
+URL = "s3://byoi-data/byoi/model.tar.gz"
+KEY = {"Bucket": "byoi-data", "Key": "byoi/model.tar.gz"}
+
+
+def look(account, url=URL, **options):
+    plan = make_plan(model_data_url=url)
+    return list(preflight.check_model_data(account, plan, **options))
+
+
+def answer_bucket(account, **answer):
+    account.answer("s3", "head_bucket", answer, Bucket="byoi-data")
+
+
+def test_what_is_baked_into_the_image_is_looked_for_nowhere() -> None:
+    assert look(StubbedAccount(), None) == []
+
+
+def test_an_archive_in_the_region_is_as_it_must_be() -> None:
+    account = StubbedAccount()
+    answer_bucket(account, BucketRegion="eu-central-1")
+    account.answer("s3", "head_object", {"ContentLength": 12345}, **KEY)
+    findings = look(account)
+    assert [one.is_ok for one in findings] == [True, True]
+    assert "12,345 bytes" in findings[1].what
+
+
+def test_before_the_upload_only_the_bucket_is_looked_at() -> None:
+    account = StubbedAccount()
+    answer_bucket(account)
+    assert [one.is_ok for one in look(account, is_uploaded=False)] == [True]
+
+
+def test_a_bucket_of_another_region_comes_with_both_ways_out() -> None:
+    account = StubbedAccount()
+    answer_bucket(account, BucketRegion="us-west-2")
+    (finding,) = look(account)
+    assert finding.is_ok is False
+    assert "AWS_DEFAULT_REGION=us-west-2" in finding.remedy
+
+
+@pytest.mark.parametrize(("code", "is_ok"), [("404", False), ("403", None)])
+def test_a_bucket_that_is_not_shown(code, is_ok) -> None:
+    account = StubbedAccount()
+    account.refuse("s3", "head_bucket", code, int(code))
+    account.refuse("s3", "head_object", code, int(code))
+    finding = look(account)[0]
+    assert finding.is_ok is is_ok
+    assert finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("code", "is_ok", "remedy"),
+    [("404", False, f"aws s3 cp model.tar.gz {URL}"), ("403", None, "HeadObject was refused")],
+)
+def test_an_archive_that_is_not_shown(code, is_ok, remedy) -> None:
+    account = StubbedAccount()
+    answer_bucket(account)
+    account.refuse("s3", "head_object", code, int(code))
+    finding = look(account)[1]
+    assert finding.is_ok is is_ok
+    assert remedy in finding.remedy
+
+
+def test_an_empty_archive_is_none() -> None:
+    account = StubbedAccount()
+    answer_bucket(account)
+    account.answer("s3", "head_object", {"ContentLength": 0}, **KEY)
+    assert look(account)[1].is_ok is False
+
+
+def test_what_is_no_archive_is_not_looked_for() -> None:
+    account = StubbedAccount()
+    answer_bucket(account)
+    finding = look(account, "s3://byoi-data/byoi/model.keras")[1]
+    assert finding.is_ok is False
+    assert "byoi pack" in finding.remedy

@@ -12,7 +12,8 @@ from emulated_aws import ECHO, OWN_IMAGE, Aws
 
 from byoi import deployment
 from byoi.deployment import inventory
-from byoi.deployment.plan import make_plan, upload_model_data
+from byoi.deployment.plan import EndpointSpec, make_plan
+from byoi.deployment.preparation import upload
 
 TOYS = Path(__file__).resolve().parents[2] / "toys"
 BROKEN = {**ECHO, "BYOI_INFERENCE_MODULE": "no_such_module"}
@@ -29,8 +30,8 @@ def account_of(aws: Aws) -> deployment.Account:
 def plan(account: deployment.Account, archive: Path, name: str, **changes: Any) -> deployment.Plan:
     """A plan for the echoing model, whose archive is uploaded."""
     wanted = {"environment": ECHO, **changes}
-    made = make_plan(account, name, OWN_IMAGE, archive, **wanted)
-    upload_model_data(account, made, archive)
+    made = make_plan(account, EndpointSpec(OWN_IMAGE, archive, name=name, **wanted))
+    upload(account, made, archive)
     return made
 
 
@@ -72,7 +73,7 @@ def existing(account: deployment.Account) -> list[str]:
 
 def clear(account: deployment.Account) -> None:
     """Delete all that was deployed; other tests count endpoints."""
-    inventory.delete(account, [one.name for one in inventory.running(account)])
+    inventory.delete(account, [one.name for one in inventory.list_endpoints(account)])
 
 
 def objects(aws: Aws) -> set[str]:

@@ -16,8 +16,9 @@ from iam_actions import Needs
 from byoi import emulator, errors
 from byoi.deployment import inventory, preflight, price, rollout, tags, waiting
 from byoi.deployment.account import Account, invoke_url
-from byoi.deployment.plan import make_plan, upload_model_data
-from byoi.deployment.registry import EcrRegistry
+from byoi.deployment.ecr import EcrRegistry
+from byoi.deployment.plan import EndpointSpec
+from byoi.deployment.preparation import prepare
 from byoi.local.docker import ServingEngine
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -184,17 +185,16 @@ def look_at_repository(account):
 def deploy(account, role_arn, image, archive):
     """Deploy and update, as `byoi deploy` does it."""
     for workers in ("1", "2"):
-        plan = make_plan(
-            account,
-            "byoi-reviews",
+        spec = EndpointSpec(
             image,
             archive,
+            name="byoi-reviews",
             role_arn=role_arn,
             environment={**ECHO, "SAGEMAKER_MODEL_SERVER_WORKERS": workers},
         )
-        preflight.require(preflight.check(account, plan, is_uploaded=False))
-        assert price.line(account, plan) == price.OFFLINE
-        upload_model_data(account, plan, archive)
+        said: list[str] = []
+        plan = prepare(account, spec, progress=said.append).plan
+        assert price.OFFLINE in said
         preflight.require(preflight.check(account, plan))
         rollout.deploy(account, plan)
         answer = account.runtime.invoke_endpoint(
@@ -227,14 +227,14 @@ def deploy_with_the_sdk(account, role_arn, image, archive):
 
 def tear_down(account):
     """Delete one endpoint by its name, and then all that is left of anything."""
-    assert [one.name for one in inventory.running(account)] == ["byoi-reviews", "byoi-sdk"]
+    assert [one.name for one in inventory.list_endpoints(account)] == ["byoi-reviews", "byoi-sdk"]
     inventory.delete(account, ["byoi-reviews"])
     kinds = set()
-    for belonging in inventory.everything(account):
+    for belonging in inventory.list_resources(account):
         kinds.add(belonging.kind)
         belonging.delete()
     assert {"endpoint", "stack", "log group", "object", "repository"} <= kinds
-    assert inventory.everything(account) == []
+    assert inventory.list_resources(account) == []
 
 
 @pytest.fixture(scope="module")

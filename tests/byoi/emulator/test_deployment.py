@@ -86,7 +86,7 @@ def test_a_failed_creation_leaves_nothing_and_names_its_cause(
     assert "exit code 1" in said
     log = said.partition("last lines of the new containers' log:")[2]
     assert "  | error: BYOI_INFERENCE_MODULE='no_such_module' cannot be found" in log
-    assert said.endswith("nothing of it was left")
+    assert said.endswith("all of it was deleted")
     assert existing(account) == before
 
 
@@ -95,7 +95,7 @@ def test_a_failed_update_leaves_the_old_one_serving(
 ) -> None:
     deployment.deploy(account, plan(account, archive, "kept"))
     made = existing(account)
-    with pytest.raises(errors.EndpointFailedError, match="serves on as it was before"):
+    with pytest.raises(errors.EndpointFailedError, match="the endpoint keeps serving as before"):
         deployment.deploy(account, plan(account, archive, "kept", environment=BROKEN))
     assert ask(account, "kept") == "hello"
     assert existing(account) == made
@@ -173,7 +173,7 @@ def test_what_cannot_be_removed_after_a_failure_does_not_hide_its_cause(
         deployment.deploy(in_process, wanted)
     assert "could not be removed" in str(caught.value)
     assert "`byoi delete sticky`" in str(caught.value)
-    assert [one.name for one in inventory.running(in_process)] == ["sticky"]
+    assert [one.name for one in inventory.list_endpoints(in_process)] == ["sticky"]
 
 
 def test_it_does_not_try_for_ever(in_process: deployment.Account, archive: Path) -> None:
@@ -197,7 +197,7 @@ def test_a_failed_endpoint_is_replaced(in_process: deployment.Account, archive: 
     wanted = plan(in_process, archive, "failed")
     # It is still Creating, and waited for.
     assert deployment.deploy(in_process, wanted, progress=said.append) == Outcome.CREATED
-    assert "waiting for what goes on with failed" in said
+    assert "waiting for failed, which is Creating" in said
     assert "failed is Failed and is replaced" in said
     assert ask(in_process, "failed") == "hello"
     assert broken.model_name not in existing(in_process)

@@ -84,6 +84,10 @@ def test_an_endpoint_from_the_first_to_the_last(byoi: Run, tiny_archive: Path) -
     assert "uploaded" not in again.stdout
     assert "start-up" not in again.stdout
 
+    as_uri = byoi(*deploy[:-1], f"file://{tiny_archive}", "--expires", "never")
+    assert as_uri.returncode == 0, as_uri.stderr
+    assert "endpoint films: unchanged, until never" in as_uri.stdout
+
     listed = byoi("endpoints").stdout.splitlines()
     assert listed[0].split() == ["NAME", "STATUS", "INSTANCES", "SINCE", "UNTIL", "PRICE"]
     assert listed[1].startswith("films  InService  1 ml.m5.large  20")
@@ -155,10 +159,10 @@ def test_expired_ones_are_marked_and_go_together(
     assert "to delete: old, older" in refused.stdout
     assert "add --yes" in refused.stderr
     assert in_process("delete", "--expired", "--yes").returncode == 0
-    assert [one.name for one in inventory.running(account)] == ["young"]
+    assert [one.name for one in inventory.list_endpoints(account)] == ["young"]
     assert in_process("delete", "--expired", "--yes").stdout == "nothing to delete\n"
     assert in_process("delete", "--all", "--yes").returncode == 0
-    assert inventory.running(account) == []
+    assert inventory.list_endpoints(account) == []
 
 
 def test_ctrl_c_says_what_goes_on(in_process: Run, in_processes: Aws, tmp_path: Path) -> None:
@@ -182,7 +186,7 @@ def test_ctrl_c_says_what_goes_on(in_process: Run, in_processes: Aws, tmp_path: 
                 break
         _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGINT
-    assert "stopped waiting; what was begun goes on" in said
+    assert "stopped waiting; the deployment continues at AWS" in said
     assert "`byoi delete slow`" in said
     again = in_process(*command[1:])
     assert "endpoint slow: unchanged" in again.stdout
@@ -195,6 +199,8 @@ DEPLOY = ("deploy", "byoi:latest", "--name=x")
     ("arguments", "changes", "said"),
     [
         ((*DEPLOY, "--model-data=no.tar.gz"), {}, "no such archive"),
+        ((*DEPLOY, "--model-data=file:///no.tar.gz"), {}, "no such archive"),
+        ((*DEPLOY, "--model-data=https://x/y.tar.gz"), {}, "a path, a file:// or an s3:// URI"),
         ((*DEPLOY, "--model-data=x.tar.gz"), {"BYOI_BUCKET": None}, "BYOI_BUCKET is not set"),
         (DEPLOY, {"BYOI_ROLE_ARN": None}, "no execution role"),
         (DEPLOY, {"AWS_DEFAULT_REGION": None, "AWS_REGION": None}, "no AWS region is set"),

@@ -13,7 +13,7 @@ from sagemaker.model import Model
 from sagemaker.predictor import Predictor
 from sagemaker.serializers import JSONSerializer
 
-from byoi import deployment, errors, hosting
+from byoi import deployment, errors, hosting, model_data
 from byoi.deployment import inventory, invocation
 
 MACHINE = {"instance_type": "ml.m5.large", "environment": ECHO}
@@ -68,10 +68,10 @@ def test_the_sdks_own_model_deploys_with_it(session, in_processes: Aws, archive:
 def test_an_endpoint_is_deployed_asked_and_deleted(session, archive: Path) -> None:
     with hosting.endpoint(OWN_IMAGE, archive, session=session, **MACHINE, **CODECS) as predictor:
         assert predictor.predict({"text": "A"})["text"] == '{"text": "A"}'
-        (found,) = inventory.running(session.account)
+        (found,) = inventory.list_endpoints(session.account)
         assert found.name == predictor.endpoint_name
         assert found.expires is not None
-    assert inventory.running(session.account) == []
+    assert inventory.list_endpoints(session.account) == []
 
 
 def test_the_same_again_is_the_same_endpoint(session, archive: Path) -> None:
@@ -82,6 +82,15 @@ def test_the_same_again_is_the_same_endpoint(session, archive: Path) -> None:
     two.delete()
     assert one.remains() == []
     one.delete()
+
+
+def test_each_form_of_the_same_model_data_is_the_same_endpoint(session, archive: Path) -> None:
+    forms = [str(archive), f"file://{archive}", model_data.ModelData(archive, "", 1)]
+    first = hosting.Endpoint.deploy(OWN_IMAGE, archive, session=session, **MACHINE)
+    for form in forms:
+        again = hosting.Endpoint.deploy(OWN_IMAGE, form, session=session, **MACHINE)
+        assert again.name == first.name
+    first.delete()
 
 
 def test_something_else_under_the_same_name_is_an_update(

@@ -45,7 +45,7 @@ def test_an_image_of_this_machine_runs_here_and_not_on_aws(account, in_processes
     assert not [one for one in findings if one.is_ok is False]
     image = find(findings, "image byoi:latest")
     assert image.is_ok is None
-    assert image.remedy.startswith("runs here, AWS would refuse it")
+    assert image.remedy.startswith("the emulator runs it, AWS would refuse it")
     assert find(findings, "model data s3:").is_ok is True
     assert find(findings, "may assume").is_ok is True
     # What the emulator does not emulate is not made up.

@@ -161,6 +161,20 @@ def test_model_data_may_lie_where_the_sdk_refuses_to_mount(
 
 
 @needs_local_mode
+@pytest.mark.parametrize("form", [str, "file://{}".format], ids=["path", "file URI"])
+def test_local_mode_takes_the_same_forms_of_model_data(
+    image: str, archive: Path, session: hosting.LocalSession, form
+):
+    with hosting.endpoint(image, form(archive), session=session, **JSON) as predictor:
+        assert len(predictor.predict(TEXTS)) == 2
+
+
+def test_model_data_of_another_scheme_is_refused_in_local_mode_too(session: hosting.LocalSession):
+    with pytest.raises(errors.ConfigurationError, match=r"a file:// or an s3:// URI, received"):
+        hosting.Endpoint.deploy("image", "https://example.org/model.tar.gz", session=session)
+
+
+@needs_local_mode
 def test_a_stale_container_never_answers(
     image: str, archive: Path, session: hosting.LocalSession, free_port: int
 ):

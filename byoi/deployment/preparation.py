@@ -1,0 +1,97 @@
+"""The preparation of a deployment: plan, checks, price, upload and start-up time-out.
+
+`byoi deploy`, `hosting.Endpoint.deploy` and the notebooks all begin here.
+"""
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+from byoi.deployment import model_object, preflight, price, rollout, startup, waiting
+from byoi.deployment.account import Account, aws_errors
+from byoi.deployment.plan import EndpointSpec, Plan, make_plan
+from byoi.deployment.rollout import Outcome
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A plan that can be deployed: it was checked, and its model data is in S3.
+
+    Attributes:
+        account: Account to deploy to.
+        plan: The planned endpoint.
+        archive: The model data on this machine, None where it is not on this machine.
+    """
+
+    account: Account
+    plan: Plan
+    archive: Path | None
+
+    def deploy(self, *, progress: waiting.Progress = waiting.silent) -> Outcome:
+        """Create or update the endpoint, and wait until it is in service.
+
+        The start-up time-out is measured on this machine, if the plan has none and a new
+        endpoint configuration is needed.
+
+        Args:
+            progress: Takes one line for each step, and for each line of the containers' log.
+
+        Raises:
+            ByoiError: As `rollout.deploy`.
+        """
+        return rollout.deploy(
+            self.account,
+            self.plan,
+            progress=progress,
+            find_startup_timeout_s=functools.partial(
+                startup.find_timeout_s,
+                self.plan.image_uri,
+                self.archive,
+                self.plan.environment,
+                progress=progress,
+            ),
+        )
+
+
+def prepare(
+    account: Account, spec: EndpointSpec, *, progress: waiting.Progress = waiting.silent
+) -> Preparation:
+    """Plan an endpoint, check the plan, and upload its model data.
+
+    Args:
+        account: Account to deploy to.
+        spec: What the user specified.
+        progress: Takes one line for each finding that is not a failure, for the price, and for
+            the upload.
+
+    Raises:
+        ConfigurationError: A value cannot be used or is missing, or a check failed; the message
+            has all failures.
+        ModelDataError: There is no such archive.
+        HostingError: AWS refused a call.
+    """
+    plan = make_plan(account, spec)
+    archive = spec.archive
+    if spec.is_checked:
+        findings = preflight.check(account, plan, is_uploaded=archive is None)
+        for finding in findings:
+            # Failures are in the error.
+            if finding.is_ok is not False:
+                progress(str(finding))
+        preflight.require(findings)
+    progress(price.line(account, plan))
+    if upload(account, plan, archive):
+        progress(f"uploaded {archive} to {plan.model_data_url}")
+    return Preparation(account, plan, archive)
+
+
+@aws_errors("the model data was not uploaded")
+def upload(account: Account, plan: Plan, archive: Path | None) -> bool:
+    """Upload an archive of this machine to the URI in the plan; False if nothing was sent.
+
+    Raises:
+        HostingError: AWS refused it.
+    """
+    if archive is None or plan.model_data_url is None:
+        return False
+    return model_object.upload(account.client("s3"), plan.model_data_url, archive)

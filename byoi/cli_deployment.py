@@ -108,7 +108,7 @@ def _endpoints(_options: argparse.Namespace) -> None:
     from byoi.deployment import inventory, price
 
     account = deployment.connect()
-    found = inventory.list_endpoints(account)
+    found = inventory.find_endpoints(account)
     if not found:
         print(f"no endpoints of byoi deploy in {account.region}")
         return
@@ -139,16 +139,16 @@ def _delete(options: argparse.Namespace) -> None:
     account = deployment.connect()
     names = options.names
     if options.all or options.expired:
-        found = inventory.list_endpoints(account)
+        found = inventory.find_endpoints(account)
         names = [one.name for one in found]
         if options.expired:
-            names = inventory.expired_names(found, dt.datetime.now(dt.UTC))
+            names = inventory.find_expired(found, dt.datetime.now(dt.UTC))
         if not names:
             print("nothing to delete")
             return
         if not options.yes:
             _ask(names)
-    inventory.delete(account, names, progress=_show)
+    inventory.delete_endpoints(account, names, progress=_show)
 
 
 def _ask(names: Sequence[str]) -> None:

@@ -238,9 +238,9 @@ except errors.EndpointFailedError as error:
 # %%
 from byoi.deployment import inventory
 
-for thing in [one for one in inventory.list_resources(account) if name in one.name]:
+for thing in [one for one in inventory.find_everything(account) if name in one.name]:
     thing.delete()
-left = [str(one) for one in inventory.list_resources(account) if name in one.name]
+left = [str(one) for one in inventory.find_everything(account) if name in one.name]
 assert left == [], left
 print("cleaned up; left:", left)
 rehearsal.stop()

@@ -235,9 +235,9 @@ from byoi.deployment.account import invoke_url
 
 cloudformation.delete_stack(StackName=stack)
 cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack)
-for thing in [one for one in inventory.list_resources(account) if name in one.name]:
+for thing in [one for one in inventory.find_everything(account) if name in one.name]:
     thing.delete()
-left = [str(one) for one in inventory.list_resources(account) if name in one.name]
+left = [str(one) for one in inventory.find_everything(account) if name in one.name]
 left += [one["id"] for one in gateway.get_rest_apis()["items"] if one["name"] == "byoi-api"]
 assert left == [], left
 print("cleaned up; left:", left)

@@ -93,7 +93,7 @@ from datetime import UTC, datetime
 
 from byoi.deployment import inventory
 
-found = inventory.list_endpoints(account)
+found = inventory.find_endpoints(account)
 for one in found:
     expiry = "expired" if one.is_expired(datetime.now(UTC)) else "not expired"
     print(f"{one.name}: {one.status}, {expiry}, {len(one.parts)} parts")
@@ -105,8 +105,8 @@ for one in found:
 # which the console leaves behind.
 
 # %%
-inventory.delete(account, inventory.expired_names(found, datetime.now(UTC)))
-print("still there:", [one.name for one in inventory.list_endpoints(account)])
+inventory.delete_endpoints(account, inventory.find_expired(found, datetime.now(UTC)))
+print("still there:", [one.name for one in inventory.find_endpoints(account)])
 
 # %% [markdown]
 # ## Everything this project ever made
@@ -115,13 +115,13 @@ print("still there:", [one.name for one in inventory.list_endpoints(account)])
 # repository. `byoi.deployment.inventory` says for each kind what makes it ours.
 
 # %%
-everything = inventory.list_resources(account)
+everything = inventory.find_everything(account)
 print("kinds:", sorted({one.kind for one in everything}))
 
 # %%
 for thing in everything:
     thing.delete()
-left = [str(one) for one in inventory.list_resources(account)]
+left = [str(one) for one in inventory.find_everything(account)]
 assert left == [], left
 print("cleaned up; left:", left)
 
@@ -135,7 +135,7 @@ print("cleaned up; left:", left)
 from byoi import errors
 
 try:
-    inventory.delete(account, ["somebody-elses"])
+    inventory.delete_endpoints(account, ["somebody-elses"])
 except errors.HostingError as error:
     print("refused:", error)
 

@@ -62,7 +62,7 @@ class Part:
 
 @dataclass(frozen=True)
 class DeployedEndpoint:
-    """An endpoint of ours, or the parts that an interrupted deployment left.
+    """An endpoint with our tags, or the parts that an interrupted deployment left.
 
     Attributes:
         name: Name of the endpoint.
@@ -104,8 +104,8 @@ class Resource:
 
 
 @aws_errors("the endpoints cannot be listed")
-def list_endpoints(account: Account) -> list[DeployedEndpoint]:
-    """Return all endpoints of ours by name, and the parts that are left of others.
+def find_endpoints(account: Account) -> list[DeployedEndpoint]:
+    """Return all endpoints with our tags by name, and the parts that are left of deleted ones.
 
     Raises:
         HostingError: AWS refused a call.
@@ -117,16 +117,16 @@ def list_endpoints(account: Account) -> list[DeployedEndpoint]:
     return [_describe(account.sagemaker, name, parts[name]) for name in sorted(parts)]
 
 
-def expired_names(endpoints: Sequence[DeployedEndpoint], now: dt.datetime) -> list[str]:
+def find_expired(endpoints: Sequence[DeployedEndpoint], now: dt.datetime) -> list[str]:
     """Return the names of the endpoints that may be deleted at `now`."""
     return [one.name for one in endpoints if one.is_expired(now)]
 
 
 @aws_errors("not everything was deleted")
-def delete(
+def delete_endpoints(
     account: Account, names: Sequence[str], *, progress: waiting.Progress = waiting.silent
 ) -> None:
-    """Delete endpoints of ours with their configurations and models, and what is left of others.
+    """Delete endpoints with our tags, their configurations and models, or what is left of them.
 
     All deletions are started before the first is waited for.
 
@@ -139,7 +139,7 @@ def delete(
         HostingError: An endpoint is not ours, or does not exist: then none is deleted. Or AWS
             refused a call.
     """
-    found = {one.name: one for one in list_endpoints(account)}
+    found = {one.name: one for one in find_endpoints(account)}
     for name in names:
         if name not in found:
             raise errors.HostingError(_explain_absence(account.sagemaker, name))
@@ -165,7 +165,7 @@ def delete(
 
 
 @aws_errors("not everything was found")
-def list_resources(account: Account) -> list[Resource]:
+def find_everything(account: Account) -> list[Resource]:
     """Return all that this project made in the account and region.
 
     Each can be deleted after the ones before it: nothing in the list is still in use then.
@@ -173,12 +173,12 @@ def list_resources(account: Account) -> list[Resource]:
     Raises:
         HostingError: AWS refused a call.
     """
-    found = list_endpoints(account)
+    found = find_endpoints(account)
     endpoints = [
         Resource(
             ENDPOINT if one.status != NO_ENDPOINT else "parts of endpoint",
             one.name,
-            functools.partial(delete, account, [one.name]),
+            functools.partial(delete_endpoints, account, [one.name]),
         )
         for one in found
     ]

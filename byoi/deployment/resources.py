@@ -71,7 +71,7 @@ def models_of(sagemaker: Any, config_name: str) -> list[str]:
 
 
 def extend(sagemaker: Any, resource_arn: str, endpoint: str, expires: dt.datetime | None) -> None:
-    """Give a resource of ours a new expiry."""
+    """Give a resource with our tags a new expiry."""
     sagemaker.add_tags(ResourceArn=resource_arn, Tags=tags.make(endpoint, expires))
 
 

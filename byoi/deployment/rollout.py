@@ -47,7 +47,7 @@ def deploy(
     """Create or update the planned endpoint, and wait until it is in service.
 
     An endpoint that does not exist is created. One that is as planned stays as it is, and only
-    its expiry is renewed. One of ours with other content is updated: the old containers answer
+    its expiry is renewed. One with our tags and other content is updated: the old containers answer
     until the new ones are healthy, and then what only they needed is deleted. A failed endpoint
     is replaced. A change that is in progress is waited for first. An endpoint without our tags is
     never changed, and no option forces it: choose another name.

@@ -73,7 +73,7 @@ def existing(account: deployment.Account) -> list[str]:
 
 def clear(account: deployment.Account) -> None:
     """Delete all that was deployed; other tests count endpoints."""
-    inventory.delete(account, [one.name for one in inventory.list_endpoints(account)])
+    inventory.delete_endpoints(account, [one.name for one in inventory.find_endpoints(account)])
 
 
 def objects(aws: Aws) -> set[str]:

@@ -227,14 +227,14 @@ def deploy_with_the_sdk(account, role_arn, image, archive):
 
 def tear_down(account):
     """Delete one endpoint by its name, and then all that is left of anything."""
-    assert [one.name for one in inventory.list_endpoints(account)] == ["byoi-reviews", "byoi-sdk"]
-    inventory.delete(account, ["byoi-reviews"])
+    assert [one.name for one in inventory.find_endpoints(account)] == ["byoi-reviews", "byoi-sdk"]
+    inventory.delete_endpoints(account, ["byoi-reviews"])
     kinds = set()
-    for belonging in inventory.list_resources(account):
+    for belonging in inventory.find_everything(account):
         kinds.add(belonging.kind)
         belonging.delete()
     assert {"endpoint", "stack", "log group", "object", "repository"} <= kinds
-    assert inventory.list_resources(account) == []
+    assert inventory.find_everything(account) == []
 
 
 @pytest.fixture(scope="module")

@@ -173,7 +173,7 @@ def test_what_cannot_be_removed_after_a_failure_does_not_hide_its_cause(
         deployment.deploy(in_process, wanted)
     assert "could not be removed" in str(caught.value)
     assert "`byoi delete sticky`" in str(caught.value)
-    assert [one.name for one in inventory.list_endpoints(in_process)] == ["sticky"]
+    assert [one.name for one in inventory.find_endpoints(in_process)] == ["sticky"]
 
 
 def test_it_does_not_try_for_ever(in_process: deployment.Account, archive: Path) -> None:
@@ -242,7 +242,7 @@ def test_an_endpoint_that_is_not_ours_is_left_alone(
         assert f"aws sagemaker delete-endpoint --endpoint-name {name}" in str(caught.value)
         assert existing(in_process) == before
         with pytest.raises(errors.HostingError, match="not made here"):
-            inventory.delete(in_process, [name])
+            inventory.delete_endpoints(in_process, [name])
     in_process.sagemaker.delete_endpoint_config(EndpointConfigName=config)
     for model in in_process.sagemaker.list_models()["Models"]:
         in_process.sagemaker.delete_model(ModelName=model["ModelName"])

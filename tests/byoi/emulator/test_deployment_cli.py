@@ -159,10 +159,10 @@ def test_expired_ones_are_marked_and_go_together(
     assert "to delete: old, older" in refused.stdout
     assert "add --yes" in refused.stderr
     assert in_process("delete", "--expired", "--yes").returncode == 0
-    assert [one.name for one in inventory.list_endpoints(account)] == ["young"]
+    assert [one.name for one in inventory.find_endpoints(account)] == ["young"]
     assert in_process("delete", "--expired", "--yes").stdout == "nothing to delete\n"
     assert in_process("delete", "--all", "--yes").returncode == 0
-    assert inventory.list_endpoints(account) == []
+    assert inventory.find_endpoints(account) == []
 
 
 def test_ctrl_c_says_what_goes_on(in_process: Run, in_processes: Aws, tmp_path: Path) -> None:

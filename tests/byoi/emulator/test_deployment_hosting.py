@@ -68,10 +68,10 @@ def test_the_sdks_own_model_deploys_with_it(session, in_processes: Aws, archive:
 def test_an_endpoint_is_deployed_asked_and_deleted(session, archive: Path) -> None:
     with hosting.endpoint(OWN_IMAGE, archive, session=session, **MACHINE, **CODECS) as predictor:
         assert predictor.predict({"text": "A"})["text"] == '{"text": "A"}'
-        (found,) = inventory.list_endpoints(session.account)
+        (found,) = inventory.find_endpoints(session.account)
         assert found.name == predictor.endpoint_name
         assert found.expires is not None
-    assert inventory.list_endpoints(session.account) == []
+    assert inventory.find_endpoints(session.account) == []
 
 
 def test_the_same_again_is_the_same_endpoint(session, archive: Path) -> None:

@@ -36,7 +36,7 @@ def test_what_runs_is_listed_with_its_instances_and_its_time(
 ) -> None:
     wanted = plan(account, archive, "listed", instance_count=2, expires=LATER)
     deployment.deploy(account, wanted)
-    (found,) = inventory.list_endpoints(account)
+    (found,) = inventory.find_endpoints(account)
     assert (found.name, found.status) == ("listed", "InService")
     assert found.instances == (("ml.m5.large", 2),)
     assert found.created is not None
@@ -58,32 +58,32 @@ def test_an_endpoint_goes_with_all_it_is_made_of(
     deployment.deploy(account, plan(account, archive, "one"))
     deployment.deploy(account, plan(account, archive, "two"))
     said: list[str] = []
-    inventory.delete(account, ["one"], progress=said.append)
+    inventory.delete_endpoints(account, ["one"], progress=said.append)
     assert [line.rpartition(" ")[0] for line in said] == [
         "deleted endpoint",
         "deleted endpoint configuration",
         "deleted model",
     ]
-    assert [found.name for found in inventory.list_endpoints(account)] == ["two"]
+    assert [found.name for found in inventory.find_endpoints(account)] == ["two"]
     assert ask(account, "two") == "hello"
-    inventory.delete(account, ["two"])
+    inventory.delete_endpoints(account, ["two"])
     assert existing(account) == before
 
 
 def test_only_what_is_over_expires(account: deployment.Account, archive: Path) -> None:
     for name, expires in (("old", EARLIER), ("young", LATER), ("eternal", None)):
         parts(account, plan(account, archive, name, expires=expires))
-    found = inventory.list_endpoints(account)
+    found = inventory.find_endpoints(account)
     assert [one.name for one in found] == ["eternal", "old", "young"]
-    assert inventory.expired_names(found, NOW) == ["old"]
-    assert inventory.expired_names(found, LATER) == ["old", "young"]
+    assert inventory.find_expired(found, NOW) == ["old"]
+    assert inventory.find_expired(found, LATER) == ["old", "young"]
 
 
 def test_a_second_deployment_renews_the_expiry(account: deployment.Account, archive: Path) -> None:
     deployment.deploy(account, plan(account, archive, "renewed", expires=EARLIER))
-    assert inventory.expired_names(inventory.list_endpoints(account), NOW) == ["renewed"]
+    assert inventory.find_expired(inventory.find_endpoints(account), NOW) == ["renewed"]
     deployment.deploy(account, plan(account, archive, "renewed", expires=LATER))
-    assert inventory.expired_names(inventory.list_endpoints(account), NOW) == []
+    assert inventory.find_expired(inventory.find_endpoints(account), NOW) == []
 
 
 def test_what_an_interrupted_deployment_left_is_found_and_deleted(
@@ -92,10 +92,10 @@ def test_what_an_interrupted_deployment_left_is_found_and_deleted(
     before = existing(account)
     wanted = plan(account, archive, "interrupted", expires=EARLIER)
     parts(account, wanted)
-    (found,) = inventory.list_endpoints(account)
+    (found,) = inventory.find_endpoints(account)
     assert (found.name, found.status, found.created) == ("interrupted", "no endpoint", None)
     assert found.is_expired(NOW)
-    inventory.delete(account, ["interrupted"])
+    inventory.delete_endpoints(account, ["interrupted"])
     assert existing(account) == before
 
 
@@ -106,7 +106,7 @@ def test_parts_that_an_endpoint_does_not_use_go_with_it(
     wanted = plan(account, archive, "more")
     deployment.deploy(account, wanted)
     parts(account, replace(wanted, image_digest="another"))
-    inventory.delete(account, ["more"])
+    inventory.delete_endpoints(account, ["more"])
     assert existing(account) == before
 
 
@@ -119,10 +119,10 @@ def test_what_has_no_tag_is_never_touched(
     account.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
     try:
         in_processes.settled(name)
-        assert inventory.list_endpoints(account) == []
-        assert [one for one in inventory.list_resources(account) if one.kind == "endpoint"] == []
+        assert inventory.find_endpoints(account) == []
+        assert [one for one in inventory.find_everything(account) if one.kind == "endpoint"] == []
         with pytest.raises(errors.HostingError, match="aws sagemaker delete-endpoint"):
-            inventory.delete(account, [name])
+            inventory.delete_endpoints(account, [name])
         assert {name, config, model} <= set(existing(account))
     finally:
         account.sagemaker.delete_endpoint(EndpointName=name)
@@ -146,7 +146,7 @@ def test_a_part_of_ours_that_is_not_ours_stays(
     ]
     account.sagemaker.create_endpoint_config(**config)
     account.sagemaker.create_endpoint(**wanted.endpoint_request())
-    inventory.delete(account, ["mixed"])
+    inventory.delete_endpoints(account, ["mixed"])
     left = existing(account)
     assert lent in left
     assert others.model_name in left
@@ -159,8 +159,8 @@ def test_where_one_name_is_wrong_none_is_deleted(
 ) -> None:
     parts(account, plan(account, archive, "right"))
     with pytest.raises(errors.HostingError, match="there is no endpoint wrong"):
-        inventory.delete(account, ["right", "wrong"])
-    assert [one.name for one in inventory.list_endpoints(account)] == ["right"]
+        inventory.delete_endpoints(account, ["right", "wrong"])
+    assert [one.name for one in inventory.find_endpoints(account)] == ["right"]
 
 
 def test_what_is_being_made_is_waited_for_and_deleted(
@@ -171,7 +171,7 @@ def test_what_is_being_made_is_waited_for_and_deleted(
     parts(account, wanted)
     account.sagemaker.create_endpoint(**wanted.endpoint_request())
     said: list[str] = []
-    inventory.delete(account, ["early"], progress=said.append)
+    inventory.delete_endpoints(account, ["early"], progress=said.append)
     assert said[0] == "waiting for early, which is Creating"
     assert existing(account) == before
 
@@ -183,7 +183,7 @@ def test_more_than_a_page_is_found(account: deployment.Account, archive: Path) -
         config = replace(wanted, instance_count=number + 1).config_request()
         config["ProductionVariants"][0]["ModelName"] = replace(wanted, image_digest="0").model_name
         account.sagemaker.create_endpoint_config(**config)
-    (found,) = inventory.list_endpoints(account)
+    (found,) = inventory.find_endpoints(account)
     assert len(found.parts) == 202
 
 
@@ -225,9 +225,9 @@ def test_everything_is_found_and_goes_in_its_order(
     deployment.deploy(account, wanted)
     # Its endpoint is gone, its log is not.
     deployment.deploy(account, plan(account, archive, "former"))
-    inventory.delete(account, ["former"])
+    inventory.delete_endpoints(account, ["former"])
 
-    found = [str(one) for one in inventory.list_resources(account)]
+    found = [str(one) for one in inventory.find_everything(account)]
     assert found[0] == "endpoint whole"
     assert found[1] == "stack byoi-api"
     assert found[-1] == f"stack {EXECUTION_ROLE_STACK}"
@@ -242,9 +242,9 @@ def test_everything_is_found_and_goes_in_its_order(
     }
     assert not strangers & set(found)
 
-    for one in inventory.list_resources(account):
+    for one in inventory.find_everything(account):
         one.delete()
-    assert inventory.list_resources(account) == []
+    assert inventory.find_everything(account) == []
     stacks = cloudformation.describe_stacks()["Stacks"]
     assert [stack["StackName"] for stack in stacks] == ["others"]
     left = s3.list_objects_v2(Bucket=account.bucket(), Prefix="others/")
@@ -262,7 +262,7 @@ def test_of_the_repositories_only_the_one_the_script_makes_is_ours(
     ecr = account.client("ecr")
     for name in ("byoi", "byoi-of-another"):
         ecr.create_repository(repositoryName=name)
-    found = [one for one in inventory.list_resources(account) if one.kind == "repository"]
+    found = [one for one in inventory.find_everything(account) if one.kind == "repository"]
     assert [one.name for one in found] == ["byoi"]
     found[0].delete()
     left = ecr.describe_repositories()["repositories"]

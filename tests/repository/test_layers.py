@@ -186,6 +186,28 @@ def test_the_library_uses_the_ground_of_the_tool(module: str) -> None:
             )
 
 
+@pytest.mark.parametrize(
+    ("package", "stranger"),
+    [
+        ("emulator", "hosting"),
+        ("emulator", "deployment"),
+        ("hosting", "emulator"),
+        ("deployment", "emulator"),
+        ("deployment", "hosting"),
+    ],
+)
+def test_emulator_deployment_and_hosting_do_not_know_each_other(package, stranger) -> None:
+    """But for hosting, which deploys with deployment."""
+    found = [
+        f"{module} imports {other}"
+        for module in modules()
+        if module.startswith(f"byoi.{package}")
+        for other in imported_here(module)
+        if f"{other}.".startswith(f"byoi.{stranger}.")
+    ]
+    assert found == []
+
+
 def test_imports_inside_the_emulator_go_down() -> None:
     depths = {name: depth for depth, row in enumerate(EMULATOR) for name in row}
     for module in modules():

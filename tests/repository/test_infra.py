@@ -41,9 +41,7 @@ def test_the_page_gives_a_reason_for_every_action_of_the_policy_and_for_no_other
     for action, call, where in rows:
         for path in re.findall(r"`([\w/]+\.(?:py|sh|yaml))`", where):
             root = (
-                INFRA.parent
-                if path.startswith(("infra/", "build_"))
-                else (INFRA.parent / "byoi")
+                INFRA.parent if path.startswith(("infra/", "build_")) else (INFRA.parent / "byoi")
             )
             assert (root / path).is_file(), f"{action}: {path}"
         assert call

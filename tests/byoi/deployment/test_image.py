@@ -31,7 +31,7 @@ class Ecr:
         return {"images": [{"imageId": {"imageDigest": digest}}] if digest else []}
 
 
-NOWHERE = {"PATH": ""}
+NOWHERE = {"DOCKER_HOST": "unix:///nowhere.sock"}
 
 
 def test_a_digest_is_its_own() -> None:

@@ -43,7 +43,8 @@ def test_inside_an_emulator_it_starts_no_second_one(in_processes):
 
 
 def test_without_an_engine_no_image_is_run():
-    environ = {**ENVIRON, "PATH": "/nowhere", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    environ = {**ENVIRON, "DOCKER_HOST": "unix:///nowhere.sock"}
+    environ["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1"
     environ |= {"BYOI_ROLE_ARN": ROLE, "BYOI_BUCKET": "mine"}
     assert not emulator.rehearse(environ).runs_images
 

@@ -1,5 +1,6 @@
 """Endpoints in local mode, for real: from deploy to nothing left."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -400,3 +401,19 @@ def test_a_refused_question_is_not_taken_for_gone(moto_aws: str, archive: Path):
         endpoint.remains()
     events.unregister("before-call.sagemaker.DescribeEndpoint", refuse)
     endpoint.delete()
+
+
+@needs_local_mode
+def test_values_of_variables_reach_the_container_as_they_are(
+    image: str, archive: Path, session: hosting.LocalSession
+):
+    value = "a$HOME ${PATH} $$ 'b' \"c\" #d=é\nnext"
+    endpoint = hosting.Endpoint.deploy(
+        image, archive, session=session, environment={"MY_VALUE": value}
+    )
+    [container] = endpoint._container.container_names
+    form = "{{json .Config.Env}}"
+    command = ["docker", "container", "inspect", "--format", form, container]
+    variables = json.loads(subprocess.check_output(command))
+    endpoint.delete()
+    assert f"MY_VALUE={value}" in variables

@@ -3,67 +3,39 @@
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from answering_server import AnsweringServer, answering
 
 from byoi.local import health
 
 
-class Pinged(ThreadingHTTPServer):
-    """Answers /ping with `status`, `delay_s` later."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.status = 200
-        self.delay_s = 0.0
-        self.pings = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Pinged
-
-    def do_GET(self) -> None:
-        self.server.pings += 1
-        time.sleep(self.server.delay_s)
-        self.send_response(self.server.status if self.path == "/ping" else 404)
-        self.send_header("Location", "/other")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Keep the test's output clean."""
+def answer(server: AnsweringServer, status: int) -> None:
+    server.answer = (status, "text/plain", b"")
 
 
 @pytest.fixture
-def server() -> Iterator[Pinged]:
-    with Pinged() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
+def server() -> Iterator[AnsweringServer]:
+    with answering() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.mark.parametrize("status", [200, 204, 302, 503])
-def test_ping_gives_the_status_as_it_is(server: Pinged, status: int):
-    server.status = status
+def test_ping_gives_the_status_as_it_is(server: AnsweringServer, status: int):
+    answer(server, status)
     assert health.ping(server.url) == str(status)
     assert health.is_healthy(server.url) is (status == 200)
 
 
-def test_ping_says_why_there_is_no_answer(server: Pinged, free_port: int):
+def test_ping_says_why_there_is_no_answer(server: AnsweringServer, free_port: int):
     assert "refused" in health.ping(f"http://127.0.0.1:{free_port}")
     server.delay_s = 2.5
     assert health.ping(server.url) == "no answer (timed out)"
 
 
-def test_no_proxy_is_asked_about_this_machine(server: Pinged, monkeypatch: pytest.MonkeyPatch):
+def test_no_proxy_is_asked_about_this_machine(
+    server: AnsweringServer, monkeypatch: pytest.MonkeyPatch
+):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
@@ -71,30 +43,30 @@ def test_no_proxy_is_asked_about_this_machine(server: Pinged, monkeypatch: pytes
     assert health.ping(server.url) == "200"
 
 
-def test_the_wait_ends_when_ping_turns_200(server: Pinged):
-    server.status = 503
+def test_the_wait_ends_when_ping_turns_200(server: AnsweringServer):
+    answer(server, 503)
 
     def pause(seconds: float) -> None:
         time.sleep(seconds)
-        server.status = 503 if server.pings < 3 else 200
+        answer(server, 503 if len(server.requests) < 3 else 200)
 
     cause = health.wait_until_healthy(
         server.url, cause_of_end=lambda: None, timeout_s=60, pause=pause
     )
     assert cause is None
-    assert server.pings == 4
+    assert len(server.requests) == 4
 
 
-def test_the_wait_ends_with_the_reason_when_the_server_has_ended(server: Pinged):
+def test_the_wait_ends_with_the_reason_when_the_server_has_ended(server: AnsweringServer):
     causes = iter([None, None, "it ended"])
-    server.status = 503
+    answer(server, 503)
     assert health.wait_until_healthy(
         server.url, cause_of_end=lambda: next(causes), timeout_s=60
     ) == ("it ended")
-    assert server.pings == 2
+    assert len(server.requests) == 2
 
 
-def test_another_server_on_the_port_is_not_asked(server: Pinged):
+def test_another_server_on_the_port_is_not_asked(server: AnsweringServer):
     assert health.wait_until_healthy(server.url, cause_of_end=lambda: "it ended", timeout_s=60) == (
         "it ended"
     )
@@ -102,11 +74,11 @@ def test_another_server_on_the_port_is_not_asked(server: Pinged):
         server.url, cause_of_end=lambda: None, may_ping=lambda: False, timeout_s=0.1
     )
     assert cause == "did not answer /ping with 200 within 0.1 s; last: no answer"
-    assert server.pings == 0
+    assert len(server.requests) == 0
 
 
-def test_the_wait_can_be_cut_short_by_an_event(server: Pinged):
-    server.status = 503
+def test_the_wait_can_be_cut_short_by_an_event(server: AnsweringServer):
+    answer(server, 503)
     is_stopping = threading.Event()
     threading.Timer(0.1, is_stopping.set).start()
     began_s = time.monotonic()

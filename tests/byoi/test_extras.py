@@ -86,6 +86,7 @@ def test_serve_alone_packs_serves_and_answers(alone: Environment, tiny_model_dir
         assert "p_positive" in ok(alone.byoi("predict", "--endpoint", url, "good film"))
 
 
+@pytest.mark.timeout(600)  # TensorFlow, on a machine where other tests compute
 @pytest.mark.parametrize("alone", ["train"], indirect=True)
 def test_train_alone_trains_and_predicts(alone: Environment, tmp_path: Path) -> None:
     write_reviews(tmp_path / "reviews.npz")

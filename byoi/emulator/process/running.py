@@ -74,7 +74,7 @@ def running(  # noqa: PLR0913 - keywords with a default
 
     Raises:
         HostingError: It did not start; the message has its log.
-        MissingProgramError: A package it needs is not installed.
+        MissingPackageError: A package it needs is not installed.
     """
     installation.require()
     with contextlib.ExitStack() as stack:

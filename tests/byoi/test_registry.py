@@ -319,7 +319,10 @@ class Pushed:
 @pytest.fixture(scope="module")
 def running_registry(tmp_path_factory) -> Iterator[Pushed]:
     with token_registry.running() as (host, tokens):
-        yield Pushed(host, tokens, tmp_path_factory.mktemp("docker"))
+        folder = tmp_path_factory.mktemp("docker")
+        made = Pushed(host, tokens, folder)
+        yield made
+        docker("rmi", "--force", *made.names, config=folder)
 
 
 @pytest.fixture

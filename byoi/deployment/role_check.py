@@ -4,14 +4,14 @@ Sources: API GetRole, SimulatePrincipalPolicy; SageMaker Developer Guide, sagema
 ("CreateModel API: Execution Role Permissions") and security-confused-deputy-prevention.html.
 """
 
-import fnmatch
+import dataclasses
 import functools
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from byoi import policy
 from byoi.deployment.account import EXECUTION_ROLE_COMMAND, Account, error_code
 from byoi.deployment.finding import Finding, not_known
 from byoi.deployment.plan import Plan
@@ -52,61 +52,33 @@ def check(account: Account, plan: Plan) -> Iterator[Finding]:
 
 
 def _trust(found: Mapping[str, Any], region: str) -> Finding:
-    """Return whether SageMaker may act as the role."""
+    """Return whether SageMaker may act as the role, for this account and region."""
     what = f"{_SERVICE} may assume {found['RoleName']}"
-    statements = [
-        statement
-        for statement in _list(found["AssumeRolePolicyDocument"].get("Statement"))
-        if statement.get("Effect") == "Allow" and _is_for_sagemaker(statement)
-    ]
-    if not statements:
-        return Finding(
-            f"{what}: its trust policy does not say so",
-            False,
-            f"make a role that does: {EXECUTION_ROLE_COMMAND}; or change its trust policy: {_PAGE}",
-        )
-    verdicts = [_holds(one.get("Condition", {}), found["Arn"], region) for one in statements]
-    if True in verdicts:
+    document = found["AssumeRolePolicyDocument"]
+    arn = Arn.parse(found["Arn"])
+    endpoint = Arn(arn.partition, "sagemaker", region, arn.account, "endpoint/any")
+    context = {"aws:SourceAccount": arn.account, "aws:SourceArn": str(endpoint)}
+    request = policy.Request("sts:AssumeRole", service=_SERVICE, context=context)
+    evaluation = policy.evaluate([document], request)
+    if evaluation.is_allowed:
         return Finding(what, True)
-    conditions = ", ".join(str(one["Condition"]) for one in statements)
-    if None in verdicts:
-        return Finding(what, None, f"its trust policy has conditions: {conditions}")
+    if evaluation.decision is policy.Decision.UNDECIDED:
+        return Finding(what, None, f"its trust policy has {', '.join(evaluation.undecided)}")
+    unconditional = dataclasses.replace(request, context=None)
+    if policy.evaluate([document], unconditional).is_allowed:
+        conditions = ", ".join(
+            str(one["Condition"]) for one in policy.statements(document) if "Condition" in one
+        )
+        return Finding(
+            f"{what}: not from this account and region",
+            False,
+            f"its trust policy has conditions: {conditions}; change them: {_PAGE}",
+        )
     return Finding(
-        f"{what}: not from this account and region",
+        f"{what}: its trust policy does not say so",
         False,
-        f"its trust policy has conditions: {conditions}; change them: {_PAGE}",
+        f"make a role that does: {EXECUTION_ROLE_COMMAND}; or change its trust policy: {_PAGE}",
     )
-
-
-def _is_for_sagemaker(statement: Mapping[str, Any]) -> bool:
-    principal = statement.get("Principal", {})
-    services = _list(principal.get("Service")) if isinstance(principal, Mapping) else [principal]
-    actions = [action.lower() for action in _list(statement.get("Action"))]
-    return bool({_SERVICE, "*"} & set(services)) and any(
-        fnmatch.fnmatchcase("sts:assumerole", action) for action in actions
-    )
-
-
-def _holds(condition: Mapping[str, Any], role_arn: str, region: str) -> bool | None:
-    """Return whether a trust policy's condition admits this account's SageMaker.
-
-    None if it tests other keys than the account and the resource that SageMaker acts for.
-    """
-    role = Arn.parse(role_arn)
-    actual = {
-        "aws:sourceaccount": role.account,
-        "aws:sourcearn": str(
-            Arn(role.partition, "sagemaker", region, role.account, "endpoint/any")
-        ),
-    }
-    for operator, wanted in condition.items():
-        for name, values in wanted.items():
-            value = actual.get(name.lower())
-            if value is None or not re.fullmatch(r"(Arn|String)(Equals|Like)", operator):
-                return None
-            if not any(fnmatch.fnmatchcase(value, pattern) for pattern in _list(values)):
-                return False
-    return True
 
 
 def _permissions(account: Account, plan: Plan) -> Finding:
@@ -149,10 +121,3 @@ def _needs(account: Account, plan: Plan) -> Iterator[tuple[Iterable[str], str]]:
         yield ("ecr:GetAuthorizationToken",), "*"
     stream = f"log-group:{log_group(plan.endpoint_name)}:log-stream:any"
     yield _LOG, str(arn("logs", account.region, role.account, stream))
-
-
-def _list(value: Any) -> list[Any]:
-    """Return a policy's value as a list: a single value needs no list in JSON."""
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]

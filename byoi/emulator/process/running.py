@@ -150,3 +150,6 @@ def _assign(environ: MutableMapping[str, str], variables: Mapping[str, str | Non
             environ.pop(name, None)
         else:
             environ[name] = value
+    # boto3's own session keeps the keys that it found first, and each start has others.
+    if environ is os.environ and "boto3" in sys.modules:
+        sys.modules["boto3"].DEFAULT_SESSION = None  # type: ignore[attr-defined]

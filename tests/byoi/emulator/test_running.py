@@ -84,6 +84,8 @@ def test_a_report_goes_into_a_pipe_alone(tmp_path):
 def test_unmodified_boto3_and_sdk_find_everything_in_the_environment(in_processes, monkeypatch):
     import sagemaker
 
+    # As in a process of its own: boto3's default session keeps the keys of an earlier test.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     for name, value in in_processes.emulator.variables.items():
         if value is None:
             monkeypatch.delenv(name, raising=False)
@@ -92,6 +94,13 @@ def test_unmodified_boto3_and_sdk_find_everything_in_the_environment(in_processe
     identity = boto3.client("sts").get_caller_identity()
     assert identity["Account"] == "123456789012"
     assert sagemaker.Session().default_bucket() == "byoi-emulator"
+
+
+def test_boto3s_default_session_follows_each_start(monkeypatch):
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    for _ in range(2):
+        with emulator.running(runner="processes"):
+            assert boto3.client("sts").get_caller_identity()["Account"] == "123456789012"
 
 
 def test_what_does_not_start_says_why(free_port):

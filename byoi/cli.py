@@ -268,9 +268,9 @@ def _emulator(options: argparse.Namespace) -> int:
 
 
 def _emulator_run(options: argparse.Namespace) -> int:
-    from byoi.emulator.process import command
+    from byoi.emulator.process import foreground
 
-    return command.run(
+    return foreground.run_command(
         options.command,
         runner=options.runner,
         startup_timeout_s=options.startup_timeout,

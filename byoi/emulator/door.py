@@ -4,22 +4,58 @@ What can be judged by the request line and the headers is judged before the body
 form of the signature, its key, its time and, where it states the body's digest as S3's do, the
 signature itself. Elsewhere the body is a part of what is signed; it is read up to the longest
 that an endpoint takes. Of a form for S3 the fields in front of the file are read, up to 64 KiB.
+
+A web page can send requests to a port of this machine, and DNS can name this machine by any
+host; both are told by headers that a page cannot set.
+
+Sources: Fetch Metadata Request Headers (w3c.github.io/webappsec-fetch-metadata), RFC 6454.
 """
 
 import hashlib
 import hmac
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Request
 
 from byoi import contract
-from byoi.emulator import denials, origins, payloads, post_policy, signatures
+from byoi.emulator import answers, payloads, post_policy, signatures
+from byoi.emulator.answers import DeniedError
 from byoi.emulator.credentials import Credentials, Key
-from byoi.emulator.denials import DeniedError
 from byoi.emulator.signatures import Signature, SigV4
+
+# A name that only DNS could lead here, as bucket.localhost might be, is refused as well.
+_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
+# A request of this origin's own page, and one that no page made.
+_SITES = frozenset({"same-origin", "none"})
+
+
+def host_problem(headers: Headers) -> str:
+    """Return why the Host header is refused, "" where it names this machine."""
+    host = headers.get("Host", "")
+    if _HOST.fullmatch(host):
+        return ""
+    return (
+        f"the Host header is {host[:100]!r}, expected 127.0.0.1, localhost or [::1] with any port "
+        "(S3 by path, not by a bucket's host name)"
+    )
+
+
+def page_problem(headers: Headers) -> str:
+    """Return why a request that a web page sent is refused, "" where no foreign page did."""
+    site = headers.get("Sec-Fetch-Site")
+    if site is not None and site not in _SITES:
+        return f"a web page of another origin sent it (Sec-Fetch-Site: {site[:100]!r})"
+    origin = headers.get("Origin")
+    host = headers.get("Host", "")
+    if origin is not None and origin.lower() != f"http://{host}".lower():
+        return f"a web page of another origin sent it (Origin: {origin[:100]!r}, Host: {host!r})"
+    return ""
+
 
 # No bucket can have this name: an underscore is not allowed in one.
 LIVENESS_PATH = "/_byoi/alive"
@@ -69,16 +105,16 @@ class Door:
 
     def require_host(self, request: Request) -> None:
         """Refuse a request that was sent to another host's name."""
-        if problem := origins.host_problem(request.headers):
-            raise DeniedError(denials.FOREIGN, f"Access denied: {problem}.")
+        if problem := host_problem(request.headers):
+            raise DeniedError(answers.FOREIGN, f"Access denied: {problem}.")
 
     def require_own(self, request: Request) -> None:
         """Refuse a request that a foreign web page sent, or that asks for one."""
-        if problem := origins.page_problem(request.headers):
-            raise DeniedError(denials.FOREIGN, f"Access denied: {problem}.")
+        if problem := page_problem(request.headers):
+            raise DeniedError(answers.FOREIGN, f"Access denied: {problem}.")
         if request.method == "OPTIONS":
             raise DeniedError(
-                denials.FOREIGN, "Access denied: OPTIONS, which only a web page asks, is refused."
+                answers.FOREIGN, "Access denied: OPTIONS, which only a web page asks, is refused."
             )
 
     def admit(self, request: Request) -> Caller:
@@ -91,7 +127,7 @@ class Door:
         try:
             return self._caller(request)
         except DeniedError as denied:
-            if denied.status != denials.FORBIDDEN:
+            if denied.status != answers.FORBIDDEN:
                 raise
             message = f"Access denied: {denied.message}. {self._way_in}"
             raise DeniedError(denied.codes, message) from denied
@@ -102,14 +138,14 @@ class Door:
             if post_policy.is_upload(request):
                 return self._uploader(request)
             raise DeniedError(
-                denials.MISSING, f"received no signature, expected {signatures.ACCEPTED}"
+                answers.MISSING, f"received no signature, expected {signatures.ACCEPTED}"
             )
         key = self._key(signature.access_key, signature.token)
         signature.check_form()
         signature.check_time(self._now())
         if not payloads.is_known(signature):
             raise DeniedError(
-                denials.UNSUPPORTED,
+                answers.UNSUPPORTED,
                 f"received a body that is signed as {(signature.content or '')[:64]!r}, which "
                 "cannot be checked here",
             )
@@ -135,16 +171,16 @@ class Door:
     def _key(self, access_key: str, token: str | None) -> Key:
         key = self._credentials.find(access_key)
         if key is None:
-            raise DeniedError(denials.UNKNOWN_KEY, "the signature's key is not known here")
+            raise DeniedError(answers.UNKNOWN_KEY, "the signature's key is not known here")
         if not hmac.compare_digest((token or "").encode(), (key.token or "").encode()):
             raise DeniedError(
-                denials.WRONG_TOKEN,
+                answers.WRONG_TOKEN,
                 "the session token is not that of the key"
                 if key.token
                 else "a session token came with a key that has none",
             )
         if key.problem:
-            raise DeniedError(denials.EXPIRED_KEY, f"the signature's key {key.problem}")
+            raise DeniedError(answers.EXPIRED_KEY, f"the signature's key {key.problem}")
         return key
 
     def _named(self, signature: Signature) -> Caller:
@@ -156,7 +192,7 @@ class Door:
 def _require(received: str, expected: str) -> None:
     if not hmac.compare_digest(received.encode(), expected.encode()):
         raise DeniedError(
-            denials.WRONG,
+            answers.WRONG,
             "the signature is not that of this request with the secret of its key",
         )
 

@@ -17,9 +17,9 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Request
 
 from byoi import contract
-from byoi.emulator import denials, signatures
+from byoi.emulator import answers, signatures
+from byoi.emulator.answers import DeniedError
 from byoi.emulator.credentials import Key
-from byoi.emulator.denials import DeniedError
 from byoi.emulator.signatures import SigV4
 
 UNSIGNED_CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
@@ -65,7 +65,7 @@ def read(request: Request, limit: int | None) -> bytes:
         is_too_large = True
     if is_too_large:
         message = f"HTTP content length exceeded {limit} bytes."
-        raise DeniedError(denials.TOO_LARGE, message, status=413)
+        raise DeniedError(answers.TOO_LARGE, message, status=413)
     put_back(request, body)
     return body
 
@@ -92,13 +92,13 @@ def check(signature: SigV4, key: Key) -> None:
     body = read(signature.request, None if signature.is_for_s3 else contract.REQUEST_BODY_BYTES)
     if content not in _CHUNKED:
         if not hmac.compare_digest(hashlib.sha256(body).hexdigest(), content):
-            raise DeniedError(denials.WRONG_BODY, "the body has another SHA-256 than was signed")
+            raise DeniedError(answers.WRONG_BODY, "the body has another SHA-256 than was signed")
         return
     chunks = _Chunks.read(body)
     stated = signature.request.headers.get("x-amz-decoded-content-length")
     if stated != str(sum(len(data) for data, _ in chunks.parts)):
         raise DeniedError(
-            denials.WRONG_BODY, "x-amz-decoded-content-length is not the length of the chunks"
+            answers.WRONG_BODY, "x-amz-decoded-content-length is not the length of the chunks"
         )
     if content != UNSIGNED_CHUNKS:
         chunks.check(signature, key, has_trailer=content == SIGNED_CHUNKS_AND_TRAILER)
@@ -152,7 +152,7 @@ class _Chunks:
             lines = (kind, signature.timestamp, signature.scope.text, previous, *digests)
             previous = hmac.digest(secret, "\n".join(lines).encode(), "sha256").hex()
             if not hmac.compare_digest(previous, received):
-                raise DeniedError(denials.WRONG, "a chunk of the body has another signature")
+                raise DeniedError(answers.WRONG, "a chunk of the body has another signature")
 
         for data, received in self.parts:
             digest = hashlib.sha256(data).hexdigest()
@@ -170,8 +170,8 @@ class _Chunks:
             if name in _CHECKSUMS:
                 found = _CHECKSUMS[name](b"".join(data for data, _ in self.parts))
                 if base64.b64encode(found).decode() != stated:
-                    raise DeniedError(denials.WRONG_BODY, f"the body has another {name}")
+                    raise DeniedError(answers.WRONG_BODY, f"the body has another {name}")
 
 
 def _broken() -> DeniedError:
-    return DeniedError(denials.WRONG_BODY, "the body is not in the form of aws-chunked")
+    return DeniedError(answers.WRONG_BODY, "the body is not in the form of aws-chunked")

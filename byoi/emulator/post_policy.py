@@ -21,9 +21,9 @@ from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, Multip
 from werkzeug.wrappers import Request
 from werkzeug.wsgi import get_input_stream
 
-from byoi.emulator import denials, payloads, signatures
+from byoi.emulator import answers, payloads, signatures
+from byoi.emulator.answers import DeniedError
 from byoi.emulator.credentials import Key
-from byoi.emulator.denials import DeniedError
 from byoi.emulator.signatures import Scope
 
 # Of all fields in front of the file; S3 itself takes 20 KB.
@@ -110,10 +110,10 @@ class Form:
             return Claim(policy, fields["awsaccesskeyid"], fields.get("signature", ""), None, token)
         algorithm = fields.get("x-amz-algorithm")
         if algorithm is None or not policy:
-            raise DeniedError(denials.MISSING, "received a form without a signed policy")
+            raise DeniedError(answers.MISSING, "received a form without a signed policy")
         if algorithm != signatures.ALGORITHM:
             raise DeniedError(
-                denials.UNSUPPORTED,
+                answers.UNSUPPORTED,
                 f"received a form signed by {algorithm[:40]!r}, expected {signatures.ALGORITHM}",
             )
         scope = Scope.read(fields.get("x-amz-credential", ""))
@@ -136,9 +136,9 @@ class Form:
             end_s = calendar.timegm(time.strptime(expiration, "%Y-%m-%dT%H:%M:%SZ"))
             conditions = [_condition(one) for one in policy["conditions"]]
         except (KeyError, TypeError, ValueError) as error:
-            raise DeniedError(denials.WRONG, "the form's policy cannot be read") from error
+            raise DeniedError(answers.WRONG, "the form's policy cannot be read") from error
         if end_s < now_s:
-            raise DeniedError(denials.EXPIRED_URL, "Policy expired: the form's")
+            raise DeniedError(answers.EXPIRED_URL, "Policy expired: the form's")
         values = {**self.fields, "bucket": self._request.path.strip("/")}
         values["key"] = values.get("key", "").replace("${filename}", self._file_name)
         named = {name for kind, name, _ in conditions if kind != "content-length-range"}
@@ -211,7 +211,7 @@ def _condition(stated: Any) -> tuple[str, str, Any]:
     if str(kind).lower() in {"eq", "starts-with"} and str(first).startswith("$"):
         return str(kind).lower(), str(first)[1:].lower(), str(second)
     raise DeniedError(
-        denials.UNSUPPORTED,
+        answers.UNSUPPORTED,
         f"the form's policy has the condition {str(kind)[:40]!r}, which cannot be checked here; "
         "accepted: eq, starts-with, content-length-range",
     )
@@ -222,4 +222,4 @@ def _is_met(kind: str, value: str, expected: str) -> bool:
 
 
 def _against(what: str) -> DeniedError:
-    return DeniedError(denials.MISSING, f"the form is not what a signed policy allows: {what}")
+    return DeniedError(answers.MISSING, f"the form is not what a signed policy allows: {what}")

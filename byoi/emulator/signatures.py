@@ -31,9 +31,9 @@ from botocore.credentials import Credentials
 from moto.core.request import PRESERVED_HEADER_NAMES_ENVIRON_KEY, environ_key_for_header
 from werkzeug.wrappers import Request
 
-from byoi.emulator import denials
+from byoi.emulator import answers
+from byoi.emulator.answers import DeniedError
 from byoi.emulator.credentials import Key
-from byoi.emulator.denials import DeniedError
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 CONTENT_HEADER = "x-amz-content-sha256"
@@ -73,7 +73,7 @@ class Scope:
         match = _SCOPE.fullmatch(credential)
         if match is None:
             raise DeniedError(
-                denials.UNSUPPORTED,
+                answers.UNSUPPORTED,
                 "the signature's Credential has another form than "
                 "KEY/DATE/REGION/SERVICE/aws4_request",
             )
@@ -171,31 +171,31 @@ class SigV4:
         if stated is not None or not self.is_for_s3:
             return stated
         if self.expires_s is None:
-            raise DeniedError(denials.UNSUPPORTED, f"S3 needs the header {CONTENT_HEADER}")
+            raise DeniedError(answers.UNSUPPORTED, f"S3 needs the header {CONTENT_HEADER}")
         return UNSIGNED
 
     def check_form(self) -> None:
         """Refuse one that leaves out what has to be signed."""
         if "host" not in self.signed:
-            raise DeniedError(denials.UNSUPPORTED, "the Host header is not signed")
+            raise DeniedError(answers.UNSUPPORTED, "the Host header is not signed")
         for name in _names(self.request):
             if name.startswith("x-amz-") and name not in self.signed:
-                raise DeniedError(denials.UNSUPPORTED, f"the header {name} is not signed")
+                raise DeniedError(answers.UNSUPPORTED, f"the header {name} is not signed")
 
     def check_time(self, now_s: float) -> None:
         """Refuse one that is not valid now."""
         made_s = _seconds(self.timestamp)
         if self.timestamp[:8] != self.scope.date:
-            raise DeniedError(denials.WRONG_TIME, "the signature's date is not that of its scope")
+            raise DeniedError(answers.WRONG_TIME, "the signature's date is not that of its scope")
         if self.expires_s is None:
             _check_skew(made_s, now_s)
             return
         if not 0 < self.expires_s <= _LONGEST_S:
             raise DeniedError(
-                denials.UNSUPPORTED, f"X-Amz-Expires is not between 1 and {_LONGEST_S} seconds"
+                answers.UNSUPPORTED, f"X-Amz-Expires is not between 1 and {_LONGEST_S} seconds"
             )
         if made_s > now_s + _SKEW_S:
-            raise DeniedError(denials.WRONG_TIME, "the signature is of the future")
+            raise DeniedError(answers.WRONG_TIME, "the signature is of the future")
         _check_expiry(made_s + self.expires_s, now_s)
 
     def expected(self, key: Key, payload: str) -> str:
@@ -268,14 +268,14 @@ class SigV2:
         """Refuse one that is not valid now."""
         if self.is_query:
             if not re.fullmatch(r"\d{1,12}", self.date):
-                raise DeniedError(denials.UNSUPPORTED, "Expires is not a number of seconds")
+                raise DeniedError(answers.UNSUPPORTED, "Expires is not a number of seconds")
             _check_expiry(int(self.date), now_s)
             return
         stated = self.request.headers.get("x-amz-date") or self.date
         try:
             made_s = parsedate_to_datetime(stated).timestamp()
         except ValueError as error:
-            raise DeniedError(denials.WRONG_TIME, "there is no readable Date") from error
+            raise DeniedError(answers.WRONG_TIME, "there is no readable Date") from error
         _check_skew(made_s, now_s)
 
     def expected(self, key: Key, payload: str) -> str:  # noqa: ARG002 - see SigV4
@@ -316,7 +316,7 @@ def read(request: Request) -> Signature | None:
         name for name in ("X-Amz-Algorithm", "X-Amz-Signature", "AWSAccessKeyId") if name in query
     ]
     if header is not None and in_query:
-        raise DeniedError(denials.UNSUPPORTED, "header and query both hold a signature")
+        raise DeniedError(answers.UNSUPPORTED, "header and query both hold a signature")
     if header is not None:
         return _of_header(request, header)
     if in_query:
@@ -336,7 +336,7 @@ def _of_header(request: Request, header: str) -> Signature:
             parts[name] = value
         if parts.keys() != {"Credential", "SignedHeaders", "Signature"}:
             raise DeniedError(
-                denials.UNSUPPORTED,
+                answers.UNSUPPORTED,
                 "the Authorization header lacks one of Credential, SignedHeaders and Signature",
             )
         scope = Scope.read(parts["Credential"])
@@ -386,7 +386,7 @@ def _of_query(request: Request, query: dict[str, str]) -> Signature:
 
 def _unsupported(what: str) -> DeniedError:
     return DeniedError(
-        denials.UNSUPPORTED, f"received {what}, which cannot be checked here; accepted: {ACCEPTED}"
+        answers.UNSUPPORTED, f"received {what}, which cannot be checked here; accepted: {ACCEPTED}"
     )
 
 
@@ -395,7 +395,7 @@ def _target(request: Request) -> str:
     target = str(request.environ["REQUEST_URI"])
     if not _TARGET.fullmatch(target):
         raise DeniedError(
-            denials.UNSUPPORTED, "the request line holds no path, or characters without an escape"
+            answers.UNSUPPORTED, "the request line holds no path, or characters without an escape"
         )
     return target
 
@@ -422,7 +422,7 @@ def _headers(request: Request, names: Iterable[str]) -> HTTPHeaders:
         value = request.headers.get(name)
         if value is None:
             raise DeniedError(
-                denials.WRONG, f"a header is signed that did not come: {name[:100]!r}"
+                answers.WRONG, f"a header is signed that did not come: {name[:100]!r}"
             )
         headers[name] = _text(value)
     return headers
@@ -450,14 +450,14 @@ def _seconds(timestamp: str) -> float:
         return calendar.timegm(time.strptime(timestamp, _TIME))
     except ValueError as error:
         raise DeniedError(
-            denials.WRONG_TIME, "there is no date of the form YYYYMMDDThhmmssZ"
+            answers.WRONG_TIME, "there is no date of the form YYYYMMDDThhmmssZ"
         ) from error
 
 
 def _check_skew(made_s: float, now_s: float) -> None:
     if abs(made_s - now_s) > _SKEW_S:
         raise DeniedError(
-            denials.WRONG_TIME,
+            answers.WRONG_TIME,
             f"the request was signed {abs(made_s - now_s):.0f} s before or after this machine's "
             f"time, expected at most {_SKEW_S} s",
         )
@@ -466,5 +466,5 @@ def _check_skew(made_s: float, now_s: float) -> None:
 def _check_expiry(end_s: float, now_s: float) -> None:
     if end_s < now_s:
         raise DeniedError(
-            denials.EXPIRED_URL, f"Request has expired: its signature, {now_s - end_s:.0f} s ago"
+            answers.EXPIRED_URL, f"Request has expired: its signature, {now_s - end_s:.0f} s ago"
         )

@@ -46,7 +46,7 @@ PLATFORM = {
 # Inside the emulator, where `__init__` and `__main__` stand above all.
 EMULATOR: tuple[tuple[str, ...], ...] = (
     ("process",),
-    ("front",),
+    ("application",),
     ("api_gateway", "calls", "runtime"),
     ("aws",),
     ("endpoints",),
@@ -55,7 +55,6 @@ EMULATOR: tuple[tuple[str, ...], ...] = (
     ("post_policy",),
     ("payloads",),
     ("signatures",),
-    ("denials", "origins"),
     ("answers", "credentials"),
     ("refusals",),
 )

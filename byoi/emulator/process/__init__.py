@@ -2,8 +2,8 @@
 
 * `running`: an emulator in a process of its own, for as long as a context lasts
 * `rehearsal`: the same notebook with an emulator or on AWS
-* `foreground`, `command`: what `byoi emulator` does, alone and around a command
+* `foreground`: what `byoi emulator` does, alone and around a command
 * `server`: the emulator itself
 * `environment`: the variables that lead to it
-* `belongings`, `installation`: what it leaves on this machine, and what it needs there
+* `belongings`: what it leaves on this machine
 """

@@ -1,24 +1,30 @@
-"""An emulator in the foreground: until Ctrl-C, a signal, or the end of who started it."""
+"""What `byoi emulator` does: an emulator in the foreground, or around one command.
+
+In the foreground it runs until Ctrl-C, a signal, or the end of the process that started it.
+"""
 
 import json
 import os
 import shlex
 import signal
 import stat
+import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from byoi import errors
-from byoi.emulator.process import belongings, installation
+from byoi.emulator.process import belongings
+from byoi.emulator.process.running import require_packages, running
 
 if TYPE_CHECKING:  # two seconds, which `serve` spends where a signal finds it
     from byoi.emulator.process.server import Emulator
 
-# How soon the parent's death is noticed.
+# How soon the end of the parent is noticed.
 _POLL_S = 0.2
 
 
@@ -52,7 +58,7 @@ def serve(  # noqa: PLR0913 - keywords, one caller
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end)
     try:
-        installation.require()
+        require_packages()
         # Only now, so that a signal during the second it takes is not lost.
         from byoi.emulator.process import server  # noqa: PLC0415
 
@@ -101,3 +107,50 @@ def _announce(emulator: "Emulator", *, has_report: bool) -> None:
 
 def _log(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def run_command(
+    command: Sequence[str],
+    *,
+    runner: str = "auto",
+    startup_timeout_s: float | None = None,
+    log_file: Path | None = None,
+) -> int:
+    """Run a command inside an emulator and return its exit status.
+
+    Ctrl-C and SIGTERM end the command first, and then the emulator.
+
+    Args:
+        command: Program and arguments.
+        runner: As `running`.
+        startup_timeout_s: As `running`.
+        log_file: Receives the emulator's log.
+
+    Raises:
+        MissingProgramError: There is no such program.
+        HostingError: The emulator did not start.
+    """
+    environ = dict(os.environ)
+    with running(
+        runner=runner, startup_timeout_s=startup_timeout_s, log_file=log_file, environ=environ
+    ):
+        try:
+            process = subprocess.Popen(command, env=environ)
+        except OSError as error:
+            raise errors.MissingProgramError(
+                f"{command[0]} cannot be run: {error.strerror}; give a program and its "
+                "arguments behind --"
+            ) from error
+
+        def pass_on(number: int, _frame: FrameType | None) -> None:
+            process.send_signal(number)
+
+        before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM,)}
+        # A terminal sends Ctrl-C to the command as well; this process waits for its end.
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            status = process.wait()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        return status if status >= 0 else 128 - status

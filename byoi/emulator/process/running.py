@@ -5,23 +5,23 @@ outlives its parent long enough to clean up when that is killed.
 """
 
 import contextlib
+import importlib.util
 import json
 import os
 import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from byoi import errors
-from byoi.emulator.process import installation
+from byoi import errors, extras
 from byoi.emulator.process.belongings import Belongings
 
 # Under load; a free machine needs less than 3 s.
 START_TIMEOUT_S = 60.0
-# One that hangs while it starts hardly listens to a signal.
+# A process that hangs during start-up may ignore SIGTERM.
 _ABORT_TIMEOUT_S = 5.0
 # Containers are killed at once; the engine may be busy.
 _STOP_TIMEOUT_S = 60.0
@@ -49,6 +49,18 @@ class RunningEmulator:
     variables_file: Path
 
 
+def require_packages(find: Callable[[str], object] = importlib.util.find_spec) -> None:
+    """Check that the packages are installed, without importing any.
+
+    Args:
+        find: Tells whether a package is installed; None is no.
+
+    Raises:
+        MissingPackageError: One is not; the message says how to get it.
+    """
+    extras.require("the emulator", *extras.EXTRAS["emulator"], find=find)
+
+
 @contextlib.contextmanager
 def running(  # noqa: PLR0913 - keywords with a default
     *,
@@ -60,7 +72,7 @@ def running(  # noqa: PLR0913 - keywords with a default
     calls_file: Path | None = None,
     environ: MutableMapping[str, str] = os.environ,
 ) -> Iterator[RunningEmulator]:
-    """Run an emulator, and lead this process's boto3 and SDK to it, inside this context.
+    """Run an emulator and point this process's boto3 and SDK at it, inside this context.
 
     Args:
         runner: `containers`, `processes`, or `auto`: containers where an engine answers.
@@ -76,7 +88,7 @@ def running(  # noqa: PLR0913 - keywords with a default
         HostingError: It did not start; the message has its log.
         MissingPackageError: A package it needs is not installed.
     """
-    installation.require()
+    require_packages()
     with contextlib.ExitStack() as stack:
         if log_file is None:
             # Removed by whoever comes next, where this process is killed.

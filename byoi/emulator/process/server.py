@@ -1,19 +1,27 @@
-"""The emulator itself: moto's AWS APIs on one port of this machine, and what stands behind them."""
+"""The emulator itself: moto's AWS APIs on one port of this machine, and what stands behind them.
+
+`RequestHandler` stands between a socket and the WSGI application: moto's own, without its delay
+and without what it leaves open.
+"""
 
 import contextlib
+import io
 import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
+    MotoRequestHandler,
     create_backend_app,
 )
 from werkzeug.serving import make_server
 
 from byoi import contract, errors
 from byoi.emulator.api_gateway.rest_apis import RestApis
+from byoi.emulator.application import Application
 from byoi.emulator.aws import account, cloudformation, image_registry, patches, sagemaker
 from byoi.emulator.aws.image_registry import ImageRegistry
 from byoi.emulator.aws.stacks import ANSWER_S, Stacks
@@ -23,9 +31,7 @@ from byoi.emulator.door import Door
 from byoi.emulator.endpoints.container_logs import ContainerLogs
 from byoi.emulator.endpoints.endpoints import Endpoints
 from byoi.emulator.endpoints.model_source import ModelSource
-from byoi.emulator.front import Front
 from byoi.emulator.process import belongings, environment
-from byoi.emulator.process.request_handler import RequestHandler
 from byoi.emulator.runners import ContainerRunner, ProcessRunner, Runner
 from byoi.emulator.runtime.forwarding import STREAM_TIMEOUT_S
 from byoi.emulator.runtime.invocations import Invocations
@@ -37,6 +43,76 @@ RUNNERS = ("auto", "containers", "processes")
 # AWS waits 8 minutes unless an endpoint configuration says otherwise; on one machine that is
 # no health check but a hang.
 STARTUP_TIMEOUT_S = 30.0
+
+
+class RequestHandler(MotoRequestHandler):
+    """Answers the request of one connection."""
+
+    # Headers and body are written one after the other: without this the second waits 40 ms
+    # for the first one's acknowledgement.
+    disable_nagle_algorithm = True
+    protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        """Prepare for one connection."""
+        super().setup()
+        self.rfile = _Sent(self.rfile.detach())
+
+    def handle_expect_100(self) -> bool:
+        """Leave the client waiting for its turn to send; `make_environ` lets it."""
+        return True
+
+    def run_wsgi(self) -> None:
+        """Answer one request."""
+        self._waits = self.headers.get("Expect", "").strip().lower() == "100-continue"
+        # Else werkzeug asks for the body of a request that may be refused.
+        del self.headers["Expect"]
+        super().run_wsgi()
+
+    def make_environ(self) -> dict[str, Any]:
+        """Return the environment, whose body is asked for when it is read first."""
+        environ: dict[str, Any] = super().make_environ()
+        if self._waits:
+            environ["wsgi.input"] = _Awaited(environ["wsgi.input"], self.wfile)
+        return environ
+
+    def log(self, type: str, message: str, *arguments: Any) -> None:  # noqa: A002
+        """Say nothing: `Application` logs each call in words."""
+
+
+class _Sent(io.BufferedReader):
+    """What a client sends; one that broke off has sent all of it.
+
+    After each answer werkzeug reads on for what is left, and an error there, as after a caller
+    that closed a response unread, leaves it a descriptor open until Python's garbage is
+    collected (2.3 to 3.1, serving.py, `execute`).
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return up to `size` bytes."""
+        try:
+            return super().read(size)
+        except ConnectionError:
+            return b""
+
+
+class _Awaited(io.RawIOBase):
+    """A body that the client sends when it is told to go on (RFC 9110, 10.1.1)."""
+
+    def __init__(self, body: Any, answers: Any) -> None:
+        self._body = body
+        self._answers: Any = answers
+
+    def readable(self) -> bool:
+        """Whether it can be read."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read into a buffer and return how many bytes."""
+        if self._answers is not None:
+            self._answers.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._answers = None
+        return int(self._body.readinto(buffer))
 
 
 class Emulator:
@@ -123,7 +199,7 @@ class Emulator:
             apis = RestApis(invocations.answer, stack=late, log=log)
             key = Key.random()
             self.variables_file = environment.file(owned.folder)
-            front = Front(
+            application = Application(
                 DomainDispatcherApplication(create_backend_app),
                 invocations,
                 apis,
@@ -139,7 +215,9 @@ class Emulator:
                 log=log,
                 calls=Calls(calls_file),
             )
-            server = make_server(HOST, port, front, threaded=True, request_handler=RequestHandler)
+            server = make_server(
+                HOST, port, application, threaded=True, request_handler=RequestHandler
+            )
             stack.callback(server.server_close)
             thread = threading.Thread(target=server.serve_forever, name="emulator", daemon=True)
             thread.start()

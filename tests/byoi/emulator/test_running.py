@@ -14,6 +14,7 @@ from emulated_aws import PATIENCE_S, Aws, wait_for
 from leftovers import children_of, containers_of, everything_at_rest, is_alive, networks_of
 
 from byoi import emulator, errors
+from byoi.emulator.process import running
 
 ENVIRON = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
 
@@ -259,3 +260,14 @@ def test_cycles_of_endpoints_leave_nothing_behind(request, archive, runner, cycl
     # What the first one makes for all, such as a network, is there before.
     before = run(1)
     assert run(cycles) == before
+
+
+def test_every_package_the_emulator_needs_is_here() -> None:
+    running.require_packages()
+
+
+def test_a_missing_package_is_named_with_its_extra() -> None:
+    with pytest.raises(
+        errors.MissingPackageError, match=r"package moto, .*checkout: pip install '\.\[emul"
+    ):
+        running.require_packages(lambda name: None if name == "moto" else object())

@@ -10,10 +10,10 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from byoi.emulator import answers, denials, refusals
+from byoi.emulator import answers, refusals
+from byoi.emulator.answers import DeniedError
 from byoi.emulator.api_gateway.rest_apis import RestApis
 from byoi.emulator.calls import Calls
-from byoi.emulator.denials import DeniedError
 from byoi.emulator.door import LIVENESS_PATH, Caller, Door
 from byoi.emulator.endpoints.container_logs import ContainerLogs
 from byoi.emulator.runtime.invocations import Invocations
@@ -31,7 +31,7 @@ _MOTOS_OWN = ("/moto-api", "/favicon.ico", "/latest/meta-data/", "/latest/api/")
 _REQUEST_IDS = {"x-amzn-requestid", "x-amz-request-id"}
 
 
-class Front:
+class Application:
     """A WSGI application.
 
     Args:
@@ -129,7 +129,7 @@ class Front:
         self._log(
             f"{service or 'unsigned'} {request.method} {path!r}: {denied.status}, {denied.message}"
         )
-        return denials.response(request, denied, service)
+        return answers.response(request, denied, service)
 
 
 def _alive(request: Request) -> Response:

@@ -9,7 +9,6 @@ functions that take argparse's subparsers. They can add verbs, not replace one o
 """
 
 import argparse
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -17,10 +16,12 @@ import signal
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from byoi import cli_deployment, contract, errors, extras, invocation
-from byoi.invocation import Answer
+from byoi import cli_deployment, contract, errors, extras
+
+if TYPE_CHECKING:  # http.client, which only invocations need
+    from byoi.invocation import Answer
 
 VERBS_GROUP = "byoi.verbs"
 # Not moto's own 5000, which a registry or AirPlay may hold.
@@ -38,7 +39,8 @@ _BYTES = "application/octet-stream"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; 0 on success, 1 on a deliberate error, 2 on a wrong command line."""
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser(arguments).parse_args(arguments)
     # TensorFlow's remarks about processors and CUDA would hide what a verb prints.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
@@ -74,7 +76,7 @@ def add_plugged_in_verbs(verbs: Any, plugins: Iterable[Any]) -> None:
             print(f"byoi: the verbs of {plugin.value} are not available: {cause}", file=sys.stderr)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="byoi", description="Bring your own inference to Amazon SageMaker."
     )
@@ -120,7 +122,11 @@ def _parser() -> argparse.ArgumentParser:
 
     cli_deployment.add_verbs(verbs)
     _add_emulator(verbs)
-    add_plugged_in_verbs(verbs, importlib.metadata.entry_points(group=VERBS_GROUP))
+    # Looking for plug-ins takes as long as all the rest, and the tool's own verbs need none.
+    if not arguments or arguments[0] not in verbs.choices:
+        import importlib.metadata
+
+        add_plugged_in_verbs(verbs, importlib.metadata.entry_points(group=VERBS_GROUP))
     return parser
 
 
@@ -205,7 +211,7 @@ def _invoke(options: argparse.Namespace) -> None:
     sys.stdout.buffer.flush()
 
 
-def send(endpoint: str, body: bytes, *, content_type: str, accept: str = "") -> Answer:
+def send(endpoint: str, body: bytes, *, content_type: str, accept: str = "") -> "Answer":
     """Invoke an endpoint by its URL or its name.
 
     Args:
@@ -222,6 +228,8 @@ def send(endpoint: str, body: bytes, *, content_type: str, accept: str = "") -> 
     """
     # A URL has a colon, and a name of SageMaker's cannot have one.
     if ":" in endpoint:
+        from byoi import invocation
+
         return invocation.invoke(endpoint, body, content_type=content_type, accept=accept)
     extras.require("an endpoint's name", "boto3")
     from byoi import deployment

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from byoi.local import processes
+from byoi.local import health, processes
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -106,7 +106,7 @@ class Environment:
             )
         try:
             deadline = time.monotonic() + 60
-            while processes.ping(processes.LOOPBACK, port) != 200:
+            while not health.is_healthy(f"http://{processes.LOOPBACK}:{port}"):
                 assert server.poll() is None, log_file.read_text()
                 assert time.monotonic() < deadline, log_file.read_text()
                 time.sleep(0.05)

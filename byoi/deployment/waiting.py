@@ -7,7 +7,6 @@ the first container writes.
 
 import contextlib
 import json
-import re
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -18,12 +17,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from byoi import errors
 from byoi.deployment import tags
 from byoi.deployment.account import error_code
+from byoi.local import health
 
 LOG_GROUPS = "/aws/sagemaker/Endpoints/"
 # Number of lines that a failure shows.
 _LAST_LINES = 15
-# A line a second while the container starts, of any server.
-_HEALTH_CHECK = re.compile(r'GET /ping |"path": ?"/ping"')
 _ABSENT = "ResourceNotFoundException"
 # Transitional statuses; all others are final.
 TRANSIENT = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
@@ -219,7 +217,7 @@ def log_group_arn(entry: Mapping[str, Any]) -> str:
 
 def _readable(line: str) -> str:
     """Return the text of a log line, taken out of JSON; "" for a health check."""
-    if _HEALTH_CHECK.search(line):
+    if health.is_health_check(line):
         return ""
     try:
         event = json.loads(line)

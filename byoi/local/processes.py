@@ -193,9 +193,3 @@ class ProcessStack:
     def _cause_of_end(self) -> str | None:
         status = self.poll()
         return None if status is None else f"ended with status {status}"
-
-
-def ping(host: str, port: int) -> int | None:
-    """Return the status of GET /ping, None without an answer."""
-    answer = health.ping(f"http://{host}:{port}")
-    return int(answer) if answer.isdecimal() else None

@@ -19,7 +19,7 @@ import pytest
 from reviews_file import write_reviews
 
 from byoi import cli, model_data
-from byoi.local import processes
+from byoi.local import health, processes
 
 BYOI = Path(sys.executable).with_name("byoi")
 TOYS = Path(__file__).parents[1] / "toys"
@@ -208,7 +208,7 @@ def test_serve_runs_in_the_foreground_until_sigterm(tiny_model_dir: Path, free_p
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:
         try:
             deadline = time.monotonic() + 30
-            while processes.ping("127.0.0.1", free_port) != 200:
+            while not health.is_healthy(f"http://127.0.0.1:{free_port}"):
                 assert server.poll() is None, server.communicate()
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
@@ -244,7 +244,7 @@ def test_serve_takes_a_module_of_the_users(tmp_path: Path, free_port: int) -> No
     ) as server:
         try:
             deadline = time.monotonic() + 30
-            while processes.ping("127.0.0.1", free_port) != 200:
+            while not health.is_healthy(f"http://127.0.0.1:{free_port}"):
                 assert server.poll() is None
                 assert time.monotonic() < deadline
                 time.sleep(0.05)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from byoi.local import processes
+from byoi.local import health
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TOYS = ROOT / "tests" / "toys"
@@ -83,7 +83,7 @@ class Container:
 
     def wait_until_ready(self) -> None:
         end_s = time.monotonic() + START_TIMEOUT_S
-        while processes.ping("127.0.0.1", self.port) != 200:
+        while not health.is_healthy(f"http://127.0.0.1:{self.port}"):
             assert self.state["Running"], self.log
             assert time.monotonic() < end_s, self.log
             time.sleep(0.05)

@@ -10,7 +10,7 @@ import contract_cases
 import pytest
 
 from byoi import contract, errors
-from byoi.local import processes
+from byoi.local import health, processes
 from byoi.local.processes import ProcessStack
 
 ENVIRON = contract_cases.ENVIRON | {"BYOI_INFERENCE_MODULE": str(contract_cases.ECHO)}
@@ -60,7 +60,7 @@ def test_a_stack_tells_its_address_and_its_process_and_stops_with_0(tmp_path):
     assert stack.pid is None
     assert not log_file.exists()
     assert stack.stop() is None
-    assert processes.ping("127.0.0.1", stack.port) is None
+    assert health.ping(stack.url).startswith("no answer")
 
 
 def test_a_log_file_of_ones_own_stays(tmp_path):
@@ -106,7 +106,7 @@ def test_what_does_not_stop_is_killed_after_the_platforms_grace(tmp_path, monkey
 
 def test_a_port_that_does_not_speak_http_is_not_ready():
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        assert processes.ping("127.0.0.1", listener.getsockname()[1]) is None
+        assert health.ping(f"http://127.0.0.1:{listener.getsockname()[1]}").startswith("no answer")
 
 
 @pytest.mark.parametrize(

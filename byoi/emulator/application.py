@@ -1,4 +1,4 @@
-"""Each request that is let in goes to an endpoint or to moto, or is refused, and is logged."""
+"""WSGI application: admit each request, route it to an endpoint or to moto, and log it."""
 
 import io
 import re
@@ -21,7 +21,7 @@ from byoi.emulator.runtime.invocations import Invocations
 # For the line in the log that says what was not let in: AWS Signature Version 4.
 _SERVICE = re.compile(r"Credential=[^/, ]*/\d+/[\w-]+/([\w-]+)/aws4_request")
 _ENDPOINTS = "/endpoints/"
-# Polled while something else is waited for; a line for each would hide the others.
+# Polled while a client waits; a line for each would hide the others.
 _QUIET = frozenset({"DescribeEndpoint", "DescribeLogStreams", "GetLogEvents", "FilterLogEvents"})
 
 # moto's own API and its metadata of a machine, which are nobody's bucket here.
@@ -103,7 +103,7 @@ class Application:
             self._calls.write(request, caller, action, parameters, int(number))
             if action not in _QUIET or not status.startswith("2"):
                 ms = (time.perf_counter() - started_s) * 1000
-                # A status says little where it was right; an error is the caller's to read.
+                # Of a success the status is enough; the caller reads the text of an error.
                 self._log(f"{service} {action}: {number}, {ms:.0f} ms")
             return start_response(status, _with_request_id(_without_cors(headers)), exc_info)
 

@@ -1,4 +1,4 @@
-"""The calls an emulator answered, a line of JSON for each: what a policy must allow."""
+"""Record the calls that an emulator answered, one line of JSON each: what a policy must allow."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The body of a signed request: read, and compared with what the signature says of it.
+"""Read the body of a signed request, and compare it with what the signature says.
 
 Sources: S3 API reference, sigv4-streaming.html, sigv4-streaming-trailers.html (chunks, each
 with a signature over the one before) and RESTCommonRequestHeaders.html (x-amz-content-sha256).

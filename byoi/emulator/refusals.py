@@ -1,4 +1,4 @@
-"""What the emulator does not emulate, and how it says so.
+"""What the emulator does not emulate, and the message that says so.
 
 moto answers many calls with something made up: a training job that is "Completed" and
 has no output, a canned prediction. Nothing of that kind passes here.
@@ -95,6 +95,6 @@ def find(action: str, parameters: Mapping[str, Any]) -> str | None:
 def message(what: str) -> str:
     """Return the sentence that refuses `what`."""
     return (
-        f"The emulator does not emulate {what}, and answers nothing made up in its place. "
+        f"The emulator does not emulate {what}, and does not invent an answer. "
         "docs/emulator.md lists what it does; this call needs AWS."
     )

@@ -1,4 +1,4 @@
-"""What an emulator leaves on this machine, written down so that the next one can clear it.
+"""Record what an emulator leaves on this machine, so that the next one can remove it.
 
 A folder for each emulator holds its files, the name of the process that owns it and the
 processes it started; containers carry the same owner's label.
@@ -53,10 +53,10 @@ def clear(
     *,
     log_out: Callable[[str], object] = lambda _: None,
 ) -> list[str]:
-    """Remove what emulators left whose process is gone.
+    """Remove what killed emulators left.
 
     Args:
-        engine: Has their containers; None where there is no engine.
+        engine: Has their containers; None if there is no engine.
         parent: Where their folders are; the directory for temporary files by default.
         log_out: Undoes a `docker login` at their registry, which it is given.
 
@@ -85,7 +85,7 @@ def _kill(file: Path) -> Iterable[int]:
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     for line in lines:
         pid, _, started = line.partition(" ")
-        # A number that another process has by now started at another time.
+        # A reused process id has another start time.
         if started and _start_time(int(pid)) == started:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(int(pid), signal.SIGKILL)
@@ -93,7 +93,7 @@ def _kill(file: Path) -> Iterable[int]:
 
 
 def _start_time(pid: int) -> str:
-    """Return when a process started, in clock ticks since boot; "" where that cannot be known."""
+    """Return when a process started, in clock ticks since boot; "" if it is not known."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except OSError:

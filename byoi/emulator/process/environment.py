@@ -1,4 +1,4 @@
-"""The variables that lead boto3 and the SageMaker SDK to the emulator, and only there.
+"""The variables that point boto3 and the SageMaker SDK at the emulator, and nowhere else.
 
 Sources: botocore 1.44, configprovider.py (AWS_ENDPOINT_URL, service-specific ones win over it);
 sagemaker 2.257, config (SAGEMAKER_USER_CONFIG_OVERRIDE, TelemetryOptOut, DefaultS3Bucket).
@@ -28,7 +28,7 @@ def variables(  # noqa: PLR0913 - keywords, one caller
     folder: Path,
     environ: Mapping[str, str],
 ) -> dict[str, str | None]:
-    """Return every variable to set, or with None to unset.
+    """Return the variables to set; None means unset.
 
     Args:
         url: The emulator's address.

@@ -79,7 +79,7 @@ def serve(  # noqa: PLR0913 - keywords, one caller
                 _log("the process that started the emulator is gone")
                 break
     finally:
-        # A second Ctrl-C must not cut the clean-up short.
+        # A second Ctrl-C must not interrupt the clean-up.
         emulator.stop()
         if os.getppid() != parent:
             belongings.clear(None)  # its own log's folder
@@ -89,7 +89,7 @@ def serve(  # noqa: PLR0913 - keywords, one caller
 
 def _announce(emulator: "Emulator", *, has_report: bool) -> None:
     if has_report:
-        # Read by the process that started this one, through a pipe that nobody else has.
+        # For the parent process, through a pipe that no other process can read.
         report = {
             "url": emulator.url,
             "notice": emulator.notice,
@@ -100,8 +100,8 @@ def _announce(emulator: "Emulator", *, has_report: bool) -> None:
         return
     _log(f"AWS answers at {emulator.url}; {emulator.notice}")
     _log("this line loads the variables that a client needs, AWS_ENDPOINT_URL and the keys:")
-    # For another shell, by hand or by `eval`. The values stand in a file of this user's only:
-    # what is printed ends in logs and notebooks.
+    # For another shell, typed or by `eval`. The values are in a file that only this user can read:
+    # printed output ends up in logs and notebooks.
     print(f". {shlex.quote(str(emulator.variables_file))}", flush=True)  # noqa: T201
 
 
@@ -139,7 +139,7 @@ def run_command(
         except OSError as error:
             raise errors.MissingProgramError(
                 f"{command[0]} cannot be run: {error.strerror}; give a program and its "
-                "arguments behind --"
+                "arguments after --"
             ) from error
 
         def pass_on(number: int, _frame: FrameType | None) -> None:

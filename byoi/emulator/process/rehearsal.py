@@ -10,10 +10,10 @@ from byoi.local.docker import Engine
 
 _VARIABLE = "BYOI_PLATFORM"
 EMULATOR, AWS = "emulator", "aws"
-# Set by whoever rehearses; on AWS, yours.
+# The emulator sets them; on AWS, the user does.
 _NEEDED = {
     "BYOI_ROLE_ARN": "the execution role; infra/README.md has the command that makes one",
-    "BYOI_BUCKET": "a bucket of yours for model data, in the region of the endpoint",
+    "BYOI_BUCKET": "your bucket for model data, in the region of the endpoint",
 }
 
 
@@ -51,7 +51,7 @@ def rehearse(environ: MutableMapping[str, str] = os.environ) -> Rehearsal:
     platform = environ.get(_VARIABLE, EMULATOR)
     if platform not in {EMULATOR, AWS}:
         raise errors.ConfigurationError(
-            f"{_VARIABLE}={platform!r}: expected `{EMULATOR}`, where nothing costs anything, or "
+            f"{_VARIABLE}={platform!r}: expected `{EMULATOR}`, which is free, or "
             f"`{AWS}`, your account"
         )
     stack = contextlib.ExitStack()

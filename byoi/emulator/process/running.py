@@ -91,7 +91,7 @@ def running(  # noqa: PLR0913 - keywords with a default
     require_packages()
     with contextlib.ExitStack() as stack:
         if log_file is None:
-            # Removed by whoever comes next, where this process is killed.
+            # If this process is killed, the next emulator removes it.
             owned = Belongings()
             stack.callback(owned.remove)
             log_file = owned.folder / "emulator.log"
@@ -112,7 +112,7 @@ def running(  # noqa: PLR0913 - keywords with a default
                 start_new_session=True,
             )
         stack.callback(_stop, process)
-        # Becomes readable with the line that says where it is, or with the process's end.
+        # Becomes readable when the emulator has written its line, or has exited.
         said_where = [process.stdout] if process.stdout else []
         is_late = not select.select(said_where, [], [], start_timeout_s)[0]
         report = b"" if is_late else said_where[0].readline()
@@ -139,7 +139,7 @@ def _stop(process: "subprocess.Popen[bytes]", timeout_s: float = _STOP_TIMEOUT_S
     try:
         process.wait(timeout_s)
     except subprocess.TimeoutExpired:
-        # With the command of the engine that it waits for; servers lead groups of their own.
+        # Together with any program that it waits for; servers lead process groups of their own.
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     if process.stdout is not None:

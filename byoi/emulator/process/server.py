@@ -1,4 +1,4 @@
-"""The emulator itself: moto's AWS APIs on one port of this machine, and what stands behind them.
+"""The emulator itself: moto's AWS APIs and the endpoints behind them, on one port of this machine.
 
 `RequestHandler` stands between a socket and the WSGI application: moto's own, without its delay
 and without what it leaves open.
@@ -40,8 +40,8 @@ from byoi.local.docker import Engine
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 RUNNERS = ("auto", "containers", "processes")
-# AWS waits 8 minutes unless an endpoint configuration says otherwise; on one machine that is
-# no health check but a hang.
+# AWS waits 8 minutes unless an endpoint configuration says otherwise; on one machine a container
+# that takes so long has failed.
 STARTUP_TIMEOUT_S = 30.0
 
 
@@ -65,7 +65,7 @@ class RequestHandler(MotoRequestHandler):
     def run_wsgi(self) -> None:
         """Answer one request."""
         self._waits = self.headers.get("Expect", "").strip().lower() == "100-continue"
-        # Else werkzeug asks for the body of a request that may be refused.
+        # Otherwise werkzeug asks for the body of a request that may be refused.
         del self.headers["Expect"]
         super().run_wsgi()
 
@@ -139,7 +139,7 @@ class Emulator:
         calls_file: Path | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
-        """Start, after clearing what a killed emulator left.
+        """Start, after removing what a killed emulator left.
 
         Args:
             runner: `containers`, `processes`, or `auto`: containers where an engine answers.
@@ -150,7 +150,7 @@ class Emulator:
             timeout_s: Seconds for the answer of an invocation.
             stream_timeout_s: Seconds for a streamed answer.
             stacks_answer_s: Seconds until a call of CloudFormation is answered though its work
-                goes on.
+                continues.
             log: Takes one line for each event, from several threads.
             calls_file: Receives each call as a line of JSON, as `Calls` writes it.
             environ: The environment now, which `variables` are to replace.
@@ -164,7 +164,7 @@ class Emulator:
             engine = Engine(environ)
             no_engine = _why_without(runner, engine)
             for line in belongings.clear(None if no_engine else engine, log_out=engine.log_out):
-                log(f"cleared what a killed emulator left: {line}")
+                log(f"removed what a killed emulator left: {line}")
             owned = belongings.Belongings()
             stack.callback(owned.remove)
             registry = ImageRegistry(owned.folder, engine=engine, remember=owned.remember)
@@ -243,7 +243,7 @@ class Emulator:
 
 
 def _why_without(runner: str, engine: Engine) -> str:
-    """Return why endpoints run without a container engine, "" where they run with one."""
+    """Return why endpoints run without a container engine, "" if they run with one."""
     if runner not in RUNNERS:
         raise errors.ConfigurationError(f"received runner {runner!r}, expected one of {RUNNERS}")
     if runner == "processes":

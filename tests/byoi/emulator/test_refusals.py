@@ -56,4 +56,4 @@ def test_it_is_named(in_processes, service, call, parameters, what):
     error = caught.value.response["Error"]
     assert error["Code"] == "NotEmulated"
     assert what in error["Message"]
-    assert "answers nothing made up in its place" in error["Message"]
+    assert "does not invent an answer" in error["Message"]

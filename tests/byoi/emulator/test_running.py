@@ -222,7 +222,7 @@ def test_the_next_start_clears_what_a_killed_emulator_left(abandoned, tmp_path):
     with emulator.running(environ=environ) as running:
         log = running.log_file.read_text()
         for name in left:
-            assert f"cleared what a killed emulator left: folder {tmp_path}/{name}" in log
+            assert f"removed what a killed emulator left: folder {tmp_path}/{name}" in log
         wait_for(lambda: not [one for one in below if is_alive(one)], "processes are left")
         assert not containers_of(pid)
         assert not networks_of(pid)

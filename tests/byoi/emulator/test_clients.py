@@ -15,9 +15,12 @@ ROOT = Path(__file__).resolve().parents[3]
 LOCK = ROOT / "requirements" / "cli.txt"
 NAMES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
+# Without the time that installing the client takes, which depends on the machine.
+pytestmark = pytest.mark.timeout(300, func_only=True)
+
 
 @pytest.fixture(scope="session")
-def cli() -> str:
+def cli() -> list[Path]:
     """The AWS CLI in an environment of its own, which is made where its lock is new."""
     digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
     folder = ROOT / "build" / f"awscli-{digest}"
@@ -26,14 +29,15 @@ def cli() -> str:
         venv.create(folder, with_pip=True, clear=True)
         install = ["-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", LOCK]
         subprocess.run([folder / "bin" / "python", *install], check=True, timeout=240)
-    return str(program)
+    # Not by its first line, which no folder with a space in its name may stand in.
+    return [folder / "bin" / "python", program]
 
 
-def run(program: str, aws: Aws, *arguments: str, **variables: str):
+def run(program: list[Path], aws: Aws, *arguments: str, **variables: str):
     environ = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
     environ |= {name: one for name, one in aws.emulator.variables.items() if one is not None}
     return subprocess.run(
-        [program, *arguments],
+        [*program, *arguments],
         env={**environ, **variables},
         capture_output=True,
         text=True,

@@ -91,7 +91,7 @@ def test_the_sdk_works_with_the_emulators_variables_and_with_no_others(in_proces
         "print(session.upload_data(sys.argv[1], key_prefix='sdk'));"
         "print(session.sagemaker_client.list_models()['Models'])"
     )
-    command = (sys.executable, in_processes, "-c", code, str(tmp_path / "file"))
+    command = ([Path(sys.executable)], in_processes, "-c", code, str(tmp_path / "file"))
     done = run(*command)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-2:] == [f"s3://{in_processes.bucket}/sdk/file", "[]"]

@@ -30,6 +30,7 @@ EMULATOR_PORT = 5556
 _CONTENT_TYPES = {
     ".json": "application/json",
     ".jsonl": "application/jsonlines",
+    ".ndjson": "application/jsonlines",
     ".csv": "text/csv",
     ".txt": "text/plain",
     ".npy": "application/x-npy",

@@ -220,7 +220,7 @@ def _read_part(path: Path, part: str) -> Reviews:
 def _read_word_index(path: Path) -> dict[str, int]:
     """Read a JSON object of word to rank; `Vocabulary` checks its content."""
     try:
-        words = json.loads(path.read_text("utf-8"))
+        words = json.loads(path.read_bytes())
     except ValueError as error:
         raise errors.DatasetError(f"{path}: not JSON ({error}); give Keras's file") from error
     if not isinstance(words, dict):

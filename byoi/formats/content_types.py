@@ -23,6 +23,19 @@ REQUEST_TYPES = (JSON, JSON_LINES, CSV, TEXT, NPY)
 # In the order of preference for a client that states none.
 RESPONSE_TYPES = (JSON, JSON_LINES, CSV, NPY)
 
+# No standard has registered a name for JSON Lines: jsonlines.org recommends application/jsonl,
+# SageMaker writes application/jsonlines, and NDJSON, which is the same format, application/x-ndjson.
+OTHER_NAMES = {
+    JSON_LINES: (
+        "application/jsonl",
+        "application/x-jsonlines",
+        "application/x-jsonl",
+        "application/x-ndjson",
+        "application/ndjson",
+    )
+}
+_MEANT = {other: name for name, others in OTHER_NAMES.items() for other in others}
+
 # By Python's names. Not every codec of Python: some are slow on malicious input (idna), and
 # some are not character sets at all (zlib).
 _CHARSETS = ("utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252", "utf-16")
@@ -35,7 +48,7 @@ class ContentType(NamedTuple):
     """A parsed Content-Type.
 
     Attributes:
-        media_type: Lower case, without parameters; one of `REQUEST_TYPES`.
+        media_type: One of `REQUEST_TYPES`, also where the header has another name of it.
         charset: Python's name of the character set of a text.
     """
 
@@ -54,7 +67,7 @@ def parse(content_type: str) -> ContentType:
             or CSV header row cannot be read.
     """
     media_type, parameters = parse_options_header(content_type.strip() or JSON)
-    media_type = media_type.lower()
+    media_type = usual_name(media_type.lower())
     if media_type not in REQUEST_TYPES:
         message = (
             f"no decoder for Content-Type {_shown(content_type)}; "
@@ -75,6 +88,11 @@ def parse(content_type: str) -> ContentType:
     return ContentType(media_type, codec)
 
 
+def usual_name(media_type: str) -> str:
+    """Return the name that a format has here, of which `media_type` may be another name."""
+    return _MEANT.get(media_type, media_type)
+
+
 def negotiate(accept: str) -> str:
     """Choose the response type from the value of an Accept header.
 
@@ -85,7 +103,7 @@ def negotiate(accept: str) -> str:
         accept: As received; empty if the header is absent, which accepts anything.
 
     Returns:
-        One of `RESPONSE_TYPES`.
+        One of `RESPONSE_TYPES`, or the other name of one that the client asked for.
 
     Raises:
         NotAcceptable: The client accepts none of them.
@@ -95,13 +113,14 @@ def negotiate(accept: str) -> str:
     chosen = ""
     for offer in RESPONSE_TYPES:
         # The most specific range that matches an offer decides, also to refuse it.
-        for breadth, matching in enumerate((offer, offer.split("/")[0] + "/*", "*/*")):
-            qualities = [(q, -at) for at, (name, q) in enumerate(ranges) if name == matching]
-            if qualities:
-                quality, position = max(qualities)
+        exact = (offer, *OTHER_NAMES.get(offer, ()))
+        for breadth, names in enumerate((exact, (offer.split("/")[0] + "/*",), ("*/*",))):
+            found = [(q, -at, name) for at, (name, q) in enumerate(ranges) if name in names]
+            if found:
+                quality, position, name = max(found)
                 rank = (quality, -breadth, position)
                 if quality > 0 and (best is None or rank > best):
-                    best, chosen = rank, offer
+                    best, chosen = rank, offer if breadth else name
                 break
     if not chosen:
         message = (

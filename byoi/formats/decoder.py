@@ -44,7 +44,11 @@ def read_text(body: bytes, charset: str) -> str:
 
 
 def without_mark(text: str) -> str:
-    """Remove the byte order mark that spreadsheets write at the start of a text."""
+    """Remove the byte order mark that some programs write at the start of a text.
+
+    It is part of the encoding and not of the text (Unicode 16, 23.8; RFC 8259 section 8.1 allows
+    to ignore it); every reader of a text here removes it.
+    """
     return text.removeprefix(_BYTE_ORDER_MARK)
 
 
@@ -59,6 +63,7 @@ def read_json(text: str, where: str = "the body") -> Any:
         MalformedBody: The text is not JSON, has a key twice, NaN or Infinity, or is nested
             too deeply.
     """
+    text = without_mark(text)
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except RecursionError as error:
@@ -73,6 +78,7 @@ def read_json_lines(text: str) -> list[Any]:
     Raises:
         MalformedBody: As in `read_json`; the message names the line, counted from 1.
     """
+    text = without_mark(text)
     lines = text.rstrip("\r\n").split("\n") if text.strip() else []
     return [read_json(line, f"line {number}") for number, line in enumerate(lines, 1)]
 

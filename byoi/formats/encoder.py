@@ -27,7 +27,7 @@ def encode(rows: Rows, accept: str, *, key: str = "") -> tuple[bytes, str]:
         key: JSON wraps the rows as `{key: [...]}`; empty for the bare list.
 
     Returns:
-        The response body and its media type.
+        The response body and its media type, under the name that the client gave it.
 
     Raises:
         NotAcceptable: There is no encoder for `accept`.
@@ -40,7 +40,7 @@ def encode(rows: Rows, accept: str, *, key: str = "") -> tuple[bytes, str]:
             f"the model's answer to instance {int(np.argmin(finite))} is not finite, expected "
             "numbers that JSON can express; train again, or give another model directory"
         )
-    return _ENCODERS[media_type](rows, key), media_type
+    return _ENCODERS[content_types.usual_name(media_type)](rows, key), media_type
 
 
 def _to_json(rows: Rows, key: str) -> bytes:

@@ -59,7 +59,7 @@ def body_of(cell, content_type):
         stream = io.BytesIO()
         np.save(stream, np.array(ast.literal_eval(match.group(1))))
         return stream.getvalue()
-    text = cell.replace("\\n", "\n")
+    text = cell.replace("\\n", "\n").replace("\\ufeff", "\ufeff")
     return text.encode("iso-8859-1" if "iso-8859-1" in content_type else "utf-8")
 
 

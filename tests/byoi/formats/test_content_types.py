@@ -31,6 +31,11 @@ def test_the_names_are_those_of_the_sdk_and_the_registry():
         ("application/jsonlines; charset=UTF-16", "application/jsonlines", "utf-16"),
         ("application/x-npy; header=present", "application/x-npy", "utf-8"),
         ("text/plain; header=present", "text/plain", "utf-8"),
+        ("application/jsonl", "application/jsonlines", "utf-8"),
+        ("application/x-ndjson", "application/jsonlines", "utf-8"),
+        ("Application/NDJSON; charset=latin1", "application/jsonlines", "iso8859-1"),
+        ("application/x-jsonlines", "application/jsonlines", "utf-8"),
+        ("application/x-jsonl", "application/jsonlines", "utf-8"),
     ],
 )
 def test_a_content_type_is_parsed(header, media_type, charset):
@@ -103,6 +108,13 @@ def test_a_csv_header_row_is_refused():
         ("application/json;q=-1, text/csv;q=0.1", "text/csv"),
         ("text/csv;q=0.2, text/csv;q=0.9, application/json;q=0.5", "text/csv"),
         ("text/html, image/gif, *; q=.2, */*; q=.2", "application/json"),
+        ("application/x-ndjson", "application/x-ndjson"),
+        ("Application/JSONL; charset=utf-8", "application/jsonl"),
+        ("application/jsonlines;q=0.1, application/x-ndjson", "application/x-ndjson"),
+        ("application/jsonl, application/ndjson", "application/jsonl"),
+        ("application/json, application/x-ndjson", "application/json"),
+        ("application/*;q=0.1, application/x-jsonl", "application/x-jsonl"),
+        ("*/*;q=0.5, application/x-jsonlines;q=0, application/json;q=0", "text/csv"),
     ],
 )
 def test_the_response_type_the_client_prefers_is_chosen(accept, chosen):

@@ -59,6 +59,17 @@ def test_what_json_writes_is_read_back(ascii_only):
     assert decoder.read_json_lines(f"{text}\n{text}\r\n\n") == [value, value]
 
 
+def test_a_byte_order_mark_is_no_part_of_a_json_text():
+    assert decoder.read_json('\ufeff{"instances": []}') == {"instances": []}
+    assert decoder.read_json_lines('\ufeff"a"\n"b"\n') == ["a", "b"]
+    assert decoder.read_json_lines("\ufeff") == []
+    assert decoder.read_json('"\ufeffa"') == "\ufeffa"
+
+
+def test_files_with_marks_may_be_joined_to_one():
+    assert decoder.read_json_lines('\ufeff"a"\n\ufeff"b"\n') == ["a", "b"]
+
+
 def test_half_a_surrogate_pair_is_kept():
     assert decoder.read_json('"\\ud83d"') == "\ud83d"
 
@@ -67,7 +78,8 @@ def test_half_a_surrogate_pair_is_kept():
     ("text", "message"),
     [
         ("", "the body is not JSON: Expecting value: line 1 column 1 (char 0)"),
-        ("\ufeff[]", "the body is not JSON: Unexpected UTF-8 BOM"),
+        ("\ufeff\ufeff[]", "the body is not JSON: Unexpected UTF-8 BOM"),
+        ("[\ufeff]", "the body is not JSON: Expecting value"),
         ('"a" "b"', "the body is not JSON: Extra data"),
         ("[NaN]", "the body is not JSON: NaN is not a JSON value"),
         ("[-Infinity]", "the body is not JSON: -Infinity is not a JSON value"),

@@ -3,6 +3,7 @@
 * ByoiError
   * RequestError                 the client's request cannot be served
     * UnsupportedContentType
+    * UnsupportedContentEncoding
     * NotAcceptable
     * MalformedBody
   * DatasetError                 the training data cannot be used
@@ -34,6 +35,10 @@ class RequestError(ByoiError):
 
 class UnsupportedContentType(RequestError):  # noqa: N818 - named after the condition, as in HTTP
     """No decoder exists for the Content-Type."""
+
+
+class UnsupportedContentEncoding(RequestError):  # noqa: N818 - named after the condition
+    """The body is compressed, and the server reads bodies as they are."""
 
 
 class NotAcceptable(RequestError):  # noqa: N818 - named after the condition, as in HTTP

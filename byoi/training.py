@@ -3,8 +3,10 @@
 The platform's half of the image's `train`: hyperparameters, channels, the failure file and
 SIGTERM. The other half, the fit, is a function of one `Job`.
 
-Source: SageMaker Developer Guide, your-algorithms-training-algo-running-container, -algo-output,
--signal-success-failure and -algo-dockerfile (SIGTERM, then SIGKILL 120 s later).
+Sources: SageMaker Developer Guide, your-algorithms-training-algo-running-container, -algo-output,
+-signal-success-failure and -algo-dockerfile (SIGTERM, then SIGKILL 120 s later);
+sagemaker-training-toolkit, params.py, and SDK 2.257, estimator.py (the names that start with
+`sagemaker_`).
 """
 
 import dataclasses
@@ -21,8 +23,17 @@ from typing import Any, NoReturn
 
 from byoi import contract, errors
 
-# Hyperparameters that the platform and tuning jobs add.
+# Hyperparameters that the SDK, the platform and tuning jobs add. Those of the SDK that only
+# describe the job have no effect; any other asks for something that changes what is trained: a
+# script, or a way to distribute it.
 _FOREIGN_PREFIXES = ("sagemaker_", "_tuning_")
+_WITHOUT_EFFECT = frozenset(
+    {"sagemaker_container_log_level", "sagemaker_enable_cloudwatch_metrics"}
+    | {"sagemaker_estimator_class_name", "sagemaker_estimator_module"}
+    | {"sagemaker_job_name", "sagemaker_region", "sagemaker_s3_output"}
+)
+# sagemaker-training-toolkit takes a script from these as well.
+_SCRIPT_VARIABLES = ("SAGEMAKER_PROGRAM", "SAGEMAKER_SUBMIT_DIRECTORY")
 # The exit status of a process ended by SIGTERM, as a shell reports it.
 STOPPED_STATUS = 128 + signal.SIGTERM
 
@@ -46,21 +57,25 @@ class Job:
     hosts: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, root: Path = Path("/")) -> "Job":
+    def read(cls, root: Path = Path("/"), environ: Mapping[str, str] | None = None) -> "Job":
         """Read the input files of a job.
 
         Absent files count as empty, so that `docker run IMAGE train` works without any.
 
         Args:
             root: Used in place of the root directory.
+            environ: Used in place of the environment.
 
         Raises:
-            ConfigurationError: A file is not a JSON object.
+            ConfigurationError: A file is not a JSON object, or the job asks for a script of its
+                own, or for something else that only AWS's containers do.
         """
+        hyperparameters = _read_object(_under(root, contract.HYPERPARAMETERS_FILE))
+        _refuse_foreign(hyperparameters, os.environ if environ is None else environ)
         inputs = _under(root, contract.INPUT_DATA_DIR)
         folders = sorted(inputs.iterdir()) if inputs.is_dir() else []
         return cls(
-            _read_object(_under(root, contract.HYPERPARAMETERS_FILE)),
+            hyperparameters,
             {folder.name: folder for folder in folders},
             _under(root, contract.MODEL_DIR),
             _under(root, contract.OUTPUT_DATA_DIR),
@@ -115,7 +130,11 @@ class Job:
         return (*made, chosen[-1].get("seed", 0))
 
 
-def run(fit: Callable[[Job], None], root: Path = Path("/")) -> int:
+def run(
+    fit: Callable[[Job], None],
+    root: Path = Path("/"),
+    environ: Mapping[str, str] | None = None,
+) -> int:
     """Run a training job.
 
     SIGTERM ends the process with `STOPPED_STATUS` and a reason in the failure file.
@@ -123,13 +142,14 @@ def run(fit: Callable[[Job], None], root: Path = Path("/")) -> int:
     Args:
         fit: Trains, and writes its results to the job's directories.
         root: Used in place of the root directory.
+        environ: Used in place of the environment.
 
     Returns:
         The exit status: 0, or 1 with the reason in the failure file.
     """
     previous = signal.signal(signal.SIGTERM, functools.partial(_stop, root))
     try:
-        fit(Job.read(root))
+        fit(Job.read(root, environ))
     except errors.ByoiError as error:
         reason = str(error)
     except Exception as error:  # noqa: BLE001 - the job's owner must see any error
@@ -141,6 +161,25 @@ def run(fit: Callable[[Job], None], root: Path = Path("/")) -> int:
         signal.signal(signal.SIGTERM, previous)
     _report(root, reason)
     return 1
+
+
+def _refuse_foreign(hyperparameters: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    """Refuse what AWS's containers would act on, and `train` would ignore."""
+    asked = [
+        f"hyperparameter {name}={value!r:.100}"
+        for name, value in sorted(hyperparameters.items())
+        if name.startswith("sagemaker_")
+        and name not in _WITHOUT_EFFECT
+        # The SDK writes JSON, also for a value that it does not have.
+        and value not in ("", '""', "null", None, "false", False, "{}")
+    ]
+    asked += [f"{name}={environ[name]!r:.100}" for name in _SCRIPT_VARIABLES if environ.get(name)]
+    if asked:
+        raise errors.ConfigurationError(
+            f"received {', '.join(asked)}, which train does not act on: it runs the fit that is "
+            "in the image. Leave out entry_point, source_dir and distribution of the estimator, "
+            "or use an image whose own train runs the script"
+        )
 
 
 def _stop(root: Path, number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
@@ -174,7 +213,7 @@ def _under(root: Path, path: Path) -> Path:
 def _read_object(path: Path) -> dict[str, Any]:
     """Read a JSON object; an absent file counts as an empty one."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
     except ValueError as error:

@@ -8,7 +8,7 @@ A test fails while the page differs from the output.
 import dataclasses
 import sys
 
-from byoi.server.settings import OTHER_VARIABLES, Settings
+from byoi.server.settings import OTHER_VARIABLES, REFUSED_VARIABLES, Settings
 
 _HEAD = """# Configuration of the server
 
@@ -37,6 +37,17 @@ Workers and threads multiply: each of `SAGEMAKER_MODEL_SERVER_WORKERS` processes
 | variable | meaning |
 |---|---|
 """
+_REFUSED = """
+## Variables that are refused
+
+AWS's own containers act on these. This server does not, and ignoring them would change every
+answer: `serve` ends with status 2 and one line, unless the value is empty, `false` or `0`.
+`train` refuses `SAGEMAKER_PROGRAM` and `SAGEMAKER_SUBMIT_DIRECTORY` too, and hyperparameters whose
+names start with `sagemaker_`, except those that only describe the job.
+
+| variable | meaning, and what to do instead |
+|---|---|
+"""
 
 
 def page() -> str:
@@ -48,7 +59,8 @@ def page() -> str:
         shown = f"`{text}`" if text else "none"
         rows.append(f"| `{field.metadata['variable']}` | {shown} | {field.metadata['meaning']} |\n")
     others = [f"| `{name}` | {meaning} |\n" for name, meaning in OTHER_VARIABLES.items()]
-    return _HEAD + "".join(rows) + _OTHERS + "".join(others)
+    refused = [f"| `{name}` | {meaning} |\n" for name, meaning in REFUSED_VARIABLES.items()]
+    return _HEAD + "".join(rows) + _OTHERS + "".join(others) + _REFUSED + "".join(refused)
 
 
 if __name__ == "__main__":

@@ -193,6 +193,18 @@ class AppCases:
         answer = target.send("POST", "/invocations", b"x", {"Content-Type": "application/unknown"})
         assert_error(answer, 415, "UnsupportedContentType")
 
+    @pytest.mark.parametrize("coding", ["gzip", "BR", "identity, gzip", "klingon"])
+    def test_a_compressed_body_is_refused_by_name(self, target, coding):
+        answer = target.send("POST", "/invocations", b"x", {**TEXT, "Content-Encoding": coding})
+        assert_error(answer, 415, "UnsupportedContentEncoding")
+        assert f"Content-Encoding {coding!r}" in answer.json["message"]
+        assert answer.headers["Accept-Encoding"] == "identity"
+
+    @pytest.mark.parametrize("coding", ["identity", "", "Identity, identity"])
+    def test_an_encoding_that_changes_nothing_is_taken(self, target, coding):
+        headers = {**TEXT, "Content-Encoding": coding}
+        assert target.send("POST", "/invocations", b"x", headers).status == 200
+
     def test_an_accept_nobody_satisfies_is_406(self, target):
         answer = target.send("POST", "/invocations", b"x", {"Accept": "application/unknown"})
         assert_error(answer, 406, "NotAcceptable")

@@ -24,7 +24,7 @@ REQUEST_TYPES = (JSON, JSON_LINES, CSV, TEXT, NPY)
 RESPONSE_TYPES = (JSON, JSON_LINES, CSV, NPY)
 
 # No standard has registered a name for JSON Lines: jsonlines.org recommends application/jsonl,
-# SageMaker writes application/jsonlines, and NDJSON, which is the same format, application/x-ndjson.
+# SageMaker writes application/jsonlines, and NDJSON, the same format, application/x-ndjson.
 OTHER_NAMES = {
     JSON_LINES: (
         "application/jsonl",

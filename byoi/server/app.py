@@ -103,7 +103,11 @@ class _Routes:
         status, name = statuses.of(error)
         if status == statuses.INTERNAL_ERROR:
             return self.unexpected(error)
-        return self.failure(status, name, str(error))
+        response = self.failure(status, name, str(error))
+        if isinstance(error, errors.UnsupportedContentEncoding):
+            # What to send instead: RFC 9110, section 15.5.16.
+            response.headers["Accept-Encoding"] = "identity"
+        return response
 
     def http(self, error: HTTPException) -> Response:
         """Answer an error of Flask or Werkzeug."""
@@ -137,6 +141,7 @@ class _Routes:
         sent, timeout_s = request.headers.get(SENT_HEADER), self.settings.invocation_timeout_s
         if self.behind_nginx and _is_late(sent, timeout_s):
             return self.failure(504)  # nginx has already answered; do not run the model
+        _require_no_encoding(request.headers.get("Content-Encoding", ""))
         body = _body(self.settings.body_limit_bytes)
         accept = request.headers.get("Accept") or self.settings.default_accept
         try:
@@ -146,6 +151,22 @@ class _Routes:
         except SystemExit as error:  # a model that calls sys.exit() must not end the worker
             return self.unexpected(error)
         return _response(output, accept, self.settings)
+
+
+def _require_no_encoding(header: str) -> None:
+    """Check that a body is sent as it is.
+
+    No function of an inference module gets this header, so that it could not decode the body;
+    and SageMaker's InvokeEndpoint has none such.
+
+    Raises:
+        UnsupportedContentEncoding: The body has a content coding (RFC 9110, section 8.4).
+    """
+    if {coding.strip().lower() for coding in header.split(",")} - {"", "identity"}:
+        raise errors.UnsupportedContentEncoding(
+            f"received a body with Content-Encoding {header[:100]!r}, expected one without; "
+            "send the body uncompressed"
+        )
 
 
 def _body(limit_bytes: int) -> bytes:

@@ -26,6 +26,15 @@ OTHER_VARIABLES = {
     "BYOI_RUNTIME": "`onnx` or `keras`: the runtime of the network; read by `byoi_lib.inference`.",
     "BYOI_STATE_DIR": "Set by `serve` for its own processes; any other value is replaced.",
 }
+# What AWS's own containers do with these would change every answer, so none is ignored.
+REFUSED_VARIABLES = {
+    "SAGEMAKER_PROGRAM": "An inference script, which AWS's containers run (`entry_point` of the "
+    "SDK); name it in `BYOI_INFERENCE_MODULE` instead.",
+    "SAGEMAKER_SUBMIT_DIRECTORY": "Where that script is (`source_dir` of the SDK); put it into "
+    "the image, and name it in `BYOI_INFERENCE_MODULE`.",
+    "SAGEMAKER_REQUIREMENTS": "Packages to install at start; install them into the image instead.",
+    "SAGEMAKER_MULTI_MODEL": "Several models behind one endpoint; make an endpoint for each.",
+}
 # The only name of this repository's model that the tool knows.
 _DEFAULT_MODULE = "byoi_lib.inference"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -259,9 +268,17 @@ class Settings:
         """Read and check every variable.
 
         Raises:
-            ConfigurationError: A value cannot be used, or a variable that starts with
-                BYOI_ is unknown; the message has name and value.
+            ConfigurationError: A value cannot be used, a variable that starts with BYOI_ is
+                unknown, or one asks for what this server does not do; the message has name
+                and value.
         """
+        for name, meaning in REFUSED_VARIABLES.items():
+            # The SDK sets some of them to nothing, and AWS's images one to false.
+            if environ.get(name, "").strip().lower() not in {"", "false", "0"}:
+                raise errors.ConfigurationError(
+                    f"{name}={environ[name]!r}: this server does not do that. {meaning} "
+                    "Then unset the variable"
+                )
         fields = {field.metadata["variable"]: field for field in dataclasses.fields(cls)}
         for name in sorted(environ):
             if name.startswith("BYOI_") and name not in fields and name not in OTHER_VARIABLES:

@@ -77,6 +77,50 @@ def test_hyperparameters_become_fields_of_their_kind(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("hyperparameters", "environ", "received"),
+    [
+        (
+            {"sagemaker_program": '"fit.py"', "sagemaker_submit_directory": '"s3://b/code.tar.gz"'},
+            {},
+            "sagemaker_submit_directory='\"s3://b/code.tar.gz\"'",
+        ),
+        ({"sagemaker_program": "fit.py"}, {}, "sagemaker_program='fit.py'"),
+        ({"sagemaker_mpi_enabled": "true"}, {}, "sagemaker_mpi_enabled='true'"),
+        ({"sagemaker_of_next_year": "1"}, {}, "sagemaker_of_next_year='1'"),
+        ({}, {"SAGEMAKER_PROGRAM": "fit.py"}, "SAGEMAKER_PROGRAM='fit.py'"),
+        ({}, {"SAGEMAKER_SUBMIT_DIRECTORY": "/code"}, "SAGEMAKER_SUBMIT_DIRECTORY='/code'"),
+    ],
+)
+def test_a_script_of_the_job_is_refused_by_name_and_nothing_is_trained(
+    tmp_path, hyperparameters, environ, received
+) -> None:
+    configure(tmp_path, hyperparameters)
+    assert training.run(lambda _: pytest.fail("trained"), tmp_path, environ) == 1
+    assert failure(tmp_path).startswith("received ")
+    assert received in failure(tmp_path)
+    assert "entry_point" in failure(tmp_path)
+
+
+def test_what_only_describes_the_job_has_no_effect(tmp_path) -> None:
+    described = {
+        "sagemaker_container_log_level": "20",
+        "sagemaker_enable_cloudwatch_metrics": "false",
+        "sagemaker_job_name": '"job"',
+        "sagemaker_region": '"us-east-1"',
+        "sagemaker_program": "null",
+        "sagemaker_submit_directory": '""',
+    }
+    configure(tmp_path, described)
+    environ = {"SAGEMAKER_PROGRAM": ""}
+    assert Job.read(tmp_path, environ).parse_hyperparameters(Sizes) == (Sizes(), 0)
+
+
+def test_files_may_begin_with_a_byte_order_mark(tmp_path) -> None:
+    place(tmp_path, contract.HYPERPARAMETERS_FILE).write_bytes(b'\xef\xbb\xbf{"epochs": "4"}')
+    assert Job.read(tmp_path).parse_hyperparameters(Options) == (Options(4), 0)
+
+
+@pytest.mark.parametrize(
     ("hyperparameters", "reason"),
     [
         (

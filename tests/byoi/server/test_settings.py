@@ -86,6 +86,28 @@ def test_a_misspelt_variable_is_refused_and_the_right_one_named():
         Settings.from_environ({"BYOI_QQQQQQ": "1"})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("SAGEMAKER_PROGRAM", "inference.py", "name it in `BYOI_INFERENCE_MODULE` instead"),
+        ("SAGEMAKER_SUBMIT_DIRECTORY", "/opt/ml/model/code", "put it into the image"),
+        ("SAGEMAKER_REQUIREMENTS", "requirements.txt", "install them into the image"),
+        ("SAGEMAKER_MULTI_MODEL", "true", "make an endpoint for each"),
+    ],
+)
+def test_what_would_change_every_answer_is_refused_by_name(name, value, remedy):
+    with pytest.raises(errors.ConfigurationError) as caught:
+        Settings.from_environ({name: value})
+    assert str(caught.value).startswith(f"{name}={value!r}: this server does not do that")
+    assert remedy in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["", " ", "false", "False", "0"])
+def test_what_asks_for_nothing_is_taken(value):
+    names = settings.REFUSED_VARIABLES
+    assert Settings.from_environ(dict.fromkeys(names, value)) == Settings()
+
+
 def test_settings_travel_through_the_environment_unchanged():
     changed = Settings.from_environ(
         {"BYOI_MODEL_DIR": "/m", "BYOI_INVOCATION_TIMEOUT_S": "1.5", "BYOI_NGINX": "off"}

@@ -26,6 +26,7 @@ def test_every_fault_of_a_client_has_a_status_of_its_own():
         (errors.MalformedBody, 400, "MalformedBody"),
         (errors.NotAcceptable, 406, "NotAcceptable"),
         (errors.UnsupportedContentType, 415, "UnsupportedContentType"),
+        (errors.UnsupportedContentEncoding, 415, "UnsupportedContentEncoding"),
         (errors.RequestError, 400, "RequestError"),
         (errors.ModelDataError, 500, "InternalError"),
         (errors.ByoiError, 500, "InternalError"),

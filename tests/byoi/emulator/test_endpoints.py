@@ -271,6 +271,13 @@ def test_a_server_that_fails_to_load_is_named_with_its_last_words(aws, tmp_path)
     assert "the weights do not fit" in reason
 
 
+def test_a_script_that_the_server_would_ignore_is_named(aws):
+    script = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "s3://b/code"}
+    reason = aws.failure_reason(aws.config(aws.model(None, Environment=script)))
+    assert "SAGEMAKER_PROGRAM='inference.py': this server does not do that" in reason
+    assert "BYOI_INFERENCE_MODULE" in reason
+
+
 def test_no_image_of_another_name_runs_without_an_engine(in_processes):
     aws = in_processes
     reason = aws.failure_reason(aws.config(aws.model(None, Image="nginx:latest")))

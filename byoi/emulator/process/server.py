@@ -152,7 +152,8 @@ class Emulator:
             stacks_answer_s: Seconds until a call of CloudFormation is answered though its work
                 continues.
             log: Takes one line for each event, from several threads.
-            calls_file: Receives each call as a line of JSON, as `Calls` writes it.
+            calls_file: Receives each call as a line of JSON, as `Calls` writes it; by default
+                the file that `BYOI_CALLS_FILE` names, if it names one.
             environ: The environment now, which `variables` are to replace.
 
         Raises:
@@ -213,7 +214,7 @@ class Emulator:
                 },
                 logs=logs,
                 log=log,
-                calls=Calls(calls_file),
+                calls=Calls(calls_file or _file_named(environ)),
             )
             server = make_server(
                 HOST, port, application, threaded=True, request_handler=RequestHandler
@@ -240,6 +241,11 @@ class Emulator:
     def stop(self) -> None:
         """Stop everything and remove all of it; a second call does nothing."""
         self._stack.close()
+
+
+def _file_named(environ: Mapping[str, str]) -> Path | None:
+    name = environ.get("BYOI_CALLS_FILE")
+    return Path(name) if name else None
 
 
 def _why_without(runner: str, engine: Engine) -> str:

@@ -217,11 +217,7 @@ def patterns(shape, seen):
 @pytest.mark.parametrize("service", ["sagemaker", "sagemaker-runtime"])
 def test_python_reads_every_pattern_of_the_model(service):
     model = get_service_model(service)
-    actions = [
-        name
-        for name in model.operation_names
-        if service == "sagemaker-runtime" or refusals.is_emulated(service, name)
-    ]
+    actions = [name for name in model.operation_names if refusals.is_emulated(service, name)]
     seen: set[str] = set()
     found = [p for name in actions for p in patterns(model.operation_model(name).input_shape, seen)]
     assert len(found) > 10

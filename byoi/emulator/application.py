@@ -14,10 +14,11 @@ from werkzeug.wrappers import Request, Response
 from byoi.emulator import answer_shapes, answers, operations, refusals, vouched
 from byoi.emulator.answers import DeniedError
 from byoi.emulator.api_gateway.rest_apis import RestApis
+from byoi.emulator.aws import constraints
 from byoi.emulator.calls import Call, Calls
 from byoi.emulator.door import LIVENESS_PATH, Caller, Door
 from byoi.emulator.endpoints.container_logs import ContainerLogs
-from byoi.emulator.operations import MalformedError
+from byoi.emulator.operations import MalformedError, Operation
 from byoi.emulator.runtime.invocations import Invocations
 
 # For the line in the log that says what was not let in: AWS Signature Version 4.
@@ -31,6 +32,15 @@ _MOTOS_OWN = ("/moto-api", "/favicon.ico", "/latest/meta-data/", "/latest/api/")
 
 # AWS's, and S3's own.
 _REQUEST_IDS = frozenset({"x-amzn-requestid", "x-amz-request-id"})
+# What services call a parameter that their model does not allow; SageMaker's are checked in
+# `aws.sagemaker`, which CloudFormation passes too.
+_INVALID = {
+    "cloudformation": "ValidationError",
+    "ecr": "InvalidParameterException",
+    "iam": "ValidationError",
+    "logs": "InvalidParameterException",
+    "sts": "ValidationError",
+}
 # Of these the emulator itself is the source.
 _OWN_ERRORS = frozenset({refusals.STATUS})
 
@@ -112,7 +122,7 @@ class Application:
             response = self._produce(request, call)
         except Exception as error:  # noqa: BLE001 - the last resort
             response = self._unforeseen(error, protocol, call)
-        if problem := _foreign_form(response):
+        if not call.unforeseen and (problem := _foreign_form(response)):
             response = self._unforeseen(problem, protocol, call)
         names = [name for name, _ in response.headers]
         for name in filter(_is_cors, names):
@@ -139,10 +149,8 @@ class Application:
             return answers.failure(protocol, 400, error.code, error.message)
         if service == "sagemaker-runtime":
             return self._invocations.answer(request, caller.region)
-        if what := refusals.find(
-            service, operation.action, operation.parameters, operation.unknown
-        ):
-            return _refuse(protocol, what)
+        if refusal := _refusal(protocol, operation):
+            return refusal
         with self._lock:
             self._before.pop(caller.service, lambda: None)()
         if service == "logs":
@@ -226,6 +234,16 @@ def _action(request: Request) -> str:
 def _protocol(request: Request) -> str:
     """Return the protocol of a service that is not emulated, as far as its request shows it."""
     return "query" if request.mimetype == "application/x-www-form-urlencoded" else "json"
+
+
+def _refusal(protocol: str, asked: Operation) -> Response | None:
+    """Return the answer to what is not vouched for or not valid, None to all else."""
+    if what := refusals.find(asked.service, asked.action, asked.parameters, asked.unknown):
+        return _refuse(protocol, what)
+    if code := _INVALID.get(asked.service):
+        problem = constraints.find(asked.service, asked.action, asked.parameters, requires=True)
+        return answers.failure(protocol, 400, code, problem) if problem else None
+    return None
 
 
 def _refuse(protocol: str, what: str) -> Response:

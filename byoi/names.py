@@ -168,6 +168,26 @@ class Arn:
         return f"arn:{place}:{self.resource}"
 
 
+def sagemaker_arn(kind: str, name: str, *, region: str, account: str) -> str:
+    """Return the ARN of a SageMaker resource, which has the name in lower case.
+
+    A policy whose ARN has the name's capitals therefore does not match: IAM compares ARNs with
+    regard to case. Source: the ARNs that AWS's answers show for names with capitals, such as
+    `DEMO-linear-...` in AWS's example notebooks; API CreateEndpoint ("The name is
+    case-insensitive in CreateEndpoint").
+
+    Args:
+        kind: `endpoint`, `endpoint-config` or `model`.
+        name: As it was created.
+        region: Name of the region.
+        account: Number of the account.
+    """
+    partition = "aws-cn" if region.startswith("cn-") else "aws"
+    if region.startswith("us-gov-"):
+        partition = "aws-us-gov"
+    return str(Arn(partition, "sagemaker", region, account, f"{kind}/{name.lower()}"))
+
+
 def is_this_machine(host: str) -> bool:
     """Whether a host, with or without a port, is this machine's loopback interface."""
     try:

@@ -2,11 +2,12 @@
 
 Among them the 403 of a request that is not let in.
 
-Sources: API references, "Common Errors" (query and JSON protocols); S3 API reference,
-ErrorResponses.html.
+Sources: API references, "Common Errors" (query and JSON protocols: InternalFailure, 500);
+S3 API reference, ErrorResponses.html (InternalError).
 """
 
 import json
+import uuid
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -29,6 +30,7 @@ FOREIGN = ("AccessDenied", "AccessDenied", "AccessDeniedException")
 TOO_LARGE = ("EntityTooLarge", "413", "413")
 
 FORBIDDEN = 403
+INTERNAL = 500
 
 
 def error(status: int, code: str, message: str, **members: Any) -> Response:
@@ -37,22 +39,57 @@ def error(status: int, code: str, message: str, **members: Any) -> Response:
         json.dumps({"__type": code, "Message": message, "message": message, **members}),
         status=status,
         content_type="application/json",
-        headers={"x-amzn-errortype": code},
+        headers={"x-amzn-errortype": code, "x-amzn-RequestId": str(uuid.uuid4())},
     )
 
 
 def query_error(status: int, code: str, message: str) -> Response:
     """Return an error as services of the query protocol give it."""
+    request_id = str(uuid.uuid4())
+    fault = "Receiver" if status == INTERNAL else "Sender"
     body = (
-        f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code>"
-        f"<Message>{escape(message)}</Message></Error></ErrorResponse>"
+        f"<ErrorResponse><Error><Type>{fault}</Type><Code>{code}</Code>"
+        f"<Message>{escape(message)}</Message></Error>"
+        f"<RequestId>{request_id}</RequestId></ErrorResponse>"
     )
-    return Response(body, status=status, content_type="text/xml")
+    headers = {"x-amzn-RequestId": request_id}
+    return Response(body, status=status, content_type="text/xml", headers=headers)
+
+
+def s3_error(status: int, code: str, message: str) -> Response:
+    """Return an error as S3 gives it."""
+    request_id = str(uuid.uuid4())
+    body = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{code}</Code><Message>{escape(message)}</Message>"
+        f"<RequestId>{request_id}</RequestId></Error>"
+    )
+    headers = {"x-amz-request-id": request_id}
+    return Response(body, status=status, content_type="application/xml", headers=headers)
+
+
+def failure(protocol: str, status: int, code: str, message: str) -> Response:
+    """Return an error in the form of a protocol, as the service models name it."""
+    if protocol == "query":
+        return query_error(status, code, message)
+    if protocol == "rest-xml":
+        return s3_error(status, code, message)
+    return error(status, code, message)
+
+
+def unforeseen(protocol: str) -> Response:
+    """Return the error for what nobody foresaw."""
+    code = "InternalError" if protocol == "rest-xml" else "InternalFailure"
+    message = (
+        "The emulator failed to answer: its log has the cause. This is a mistake of the emulator "
+        "and says nothing about AWS; please report it."
+    )
+    return failure(protocol, INTERNAL, code, message)
 
 
 def refused(what: str) -> Response:
-    """Return the error for what is not emulated; boto3 never sends 501 again."""
-    return error(501, refusals.CODE, refusals.message(what))
+    """Return the error for what is not emulated."""
+    return error(refusals.STATUS, refusals.CODE, refusals.message(what))
 
 
 class DeniedError(Exception):
@@ -89,11 +126,7 @@ def response(request: Request, denied: DeniedError, service: str) -> Response:
         return query_error(denied.status, query, denied.message)
     if service not in {"", "s3"}:
         return error(denied.status, json, denied.message)
-    body = (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<Error><Code>{s3}</Code><Message>{escape(denied.message)}</Message></Error>"
-    )
-    return Response(body, status=denied.status, content_type="application/xml")
+    return s3_error(denied.status, s3, denied.message)
 
 
 def _speaks_json(request: Request) -> bool:

@@ -4,18 +4,21 @@ import io
 import re
 import threading
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from byoi.emulator import answers, refusals
+from byoi.emulator import answer_shapes, answers, operations, refusals, vouched
 from byoi.emulator.answers import DeniedError
 from byoi.emulator.api_gateway.rest_apis import RestApis
-from byoi.emulator.calls import Calls
+from byoi.emulator.aws import constraints
+from byoi.emulator.calls import Call, Calls
 from byoi.emulator.door import LIVENESS_PATH, Caller, Door
 from byoi.emulator.endpoints.container_logs import ContainerLogs
+from byoi.emulator.operations import MalformedError, Operation
 from byoi.emulator.runtime.invocations import Invocations
 
 # For the line in the log that says what was not let in: AWS Signature Version 4.
@@ -28,7 +31,18 @@ _QUIET = frozenset({"DescribeEndpoint", "DescribeLogStreams", "GetLogEvents", "F
 _MOTOS_OWN = ("/moto-api", "/favicon.ico", "/latest/meta-data/", "/latest/api/")
 
 # AWS's, and S3's own.
-_REQUEST_IDS = {"x-amzn-requestid", "x-amz-request-id"}
+_REQUEST_IDS = frozenset({"x-amzn-requestid", "x-amz-request-id"})
+# What services call a parameter that their model does not allow; SageMaker's are checked in
+# `aws.sagemaker`, which CloudFormation passes too.
+_INVALID = {
+    "cloudformation": "ValidationError",
+    "ecr": "InvalidParameterException",
+    "iam": "ValidationError",
+    "logs": "InvalidParameterException",
+    "sts": "ValidationError",
+}
+# Of these the emulator itself is the source.
+_OWN_ERRORS = frozenset({refusals.STATUS})
 
 
 class Application:
@@ -66,6 +80,8 @@ class Application:
         self._logs = logs
         self._log = log
         self._calls = calls
+        # Of answers of the last resort.
+        self._causes: set[str] = set()
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -77,48 +93,91 @@ class Application:
             self._door.require_host(request)
             if self._apis.is_call(request.path):
                 # Its method decides who may call it, and its answers what a page may read.
-                return self._apis.answer(request)(environ, start_response)
+                return self._call_api(request)(environ, start_response)
             if request.path == LIVENESS_PATH:
                 self._door.require_own(request)
                 return _alive(request)(environ, start_response)
             caller = self._door.admit(request)
         except DeniedError as denied:
             return self._deny(request, denied)(environ, start_response)
-        return self._answer(request, caller, start_response, started_s)
+        except Exception as error:  # noqa: BLE001 - the last resort
+            return self._unforeseen(error, "rest-json")(environ, start_response)
+        response = self._answer(request, caller, started_s)
+        return response(environ, start_response)
 
-    def _answer(
-        self,
-        request: Request,
-        caller: Caller,
-        start_response: Callable[..., Any],
-        started_s: float,
-    ) -> Iterable[bytes]:
+    def _call_api(self, request: Request) -> Response:
+        """Answer a call of a REST API."""
+        try:
+            return self._apis.answer(request)
+        except DeniedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the last resort
+            return self._unforeseen(error, "rest-json")
+
+    def _answer(self, request: Request, caller: Caller, started_s: float) -> Response:
         """Answer a request that was let in."""
-        environ, service = request.environ, caller.service
-        action = _action(request)
-        parameters = self._calls.parameters(request)
+        call = Call(caller, _action(request), vouched.service_of(caller.service, request.path))
+        protocol = operations.protocol(call.service) or _protocol(request)
+        try:
+            response = self._produce(request, call)
+        except Exception as error:  # noqa: BLE001 - the last resort
+            response = self._unforeseen(error, protocol, call)
+        if not call.unforeseen and (problem := _foreign_form(response)):
+            response = self._unforeseen(problem, protocol, call)
+        names = [name for name, _ in response.headers]
+        for name in filter(_is_cors, names):
+            del response.headers[name]
+        if not _REQUEST_IDS & set(map(str.lower, names)):
+            # The one that boto3's ResponseMetadata has its id from.
+            response.headers["x-amzn-RequestId"] = str(uuid.uuid4())
+        self._calls.write(request, call, response)
+        if call.action not in _QUIET or response.status_code >= 400:
+            ms = (time.perf_counter() - started_s) * 1000
+            # Of a success the status is enough; the caller reads the text of an error.
+            self._log(f"{caller.service} {call.action}: {response.status_code}, {ms:.0f} ms")
+        return response
 
-        def start(status: str, headers: Any, exc_info: Any = None) -> Any:
-            number = status.split(maxsplit=1)[0]
-            self._calls.write(request, caller, action, parameters, int(number))
-            if action not in _QUIET or not status.startswith("2"):
-                ms = (time.perf_counter() - started_s) * 1000
-                # Of a success the status is enough; the caller reads the text of an error.
-                self._log(f"{service} {action}: {number}, {ms:.0f} ms")
-            return start_response(status, _with_request_id(_without_cors(headers)), exc_info)
-
-        if request.path.startswith(_ENDPOINTS) and service == "sagemaker":
-            return self._invocations.answer(request, caller.region)(environ, start)
-        if not refusals.is_emulated(service, action) or request.path.startswith(_MOTOS_OWN):
-            return _refuse(request, service, action)(environ, start)
+    def _produce(self, request: Request, call: Call) -> Response:
+        """Return the answer of whoever has it: an endpoint, moto, or a refusal."""
+        service, caller = call.service, call.caller
+        protocol = operations.protocol(service)
+        if protocol is None or request.path.startswith(_MOTOS_OWN):
+            return _refuse(_protocol(request), f"{call.action} of {caller.service}")
+        try:
+            call.operation = operation = operations.read(request, service)
+        except MalformedError as error:
+            return answers.failure(protocol, 400, error.code, error.message)
+        if service == "sagemaker-runtime":
+            return self._invocations.answer(request, caller.region)
+        if refusal := _refusal(protocol, operation):
+            return refusal
         with self._lock:
-            self._before.pop(service, lambda: None)()
+            self._before.pop(caller.service, lambda: None)()
         if service == "logs":
             self._logs.copy()
         try:
-            return self._moto(environ, start)
+            response = Response.from_app(self._moto, request.environ, buffered=True)
         except NotImplementedError:  # moto's word for an action it lacks
-            return _refuse(request, service, action)(environ, start)
+            return _refuse(protocol, f"{operation.action} of {service}")
+        return answer_shapes.mended(operation, response)
+
+    def _unforeseen(
+        self, cause: Exception | str, protocol: str, call: Call | None = None
+    ) -> Response:
+        """Return the last resort's answer, and leave the cause in the log, once."""
+        text = cause if isinstance(cause, str) else "".join(traceback.format_exception(cause))
+        response = answers.unforeseen(protocol)
+        ids = [value for name, value in response.headers if name.lower() in _REQUEST_IDS]
+        what = f"{call.caller.service} {call.action}" if call else "a request"
+        with self._lock:
+            is_known = text in self._causes
+            self._causes.add(text)
+        self._log(f"UNFORESEEN, {what}, request {ids[0]}{', as before' if is_known else ':'}")
+        for line in () if is_known else text.splitlines():
+            self._log(f"  {line}")
+        if call:
+            call.unforeseen = text
+        return response
 
     def _deny(self, request: Request, denied: DeniedError) -> Response:
         """Return the answer to a request that is not let in, and leave a line about it."""
@@ -139,16 +198,18 @@ def _alive(request: Request) -> Response:
     return Response(status=405, headers={"Allow": "GET, HEAD"})
 
 
-def _without_cors(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return a response's headers without those that let a web page read it; moto adds some."""
-    return [one for one in headers if not one[0].lower().startswith("access-control-")]
+def _is_cors(header: str) -> bool:
+    """Whether a header lets a web page read the answer; moto adds some."""
+    return header.lower().startswith("access-control-")
 
 
-def _with_request_id(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return a response's headers, with the one that boto3's ResponseMetadata has its id from."""
-    if any(name.lower() in _REQUEST_IDS for name, _ in headers):
-        return headers
-    return [*headers, ("x-amzn-RequestId", str(uuid.uuid4()))]
+def _foreign_form(response: Response) -> str:
+    """Return why an answer is nothing that AWS would say, "" where it is."""
+    status = response.status_code
+    is_page = response.mimetype == "text/html" and response.get_data().lstrip().startswith(b"<")
+    if (is_page and status >= 400) or (status >= 500 and status not in _OWN_ERRORS):
+        return f"an answer with status {status} and {response.mimetype}: {response.get_data()!r}"
+    return ""
 
 
 def _action(request: Request) -> str:
@@ -170,8 +231,20 @@ def _action(request: Request) -> str:
     return f"{request.method} {request.path}"
 
 
-def _refuse(request: Request, service: str, action: str) -> Response:
-    message = refusals.message(f"{action} of {service}")
-    if request.mimetype == "application/x-www-form-urlencoded":
-        return answers.query_error(501, refusals.CODE, message)
-    return answers.error(501, refusals.CODE, message)
+def _protocol(request: Request) -> str:
+    """Return the protocol of a service that is not emulated, as far as its request shows it."""
+    return "query" if request.mimetype == "application/x-www-form-urlencoded" else "json"
+
+
+def _refusal(protocol: str, asked: Operation) -> Response | None:
+    """Return the answer to what is not vouched for or not valid, None to all else."""
+    if what := refusals.find(asked.service, asked.action, asked.parameters, asked.unknown):
+        return _refuse(protocol, what)
+    if code := _INVALID.get(asked.service):
+        problem = constraints.find(asked.service, asked.action, asked.parameters, requires=True)
+        return answers.failure(protocol, 400, code, problem) if problem else None
+    return None
+
+
+def _refuse(protocol: str, what: str) -> Response:
+    return answers.failure(protocol, refusals.STATUS, refusals.CODE, refusals.message(what))

@@ -20,6 +20,7 @@ from byoi import contract, errors
 # Variables that start with BYOI_ and are read elsewhere; any other unknown one is a typo.
 OTHER_VARIABLES = {
     "BYOI_BUCKET": "The S3 bucket for model data; read by `byoi deploy` and `byoi.hosting`.",
+    "BYOI_CALLS_FILE": "A file for each call that an emulator answers; read by `byoi.emulator`.",
     "BYOI_PLATFORM": "`emulator` or `aws`: where the notebooks deploy to; read by `byoi.emulator`.",
     "BYOI_REQUIRE_ALL": "`1` turns a skipped test into a failure; read by the tests.",
     "BYOI_ROLE_ARN": "The execution role of endpoints; read by `byoi deploy` and `byoi.hosting`.",

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from byoi import errors
-from byoi.emulator import refusals
 from byoi.server import statuses
 from byoi.server.settings import Settings
 
@@ -135,13 +134,6 @@ def test_every_row_of_the_comparison_has_its_test_or_its_source() -> None:
             letters = re.findall(r"\[([LF]\d)\]", cell)
             assert letters or cell in {"not found", "not run"}, (number, cell)
             assert all(f"* {letter}: " in sources for letter in letters), (number, cell)
-
-
-def test_everything_the_emulator_refuses_is_on_its_page() -> None:
-    page = read("docs", "emulator.md").partition("## What it refuses")[2].partition("\n## ")[0]
-    parameters = {name for names in refusals._PARAMETERS.values() for name in names}
-    for name in parameters.union(refusals._CONTAINER, refusals._VARIANT):
-        assert f"`{name}`" in page, name
 
 
 def named_tests(page: str) -> list[tuple[str, str]]:

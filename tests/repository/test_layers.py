@@ -48,6 +48,7 @@ EMULATOR: tuple[tuple[str, ...], ...] = (
     ("process",),
     ("application",),
     ("api_gateway", "calls", "runtime"),
+    ("answer_shapes",),
     ("aws",),
     ("endpoints",),
     ("runners",),
@@ -57,6 +58,9 @@ EMULATOR: tuple[tuple[str, ...], ...] = (
     ("signatures",),
     ("answers", "credentials"),
     ("refusals",),
+    ("operations",),
+    ("vouched",),
+    ("vouched_rows",),
 )
 
 # Which modules may import a package that is not in the standard library; "." as above.

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from moto.core.utils import get_service_model
-from werkzeug.datastructures import Headers
 
 # Java's expressions that Python writes differently.
 _JAVA = {
@@ -30,30 +29,56 @@ _NUMBERS = {"integer", "long", "float", "double"}
 _CONTAINERS: dict[str, type[Any]] = {"structure": Mapping, "map": Mapping, "list": list}
 
 
-def find(service: str, action: str, parameters: Mapping[str, Any]) -> str | None:
+def find(
+    service: str, action: str, parameters: Mapping[str, Any], *, requires: bool = False
+) -> str | None:
     """Return the message with which AWS refuses a call's parameters, None if it accepts them.
 
     Args:
         service: As boto3 names it.
         action: Such as `CreateModel`.
         parameters: Named as in the API reference, like CloudFormation's properties.
+        requires: Whether members that are required must be there.
     """
     shape = get_service_model(service).operation_model(action).input_shape
-    found = list(_violations(shape, parameters, ""))
+    if shape is None:
+        return None
+    found = [*(_absent(shape, parameters, "") if requires else ()),
+             *_violations(shape, parameters, "")]  # fmt: skip
     if not found:
         return None
     noun = "error" if len(found) == 1 else "errors"
     return f"{len(found)} validation {noun} detected: {'; '.join(found)}"
 
 
-def in_headers(service: str, action: str, headers: Headers) -> dict[str, Any]:
-    """Return the parameters that a call has in its headers, named as in the API reference."""
-    members = get_service_model(service).operation_model(action).input_shape.members
-    return {
-        name: headers[header]
-        for name, shape in members.items()
-        if (header := shape.serialization.get("name")) and header in headers
-    }
+def typed(shape: Any, value: Any) -> Any:
+    """Return a value with the types of a shape, without what the shape does not have.
+
+    A template's numbers and booleans may be texts, and its texts numbers.
+    """
+    kind = shape.type_name
+    if kind == "structure":
+        return {
+            name: typed(member, value[name])
+            for name, member in shape.members.items()
+            if value.get(name) is not None
+        }
+    if kind == "list":
+        return [typed(shape.member, one) for one in value]
+    if kind == "map":
+        return {name: typed(shape.value, one) for name, one in value.items()}
+    if kind == "boolean":
+        return str(value).lower() == "true"
+    return _PYTHON.get(kind, lambda same: same)(value)
+
+
+_PYTHON: dict[str, Callable[[Any], Any]] = {
+    "integer": int,
+    "long": int,
+    "float": float,
+    "double": float,
+    "string": str,
+}
 
 
 def to_python(pattern: str) -> str:
@@ -61,6 +86,23 @@ def to_python(pattern: str) -> str:
     for java, python in _JAVA.items():
         pattern = pattern.replace(java, python)
     return pattern
+
+
+def _absent(shape: Any, value: Any, path: str) -> Iterator[str]:
+    """Yield the required members that are not there, in AWS's words."""
+    if shape.type_name == "structure" and isinstance(value, Mapping):
+        for name, member in shape.members.items():
+            inner = f"{name[0].lower()}{name[1:]}"
+            where = f"{path}.{inner}" if path else inner
+            if value.get(name) is not None:
+                yield from _absent(member, value[name], where)
+            elif name in shape.required_members and "location" not in member.serialization:
+                yield (
+                    f"Value null at '{where}' failed to satisfy constraint: Member must not be null"
+                )
+    elif shape.type_name == "list" and isinstance(value, list):
+        for number, one in enumerate(value, 1):
+            yield from _absent(shape.member, one, f"{path}.{number}.member")
 
 
 def _violations(shape: Any, value: Any, path: str) -> Iterator[str]:

@@ -15,6 +15,8 @@ from typing import Any, ClassVar
 
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
+from moto.core.utils import get_service_model
+from moto.sagemaker import models
 from moto.sagemaker.exceptions import ValidationError
 from moto.sagemaker.models import (
     FakeEndpoint,
@@ -24,14 +26,18 @@ from moto.sagemaker.models import (
 )
 from moto.sagemaker.responses import SageMakerResponse
 
+from byoi import errors
 from byoi.emulator import refusals
-from byoi.emulator.aws import constraints, iam
+from byoi.emulator.aws import constraints, iam, sagemaker_lists
 from byoi.emulator.aws.errors import NotEmulatedError
 from byoi.emulator.aws.patches import request_parameters, requesting
 from byoi.emulator.endpoints.endpoints import Endpoints
 from byoi.emulator.endpoints.instances import VariantConfig
+from byoi.names import Arn, sagemaker_arn
 
 _SERVICE = "sagemaker.amazonaws.com"
+# What an endpoint shows of its configuration.
+_OF_CONFIG = frozenset({"MetricsConfig", "CrossRegionTrafficConfig"})
 
 
 def replacements(endpoints: Endpoints, startup_timeout_s: float) -> Iterator[tuple[Any, str, Any]]:
@@ -49,21 +55,29 @@ def replacements(endpoints: Endpoints, startup_timeout_s: float) -> Iterator[tup
     }
     yield sagemaker_backends, "backend", type("EndpointBackend", (EndpointBackend,), attributes)
     yield SageMakerResponse, "update_endpoint", _respond_to_update
+    yield SageMakerResponse, "describe_model", _respond_to_describe_model
+    yield from sagemaker_lists.replacements()
+    yield models, "arn_formatter", _arn
     yield SageMakerResponse, "call_action", _checking_action(SageMakerResponse.call_action)
     # moto's instance types are years old; `constraints` has the current ones.
     yield FakeEndpointConfig, "validate_instance_type", lambda *_: None
 
 
-def check_request(action: str, parameters: Mapping[str, Any]) -> None:
+def check_request(action: str, parameters: Mapping[str, Any], *, requires: bool = False) -> None:
     """Check the parameters of a call, or the properties of a resource that become them.
+
+    Args:
+        action: Such as `CreateModel`.
+        parameters: Named as in the API reference.
+        requires: Whether what the API requires must be there; CloudFormation makes some of it.
 
     Raises:
         NotEmulatedError: They ask for something that is not emulated.
         ValidationError: They break a constraint of the API's model.
     """
-    if what := refusals.find(action, parameters):
+    if what := refusals.find("sagemaker", action, parameters):
         raise NotEmulatedError(what)
-    if problem := constraints.find("sagemaker", action, parameters):
+    if problem := constraints.find("sagemaker", action, parameters, requires=requires):
         raise ValidationError(problem)
 
 
@@ -81,37 +95,54 @@ class EndpointBackend(SageMakerModelBackend):
     def create_model(self, model_name: str, **rest: Any) -> Any:  # type: ignore[override] # moto names them
         """Record a model."""
         asked = request_parameters()
+        _require_container(asked)
         _require_trust(asked)
-        if model_name in self._models:
-            arn = self._models[model_name].arn
-            raise ValidationError(f'Cannot create already existing model "{arn}".')
-        model = super().create_model(model_name=model_name, **rest)
-        model.enable_network_isolation = bool(asked.get("EnableNetworkIsolation"))
+        self._require_new(self._models, "model", "model", model_name)
+        model: Any = super().create_model(model_name=model_name, **rest)
+        model.enable_network_isolation = _is_true(asked.get("EnableNetworkIsolation"))
+        model.asked = asked
         return model
+
+    def delete_model(self, model_name: str) -> None:
+        """Delete a model, named as it was created or as its ARN has the name."""
+        super().delete_model(_spelled(self._models, model_name))
 
     def create_endpoint_config(  # type: ignore[override] # moto names them
         self, endpoint_config_name: str, **rest: Any
     ) -> Any:
         """Record an endpoint configuration."""
-        _require_unique_variants(request_parameters())
-        if endpoint_config_name in self.endpoint_configs:
-            arn = self.endpoint_configs[endpoint_config_name].endpoint_config_arn
-            raise ValidationError(f'Cannot create already existing endpoint configuration "{arn}".')
-        return super().create_endpoint_config(endpoint_config_name=endpoint_config_name, **rest)
+        asked = request_parameters()
+        _require_variants(asked)
+        _require_trust(asked)
+        self._require_new(
+            self.endpoint_configs, "endpoint-config", "endpoint configuration", endpoint_config_name
+        )
+        made: Any = super().create_endpoint_config(
+            endpoint_config_name=endpoint_config_name, **rest
+        )
+        made.asked = asked
+        return made
+
+    def delete_endpoint_config(self, endpoint_config_name: str) -> None:
+        """Delete a configuration, named as it was created or as its ARN has the name."""
+        super().delete_endpoint_config(_spelled(self.endpoint_configs, endpoint_config_name))
 
     def describe_endpoint_config(self, endpoint_config_name: str) -> dict[str, Any]:
         """Show an endpoint configuration."""
-        # AWS omits what was not given, and the SDK sends back what it gets.
-        shown = super().describe_endpoint_config(endpoint_config_name)
-        return {name: value for name, value in shown.items() if value not in ({}, [])}
+        super().describe_endpoint_config(endpoint_config_name)  # raises if there is none
+        record: Any = self.endpoint_configs[endpoint_config_name]
+        return {
+            **_shown_again("DescribeEndpointConfig", record.asked),
+            "EndpointConfigName": endpoint_config_name,
+            "EndpointConfigArn": record.endpoint_config_arn,
+            "CreationTime": record.creation_time,
+        }
 
     def create_endpoint(
         self, endpoint_name: str, endpoint_config_name: str, tags: list[dict[str, str]]
     ) -> Any:
         """Start to create an endpoint."""
-        if endpoint_name in self.endpoints:
-            arn = self.endpoints[endpoint_name].arn
-            raise ValidationError(f'Cannot create already existing endpoint "{arn}".')
+        self._require_new(self.endpoints, "endpoint", "endpoint", endpoint_name)
         variants = self._variants(endpoint_config_name)
         record = FakeEndpoint(  # type: ignore[abstract] # moto itself makes them so
             account_id=self.account_id,
@@ -123,25 +154,53 @@ class EndpointBackend(SageMakerModelBackend):
             tags=tags,
         )
         record.data_capture_config = None  # type: ignore[assignment] # AWS shows none, not {}
+        record.configs = {endpoint_config_name: self._asked_config(endpoint_config_name)}  # type: ignore[attr-defined]
         self.endpoints[endpoint_name] = record
         self.running.create(self.region_name, record, endpoint_config_name, variants)
         return record
+
+    def describe_endpoint(self, endpoint_name: str) -> dict[str, Any]:
+        """Show an endpoint, with what its configuration says of it as a whole."""
+        shown = super().describe_endpoint(endpoint_name)
+        record: Any = self.endpoints[endpoint_name]
+        config = record.configs.get(record.endpoint_config_name, {})
+        shown.update(
+            {
+                name: value
+                for name, value in _shown_again("DescribeEndpoint", config).items()
+                if name in _OF_CONFIG
+            }
+        )
+        if deployed := getattr(record, "deployment", None):
+            shown["LastDeploymentConfig"] = deployed
+        routings = {
+            one["VariantName"]: one["RoutingConfig"]
+            for one in config.get("ProductionVariants", ())
+            if one.get("RoutingConfig")
+        }
+        for variant in shown["ProductionVariants"]:
+            if routing := routings.get(variant["VariantName"]):
+                variant["RoutingConfig"] = routing
+        return shown
 
     def update_endpoint(self, endpoint_name: str, endpoint_config_name: str) -> Any:
         """Start to update an endpoint to another configuration; moto has no such call."""
         record = self._serving(endpoint_name)
         variants = self._variants(endpoint_config_name)
+        record.configs[endpoint_config_name] = self._asked_config(endpoint_config_name)
+        record.deployment = request_parameters().get("DeploymentConfig")
         self.running.update(self.region_name, endpoint_name, endpoint_config_name, variants)
         return record
 
     def delete_endpoint(self, endpoint_name: str) -> None:
-        """Start to delete an endpoint."""
-        self._idle(endpoint_name)
+        """Start to delete an endpoint, named as it was created or as its ARN has the name."""
+        name = _spelled(self.endpoints, endpoint_name)
+        self._idle(name)
 
         def forget() -> None:
-            self.endpoints.pop(endpoint_name, None)
+            self.endpoints.pop(name, None)
 
-        self.running.delete(self.region_name, endpoint_name, forget)
+        self.running.delete(self.region_name, name, forget)
 
     def update_endpoint_weights_and_capacities(
         self, endpoint_name: str, desired_weights_and_capacities: list[dict[str, Any]]
@@ -171,6 +230,34 @@ class EndpointBackend(SageMakerModelBackend):
         self.delete_tags(arn, [tag["Key"] for tag in tags])
         return super().add_tags(arn, tags)
 
+    def _get_resource_from_arn(self, arn: str) -> Any:
+        try:
+            parsed = Arn.parse(arn)
+        except errors.ConfigurationError as error:
+            raise ValidationError(f"Could not find a resource with the ARN {arn!r}.") from error
+        kind, _, name = parsed.resource.partition("/")
+        kinds: dict[str, Mapping[str, Any]] = {
+            "endpoint": self.endpoints,
+            "endpoint-config": self.endpoint_configs,
+            "model": self._models,
+        }
+        records = kinds.get(kind, {})
+        own = _arn(kind, name, self.account_id, self.region_name)
+        found = records.get(_spelled(records, name)) if own == arn.lower() else None
+        if found is None:
+            raise ValidationError(f'Could not find {kind} "{arn}".')
+        return found
+
+    def _require_new(self, records: Mapping[str, Any], kind: str, noun: str, name: str) -> None:
+        """Check that no record has a name, in any case: its ARN would be the same."""
+        if _spelled(records, name) in records:
+            arn = _arn(kind, name, self.account_id, self.region_name)
+            raise ValidationError(f'Cannot create already existing {noun} "{arn}".')
+
+    def _asked_config(self, name: str) -> Mapping[str, Any]:
+        record: Any = self.endpoint_configs[name]
+        return record.asked  # type: ignore[no-any-return]
+
     def _serving(self, name: str) -> Any:
         """Return the record of an endpoint that can be updated."""
         record = self._idle(name)
@@ -189,9 +276,10 @@ class EndpointBackend(SageMakerModelBackend):
 
     def _variants(self, config_name: str) -> list[VariantConfig]:
         super().describe_endpoint_config(config_name)  # raises if there is none
+        is_isolated = _is_true(self._asked_config(config_name).get("EnableNetworkIsolation"))
         variants = []
         for variant in self.endpoint_configs[config_name].production_variants:
-            model = self.describe_model(variant["ModelName"])
+            model: Any = self.describe_model(variant["ModelName"])
             timeout_s = variant.get("ContainerStartupHealthCheckTimeoutInSeconds")
             variants.append(
                 VariantConfig(
@@ -199,7 +287,7 @@ class EndpointBackend(SageMakerModelBackend):
                     count=int(variant.get("InitialInstanceCount") or 1),
                     weight=float(variant.get("InitialVariantWeight", 1.0)),
                     container=model.primary_container,
-                    is_isolated=model.enable_network_isolation,
+                    is_isolated=is_isolated or model.enable_network_isolation,
                     startup_timeout_s=float(timeout_s or self.startup_timeout_s),
                 )
             )
@@ -224,15 +312,76 @@ def _require_trust(parameters: Mapping[str, Any]) -> None:
         )
 
 
-def _require_unique_variants(parameters: Mapping[str, Any]) -> None:
-    """Check that the variants of an endpoint configuration have different names.
+def _require_container(parameters: Mapping[str, Any]) -> None:
+    """Check that a model has a container with an image.
 
     Raises:
-        ValidationError: Two have the same name; AWS's wording differs.
+        ValidationError: It has none; AWS's wording differs.
     """
-    names = [variant.get("VariantName") for variant in parameters.get("ProductionVariants", ())]
+    container = parameters.get("PrimaryContainer")
+    if not container:
+        raise ValidationError("A model needs PrimaryContainer or Containers, received neither.")
+    if not container.get("Image"):
+        raise ValidationError("PrimaryContainer needs an Image, received none.")
+
+
+def _require_variants(parameters: Mapping[str, Any]) -> None:
+    """Check the variants of an endpoint configuration.
+
+    Raises:
+        ValidationError: Two have the same name, or one has no instance type; AWS's wording
+            differs.
+        NotEmulatedError: One has no model, as the variants of inference components.
+    """
+    variants = parameters.get("ProductionVariants") or ()
+    names = [variant.get("VariantName") for variant in variants]
     if twice := [name for name in names if names.count(name) > 1]:
         raise ValidationError(f"Two production variants have the name {twice[0]}.")
+    for variant in variants:
+        name = variant.get("VariantName")
+        if not variant.get("ModelName"):
+            raise NotEmulatedError(
+                f"CreateEndpointConfig with a variant without ModelName ({name}), whose models "
+                "are inference components; name a model in the variant"
+            )
+        if not variant.get("InstanceType"):
+            raise ValidationError(f"Production variant {name} needs an InstanceType.")
+
+
+def _arn(kind: str, name: str, account_id: str, region_name: str) -> str:
+    return sagemaker_arn(kind, name, region=region_name, account=account_id)
+
+
+def _spelled(records: Mapping[str, Any], name: str) -> str:
+    """Return the name of a record as it was created, where one differs in case at most."""
+    if name in records:
+        return name
+    return next((one for one in records if one.lower() == name.lower()), name)
+
+
+def _is_true(value: Any) -> bool:
+    # A template's may be a text.
+    return str(value).lower() == "true"
+
+
+def _shown_again(action: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was asked for, as far as a description has a member for it."""
+    shape = get_service_model("sagemaker").operation_model(action).output_shape
+    shown: dict[str, Any] = constraints.typed(shape, asked)
+    # AWS omits what is empty, and the SDK sends back what it gets.
+    return {name: value for name, value in shown.items() if value not in ({}, [], None)}
+
+
+def _respond_to_describe_model(self: Any) -> Any:
+    record = self.sagemaker_backend.describe_model(self._get_param("ModelName"))
+    shown = {
+        **_shown_again("DescribeModel", record.asked),
+        "ModelArn": record.arn,
+        "CreationTime": record.creation_time,
+        "EnableNetworkIsolation": record.enable_network_isolation,
+    }
+    shown["PrimaryContainer"].setdefault("Mode", "SingleModel")
+    return ActionResult(shown)
 
 
 def _respond_to_update(self: Any) -> Any:
@@ -247,7 +396,7 @@ def _checking_action(call_action: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def called(self: Any) -> Any:
         asked = json.loads(self.body or "{}")
         try:
-            check_request(self._get_action(), asked)
+            check_request(self._get_action(), asked, requires=True)
             with requesting(asked):
                 return call_action(self)
         except ServiceException as error:

@@ -234,10 +234,17 @@ class Endpoints:
         self._endpoints[region, name].delete(forget)
 
     def wait(self, region: str, name: str) -> None:
-        """Wait until an endpoint is in a final status or deleted."""
-        endpoint = self.find(region, name)
-        if endpoint is not None:
-            endpoint.wait()
+        """Wait until an endpoint is in a final status or deleted.
+
+        Args:
+            region: Its region.
+            name: Its name, or as its ARN has it, in lower case.
+        """
+        with self._lock:
+            known = dict(self._endpoints)
+        for (place, one), endpoint in known.items():
+            if place == region and one.lower() == name.lower():
+                endpoint.wait()
 
     def scale(
         self, region: str, name: str, counts: Mapping[str, int], weights: Mapping[str, float]

@@ -81,7 +81,8 @@ def running(  # noqa: PLR0913 - keywords with a default
             names none.
         start_timeout_s: Seconds for the emulator itself.
         log_file: Receives the log; by default a temporary file, removed at the end.
-        calls_file: Receives each call as a line of JSON, as `calls.Calls` writes it.
+        calls_file: Receives each call as a line of JSON, as `calls.Calls` writes it; by default
+            the file that `BYOI_CALLS_FILE` in `environ` names.
         environ: Gets the variables, and what was there before back at the end.
 
     Raises:

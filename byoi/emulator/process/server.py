@@ -22,7 +22,7 @@ from werkzeug.serving import make_server
 from byoi import contract, errors
 from byoi.emulator.api_gateway.rest_apis import RestApis
 from byoi.emulator.application import Application
-from byoi.emulator.aws import account, cloudformation, image_registry, patches, sagemaker
+from byoi.emulator.aws import account, cloudformation, image_registry, logs, patches, sagemaker
 from byoi.emulator.aws.image_registry import ImageRegistry
 from byoi.emulator.aws.stacks import ANSWER_S, Stacks
 from byoi.emulator.calls import Calls
@@ -152,7 +152,8 @@ class Emulator:
             stacks_answer_s: Seconds until a call of CloudFormation is answered though its work
                 continues.
             log: Takes one line for each event, from several threads.
-            calls_file: Receives each call as a line of JSON, as `Calls` writes it.
+            calls_file: Receives each call as a line of JSON, as `Calls` writes it; by default
+                the file that `BYOI_CALLS_FILE` names, if it names one.
             environ: The environment now, which `variables` are to replace.
 
         Raises:
@@ -176,11 +177,12 @@ class Emulator:
             )
             stack.callback(chosen.close)
             account.reset()
-            logs = ContainerLogs()
-            stack.callback(logs.close)
+            container_logs = ContainerLogs()
+            stack.callback(container_logs.close)
             source = ModelSource(account.read_object, account.list_keys)
-            fleets = Endpoints(chosen, source, logs, folder=owned.folder, log=log)
+            fleets = Endpoints(chosen, source, container_logs, folder=owned.folder, log=log)
             stack.enter_context(patches.replaced(sagemaker.replacements(fleets, startup_timeout_s)))
+            stack.enter_context(patches.replaced(logs.replacements()))
             stack.enter_context(patches.replaced(image_registry.replacements(registry)))
             stack.enter_context(patches.replaced(cloudformation.resource_replacements(fleets)))
             late = contextlib.ExitStack()
@@ -211,9 +213,9 @@ class Emulator:
                         late.enter_context(patches.replaced(stacks.replacements())),
                     ),
                 },
-                logs=logs,
+                logs=container_logs,
                 log=log,
-                calls=Calls(calls_file),
+                calls=Calls(calls_file or _file_named(environ)),
             )
             server = make_server(
                 HOST, port, application, threaded=True, request_handler=RequestHandler
@@ -240,6 +242,11 @@ class Emulator:
     def stop(self) -> None:
         """Stop everything and remove all of it; a second call does nothing."""
         self._stack.close()
+
+
+def _file_named(environ: Mapping[str, str]) -> Path | None:
+    name = environ.get("BYOI_CALLS_FILE")
+    return Path(name) if name else None
 
 
 def _why_without(runner: str, engine: Engine) -> str:

@@ -6,7 +6,6 @@ of 413 and of ModelError is that of AWS's answers quoted in public issues
 (aws/amazon-sagemaker-examples 293 and 245, aws/sagemaker-python-sdk 2955).
 """
 
-import re
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -14,28 +13,16 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Request, Response
 
 from byoi import contract
-from byoi.emulator import answers
+from byoi.emulator import answers, operations, refusals
 from byoi.emulator.aws import constraints
 from byoi.emulator.endpoints.container_logs import group_name
 from byoi.emulator.endpoints.endpoints import Endpoint
+from byoi.emulator.operations import Operation
 from byoi.emulator.runtime.forwarding import PREFIX, STREAM_TIMEOUT_S, ContainerError, Invocation
 from byoi.invocation import to_model_error
 from byoi.names import Arn
 
 _SERVICE = "sagemaker-runtime"
-_STREAM_PATH = "invocations-response-stream"
-_ACTIONS = {
-    "invocations": "InvokeEndpoint",
-    _STREAM_PATH: "InvokeEndpointWithResponseStream",
-    "async-invocations": "InvokeEndpointAsync",
-}
-_PATH = re.compile(f"/endpoints/([^/]+)/({'|'.join(_ACTIONS)})$")
-# Headers of requests for kinds of endpoints that are not emulated.
-_REFUSED = {
-    f"{PREFIX}Target-Model": "TargetModel, of multi-model endpoints",
-    f"{PREFIX}Target-Container-Hostname": "TargetContainerHostname, of multi-container endpoints",
-    f"{PREFIX}Inference-Component": "InferenceComponentName",
-}
 _VARIANT_HEADER = f"{PREFIX}Target-Variant"
 # The limit in API InvokeEndpoint, from which AWS's other pages differ.
 _DOUBTFUL_BODY_BYTES = 6_291_456
@@ -69,26 +56,22 @@ class Invocations:
 
     def answer(self, request: Request, region: str) -> Response:
         """Answer one request."""
-        match = _PATH.match(request.path)
-        if match is None or request.method != "POST":
-            message = f"no such operation: {request.method} {request.path}"
+        asked = operations.read(request, _SERVICE)
+        if asked.model is None:
+            message = f"no such operation: {asked.action}"
             return answers.error(404, "UnknownOperationException", message)
-        name, path = match[1], match[2]
-        return self._refuse(request, name, path) or self._invoke(
-            request, region, name, is_stream=path == _STREAM_PATH
+        return self._refuse(request, asked) or self._invoke(
+            request,
+            region,
+            asked.parameters["EndpointName"],
+            is_stream=asked.action == "InvokeEndpointWithResponseStream",
         )
 
-    def _refuse(self, request: Request, name: str, path: str) -> Response | None:
+    def _refuse(self, request: Request, asked: Operation) -> Response | None:
         """Return an error if no endpoint could answer the request."""
-        action = _ACTIONS[path]
-        if action == "InvokeEndpointAsync":
-            return answers.refused(action)
-        for header, what in _REFUSED.items():
-            if header in request.headers:
-                return answers.refused(what)
-        parameters = constraints.in_headers(_SERVICE, action, request.headers)
-        parameters["EndpointName"] = name
-        if problem := constraints.find(_SERVICE, action, parameters):
+        if what := refusals.find(_SERVICE, asked.action, asked.parameters, asked.unknown):
+            return answers.refused(what)
+        if problem := constraints.find(_SERVICE, asked.action, asked.parameters):
             return _invalid(problem)
         too_large = contract.REQUEST_BODY_BYTES + 1
         # A chunked body has no length; werkzeug cuts it there without an error.

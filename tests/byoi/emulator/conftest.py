@@ -1,4 +1,9 @@
-"""What the tests of the emulator share: one emulator for each runner, and a cheap model."""
+"""What the tests of the emulator share: one emulator for each runner, and a cheap model.
+
+All emulators of this folder's tests, also those of a command, record their calls in one file.
+After each test, none of its calls may have met the emulator's last resort, and no answer may have
+what the service's model does not allow.
+"""
 
 import os
 import tarfile
@@ -7,6 +12,7 @@ from pathlib import Path
 
 import images
 import pytest
+import recorded_calls
 from containers import docker
 from emulated_aws import OWN_IMAGE, PATIENCE_S, Aws
 
@@ -45,6 +51,34 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 # What all tests share, once it runs.
 _shared: list[Aws] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "provokes_failure: its calls meet the last resort")
+    recorded_calls.start()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let the test of the whole run be the last, and drop it where only a part runs."""
+    last = [item for item in items if item.name == recorded_calls.LAST]
+    others = [item for item in items if item not in last]
+    if last and not recorded_calls.is_whole(config, others, Path(__file__).parent):
+        config.hook.pytest_deselected(items=last)
+        last = []
+    items[:] = [*others, *last]
+
+
+@pytest.fixture(autouse=True)
+def answers_are_aws_s(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test whose calls were answered as AWS never does."""
+    yield
+    calls = recorded_calls.new()
+    if request.node.get_closest_marker("provokes_failure"):
+        return
+    for call in calls:
+        what = f"{call['service']} {call['action']}"
+        assert not call["unforeseen"], f"{what} met the last resort: {call['unforeseen']}"
+        assert not call["deviations"], f"{what} is not answered as AWS does: {call['deviations']}"
 
 
 @pytest.fixture(autouse=True)

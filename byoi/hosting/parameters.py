@@ -85,7 +85,9 @@ TABLE: Mapping[str, Mapping[str, Treatment]] = {
     "CreateModel": {
         **_each(_DONE, "ModelName"),
         **_each(_DONE, "Image", "ModelDataUrl", "Environment", below="PrimaryContainer."),
-        "PrimaryContainer.Mode": Done(("SingleModel",)),
+        "PrimaryContainer.Mode": Done(
+            ("SingleModel",), f"several models in one container (MultiDataModel): {ON_AWS}"
+        ),
         "PrimaryContainer.ImageConfig": _IMAGE_IS_HERE,
         "PrimaryContainer.ContainerHostname": _ONE_INSTANCE,
         "PrimaryContainer.ContainerMetricsConfig": _METRICS,
@@ -120,7 +122,7 @@ TABLE: Mapping[str, Mapping[str, Treatment]] = {
         _VARIANT + "ServerlessConfig": Refused(f"a serverless endpoint: {ON_AWS}"),
         _VARIANT + "AcceleratorType": Refused(ON_AWS),
         _VARIANT + "InferenceAmiVersion": Refused(f"another driver or kernel: {ON_AWS}"),
-        "DataCaptureConfig.EnableCapture": _OFF,
+        "DataCaptureConfig.EnableCapture": Done((False,), f"data capture: {ON_AWS}"),
         **_each(
             NoEffect("nothing is captured; EnableCapture=True is refused"),
             *("InitialSamplingPercentage", "DestinationS3Uri", "KmsKeyId", "CaptureOptions"),

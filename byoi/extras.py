@@ -15,7 +15,7 @@ from byoi import errors
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "serve": ("flask", "gunicorn", "onnxruntime"),
     "train": ("matplotlib", "onnx", "onnxruntime", "tensorflow", "tf2onnx", "tqdm"),
-    "aws": ("boto3", "docker", "sagemaker"),
+    "aws": ("boto3", "docker", "jsonpath_ng", "sagemaker"),
     "emulator": (
         *("airspeed", "boto3", "docker", "flask", "flask_cors", "gunicorn", "jsonschema", "moto"),
     ),

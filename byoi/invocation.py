@@ -5,29 +5,17 @@ No SDK and no credentials: what `byoi invoke URL` and the tests of a running sta
 
 import http.client
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from byoi import contract, errors, names
+from byoi import contract, errors, names, proxies
 
 # DG your-algorithms-inference-code: a client of 60 s models waits 70 s.
 TIMEOUT_S = contract.INVOCATION_TIMEOUT_S + 10
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a container answered.
-
-    Attributes:
-        status: HTTP status.
-        headers: Response headers, names in lower case.
-        body: Response body.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+# What a container answered.
+Answer = proxies.Answer
 
 
 def post(
@@ -47,28 +35,22 @@ def post(
     """
     parts = urlsplit(url)
     try:
-        host, port = parts.hostname, parts.port
+        host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
     if parts.scheme != "http" or not host:
         raise errors.HostingError(
             f"expected a URL such as http://localhost:{contract.PORT}, received {url!r}"
         )
-    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
     path = parts.path.rstrip("/").removesuffix(contract.INVOCATIONS_PATH)
+    address = f"http://{parts.netloc}{path}{contract.INVOCATIONS_PATH}"
     try:
-        connection.request("POST", path + contract.INVOCATIONS_PATH, body, dict(headers))
-        response = connection.getresponse()
-        answer = response.read()
+        return proxies.exchange("POST", address, body=body, headers=headers, timeout_s=timeout_s)
     except (OSError, http.client.HTTPException) as error:
         cause = str(error) or type(error).__name__
         raise errors.HostingError(
             f"no answer from {url}: {cause}; start one with `byoi serve --model-dir DIR`"
         ) from error
-    finally:
-        connection.close()
-    names = {name.lower(): value for name, value in response.getheaders()}
-    return Answer(response.status, names, answer)
 
 
 def invoke(url: str, body: bytes, *, content_type: str, accept: str = "") -> Answer:

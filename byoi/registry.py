@@ -22,7 +22,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from byoi import errors, names
+from byoi import errors, names, proxies
 
 _TIMEOUT_S = 30
 # The public registry's short name, and the host of its HTTP API.
@@ -377,8 +377,8 @@ def _exchange(
         OSError: Nothing answers.
         HTTPException: The answer is not HTTP.
     """
-    is_local = names.is_this_machine(urllib.parse.urlsplit(url).netloc)
-    opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if is_local else []))
+    # None is the environment's.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies.of(url)))
     request = urllib.request.Request(url, body, dict(headers), method=method)  # noqa: S310 - http(s) by the callers
     if authorization:
         # Not for a redirect's target: S3, where ECR redirects to, refuses a signed address with

@@ -84,8 +84,10 @@ print("model data:", archive.name, "| labels:", manifest.labels)
 # nothing you do here can reach an account or cost anything.
 
 # %%
+from sagemaker.local import LocalSession
+
 session = hosting.LocalSession()
-print([parent.__module__ for parent in hosting.LocalSession.__bases__])
+print("the SDK's own:", isinstance(session, LocalSession))
 print("credentials:", session.boto_session.get_credentials())
 
 # %% [markdown]

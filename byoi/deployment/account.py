@@ -7,8 +7,10 @@ API Gateway Developer Guide, "Invoke REST APIs in API Gateway".
 """
 
 import contextlib
+import functools
 import os
 import re
+import urllib.request
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +19,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
-from byoi import contract, errors, names
+from byoi import contract, errors, names, proxies
 
 # Made from infra/execution_role.yaml, whose output has this name.
 EXECUTION_ROLE_STACK = "byoi-execution-role"
@@ -101,10 +103,20 @@ class Account:
                 read_timeout=read_timeout_s,
                 retries={"mode": "standard", "total_max_attempts": total_max_attempts},
             )
-            self._clients[key] = self.session.client(
-                service, region_name=region, endpoint_url=self.endpoint_url, config=config
-            )
+            self._clients[key] = self._make_client(service, region, config)
         return self._clients[key]
+
+    def _make_client(self, service: str, region: str | None, config: Config) -> Any:
+        make = functools.partial(
+            self.session.client, service, region_name=region, endpoint_url=self.endpoint_url
+        )
+        client = make(config=config)
+        # Where its address comes from, botocore says when it is made: an argument, a variable
+        # or a file. For an emulator of this machine, the environment's proxies do not count.
+        direct = proxies.of(client.meta.endpoint_url)
+        if direct is None or not urllib.request.getproxies():
+            return client
+        return make(config=config.merge(Config(proxies=direct)))
 
     def bucket(self) -> str:
         """Return the bucket for model data.

@@ -15,11 +15,12 @@ from typing import Any, Self
 from sagemaker.model import Model
 from sagemaker.predictor import Predictor
 
-from byoi import deployment
+from byoi import deployment, errors
 from byoi.deployment import resources, waiting
-from byoi.deployment.plan import EndpointSpec, derive_name
+from byoi.deployment.plan import EndpointSpec, check_endpoint_name, derive_name
 from byoi.deployment.preparation import prepare
 from byoi.deployment.resources import CONFIG, ENDPOINT, MODEL
+from byoi.hosting.leftovers import cleaned_up
 from byoi.hosting.local_client import LocalClient
 from byoi.hosting.sessions import LOCAL_ROLE, AwsSession
 from byoi.model_data import ModelData
@@ -88,16 +89,18 @@ class Endpoint:
             environment: Variables of the container.
             serializer: An SDK serializer; None sends bytes as they are.
             deserializer: An SDK deserializer; None returns the body's bytes.
-            startup_timeout_s: Seconds for /ping to turn 200 on AWS, from 60 to 3600; by
-                default derived from how long it takes here, see `startup`. Local mode takes the
-                session's.
-            name: The endpoint's name on AWS; by default derived from image and model data.
-            lifetime_h: Hours until `byoi delete --expired` may delete it; None is never.
+            startup_timeout_s: Seconds for /ping to turn 200, on AWS from 60 to 3600. By default
+                the session's in local mode; on AWS derived from how long it takes here, see
+                `startup`.
+            name: The endpoint's name; by default derived from image and model data on AWS, and
+                made up in local mode.
+            lifetime_h: Hours until `byoi delete --expired` may delete it; None is never. In local
+                mode it ends with the process.
             progress: Takes one line for each step on AWS.
             is_checked: Whether `preflight` runs first on AWS.
 
         Raises:
-            ByoiError: In local mode, as `LocalContainer.serve`; on AWS, as
+            ByoiError: In local mode, as `LocalContainer.serve`, or the name is taken; on AWS, as
                 `preparation.prepare` and `rollout.deploy`.
 
         Source of the range: API ProductionVariant, ContainerStartupHealthCheckTimeoutInSeconds.
@@ -188,14 +191,23 @@ def _deploy_local(spec: EndpointSpec, session: Any) -> Predictor:
         name=derive_name("model", secrets.token_hex()),
         sagemaker_session=session,
     )
-    name = derive_name("endpoint", secrets.token_hex())
-    try:
-        return model.deploy(
-            initial_instance_count=1,
-            instance_type=spec.instance_type,
-            endpoint_name=name,
-            wait=False,
+    name = spec.name or derive_name("endpoint", secrets.token_hex())
+    if spec.name is not None:
+        check_endpoint_name(name)
+    if resources.describe(session.sagemaker_client, ENDPOINT, name) is not None:
+        raise errors.HostingError(
+            f"there is an endpoint {name!r}, and local mode has no updates; delete it first, or "
+            "give another name"
         )
+    try:
+        with cleaned_up(session):
+            return model.deploy(
+                initial_instance_count=1,
+                instance_type=spec.instance_type,
+                endpoint_name=name,
+                container_startup_health_check_timeout=spec.startup_timeout_s,
+                wait=False,
+            )
     except BaseException:
         # The SDK gives the configuration the endpoint's name.
         resources.delete_all(session.sagemaker_client, name, name, [str(model.name)])

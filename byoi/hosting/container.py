@@ -207,12 +207,19 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
         self._wanted: set[str] = set()
         self._compose_process: subprocess.Popen[bytes] | None = None
 
-    def serve(self, model_dir: str | None, environment: Mapping[str, str]) -> None:
+    def serve(
+        self,
+        model_dir: str | None,
+        environment: Mapping[str, str],
+        *,
+        startup_timeout_s: float | None = None,
+    ) -> None:
         """Start the container with the model data and return once it is healthy.
 
         Args:
             model_dir: Location of the model data, see `staging.stage_model_data`.
             environment: All variables of the container.
+            startup_timeout_s: Seconds for /ping to turn 200; by default the session's.
 
         Raises:
             ModelDataError: The model data cannot be used.
@@ -234,7 +241,7 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
                 engine=self.place.engine,
                 log=self.log,
                 compose_has_ended=self._has_compose_ended,
-                timeout_s=self.place.startup_timeout_s,
+                timeout_s=startup_timeout_s or self.place.startup_timeout_s,
             )
         except BaseException:
             self.stop_serving(grace_s=0)

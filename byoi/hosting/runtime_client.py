@@ -23,11 +23,14 @@ from botocore.credentials import CredentialResolver
 from botocore.exceptions import ClientError
 from sagemaker.predictor import Predictor
 
-from byoi import contract, invocation
+from byoi import contract, invocation, proxies
+from byoi.hosting import parameters
 
 # Above the platform's own limit, so that the endpoint's answer comes before this time-out.
 READ_TIMEOUT_S = contract.INVOCATION_TIMEOUT_S + 10
 CONNECT_TIMEOUT_S = 5
+# Each request gets the address of its container instead, before it is sent.
+_PLACEHOLDER = "http://127.0.0.1"
 # Nothing is sent to it, so any region will do.
 REGION = "us-east-1"
 # Not a region of AWS: the SDK reports nothing to its authors from a region that it does not know.
@@ -65,6 +68,7 @@ class RuntimeClient:
         *,
         boto_session: boto3.Session,
         find_log: Callable[[str], str] = lambda name: f"the log of endpoint {name}",
+        find_variant: Callable[[str], str] = lambda _name: "AllTraffic",
         read_timeout_s: float = READ_TIMEOUT_S,
     ) -> None:
         """Make a client.
@@ -73,22 +77,24 @@ class RuntimeClient:
             find_url: Endpoint's name to `http://host:port`; KeyError if there is no endpoint.
             boto_session: Supplies region and service model; its credentials are not used.
             find_log: Endpoint's name to a description of where its log is.
+            find_variant: Endpoint's name to the name of its one variant; by default the one that
+                the SDK gives.
             read_timeout_s: Seconds without an answer after which botocore's
                 ReadTimeoutError is raised.
         """
         self._find_url = find_url
         self._find_log = find_log
+        self._find_variant = find_variant
         self._client = boto_session.client(
             "sagemaker-runtime",
-            endpoint_url="http://127.0.0.1",
+            endpoint_url=_PLACEHOLDER,
             config=Config(
                 signature_version=UNSIGNED,
                 connect_timeout=CONNECT_TIMEOUT_S,
                 read_timeout=read_timeout_s,
                 # A model may have acted on the request: never send it twice.
                 retries={"mode": "legacy", "total_max_attempts": 1},
-                # A proxy for the internet does not reach this machine.
-                proxies={},
+                proxies=proxies.of(_PLACEHOLDER),
             ),
         )
         self.exceptions = self._client.exceptions
@@ -102,36 +108,69 @@ class RuntimeClient:
         EndpointName: str,  # noqa: N803
         ContentType: str | None = None,  # noqa: N803
         Accept: str | None = None,  # noqa: N803
-        **parameters: Any,
+        **asked: Any,
     ) -> dict[str, Any]:
         """Send one invocation; parameters and response as in boto3.
 
         Raises:
+            ConfigurationError: A parameter is none that local mode does, see `parameters`.
             ClientError: `ModelError` if the container answered with an error status;
-                `ValidationError` if no such endpoint exists.
+                `ValidationError` if no such endpoint or variant exists.
             HTTPClientError: botocore's class for a refused connection or no answer in time.
         """
-        if ContentType is not None:
-            parameters["ContentType"] = ContentType
-        if Accept is not None:
-            parameters["Accept"] = Accept
+        asked |= {"ContentType": ContentType, "Accept": Accept}
+        asked = {name: value for name, value in asked.items() if value is not None}
+        # What boto3 does not know, boto3 refuses.
+        known = self._client.meta.service_model.operation_model("InvokeEndpoint").input_shape
+        parameters.check(
+            "InvokeEndpoint", {name: asked[name] for name in asked.keys() & known.members.keys()}
+        )
+        if "TargetVariant" in asked:
+            self._check_variant(EndpointName, asked["TargetVariant"])
         try:
             response: dict[str, Any] = self._client.invoke_endpoint(
-                Body=Body, EndpointName=EndpointName, **parameters
+                Body=Body, EndpointName=EndpointName, **asked
             )
         except self.exceptions.ModelError as error:
             error.response["LogStreamArn"] = self._find_log(EndpointName)
             raise
         return response
 
+    def __getattr__(self, name: str) -> Any:
+        """Return a method that refuses a call which local mode does not have, by name.
+
+        Raises:
+            AttributeError: boto3's client has no such attribute either.
+        """
+        if not name.startswith("_"):
+            refused = parameters.refused_call(self._client.meta.service_model, name)
+            if refused is not None:
+                return refused
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _check_variant(self, endpoint: str, wanted: str) -> None:
+        try:
+            found = self._find_variant(endpoint)
+        except KeyError:
+            # The request itself says that there is no such endpoint.
+            return
+        if wanted != found:
+            raise _validation_error(
+                f"Variant {wanted} does not exist in endpoint {endpoint}; it has one: {found}"
+            )
+
     def _address(self, request: AWSPreparedRequest, **_: Any) -> None:
         name = request.url.split("/endpoints/", 1)[1].split("/", 1)[0]
         try:
             url = self._find_url(name)
         except KeyError as error:
-            details = {"Code": "ValidationError", "Message": f"Endpoint {name} not found."}
-            raise ClientError({"Error": details}, "InvokeEndpoint") from error
+            raise _validation_error(f"Endpoint {name} not found.") from error
         request.url = url.rstrip("/") + contract.INVOCATIONS_PATH
+
+
+def _validation_error(message: str) -> ClientError:
+    details = {"Code": "ValidationError", "Message": message}
+    return ClientError({"Error": details}, "InvokeEndpoint")
 
 
 def _report_as_model_error(response_dict: dict[str, Any], **_: Any) -> None:

@@ -11,10 +11,12 @@ from typing import Any
 import boto3
 import sagemaker
 import sagemaker.local
+from botocore.config import Config
 
-from byoi import deployment, errors
-from byoi.hosting import runtime_client, staging
+from byoi import deployment, errors, proxies
+from byoi.hosting import parameters, runtime_client, staging
 from byoi.hosting.container import LocalContainer, Place
+from byoi.hosting.leftovers import TellingSession
 from byoi.hosting.local_client import LocalClient
 from byoi.hosting.runtime_client import RuntimeClient
 from byoi.local.docker import Engine
@@ -25,7 +27,7 @@ LOCAL_ROLE = "arn:aws:iam::111111111111:role/local-mode"
 STARTUP_TIMEOUT_S = 120
 
 
-class AwsSession(sagemaker.Session):  # type: ignore[misc] # the SDK ships no types
+class AwsSession(TellingSession):
     """A `sagemaker.Session` on the clients and the bucket of an account.
 
     Differences to one made by hand: an invocation is sent once and times out after 70 s; the
@@ -47,7 +49,26 @@ class AwsSession(sagemaker.Session):  # type: ignore[misc] # the SDK ships no ty
         )
         # The SDK makes these two itself, without the account's address.
         self.s3_client = account.client("s3")
-        self.s3_resource = account.session.resource("s3", endpoint_url=account.endpoint_url)
+        direct = Config(proxies=proxies.of(self.s3_client.meta.endpoint_url))
+        self.s3_resource = account.session.resource(
+            "s3", endpoint_url=account.endpoint_url, config=direct
+        )
+
+    def get_caller_identity_arn(self) -> str:
+        """Return the ARN of the execution role, for `sagemaker.get_execution_role(session)`.
+
+        BYOI_ROLE_ARN; else on AWS the role of whoever asks, if it is one; else as
+        `Account.role_arn`. The SDK would ask STS, whose address cannot be redirected.
+
+        Raises:
+            ConfigurationError: There is none; the message says what to set or to make.
+        """
+        account = self.account
+        is_emulated = proxies.of(account.sagemaker.meta.endpoint_url) is not None
+        if is_emulated or account.environ.get("BYOI_ROLE_ARN", "").strip():
+            return account.role_arn()
+        asking = str(super().get_caller_identity_arn())
+        return asking if ":role/" in asking else account.role_arn()
 
 
 def aws_session(account: deployment.Account | None = None) -> AwsSession:
@@ -62,7 +83,7 @@ def aws_session(account: deployment.Account | None = None) -> AwsSession:
     return AwsSession(deployment.connect() if account is None else account)
 
 
-class LocalSession(sagemaker.local.LocalSession):  # type: ignore[misc] # the SDK ships no types
+class LocalSession(TellingSession, sagemaker.local.LocalSession):  # type: ignore[misc] # the SDK ships no types
     """A `sagemaker.local.LocalSession` that works without AWS and cleans up.
 
     Pass it to `Model`, `Estimator` and `Transformer` as `sagemaker_session`. Each endpoint gets a
@@ -109,7 +130,10 @@ class LocalSession(sagemaker.local.LocalSession):  # type: ignore[misc] # the SD
         client = LocalClient(self, Place(engine, self.directory, startup_timeout_s))
         self.sagemaker_client = client
         self.sagemaker_runtime_client = RuntimeClient(
-            client.find_url, boto_session=self.boto_session, find_log=client.find_log
+            client.find_url,
+            boto_session=self.boto_session,
+            find_log=client.find_log,
+            find_variant=client.find_variant,
         )
         # local_code: training without output_path stays on this machine, too.
         local = {"local_code": True, "container_root": str(self.directory)}
@@ -132,6 +156,20 @@ class LocalSession(sagemaker.local.LocalSession):  # type: ignore[misc] # the SD
     def logs_for_transform_job(self, job_name: str, *_: Any, **__: Any) -> None:
         """Do nothing: the SDK would ask CloudWatch for the log, which is in `directory`."""
 
+    def get_caller_identity_arn(self) -> str:
+        """Return `LOCAL_ROLE`, for `sagemaker.get_execution_role(session)`: nobody is asked."""
+        return LOCAL_ROLE
+
+    def create_endpoint_config_from_existing(self, *_: Any, **__: Any) -> None:
+        """Refuse the first step of an update, before it leaves anything.
+
+        `Predictor.update_endpoint` and `Predictor.enable_data_capture` take it.
+
+        Raises:
+            ConfigurationError: Always.
+        """
+        parameters.refuse_call("UpdateEndpoint")
+
     def default_bucket(self) -> str:
         """Return the bucket given to the session.
 
@@ -142,7 +180,7 @@ class LocalSession(sagemaker.local.LocalSession):  # type: ignore[misc] # the SD
             raise errors.ConfigurationError(
                 "this call wants the account's default bucket, and local mode has no account; "
                 "give the call a place on this machine: output_path='file:///absolute/path' "
-                "(asynchronous inference has no local mode)"
+                "(asynchronous inference has no local mode, nor has data capture)"
             )
         return str(super().default_bucket())
 

@@ -113,6 +113,26 @@ def stage_channel(uri: str, directory: Path) -> str:
     return f"{_FILE_SCHEME}{copy}"
 
 
+def find_input(uri: str, session: Any) -> Path:
+    """Return where the input of a batch transform is on this machine, a folder or a file.
+
+    Args:
+        uri: A path, or a `file://` or `s3://` URI; what is in S3 is downloaded.
+        session: The SDK's session, whose credentials read from S3.
+
+    Raises:
+        HostingError: There is nothing.
+        ConfigurationError: The URI is of another kind.
+    """
+    path = model_data.local_path(uri)
+    if path is None:
+        location = S3Uri.parse(uri)
+        return Path(S3DataSource(location.bucket, f"/{location.key}", session).get_root_dir())
+    if not path.exists():
+        raise errors.HostingError(f"{path}: no such file or directory, given as input {uri!r}")
+    return path
+
+
 def _download(location: S3Uri, session: Any) -> Path:
     source = S3DataSource(location.bucket, f"/{location.key}", session)
     files = [Path(name) for name in source.get_file_list()]

@@ -3,14 +3,12 @@
 Source: DG your-algorithms-inference-code (/ping must answer 200 within 2 s).
 """
 
-import contextlib
 import http.client
 import re
 import time
-import urllib.parse
 from collections.abc import Callable
 
-from byoi import contract
+from byoi import contract, proxies
 
 _POLL_S = 0.02
 _HEALTHY = str(int(http.client.OK))
@@ -27,17 +25,14 @@ def ping(url: str) -> str:
     Args:
         url: `http://host:port` of the container.
     """
-    address = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(
-        address.hostname or "", address.port, timeout=contract.PING_TIMEOUT_S
-    )
-    with contextlib.closing(connection):
-        try:
-            connection.request("GET", contract.PING_PATH)
-            return str(connection.getresponse().status)
-        except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "strerror", None) or error or type(error).__name__
-            return f"no answer ({reason})"
+    try:
+        answer = proxies.exchange(
+            "GET", url.rstrip("/") + contract.PING_PATH, timeout_s=contract.PING_TIMEOUT_S
+        )
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "strerror", None) or error or type(error).__name__
+        return f"no answer ({reason})"
+    return str(answer.status)
 
 
 def is_healthy(url: str) -> bool:

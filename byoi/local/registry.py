@@ -4,7 +4,6 @@ Runs the program `docker-registry` (CNCF Distribution, packaged by Debian). The 
 trusts 127.0.0.0/8 without a certificate, so nothing has to be configured.
 """
 
-import contextlib
 import http.client
 import json
 import shutil
@@ -15,7 +14,7 @@ import weakref
 from pathlib import Path
 from typing import Self
 
-from byoi import errors
+from byoi import errors, proxies
 from byoi.local import processes
 
 _START_TIMEOUT_S = 15
@@ -106,15 +105,12 @@ class LocalRegistry:
             time.sleep(0.05)
 
     def _answers(self) -> bool:
-        host, _, port = self.address.rpartition(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=2)
-        with contextlib.closing(connection):
-            try:
-                connection.request("GET", "/v2/")
-                # 401 where it asks for a login.
-                return connection.getresponse().status in {200, 401}
-            except (OSError, http.client.HTTPException):
-                return False
+        try:
+            answer = proxies.exchange("GET", f"http://{self.address}/v2/", timeout_s=2)
+        except (OSError, http.client.HTTPException):
+            return False
+        # 401 where it asks for a login.
+        return answer.status in {200, 401}
 
 
 def _stop(process: subprocess.Popen[bytes], directory: Path) -> None:

@@ -35,7 +35,7 @@ WORKING = {
     "emulator": ON_AWS | {"serve", "emulator", "emulator run"},
 }
 # What imports as another name than it is installed by, and what a requirement's extra brings.
-IMPORTED_AS = {"flask_cors": "flask-cors"}
+IMPORTED_AS = {"flask_cors": "flask-cors", "jsonpath_ng": "jsonpath-ng"}
 
 
 @pytest.fixture

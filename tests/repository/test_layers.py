@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("byoi.server.",),
     ("byoi.invocation", "byoi.model_data", "byoi.registry", "byoi.traffic", "byoi.training"),
     ("byoi.formats.",),
+    ("byoi.proxies",),
     ("byoi.digest", "byoi.extras", "byoi.names", "byoi.policy"),
     ("byoi._canvas", "byoi._face", "byoi.contract", "byoi.errors"),
 )
@@ -71,6 +72,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "gunicorn": ("byoi.server.",),
     "werkzeug": ("byoi.emulator.", "byoi.formats.", "byoi.server."),
     "airspeed": ("byoi.emulator.",),
+    "jsonpath_ng": ("byoi.hosting.data_processing",),
     "jsonschema": ("byoi.emulator.",),
     "moto": ("byoi.emulator.",),
     "numpy": ("byoi.formats.", "byoi_lib."),

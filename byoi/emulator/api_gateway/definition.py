@@ -23,6 +23,7 @@ from moto.apigateway.exceptions import (
 )
 
 from byoi.emulator.api_gateway import admission, mappings, templates
+from byoi.emulator.api_gateway.authorization import AWS_IAM
 from byoi.emulator.api_gateway.integration import DEFAULT_TIMEOUT_MS, URI
 from byoi.emulator.aws.errors import NotEmulatedError
 
@@ -54,6 +55,7 @@ _METHOD_SETTINGS = frozenset(
     {"throttlingBurstLimit", "throttlingRateLimit", "metricsEnabled", "loggingLevel"}
     | {"dataTraceEnabled"}
 )
+_AUTHORIZATIONS = ("NONE", AWS_IAM)
 _MAPPING = "Invalid mapping expression specified: Validation Result: warnings : [], errors : "
 _METHOD_PARAMETER = re.compile(r"method\.request\.(header|path|querystring)\.")
 
@@ -115,9 +117,14 @@ def _check_rest_api(parameters: Parameters) -> None:
 
 
 def _check_method(parameters: Parameters) -> None:
-    authorization = parameters.get("authorizationType", "NONE")
-    if authorization != "NONE":
-        raise NotEmulatedError(f"PutMethod with authorizationType={authorization}")
+    _check_authorization("PutMethod", parameters.get("authorizationType", "NONE"))
+
+
+def _check_authorization(action: str, type_: Any) -> None:
+    if type_ not in _AUTHORIZATIONS:
+        raise NotEmulatedError(
+            f"{action} with authorizationType={type_} (only {' and '.join(_AUTHORIZATIONS)})"
+        )
 
 
 def _check_integration(parameters: Parameters) -> None:

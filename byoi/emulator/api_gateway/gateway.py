@@ -14,6 +14,7 @@ from werkzeug.wrappers import Request, Response
 from byoi.emulator import answers, refusals
 from byoi.emulator.api_gateway import admission, integration, mappings
 from byoi.emulator.api_gateway.admission import Throttling
+from byoi.emulator.api_gateway.authorization import Authorization
 from byoi.emulator.api_gateway.call import (
     Call,
     DeployedApi,
@@ -25,6 +26,7 @@ from byoi.emulator.api_gateway.gateway_responses import GatewayError, make_respo
 from byoi.emulator.api_gateway.variables import Context
 from byoi.emulator.aws import account
 from byoi.emulator.aws.errors import NotEmulatedError
+from byoi.emulator.door import Door
 
 # The path as received: in a path variable, an encoded slash does not separate segments.
 _URL = re.compile(r"/restapis/([^/]+)/([^/]+)/_user_request_(/.*)?$")
@@ -35,6 +37,7 @@ class ApiGateway:
 
     Args:
         invocations: Answers a request to SageMaker Runtime in a region.
+        door: Knows the keys that a call may be signed with.
         log: Takes one line.
         throttling: Limits the calls; new by default.
     """
@@ -43,10 +46,12 @@ class ApiGateway:
         self,
         invocations: Callable[[Request, str], Response],
         *,
+        door: Door,
         log: Callable[[str], None],
         throttling: Throttling | None = None,
     ) -> None:
         self._invocations = invocations
+        self._authorization = Authorization(door)
         self._log = log
         self._throttling = throttling or Throttling()
 
@@ -97,6 +102,7 @@ class ApiGateway:
             stage_variables=dict(stage.variables),
             context=known,
         )
+        self._authorization.require(call, request, path)
         admission.admit(call, stage.method_settings, self._throttling)
         variables = Context(known)
         found = integration.invoke(call, self._invocations, variables)

@@ -196,14 +196,15 @@ class Emulator:
                 timeout_s=timeout_s,
                 stream_timeout_s=stream_timeout_s,
             )
-            apis = RestApis(invocations.answer, stack=late, log=log)
             key = Key.random()
             self.variables_file = environment.file(owned.folder)
+            door = Door(Credentials(key), region=region, variables_file=self.variables_file)
+            apis = RestApis(invocations.answer, door=door, stack=late, log=log)
             application = Application(
                 DomainDispatcherApplication(create_backend_app),
                 invocations,
                 apis,
-                door=Door(Credentials(key), region=region, variables_file=self.variables_file),
+                door=door,
                 before={
                     "apigateway": apis.load,
                     "cloudformation": lambda: (

@@ -197,7 +197,9 @@ class Door:
                 else "a session token came with a key that has none",
             )
         if key.problem:
-            raise DeniedError(answers.EXPIRED_KEY, f"the signature's key {key.problem}")
+            # A session's can only be over, and a user's only be inactive, which AWS does not say.
+            codes = answers.EXPIRED_KEY if key.token else answers.UNKNOWN_KEY
+            raise DeniedError(codes, f"the signature's key {key.problem}")
         return key
 
     def _named(self, signature: Signature) -> Caller:

@@ -35,6 +35,7 @@ SERVICE = "execute-api"
 SKEW_S = 5 * 60
 _TIME = "%Y%m%dT%H%M%SZ"
 _WRONG_TOKEN = "The security token included in the request is invalid."  # noqa: S105 - a sentence
+_EXPIRED_TOKEN = "The security token included in the request is expired"  # noqa: S105
 _WRONG = (
     "The request signature we calculated does not match the signature you provided. Check your "
     "AWS Secret Access Key and signing method. Consult the service documentation for details."
@@ -43,7 +44,7 @@ _WRONG = (
 # is the door's own, which says more where AWS's words do not fit.
 _REFUSALS: dict[tuple[str, str, str], tuple[str, str | None, str]] = {
     answers.UNSUPPORTED: ("INVALID_SIGNATURE", "IncompleteSignatureException", ""),
-    answers.EXPIRED_KEY: ("EXPIRED_TOKEN", None, ""),
+    answers.EXPIRED_KEY: ("EXPIRED_TOKEN", None, _EXPIRED_TOKEN),
     answers.WRONG: ("INVALID_SIGNATURE", None, _WRONG),
     answers.UNKNOWN_KEY: ("INVALID_SIGNATURE", "UnrecognizedClientException", _WRONG_TOKEN),
     answers.WRONG_TOKEN: ("INVALID_SIGNATURE", "UnrecognizedClientException", _WRONG_TOKEN),
@@ -108,8 +109,10 @@ class Authorization:
                 raise
             words = _wrong_time(signature, self.door.now()) or denied.message
             raise GatewayError("INVALID_SIGNATURE", words, cause=denied.message) from denied
-        # The body itself, whatever a header says of it: only S3 takes one that is not signed.
         digest = hashlib.sha256(call.body).hexdigest()
+        # What a header says of the body is signed in its place; only S3 takes another than it is.
+        if signature.content not in {None, digest}:
+            raise DeniedError(answers.WRONG, "the body has another SHA-256 than was signed")
         door.require(signature.value, signature.expected(key, digest))
         return key.access_key
 

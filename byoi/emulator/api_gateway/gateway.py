@@ -3,7 +3,9 @@
 Source: API Gateway Developer Guide, "Invoke REST APIs", "Amazon API Gateway quotas".
 """
 
+import json
 import re
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +14,7 @@ from moto.apigateway.models import apigateway_backends
 from werkzeug.wrappers import Request, Response
 
 from byoi.emulator import answers, refusals
-from byoi.emulator.api_gateway import admission, integration, mappings
+from byoi.emulator.api_gateway import access_log, admission, integration, mappings
 from byoi.emulator.api_gateway.admission import Throttling
 from byoi.emulator.api_gateway.authorization import Authorization
 from byoi.emulator.api_gateway.call import (
@@ -65,14 +67,27 @@ class ApiGateway:
         known = make_context(request, api_id, stage_name, account.NUMBER)
         known["path"] = f"/{stage_name}{path}"
         api, stage = _find_stage(api_id, stage_name)
+        started_s = time.monotonic()
         try:
             response = self._call(request, api, stage, path, known)
         except GatewayError as error:
             self._log_call(known, f"Execution failed: {error.cause}")
             response = _respond_to_error(error, api, known)
+            known["error"] = {
+                "message": error.message,
+                "messageString": json.dumps(error.message),
+                "responseType": error.type,
+            }
         except NotEmulatedError as error:
             response = _refuse(error)
         self._log_call(known, f"{request.method} {path}: {response.status_code}")
+        known.update(
+            responseLatency=round((time.monotonic() - started_s) * 1000),
+            responseLength=response.calculate_content_length() or 0,
+            status=response.status_code,
+        )
+        if stage is not None and (problem := access_log.write(stage.access_log_settings, known)):
+            self._log_call(known, problem)
         return response
 
     def _call(

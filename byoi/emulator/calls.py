@@ -19,7 +19,8 @@ class Calls:
 
     A line has `key` (the caller's access key id), `service` (as the signature names it),
     `action` (its name, or method and path), `query`, `parameters` (of the JSON and query
-    protocols, else empty) and `status`.
+    protocols; of a signed call of an API the `resource`, its method's ARN; else empty) and
+    `status`.
 
     Args:
         file: Lines are appended to it; None records nothing.

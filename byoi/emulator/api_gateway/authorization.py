@@ -13,7 +13,9 @@ masks the account, aws/serverless-application-model 480 and serverless/serverles
 
 import hashlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote
 
 from werkzeug.wrappers import Request
@@ -123,19 +125,22 @@ def _refusal(denied: DeniedError) -> GatewayError:
     return GatewayError(type_, message or denied.message, cause=denied.message, code=code)
 
 
-def method_arn(call: Call, path: str, number: str) -> str:
+def method_arn(
+    region: str, context: Mapping[str, Any], path: str, number: str = account.NUMBER
+) -> str:
     """Return the ARN of the method that a call reaches, as a policy names it.
 
     Args:
-        call: The call.
+        region: The API's.
+        context: The members of `$context`.
         path: Path below the stage, percent-encoded as received.
         number: The account's, or what stands for it.
     """
     # What is routed alike is named alike: decoded, and without empty segments.
     named = "/".join(unquote(part) for part in path.split("/") if part)
     return (
-        f"arn:aws:execute-api:{call.api.region}:{number}:{call.api.api_id}/"
-        f"{call.context['stage']}/{call.context['httpMethod']}/{named}"
+        f"arn:aws:execute-api:{region}:{number}:{context['apiId']}/{context['stage']}/"
+        f"{context['httpMethod']}/{named}"
     )
 
 
@@ -143,14 +148,15 @@ def _explain_denial(principal: Principal, call: Call, path: str) -> str | None:
     """Return why a principal may not make a call, in AWS's words; None if it may."""
     number = account.NUMBER
     masked = f"{'*' * (len(number) - 4)}{number[-4:]}"
-    shown = method_arn(call, path, masked)
+    shown = method_arn(call.api.region, call.context, path, masked)
     if principal.account != number:
         return (
             f"User: {principal.arn} is not authorized to perform: {ACTION} on resource: {shown} "
             f"because no resource-based policy allows the {ACTION} action"
         )
     context = {**principal.context, "aws:SourceIp": str(call.context["identity"]["sourceIp"])}
-    request = policy.Request(ACTION, method_arn(call, path, number), context=context)
+    arn = method_arn(call.api.region, call.context, path)
+    request = policy.Request(ACTION, arn, context=context)
     return iam.explain(principal, request, shown=shown)
 
 

@@ -14,7 +14,7 @@ from moto.apigateway.models import apigateway_backends
 from werkzeug.wrappers import Request, Response
 
 from byoi.emulator import answers, refusals
-from byoi.emulator.api_gateway import access_log, admission, integration, mappings
+from byoi.emulator.api_gateway import access_log, admission, authorization, integration, mappings
 from byoi.emulator.api_gateway.admission import Throttling
 from byoi.emulator.api_gateway.authorization import Authorization
 from byoi.emulator.api_gateway.call import (
@@ -28,7 +28,7 @@ from byoi.emulator.api_gateway.gateway_responses import GatewayError, make_respo
 from byoi.emulator.api_gateway.variables import Context
 from byoi.emulator.aws import account
 from byoi.emulator.aws.errors import NotEmulatedError
-from byoi.emulator.door import Door
+from byoi.emulator.door import Caller, Door
 
 # The path as received: in a path variable, an encoded slash does not separate segments.
 _URL = re.compile(r"/restapis/([^/]+)/([^/]+)/_user_request_(/.*)?$")
@@ -40,6 +40,7 @@ class ApiGateway:
     Args:
         invocations: Answers a request to SageMaker Runtime in a region.
         door: Knows the keys that a call may be signed with.
+        record: Keeps a call that was signed, as `Calls.write` does.
         log: Takes one line.
         throttling: Limits the calls; new by default.
     """
@@ -49,10 +50,12 @@ class ApiGateway:
         invocations: Callable[[Request, str], Response],
         *,
         door: Door,
+        record: Callable[..., None],
         log: Callable[[str], None],
         throttling: Throttling | None = None,
     ) -> None:
         self._invocations = invocations
+        self._record = record
         self._authorization = Authorization(door)
         self._log = log
         self._throttling = throttling or Throttling()
@@ -86,6 +89,10 @@ class ApiGateway:
             responseLength=response.calculate_content_length() or 0,
             status=response.status_code,
         )
+        if api is not None and (access_key := known["identity"].get("accessKey")):
+            resource = authorization.method_arn(api.region, known, path)
+            caller = Caller(access_key, api.region, authorization.SERVICE)
+            self._record(request, caller, "Invoke", {"resource": resource}, response.status_code)
         if stage is not None and (problem := access_log.write(stage.access_log_settings, known)):
             self._log_call(known, problem)
         return response

@@ -24,6 +24,7 @@ class RestApis:
     Args:
         invocations: Answers a request to SageMaker Runtime in a region.
         door: Knows the keys that a call may be signed with.
+        record: Keeps a call that was signed, as `Calls.write` does.
         stack: Restores what is replaced in moto when it ends.
         log: Takes one line.
     """
@@ -33,11 +34,13 @@ class RestApis:
         invocations: Callable[[Request, str], Response],
         *,
         door: Door,
+        record: Callable[..., None],
         stack: ExitStack,
         log: Callable[[str], None],
     ) -> None:
         self._invocations = invocations
         self._door = door
+        self._record = record
         self._stack = stack
         self._log = log
         self._lock = threading.Lock()
@@ -56,7 +59,7 @@ class RestApis:
 
                 self._stack.enter_context(patches.replaced(backend.replacements()))
                 self._gateway = gateway.ApiGateway(
-                    self._invocations, door=self._door, log=self._log
+                    self._invocations, door=self._door, record=self._record, log=self._log
                 )
         return self._gateway
 

@@ -207,7 +207,8 @@ class Emulator:
             key = Key.random()
             self.variables_file = environment.file(owned.folder)
             door = Door(Credentials(key), region=region, variables_file=self.variables_file)
-            apis = RestApis(invocations.answer, door=door, stack=late, log=log)
+            calls = Calls(calls_file)
+            apis = RestApis(invocations.answer, door=door, record=calls.write, stack=late, log=log)
             application = Application(
                 DomainDispatcherApplication(create_backend_app),
                 invocations,
@@ -222,7 +223,7 @@ class Emulator:
                 },
                 logs=logs,
                 log=log,
-                calls=Calls(calls_file),
+                calls=calls,
             )
             server = make_server(
                 HOST, port, application, threaded=True, request_handler=RequestHandler

@@ -1,10 +1,12 @@
 """A bucket's policy: its conditions are evaluated, and what cannot be is refused."""
 
 import json
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
+TEMPLATE = Path(__file__).parents[3] / "infra" / "execution_role.yaml"
 ALL = ["arn:aws:s3:::policed", "arn:aws:s3:::policed/*"]
 DENY = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ALL}
 ALLOW = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": ALL[1]}
@@ -119,3 +121,24 @@ def test_a_stack_makes_it_and_takes_it_away(in_processes, s3):
         cloudformation.get_waiter("stack_delete_complete").wait(StackName=name)
     with pytest.raises(ClientError, match="NoSuchBucketPolicy"):
         s3.get_bucket_policy(Bucket="policed")
+
+
+def test_the_bucket_of_the_template_keeps_its_policy_and_takes_model_data(in_processes):
+    cloudformation, s3 = in_processes.client("cloudformation"), in_processes.s3
+    cloudformation.create_stack(
+        StackName="byoi-with-bucket",
+        TemplateBody=TEMPLATE.read_text(encoding="utf-8"),
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    described = cloudformation.describe_stacks(StackName="byoi-with-bucket")["Stacks"][0]
+    assert described["StackStatus"] == "CREATE_COMPLETE"
+    bucket = {one["OutputKey"]: one["OutputValue"] for one in described["Outputs"]}["Bucket"]
+    s3.put_object(Bucket=bucket, Key="a", Body=b"x")
+    assert s3.get_object(Bucket=bucket, Key="a")["Body"].read() == b"x"
+    cloudformation.delete_stack(StackName="byoi-with-bucket")
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName="byoi-with-bucket")
+    (statement,) = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
+    assert statement["Resource"] == [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    s3.delete_object(Bucket=bucket, Key="a")
+    s3.delete_bucket(Bucket=bucket)

@@ -14,7 +14,7 @@ from typing import Any
 
 Document = str | Mapping[str, Any]
 
-_OPERATOR = re.compile(r"(?:ForAnyValue:)?(?:String|Arn)(Equals|Like)")
+_OPERATOR = re.compile(r"(?:ForAnyValue:)?(?:(?:String|Arn)(?:Equals|Like)|Bool)")
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -165,9 +165,16 @@ def _holds(
             elif actual is None:
                 verdicts.append(False)
             else:
-                has_wildcards = not operator.endswith("StringEquals")
+                has_wildcards = not operator.endswith(("StringEquals", "Bool"))
+                # A Bool may stand without quotation marks.
                 found = (
-                    _matches(value, actual, request, reasons, has_wildcards=has_wildcards)
+                    _matches(
+                        str(value).lower() if isinstance(value, bool) else value,
+                        actual,
+                        request,
+                        reasons,
+                        has_wildcards=has_wildcards,
+                    )
                     for value in listed(values)
                 )
                 verdicts.append(_any(found))

@@ -14,10 +14,11 @@
 # %% [markdown]
 # # 5. An HTTP API in front
 #
-# An endpoint answers only requests that are signed with AWS credentials. A mobile app or a web
-# server of somebody else's has none. Amazon API Gateway takes their plain HTTP, signs it with a
-# role of its own, and hands the answer back. No function stands between: the API speaks to
-# SageMaker itself.
+# An endpoint answers whoever may invoke it in SageMaker. Others should see less: a URL, limits,
+# and nothing of what stands behind. Amazon API Gateway takes their HTTP, calls SageMaker as a role
+# of its own, and hands the answer back. No function stands between: the API speaks to SageMaker
+# itself. Who is let in is yours to say: by default those whose IAM policy allows it and who sign
+# their requests, otherwise those with an API key, or anybody.
 #
 # **It runs on this machine**, against [the emulator](../docs/emulator.md), which executes the API
 # as API Gateway would. With `BYOI_PLATFORM=aws`, `BYOI_ROLE_ARN` and `BYOI_BUCKET` in the
@@ -28,13 +29,15 @@
 # **You will learn**
 #
 # * what the API is made of, and the one permission its role has;
-# * how a client without credentials gets a prediction, as JSON and as CSV;
+# * how a client signs its requests, and gets a prediction as JSON and as CSV;
+# * what an API key is good for, and what `NONE` means;
 # * which HTTP status each error becomes, and how clients are kept out or slowed down.
 #
 # **Time** about half a minute on this machine, about 10 minutes on AWS. **Cost** nothing on this
 # machine; on AWS the price of one `ml.m5.large` while it runs, and API Gateway's price for each
 # call. **Needs** the image `byoi:latest` where Docker is there; without it the emulator runs the
-# same server as processes.
+# same server as processes. On AWS, API Gateway needs a role for its logs once in an account:
+# [infra/README.md](../infra/README.md#an-http-api-in-front-of-an-endpoint).
 
 # %%
 from importlib.metadata import version
@@ -94,56 +97,78 @@ print(deployment.wait(session.sagemaker_client, name)["EndpointStatus"])
 # ## The API
 #
 # One stack, [infra/api_gateway.yaml](../infra/api_gateway.yaml): a REST API with `POST
-# /predictions`, a stage, a role. Its role trusts `apigateway.amazonaws.com` and holds one permission,
-# `sagemaker:InvokeEndpoint` on this endpoint. Its limits are low here, so that they can be met, and
-# it asks for an API key, which is off unless asked for.
+# /predictions`, a stage with limits, an access log, a role. Its role trusts
+# `apigateway.amazonaws.com` and holds one permission, `sagemaker:InvokeEndpoint` on this endpoint.
+# The parameter `Authorization` says who may call; left alone it is `AWS_IAM`.
 
 # %%
 account = session.account
 cloudformation, iam = account.client("cloudformation"), account.client("iam")
+gateway = account.client("apigateway")
+template = Path("../infra/api_gateway.yaml").read_text()
 # Where your rights end at a permissions boundary, so must those of the role you make.
 limits = iam.get_role(RoleName=role.rpartition("/")[2])["Role"].get("PermissionsBoundary", {})
-values = {"EndpointName": name, "RequireApiKey": "true", "RateLimit": "2", "BurstLimit": "10"}
-values["PermissionsBoundary"] = limits.get("PermissionsBoundaryArn", "")
-template = Path("../infra/api_gateway.yaml").read_text()
-parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()]
+usual = {"EndpointName": name, "PermissionsBoundary": limits.get("PermissionsBoundaryArn", "")}
 
-# %%
-stack = "byoi-api"
-cloudformation.create_stack(
-    StackName=stack,
-    Capabilities=["CAPABILITY_IAM"],
-    TemplateBody=template,
-    Parameters=parameters,
-)
-cloudformation.get_waiter("stack_create_complete").wait(StackName=stack)
-described = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
-outputs = {one["OutputKey"]: one["OutputValue"] for one in described["Outputs"]}
-print(described["StackStatus"], sorted(outputs))
+
+def make_api(stack: str, **values: str) -> dict[str, str]:
+    """Make a stack and return its outputs."""
+    cloudformation.create_stack(
+        StackName=stack,
+        Capabilities=["CAPABILITY_IAM"],
+        TemplateBody=template,
+        Parameters=[
+            {"ParameterKey": key, "ParameterValue": value}
+            for key, value in (usual | values).items()
+        ],
+    )
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=stack)
+    described = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    return {one["OutputKey"]: one["OutputValue"] for one in described["Outputs"]}
+
+
+outputs = make_api("byoi-api")
+print(sorted(outputs))
 
 # %% [markdown]
 # The output `InvokeUrl` is where AWS answers. `deployment.invoke_url` returns the same there, and
 # the emulator's address here.
 
+
 # %%
-gateway = account.client("apigateway")
-url = deployment.invoke_url(gateway, outputs["ApiId"], outputs["StageName"]) + "/predictions"
+def find_url(outputs: dict[str, str]) -> str:
+    """Return the URL of an API's predictions."""
+    base = deployment.invoke_url(gateway, outputs["ApiId"], outputs["StageName"])
+    return f"{base}/predictions"
+
+
+url = find_url(outputs)
 print(outputs["InvokeUrl"].replace(outputs["ApiId"], "ID"))
 
 # %% [markdown]
-# ## A call over HTTP
+# ## A signed call
 #
-# Nothing of AWS's from here on: a URL, a key, JSON.
+# Any HTTP client does, here `requests`. botocore, which boto3 brings, signs what it will send:
+# method, host, path, query, headers and body, for the service `execute-api`. `add_auth` adds
+# headers, and a session token where there is one.
 
 # %%
 import json
 
 import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 
-key = gateway.get_api_key(apiKey=outputs["ApiKeyId"], includeValue=True)["value"]
-with_key = {"x-api-key": key}
+
+def post(url: str, body: str, content_type: str = "application/json", **headers: str):
+    """Send a signed request."""
+    request = AWSRequest("POST", url, {"Content-Type": content_type, **headers}, body)
+    SigV4Auth(account.session.get_credentials(), "execute-api", account.region).add_auth(request)
+    return requests.post(url, body, headers=dict(request.headers), timeout=30)
+
+
 reviews = ["A wonderful film, I loved it.", "A dull, clumsy and boring film."]
-answer = requests.post(url, json={"instances": reviews}, headers=with_key, timeout=30)
+answer = post(url, json.dumps({"instances": reviews}))
 for text, (negative, positive) in zip(reviews, answer.json()["predictions"]):
     print(f"{'positive' if positive > negative else 'negative'} {positive:.1f}  {text}")
 
@@ -152,13 +177,23 @@ for text, (negative, positive) in zip(reviews, answer.json()["predictions"]):
 # Lines and plain text. NumPy arrays are bytes, which this API does not pass.
 
 # %%
-csv = {"Content-Type": "text/csv", "Accept": "text/csv"}
 rows = "\n".join(f'"{review}"' for review in reviews)
-answer = requests.post(url, rows, headers={**with_key, **csv}, timeout=30)
+answer = post(url, rows, "text/csv", Accept="text/csv")
 for row in answer.text.splitlines():
     print(
         answer.headers["Content-Type"], "positive" if float(row.split(",")[1]) > 0.5 else "negative"
     )
+
+# %% [markdown]
+# Your own keys may call it because your policy allows `execute-api:Invoke` on the output
+# `MethodArn`. A client gets a user or a role with a policy that allows that and nothing else: it
+# can neither call another path nor invoke an endpoint.
+
+# %%
+allow = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": outputs["MethodArn"]}
+policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]}, indent=1)
+account_id = outputs["MethodArn"].split(":")[4]
+print(policy.replace(outputs["ApiId"], "ID").replace(account_id, "ACCOUNT"))
 
 # %% [markdown]
 # ## What errors look like
@@ -167,12 +202,11 @@ for row in answer.text.splitlines():
 # what went wrong inside does not.
 
 # %%
-json_type, html_type = {"Content-Type": "application/json"}, {"Content-Type": "text/html"}
 tries = {
-    "no key": requests.post(url, "[]", headers=json_type, timeout=30),
-    "another path": requests.post(url + "s", "[]", headers=with_key, timeout=30),
-    "no JSON": requests.post(url, "{", headers={**with_key, **json_type}, timeout=30),
-    "no model takes it": requests.post(url, "<p>", headers={**with_key, **html_type}, timeout=30),
+    "not signed": requests.post(url, json=reviews, timeout=30),
+    "another path": post(url + "s", "[]"),
+    "no JSON": post(url, "{"),
+    "no model takes it": post(url, "<p>", "text/html"),
 }
 for what, answer in tries.items():
     print(f"{what:<20}{answer.status_code}  {answer.json()['message']}")
@@ -184,8 +218,9 @@ print(
 # | status | who says it | when |
 # |---|---|---|
 # | 400 | API Gateway | the body is no JSON, or there is no `Content-Type` |
-# | 403 | API Gateway | the key is missing or unknown |
-# | 404 | API Gateway | there is no such path |
+# | 403 | API Gateway | the signature is missing or wrong, or there is no such path |
+# | 403 | API Gateway | whoever signed may not call it; the key is missing or unknown |
+# | 404 | API Gateway | there is no such path, where nobody signs |
 # | 413 | API Gateway | the body is above 10 MB |
 # | 429 | API Gateway | more calls than the limits allow |
 # | other 4xx | the container | the model does not take the request; `detail` has its words |
@@ -193,21 +228,56 @@ print(
 # | 503 | SageMaker | the endpoint is gone or not in service |
 # | 504 | API Gateway | no answer within 29 s, although SageMaker allows 60 |
 #
-# ## Too many calls
+# ## With an API key
 #
-# A bucket of ten tokens gets two new ones each second; who finds it empty is told to come later.
+# For clients that cannot have AWS credentials. The key goes with each request, in the header
+# `x-api-key`; a usage plan counts what it is used for, and a quota ends it for the day. Here the
+# limits are low, so that they can be met.
 
 # %%
-codes = [
-    requests.post(url, json=reviews, headers=with_key, timeout=30).status_code for _ in range(30)
-]
-print("statuses of 30 calls in a row:", sorted(set(codes)))
+low = {"RateLimit": "2", "BurstLimit": "10", "QuotaLimit": "15"}
+with_key = make_api("byoi-api-key", Authorization="API_KEY", **low)
+key_url = find_url(with_key)
+value = gateway.get_api_key(apiKey=with_key["ApiKeyId"], includeValue=True)["value"]
+key = {"x-api-key": value}
+answer = requests.post(key_url, json=reviews, headers=key, timeout=30)
+print("with the key:", answer.status_code)
+answer = requests.post(key_url, json=reviews, timeout=30)
+print("without it:", answer.status_code, answer.json()["message"])
+
+# %% [markdown]
+# A bucket of ten tokens gets two new ones each second; who finds it empty is told to come later.
+# Who has used up the quota is told so until tomorrow.
+
+# %%
+answers = [requests.post(key_url, json=reviews, headers=key, timeout=30) for _ in range(40)]
+print("statuses of 40 calls in a row:", sorted({answer.status_code for answer in answers}))
+
+# %% [markdown]
+# ## Open to everybody
+#
+# `NONE` asks for nothing. Whoever finds the URL runs your endpoint at your cost, and all that holds
+# them is `RateLimit`, which they share with those you meant. So it is deleted at once.
+
+# %%
+is_open = make_api("byoi-api-open", Authorization="NONE", **low)
+answer = requests.post(find_url(is_open), json=reviews, timeout=30)
+print("without anything:", answer.status_code)
+cloudformation.delete_stack(StackName="byoi-api-open")
+cloudformation.get_waiter("stack_delete_complete").wait(StackName="byoi-api-open")
 
 # %% [markdown]
 # ## What can go wrong
 #
+# * **403, "The request signature we calculated does not match".** Something changed between signing
+#   and sending: a header, the order of the body's JSON, a path that a proxy writes anew. Here the
+#   path begins with `/restapis`; sign the URL that you send to.
+# * **403, "is not authorized to perform: execute-api:Invoke".** The signature is right, and the
+#   policy of whoever signed does not allow this method.
 # * **403, though the key is right.** A new key and its usage plan take effect after some seconds
 #   on AWS.
+# * **The stack fails with "CloudWatch Logs role ARN must be set in account settings".** API Gateway
+#   has no role for its logs yet: [infra/README.md](../infra/README.md); or `AccessLogDays=0`.
 # * **500 for every call.** API Gateway may not assume the role, or the role may not invoke the
 #   endpoint. `aws apigateway test-invoke-method` shows the reason there; the emulator's log has the
 #   line here.
@@ -222,12 +292,13 @@ print("statuses of 30 calls in a row:", sorted(set(codes)))
 # The API goes first, then what it stood before. What is left is asked for, not believed.
 
 # %%
-cloudformation.delete_stack(StackName=stack)
-cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack)
+for stack in ("byoi-api", "byoi-api-key"):
+    cloudformation.delete_stack(StackName=stack)
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack)
 for thing in [one for one in deployment.find_everything(account) if name in one.name]:
     thing.delete()
 left = [str(one) for one in deployment.find_everything(account) if name in one.name]
-left += [one["id"] for one in gateway.get_rest_apis()["items"] if one["name"] == "byoi-api"]
+left += [one["id"] for one in gateway.get_rest_apis()["items"] if "byoi-api" in one["name"]]
 assert left == [], left
 print("cleaned up; left:", left)
 rehearsal.stop()

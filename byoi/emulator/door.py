@@ -103,6 +103,10 @@ class Door:
             f"AWS_SECRET_ACCESS_KEY, which this loads: . {variables_file}"
         )
 
+    def now(self) -> float:
+        """Return the seconds since 1970, by the clock that signatures are judged by."""
+        return self._now()
+
     def require_host(self, request: Request) -> None:
         """Refuse a request that was sent to another host's name."""
         if problem := host_problem(request.headers):
@@ -140,9 +144,7 @@ class Door:
             raise DeniedError(
                 answers.MISSING, f"received no signature, expected {signatures.ACCEPTED}"
             )
-        key = self._key(signature.access_key, signature.token)
-        signature.check_form()
-        signature.check_time(self._now())
+        key = self.key_of(signature)
         if not payloads.is_known(signature):
             raise DeniedError(
                 answers.UNSUPPORTED,
@@ -153,18 +155,33 @@ class Door:
         if payload is None:
             body = payloads.read(request, contract.REQUEST_BODY_BYTES)
             payload = hashlib.sha256(body).hexdigest()
-        _require(signature.value, signature.expected(key, payload))
+        require(signature.value, signature.expected(key, payload))
         if isinstance(signature, SigV4):
             payloads.check(signature, key)
             _tell_moto(request, signature)
         return self._named(signature)
+
+    def key_of(self, signature: Signature, *, skew_s: float = signatures.SKEW_S) -> Key:
+        """Return the key that a signature names; the signature itself is not compared.
+
+        Args:
+            signature: The signature.
+            skew_s: How far the clocks of client and service may be apart.
+
+        Raises:
+            DeniedError: The key is not valid, or the signature's form or time are not.
+        """
+        key = self._key(signature.access_key, signature.token)
+        signature.check_form()
+        signature.check_time(self._now(), skew_s)
+        return key
 
     def _uploader(self, request: Request) -> Caller:
         """Return who signed the policy of a form."""
         form = post_policy.Form(request)
         claim = form.claim()
         key = self._key(claim.access_key, claim.token)
-        _require(claim.value, claim.expected(key))
+        require(claim.value, claim.expected(key))
         form.check(self._now())
         return Caller(claim.access_key, claim.region or self._region, "s3")
 
@@ -180,7 +197,9 @@ class Door:
                 else "a session token came with a key that has none",
             )
         if key.problem:
-            raise DeniedError(answers.EXPIRED_KEY, f"the signature's key {key.problem}")
+            # A session's can only be over, and a user's only be inactive, which AWS does not say.
+            codes = answers.EXPIRED_KEY if key.token else answers.UNKNOWN_KEY
+            raise DeniedError(codes, f"the signature's key {key.problem}")
         return key
 
     def _named(self, signature: Signature) -> Caller:
@@ -189,7 +208,12 @@ class Door:
         return Caller(signature.access_key, self._region, "s3")
 
 
-def _require(received: str, expected: str) -> None:
+def require(received: str, expected: str) -> None:
+    """Refuse a signature that is not the expected one.
+
+    Raises:
+        DeniedError: They differ.
+    """
     if not hmac.compare_digest(received.encode(), expected.encode()):
         raise DeniedError(
             answers.WRONG,

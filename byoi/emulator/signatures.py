@@ -43,7 +43,7 @@ ACCEPTED = (
     "with a signed policy"
 )
 # Of a signature in a header; one in the query says by itself how long it is valid.
-_SKEW_S = 15 * 60
+SKEW_S = 15 * 60
 _LONGEST_S = 7 * 24 * 3600
 _SCOPE = re.compile(r"([\w-]{1,128})/(\d{8})/([\w-]{1,64})/([\w-]{1,64})/aws4_request")
 _TIME = "%Y%m%dT%H%M%SZ"
@@ -182,19 +182,24 @@ class SigV4:
             if name.startswith("x-amz-") and name not in self.signed:
                 raise DeniedError(answers.UNSUPPORTED, f"the header {name} is not signed")
 
-    def check_time(self, now_s: float) -> None:
-        """Refuse one that is not valid now."""
-        made_s = _seconds(self.timestamp)
+    def check_time(self, now_s: float, skew_s: float = SKEW_S) -> None:
+        """Refuse one that is not valid now.
+
+        Args:
+            now_s: Seconds since 1970.
+            skew_s: How far the clocks of client and service may be apart.
+        """
+        made_s = seconds(self.timestamp)
         if self.timestamp[:8] != self.scope.date:
             raise DeniedError(answers.WRONG_TIME, "the signature's date is not that of its scope")
         if self.expires_s is None:
-            _check_skew(made_s, now_s)
+            _check_skew(made_s, now_s, skew_s)
             return
         if not 0 < self.expires_s <= _LONGEST_S:
             raise DeniedError(
                 answers.UNSUPPORTED, f"X-Amz-Expires is not between 1 and {_LONGEST_S} seconds"
             )
-        if made_s > now_s + _SKEW_S:
+        if made_s > now_s + skew_s:
             raise DeniedError(answers.WRONG_TIME, "the signature is of the future")
         _check_expiry(made_s + self.expires_s, now_s)
 
@@ -264,8 +269,8 @@ class SigV2:
     def check_form(self) -> None:
         """Do nothing: all headers of Amazon's are signed."""
 
-    def check_time(self, now_s: float) -> None:
-        """Refuse one that is not valid now."""
+    def check_time(self, now_s: float, skew_s: float = SKEW_S) -> None:
+        """Refuse one that is not valid now; see SigV4."""
         if self.is_query:
             if not re.fullmatch(r"\d{1,12}", self.date):
                 raise DeniedError(answers.UNSUPPORTED, "Expires is not a number of seconds")
@@ -276,7 +281,7 @@ class SigV2:
             made_s = parsedate_to_datetime(stated).timestamp()
         except ValueError as error:
             raise DeniedError(answers.WRONG_TIME, "there is no readable Date") from error
-        _check_skew(made_s, now_s)
+        _check_skew(made_s, now_s, skew_s)
 
     def expected(self, key: Key, payload: str) -> str:  # noqa: ARG002 - see SigV4
         """Return what the signature must be."""
@@ -445,7 +450,12 @@ def _of_date(date: str) -> str:
         return ""
 
 
-def _seconds(timestamp: str) -> float:
+def seconds(timestamp: str) -> float:
+    """Return a signature's time as seconds since 1970.
+
+    Raises:
+        DeniedError: It has another form than YYYYMMDDThhmmssZ.
+    """
     try:
         return calendar.timegm(time.strptime(timestamp, _TIME))
     except ValueError as error:
@@ -454,12 +464,12 @@ def _seconds(timestamp: str) -> float:
         ) from error
 
 
-def _check_skew(made_s: float, now_s: float) -> None:
-    if abs(made_s - now_s) > _SKEW_S:
+def _check_skew(made_s: float, now_s: float, skew_s: float) -> None:
+    if abs(made_s - now_s) > skew_s:
         raise DeniedError(
             answers.WRONG_TIME,
             f"the request was signed {abs(made_s - now_s):.0f} s before or after this machine's "
-            f"time, expected at most {_SKEW_S} s",
+            f"time, expected at most {skew_s} s",
         )
 
 

@@ -91,6 +91,11 @@ def test_what_could_not_be_evaluated_is_named_once():
         ({"StringEquals": {"aws:RequestedRegion": "x", "aws:Unknown": "y"}}, IMPLICIT),
         ({"StringEquals": {"aws:RequestedRegion": "us-east-1", "aws:Unknown": "y"}}, UNDECIDED),
         ({"StringEquals": {"aws:RequestedRegion": "${aws:Unknown}"}}, UNDECIDED),
+        ({"Bool": {"aws:SecureTransport": "true"}}, ALLOWED),
+        ({"Bool": {"aws:SecureTransport": True}}, ALLOWED),
+        ({"Bool": {"aws:SecureTransport": "false"}}, IMPLICIT),
+        ({"Bool": {"aws:SecureTransport": False}}, IMPLICIT),
+        ({"Bool": {"aws:MultiFactorAuthPresent": "true"}}, UNDECIDED),
         ({"StringNotEquals": {"aws:RequestedRegion": "x"}}, UNDECIDED),
         ({"IpAddress": {"aws:SourceIp": "127.0.0.1"}}, UNDECIDED),
     ],
@@ -100,6 +105,7 @@ def test_a_condition_is_tested_on_what_is_known(condition, decision):
         "aws:RequestedRegion": "us-east-1",
         "aws:SourceArn": "arn:aws:sagemaker:us-east-1:123456789012:endpoint/any",
         "aws:Account": "123456789012",
+        "aws:SecureTransport": "true",
     }
     assert decide([{**ALLOW, "Condition": condition}], context=context).decision is decision
 

@@ -22,7 +22,8 @@ from moto.apigateway.exceptions import (
     StageStillActive,
 )
 
-from byoi.emulator.api_gateway import admission, mappings, templates
+from byoi.emulator.api_gateway import access_log, admission, mappings, templates
+from byoi.emulator.api_gateway.authorization import AWS_IAM
 from byoi.emulator.api_gateway.integration import DEFAULT_TIMEOUT_MS, URI
 from byoi.emulator.aws.errors import NotEmulatedError
 
@@ -50,10 +51,15 @@ _STAGE_PATCHES = frozenset(
     {"throttling/burstLimit", "throttling/rateLimit", "metrics/enabled"}
     | {"logging/loglevel", "logging/dataTrace"}
 )
+_ACCESS_LOG_PATCHES = {
+    f"/accessLogSettings/{name}": name for name in (access_log.DESTINATION, access_log.FORMAT)
+}
 _METHOD_SETTINGS = frozenset(
     {"throttlingBurstLimit", "throttlingRateLimit", "metricsEnabled", "loggingLevel"}
     | {"dataTraceEnabled"}
 )
+_AUTHORIZATIONS = ("NONE", AWS_IAM)
+_CALLERS_OWN = "arn:aws:iam::*:user/*"
 _MAPPING = "Invalid mapping expression specified: Validation Result: warnings : [], errors : "
 _METHOD_PARAMETER = re.compile(r"method\.request\.(header|path|querystring)\.")
 
@@ -115,9 +121,14 @@ def _check_rest_api(parameters: Parameters) -> None:
 
 
 def _check_method(parameters: Parameters) -> None:
-    authorization = parameters.get("authorizationType", "NONE")
-    if authorization != "NONE":
-        raise NotEmulatedError(f"PutMethod with authorizationType={authorization}")
+    _check_authorization("PutMethod", parameters.get("authorizationType", "NONE"))
+
+
+def _check_authorization(action: str, type_: Any) -> None:
+    if type_ not in _AUTHORIZATIONS:
+        raise NotEmulatedError(
+            f"{action} with authorizationType={type_} (only {' and '.join(_AUTHORIZATIONS)})"
+        )
 
 
 def _check_integration(parameters: Parameters) -> None:
@@ -126,6 +137,11 @@ def _check_integration(parameters: Parameters) -> None:
         raise NotEmulatedError(
             f"an integration of type {kind} with {uri or 'no URI'} (only the type AWS with "
             "arn:aws:apigateway:REGION:runtime.sagemaker:path//endpoints/NAME/invocations)"
+        )
+    if parameters.get("credentials") == _CALLERS_OWN:
+        raise NotEmulatedError(
+            f"an integration with credentials={_CALLERS_OWN}, which are the caller's own (only a "
+            "role's ARN)"
         )
     if parameters.get("connectionType", "INTERNET") != "INTERNET":
         raise NotEmulatedError("PutIntegration with connectionType=VPC_LINK")
@@ -147,10 +163,15 @@ def _check_templates(found: Mapping[str, str | None] | None) -> None:
 
 def _check_stage_patch(parameters: Parameters) -> None:
     for one in parameters.get("patchOperations") or ():
-        path = one.get("path", "")
+        path, operation = one.get("path", ""), one.get("op")
+        if (path, operation) == ("/accessLogSettings", "remove"):
+            continue
+        if path in _ACCESS_LOG_PATCHES and operation == "replace":
+            access_log.check({_ACCESS_LOG_PATCHES[path]: one.get("value")})
+            continue
         plain = path in {"/description", "/deploymentId"} or path.startswith("/variables/")
         setting = path.split("/", 3)[-1]
-        if not plain and not (one.get("op") == "replace" and setting in _STAGE_PATCHES):
+        if not plain and not (operation == "replace" and setting in _STAGE_PATCHES):
             raise NotEmulatedError(f"UpdateStage of {path}")
 
 

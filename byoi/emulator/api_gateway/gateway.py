@@ -3,7 +3,9 @@
 Source: API Gateway Developer Guide, "Invoke REST APIs", "Amazon API Gateway quotas".
 """
 
+import json
 import re
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -12,8 +14,9 @@ from moto.apigateway.models import apigateway_backends
 from werkzeug.wrappers import Request, Response
 
 from byoi.emulator import answers, refusals
-from byoi.emulator.api_gateway import admission, integration, mappings
+from byoi.emulator.api_gateway import access_log, admission, authorization, integration, mappings
 from byoi.emulator.api_gateway.admission import Throttling
+from byoi.emulator.api_gateway.authorization import Authorization
 from byoi.emulator.api_gateway.call import (
     Call,
     DeployedApi,
@@ -25,6 +28,7 @@ from byoi.emulator.api_gateway.gateway_responses import GatewayError, make_respo
 from byoi.emulator.api_gateway.variables import Context
 from byoi.emulator.aws import account
 from byoi.emulator.aws.errors import NotEmulatedError
+from byoi.emulator.door import Caller, Door
 
 # The path as received: in a path variable, an encoded slash does not separate segments.
 _URL = re.compile(r"/restapis/([^/]+)/([^/]+)/_user_request_(/.*)?$")
@@ -35,6 +39,8 @@ class ApiGateway:
 
     Args:
         invocations: Answers a request to SageMaker Runtime in a region.
+        door: Knows the keys that a call may be signed with.
+        record: Keeps a call that was signed, as `Calls.write_of_api` does.
         log: Takes one line.
         throttling: Limits the calls; new by default.
     """
@@ -43,10 +49,14 @@ class ApiGateway:
         self,
         invocations: Callable[[Request, str], Response],
         *,
+        door: Door,
+        record: Callable[..., None],
         log: Callable[[str], None],
         throttling: Throttling | None = None,
     ) -> None:
         self._invocations = invocations
+        self._record = record
+        self._authorization = Authorization(door)
         self._log = log
         self._throttling = throttling or Throttling()
 
@@ -60,14 +70,31 @@ class ApiGateway:
         known = make_context(request, api_id, stage_name, account.NUMBER)
         known["path"] = f"/{stage_name}{path}"
         api, stage = _find_stage(api_id, stage_name)
+        started_s = time.monotonic()
         try:
             response = self._call(request, api, stage, path, known)
         except GatewayError as error:
             self._log_call(known, f"Execution failed: {error.cause}")
             response = _respond_to_error(error, api, known)
+            known["error"] = {
+                "message": error.message,
+                "messageString": json.dumps(error.message),
+                "responseType": error.type,
+            }
         except NotEmulatedError as error:
             response = _refuse(error)
         self._log_call(known, f"{request.method} {path}: {response.status_code}")
+        known.update(
+            responseLatency=round((time.monotonic() - started_s) * 1000),
+            responseLength=response.calculate_content_length() or 0,
+            status=response.status_code,
+        )
+        if api is not None and (access_key := known["identity"].get("accessKey")):
+            resource = authorization.method_arn(api.region, known, path)
+            caller = Caller(access_key, api.region, authorization.SERVICE)
+            self._record(request, caller, resource, response)
+        if stage is not None and (problem := access_log.write(stage.access_log_settings, known)):
+            self._log_call(known, problem)
         return response
 
     def _call(
@@ -97,6 +124,7 @@ class ApiGateway:
             stage_variables=dict(stage.variables),
             context=known,
         )
+        self._authorization.require(call, request, path)
         admission.admit(call, stage.method_settings, self._throttling)
         variables = Context(known)
         found = integration.invoke(call, self._invocations, variables)

@@ -21,9 +21,15 @@ _TYPES = {
     "API_CONFIGURATION_ERROR": (500, "InternalServerErrorException", _INTERNAL),
     "BAD_REQUEST_BODY": (400, "BadRequestException", "Invalid request body"),
     "BAD_REQUEST_PARAMETERS": (400, "BadRequestException", "Missing required request parameters"),
+    "EXPIRED_TOKEN": (
+        403,
+        "ExpiredTokenException",
+        "The security token included in the request is expired",
+    ),
     "INTEGRATION_FAILURE": (504, "InternalServerErrorException", _INTERNAL),
     "INTEGRATION_TIMEOUT": (504, "InternalServerErrorException", "Endpoint request timed out"),
     "INVALID_API_KEY": (403, "ForbiddenException", "Forbidden"),
+    "INVALID_SIGNATURE": (403, "InvalidSignatureException", "The signature is not valid"),
     "MISSING_AUTHENTICATION_TOKEN": (
         403,
         "MissingAuthenticationTokenException",
@@ -45,10 +51,14 @@ class GatewayError(Exception):
         type: Type of the gateway response.
         message: Message for the caller.
         cause: Message for the execution log.
+        code: Error type in the header.
     """
 
-    def __init__(self, type_: str, message: str | None = None, *, cause: str = "") -> None:
+    def __init__(
+        self, type_: str, message: str | None = None, *, cause: str = "", code: str | None = None
+    ) -> None:
         self.type = type_
+        self.code = code or _TYPES[type_][1]
         self.message = message or _TYPES[type_][2]
         self.cause = cause or self.message
         super().__init__(self.cause)
@@ -76,13 +86,14 @@ def make_response(
     Raises:
         NotEmulatedError: The API's own gateway response has something that is not emulated.
     """
-    status, code, _ = _TYPES[error.type]
+    status = _TYPES[error.type][0]
     configured = dict(_configured(api, error.type, status)) if api else {}
     templates = configured.get("responseTemplates") or {}
-    body = json.dumps({"message": error.message})
+    # AWS writes this one's with a capital letter.
+    body = json.dumps({"Message" if error.type == "ACCESS_DENIED" else "message": error.message})
     if templates:
         body = _render(_json_template(templates), error, context)
-    headers = {"x-amzn-errortype": code, "x-amzn-requestid": str(context["requestId"])}
+    headers = {"x-amzn-errortype": error.code, "x-amzn-requestid": str(context["requestId"])}
     for name, value in (configured.get("responseParameters") or {}).items():
         headers[name.removeprefix("gatewayresponse.header.")] = _static(value)
     return Response(

@@ -12,6 +12,7 @@ from typing import Any
 from werkzeug.wrappers import Request, Response
 
 from byoi.emulator.aws import patches
+from byoi.emulator.door import Door
 
 # The form of URL that byoi.deployment.account makes; other emulators have the same.
 _URL = re.compile(r"/restapis/[^/]+/[^/]+/_user_request_(/|$)")
@@ -22,6 +23,8 @@ class RestApis:
 
     Args:
         invocations: Answers a request to SageMaker Runtime in a region.
+        door: Knows the keys that a call may be signed with.
+        record: Keeps a call that was signed, as `Calls.write_of_api` does.
         stack: Restores what is replaced in moto when it ends.
         log: Takes one line.
     """
@@ -30,10 +33,14 @@ class RestApis:
         self,
         invocations: Callable[[Request, str], Response],
         *,
+        door: Door,
+        record: Callable[..., None],
         stack: ExitStack,
         log: Callable[[str], None],
     ) -> None:
         self._invocations = invocations
+        self._door = door
+        self._record = record
         self._stack = stack
         self._log = log
         self._lock = threading.Lock()
@@ -51,7 +58,9 @@ class RestApis:
                 from byoi.emulator.api_gateway import backend, gateway  # noqa: PLC0415 - seconds
 
                 self._stack.enter_context(patches.replaced(backend.replacements()))
-                self._gateway = gateway.ApiGateway(self._invocations, log=self._log)
+                self._gateway = gateway.ApiGateway(
+                    self._invocations, door=self._door, record=self._record, log=self._log
+                )
         return self._gateway
 
     def answer(self, request: Request) -> Response:

@@ -12,7 +12,7 @@ from typing import Any
 
 from moto.apigateway.models import Deployment, Method, Resource, RestAPI
 
-from byoi.emulator.api_gateway import definition
+from byoi.emulator.api_gateway import access_log, definition
 from byoi.emulator.api_gateway.resource_type import (
     creating,
     perform,
@@ -26,7 +26,9 @@ _PROPERTIES_OF_INTEGRATION = (
     "Type IntegrationHttpMethod Uri Credentials RequestTemplates RequestParameters "
     "PassthroughBehavior ContentHandling TimeoutInMillis ConnectionType IntegrationResponses"
 )
-_PROPERTIES_OF_STAGE = "RestApiId DeploymentId StageName Description Variables MethodSettings"
+_PROPERTIES_OF_STAGE = (
+    "RestApiId DeploymentId StageName Description Variables MethodSettings AccessLogSetting"
+)
 _PROPERTIES_OF_PLAN = "UsagePlanName Description ApiStages Throttle Quota"
 # Members of a method's settings that name the method.
 _SETTING_KEYS = {"resourcePath", "httpMethod"}
@@ -202,6 +204,8 @@ def _make_stage(backend: Any, properties: dict[str, Any]) -> Any:
 def _configure_stage(stage: Any, asked: Mapping[str, Any]) -> None:
     stage.deployment_id = asked["deploymentId"]
     stage.description = asked.get("description", "")
+    access_log.check(asked.get("accessLogSetting") or {})
+    stage.access_log_settings = asked.get("accessLogSetting")
     stage.variables = dict(asked.get("variables") or {})
     stage.method_settings = {}
     for one in asked.get("methodSettings") or ():
@@ -266,6 +270,7 @@ def _make_validator(backend: Any, properties: dict[str, Any]) -> Any:
 def _make_key(backend: Any, properties: dict[str, Any]) -> Any:
     known = "Name Description Enabled Value CustomerId"
     asked = read_properties("ApiKey", properties, known)
+    asked["tags"] = {one["key"]: one["value"] for one in asked.get("tags") or ()}
     made = perform("CreateApiKey", asked, lambda: backend.create_api_key(asked))
     return _KEY(made.id, lambda: backend.keys.pop(made.id, None))
 

@@ -1,13 +1,18 @@
-"""Roles of moto's IAM: who may assume them, and what their policies allow.
+"""Who calls, in moto's IAM: roles and who may assume them, users, and what their policies allow.
 
-Sources: IAM User Guide, "Policy evaluation logic"; the wording of AccessDenied is that of AWS's
-answers quoted in public issues (philschmid/cdk-samples 2).
+Sources: IAM User Guide, "Policy evaluation logic" (an explicit Deny in any policy wins; identity
+policies, permissions boundary and session policy must all allow), "AWS global condition context
+keys", "IAM identifiers"; the wording of AccessDenied is that of AWS's answers quoted in public
+issues (philschmid/cdk-samples 2).
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
+from moto.sts.models import sts_backends
 
 from byoi import policy
 from byoi.emulator.aws import account
@@ -15,14 +20,51 @@ from byoi.emulator.aws.errors import NotEmulatedError
 from byoi.policy import Decision, Document, Request
 
 _ASSUME = "sts:AssumeRole"
+_PARTITION = "aws"
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who makes a request.
+
+    Attributes:
+        arn: ARN of the user, or of the session of a role.
+        unique_id: IAM's id of it, a session's with its name behind a colon.
+        account: Number of its account.
+        limits: Kind of policy, as AWS names it in a denial, to the policies of that kind; of each
+            kind one has to allow a request. Empty for the administrator, who may do everything.
+        context: Condition keys about the principal, and their values.
+    """
+
+    arn: str
+    unique_id: str
+    account: str
+    limits: Mapping[str, tuple[Document, ...]] = field(default_factory=dict)
+    context: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_role(arn: str) -> Any:
     """Return moto's record of a role, None if there is no such role."""
-    try:
-        return iam_backends[account.NUMBER]["aws"].get_role_by_arn(arn)
-    except NotFoundException:
-        return None
+    return _find_role(account.NUMBER, arn)
+
+
+def find_principal(access_key: str) -> Principal:
+    """Return whose an accepted access key is.
+
+    Args:
+        access_key: Its id. One that IAM and STS did not issue is that of the emulator's start,
+            which belongs to the account's administrator.
+    """
+    # Lists, because other threads create accounts.
+    for number, partitions in list(iam_backends.items()):
+        for backend in list(partitions.values()):
+            found = backend.access_keys.get(access_key)
+            if found is not None and found.user_name is not None:
+                return _of_user(number, backend, backend.get_user(found.user_name))
+            if found is not None:
+                sts = sts_backends[number][_PARTITION]
+                return _of_session(number, sts.get_assumed_role_from_access_key(access_key))
+    return Principal(f"arn:{_PARTITION}:iam::{account.NUMBER}:root", account.NUMBER, account.NUMBER)
 
 
 def may_assume(service: str, role_arn: str) -> bool:
@@ -50,35 +92,49 @@ def is_trusting(role: Any, service: str) -> bool:
 
 
 def explain_denial(role_arn: str, action: str, resource: str) -> str | None:
-    """Return why a role may not do something, in IAM's words; None if it may.
-
-    Args:
-        role_arn: ARN of the role.
-        action: Such as `sagemaker:InvokeEndpoint`.
-        resource: ARN of the resource.
-
-    Raises:
-        NotEmulatedError: A policy of the role has a condition or a variable that cannot be
-            evaluated.
-    """
+    """Return why a role that API Gateway assumed may not do something; see `explain`."""
     role = find_role(role_arn)
     if role is None:
         return f"role {role_arn} does not exist"
-    kinds = {"an identity-based policy": _identity_policies(role)}
-    if role.permissions_boundary_arn:
-        kinds = {"a permissions boundary": [_boundary(role)], **kinds}
-    for kind, documents in kinds.items():
-        decision = _decide(documents, Request(action, resource))
-        if decision is not Decision.ALLOWED:
-            reason = f"because no {kind.split(maxsplit=1)[1]} allows the {action} action"
-            if decision is Decision.EXPLICIT_DENY:
-                reason = f"with an explicit deny in {kind}"
-            session = f"assumed-role/{role.name}/BackplaneAssumeRoleSession"
-            return (
-                f"User: arn:aws:sts::{account.NUMBER}:{session} is not authorized to perform: "
-                f"{action} on resource: {resource} {reason}"
-            )
-    return None
+    arn = _session_arn(account.NUMBER, role.name, "BackplaneAssumeRoleSession")
+    return explain(
+        Principal(arn, role.id, account.NUMBER, _limits(account.NUMBER, role)),
+        Request(action, resource),
+    )
+
+
+def explain(principal: Principal, request: Request, *, shown: str | None = None) -> str | None:
+    """Return why a principal may not do something, in IAM's words; None if it may.
+
+    Args:
+        principal: Who asks.
+        request: What is asked for, on a resource of its own account.
+        shown: How the resource is named in the words; by default as in the request.
+
+    Raises:
+        NotEmulatedError: The decision depends on a condition or a variable of a policy that
+            cannot be evaluated.
+    """
+    evaluations = {
+        kind: policy.evaluate(documents, request) for kind, documents in principal.limits.items()
+    }
+    reason = None
+    for kind, found in evaluations.items():
+        if found.decision is Decision.IMPLICIT_DENY and reason is None:
+            reason = f"because no {kind} allows the {request.action} action"
+    for kind, found in evaluations.items():
+        if found.decision is Decision.EXPLICIT_DENY:
+            article = "an" if kind[0] in "aeiou" else "a"
+            reason = f"with an explicit deny in {article} {kind}"
+    if reason is None:
+        for found in evaluations.values():
+            if found.undecided:
+                raise NotEmulatedError(" and ".join(found.undecided))
+        return None
+    return (
+        f"User: {principal.arn} is not authorized to perform: {request.action} "
+        f"on resource: {shown or request.resource} {reason}"
+    )
 
 
 def _decide(documents: list[Document], request: Request) -> Decision:
@@ -88,14 +144,60 @@ def _decide(documents: list[Document], request: Request) -> Decision:
     return evaluation.decision
 
 
-def _identity_policies(role: Any) -> list[Document]:
-    return [*role.policies.values(), *map(_default_version, role.managed_policies.values())]
+def _of_user(number: str, backend: Any, user: Any) -> Principal:
+    holders = [user, *backend.get_groups_for_user(user.name)]
+    documents = [one for holder in holders for one in _identity_policies(holder)]
+    return Principal(
+        user.arn,
+        user.id,
+        number,
+        {"identity-based policy": tuple(documents)},
+        {**_context(user.arn, number, user.id, "User"), "aws:username": user.name},
+    )
 
 
-def _boundary(role: Any) -> Document:
-    """Return the document of a role's permissions boundary."""
-    backend = iam_backends[account.NUMBER]["aws"]
-    return _default_version(backend.get_policy(role.permissions_boundary_arn))
+def _of_session(number: str, session: Any) -> Principal:
+    role = _find_role(number, session.role_arn)
+    limits = {"identity-based policy": ()} if role is None else _limits(number, role)
+    if session.policy:
+        limits = {"session policy": (session.policy,), **limits}
+    # A session's own ARN says who acts; conditions name the role (`aws:PrincipalArn`).
+    context = _context(session.role_arn, number, session.user_id, "AssumedRole")
+    return Principal(session.arn, session.user_id, number, limits, context)
+
+
+def _context(arn: str, number: str, unique_id: str, kind: str) -> dict[str, str]:
+    return {
+        "aws:PrincipalArn": arn,
+        "aws:PrincipalAccount": number,
+        "aws:PrincipalType": kind,
+        "aws:userid": unique_id,
+    }
+
+
+def _limits(number: str, role: Any) -> dict[str, tuple[Document, ...]]:
+    limits = {"identity-based policy": tuple(_identity_policies(role))}
+    if role.permissions_boundary_arn:
+        backend = iam_backends[number][_PARTITION]
+        boundary = _default_version(backend.get_policy(role.permissions_boundary_arn))
+        return {"permissions boundary": (boundary,), **limits}
+    return limits
+
+
+def _find_role(number: str, arn: str) -> Any:
+    try:
+        return iam_backends[number][_PARTITION].get_role_by_arn(arn)
+    except NotFoundException:
+        return None
+
+
+def _session_arn(number: str, role_name: str, session_name: str) -> str:
+    return f"arn:{_PARTITION}:sts::{number}:assumed-role/{role_name}/{session_name}"
+
+
+def _identity_policies(holder: Any) -> list[Document]:
+    """Return the policies of a role, a user or a group."""
+    return [*holder.policies.values(), *map(_default_version, holder.managed_policies.values())]
 
 
 def _default_version(managed: Any) -> Document:

@@ -22,7 +22,15 @@ from werkzeug.serving import make_server
 from byoi import contract, errors
 from byoi.emulator.api_gateway.rest_apis import RestApis
 from byoi.emulator.application import Application
-from byoi.emulator.aws import account, cloudformation, image_registry, logs, patches, sagemaker
+from byoi.emulator.aws import (
+    account,
+    bucket_policies,
+    cloudformation,
+    image_registry,
+    logs,
+    patches,
+    sagemaker,
+)
 from byoi.emulator.aws.image_registry import ImageRegistry
 from byoi.emulator.aws.stacks import ANSWER_S, Stacks
 from byoi.emulator.calls import Calls
@@ -184,6 +192,7 @@ class Emulator:
             stack.enter_context(patches.replaced(sagemaker.replacements(fleets, startup_timeout_s)))
             stack.enter_context(patches.replaced(logs.replacements()))
             stack.enter_context(patches.replaced(image_registry.replacements(registry)))
+            stack.enter_context(patches.replaced(bucket_policies.replacements()))
             stack.enter_context(patches.replaced(cloudformation.resource_replacements(fleets)))
             late = contextlib.ExitStack()
             stack.enter_context(late)
@@ -198,14 +207,18 @@ class Emulator:
                 timeout_s=timeout_s,
                 stream_timeout_s=stream_timeout_s,
             )
-            apis = RestApis(invocations.answer, stack=late, log=log)
             key = Key.random()
             self.variables_file = environment.file(owned.folder)
+            door = Door(Credentials(key), region=region, variables_file=self.variables_file)
+            calls = Calls(calls_file or _file_named(environ))
+            apis = RestApis(
+                invocations.answer, door=door, record=calls.write_of_api, stack=late, log=log
+            )
             application = Application(
                 DomainDispatcherApplication(create_backend_app),
                 invocations,
                 apis,
-                door=Door(Credentials(key), region=region, variables_file=self.variables_file),
+                door=door,
                 before={
                     "apigateway": apis.load,
                     "cloudformation": lambda: (
@@ -215,7 +228,7 @@ class Emulator:
                 },
                 logs=container_logs,
                 log=log,
-                calls=Calls(calls_file or _file_named(environ)),
+                calls=calls,
             )
             server = make_server(
                 HOST, port, application, threaded=True, request_handler=RequestHandler

@@ -7,7 +7,7 @@ a resource of ours uses: roles have neither managed policies nor tags.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,12 @@ _GATEWAY = {
     "GatewayResponse": ("/restapis/any/gatewayresponses", ("PUT", "GET"), ("DELETE", "GET")),
 }
 _TAGGED = ("ApiKey", "RestApi", "Stage", "UsagePlan")
+_LOG_GROUP = {
+    "CreateStack": ("CreateLogGroup", "PutRetentionPolicy", "TagResource", "DescribeLogGroups"),
+    "DeleteStack": ("DeleteLogGroup", "DescribeLogGroups"),
+}
+# Of these, CloudFormation asks in the administrator's name alone.
+_BUCKET = ("AWS::S3::Bucket", "AWS::S3::BucketPolicy")
 _SAGEMAKER = {
     "EndpointName": "endpoint",
     "EndpointConfigName": "endpoint-config",
@@ -59,6 +65,7 @@ class Needs:
 
     def __init__(self) -> None:
         self._stacks: dict[str, tuple[list[dict[str, Any]], dict[str, str]]] = {}
+        self._key_tags: dict[str, str] = {}
 
     def of(self, call: Mapping[str, Any]) -> Iterator[Need]:
         """Yield what one call needs."""
@@ -138,7 +145,10 @@ class Needs:
 
     def _apigateway(self, _call: Mapping[str, Any], action: str) -> Iterator[Need]:
         method, _, path = action.partition(" ")
-        yield _gateway(method, path)
+        yield _gateway(method, path, self._key_tags if path.startswith("/apikeys/") else None)
+
+    def _execute_api(self, call: Mapping[str, Any], action: str) -> Iterator[Need]:
+        yield Need(f"execute-api:{action}", call["parameters"]["resource"])
 
     def _cloudformation(self, call: Mapping[str, Any], action: str) -> Iterator[Need]:
         parameters = call["parameters"]
@@ -157,11 +167,12 @@ class Needs:
                 if f"Parameters.member.{number}.ParameterKey" in parameters
             }
             self._stacks[name] = (list(template["Resources"].values()), values)
+            self._key_tags.update(_tags(template["Resources"].values(), values))
         if action in _ROLE and name in self._stacks:
             resources, values = self._stacks[name]
             # A bucket is made by an administrator, and not where one is named.
             for one in resources:
-                if one["Type"] == "AWS::S3::Bucket" and values.get("Bucket"):
+                if one["Type"] in _BUCKET and values.get("Bucket"):
                     continue
                 yield from _resource(name, action, one, values)
 
@@ -178,6 +189,12 @@ def _resource(
         for name in _ROLE[action]:
             yield Need(f"iam:{name}", _role(f"{stack}-any"), context)
         return
+    if (service, kind) == ("Logs", "LogGroup"):
+        for name in _LOG_GROUP[action]:
+            # The account's groups are described, the stack's alone is changed.
+            group = "*" if name == "DescribeLogGroups" else f"log-group:/aws/apigateway/{stack}"
+            yield Need(f"logs:{name}", group if group == "*" else _arn("logs", group), _VIA)
+        return
     assert service == "ApiGateway", f"{resource['Type']}: nobody has looked up what it needs"
     path, create, delete = _GATEWAY[kind]
     if action == "DeleteStack":
@@ -189,6 +206,17 @@ def _resource(
     if kind == "Method" and action == "CreateStack":
         context = {"iam:PassedToService": "apigateway.amazonaws.com"}
         yield Need("iam:PassRole", _role(f"{stack}-any"), context)
+
+
+def _tags(
+    resources: Iterable[Mapping[str, Any]], values: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the condition keys of the API keys' tags, and their values."""
+    for one in resources:
+        if one["Type"] == "AWS::ApiGateway::ApiKey":
+            for tag in one["Properties"].get("Tags", ()):
+                value = values.get(tag["Value"], tag["Value"])
+                yield f"aws:ResourceTag/{tag['Key']}", value
 
 
 def _gateway(method: str, path: str, context: Mapping[str, str] | None = None) -> Need:

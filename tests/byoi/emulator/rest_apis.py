@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from emulated_aws import Aws
 
 from byoi.deployment import account
@@ -52,6 +55,23 @@ def call(url: str, body: bytes | None = b"hello", method: str = "POST", **header
     except urllib.error.HTTPError as answer:
         with answer:
             return Answer(answer.code, answer.headers, answer.read())
+
+
+def signed_call(
+    session: boto3.Session,
+    url: str,
+    body: bytes | None = b"hello",
+    method: str = "POST",
+    *,
+    service: str = "execute-api",
+    **headers: str,
+) -> Answer:
+    """Send one request that botocore signed with the keys of a session."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    named.setdefault("content-type", "text/plain")
+    request = AWSRequest(method, url, named, body)
+    SigV4Auth(session.get_credentials(), service, session.region_name).add_auth(request)
+    return call(url, body, method, **dict(request.headers.items()))
 
 
 def document(*statements: dict[str, Any]) -> str:

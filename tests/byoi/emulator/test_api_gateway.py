@@ -634,7 +634,7 @@ def test_a_template_that_meets_what_is_not_emulated_is_refused_when_it_runs(api)
         ("create_rest_api", {"name": "a", "apiKeySource": "AUTHORIZER"}, "apiKeySource"),
         ("create_rest_api", {"name": "a", "endpointConfiguration": {"types": ["PRIVATE"]}},
          "PRIVATE"),
-        ("put_method", {"authorizationType": "AWS_IAM"}, "authorizationType=AWS_IAM"),
+        ("put_method", {"authorizationType": "CUSTOM"}, "authorizationType=CUSTOM"),
         ("put_integration", {"type": "MOCK"}, "an integration of type MOCK"),
         ("put_integration", {"type": "HTTP_PROXY", "uri": "http://a/"},
          "an integration of type HTTP_PROXY"),

@@ -71,7 +71,7 @@ def test_a_users_key_is_accepted_while_it_is_active(in_processes, user):
     assert refusal(in_processes, *key, "a token") == "InvalidClientTokenId"
     where = {"UserName": "somebody", "AccessKeyId": key[0]}
     user.update_access_key(**where, Status="Inactive")
-    assert refusal(in_processes, *key) == "ExpiredToken"
+    assert refusal(in_processes, *key) == "InvalidClientTokenId"
     user.update_access_key(**where, Status="Active")
     client(in_processes, "sts", *key).get_caller_identity()
     user.delete_access_key(**where)

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import urllib.request
 from collections import defaultdict
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import iam_policy
 import pytest
 from emulated_aws import ECHO, OWN_IMAGE, PATIENCE_S, Aws
 from iam_actions import Needs
+from rest_apis import call, signed_call
 
 from byoi import emulator, errors
 from byoi.deployment import inventory, preflight, price, rollout, tags, waiting
@@ -23,6 +23,7 @@ from byoi.local.docker import Engine
 
 ROOT = Path(__file__).resolve().parents[3]
 POLICY = iam_policy.statements(ROOT / "infra" / "deployer_policy.json")
+JSON = "application/json"
 TAGS = tags.make("byoi-sdk", None)
 BOUNDARY = f"arn:aws:iam::{iam_policy.ACCOUNT}:policy/byoi-boundary"
 
@@ -89,6 +90,10 @@ def make_deployer(aws, environ):
     """Return a user's session, who is not the administrator, and lead the environment to it."""
     iam = aws.client("iam")
     iam.create_user(UserName="deployer")
+    # Of it the emulator evaluates what a call of an API needs; the rest is evaluated below.
+    document = (ROOT / "infra" / "deployer_policy.json").read_text()
+    made = iam.create_policy(PolicyName="byoi-deployer", PolicyDocument=document)["Policy"]
+    iam.attach_user_policy(UserName="deployer", PolicyArn=made["Arn"])
     key = iam.create_access_key(UserName="deployer")["AccessKey"]
     environ["AWS_ACCESS_KEY_ID"] = key["AccessKeyId"]
     environ["AWS_SECRET_ACCESS_KEY"] = key["SecretAccessKey"]
@@ -143,24 +148,22 @@ def make_stack(account, name, template, **values):
 
 
 def put_an_api_in_front(account):
-    outputs = make_stack(
-        account,
-        "byoi-api",
-        "api_gateway.yaml",
-        EndpointName="byoi-reviews",
-        RequireApiKey="true",
-    )
+    """Make both kinds of API, and call each as its clients do; this client is the deployer."""
+    made = {"EndpointName": "byoi-reviews"}
     client = account.client("apigateway")
-    key = client.get_api_key(apiKey=outputs["ApiKeyId"], includeValue=True)["value"]
+    outputs = make_stack(account, "byoi-api", "api_gateway.yaml", **made)
     url = invoke_url(client, outputs["ApiId"], outputs["StageName"])
-    body = json.dumps({"instances": ["hello"]}).encode()
-    request = urllib.request.Request(
-        f"{url}/predictions", body, {"Content-Type": "application/json", "x-api-key": key}
+    answer = signed_call(account.session, f"{url}/predictions", b'["hello"]', content_type=JSON)
+    assert answer.status == 200, answer.body
+    with_key = make_stack(
+        account, "byoi-api-key", "api_gateway.yaml", **made, Authorization="API_KEY"
     )
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=PATIENCE_S) as answer:
-        assert answer.status == 200
-    assert [one["name"] for one in client.get_rest_apis()["items"]] == ["byoi-api"]
+    key = client.get_api_key(apiKey=with_key["ApiKeyId"], includeValue=True)["value"]
+    url = invoke_url(client, with_key["ApiId"], with_key["StageName"])
+    answer = call(f"{url}/predictions", b'["hello"]', content_type=JSON, x_api_key=key)
+    assert answer.status == 200, answer.body
+    found = {one["name"] for one in client.get_rest_apis()["items"]}
+    assert found == {"byoi-api", "byoi-api-key"}
 
 
 def push(account, environ, folder):
@@ -178,13 +181,13 @@ def push(account, environ, folder):
 def look_at_repository(account):
     """Ask of ECR what the script asks, where docker cannot push."""
     registry = EcrRegistry(account.client("sts"), account.client("ecr"))
-    for call in (
+    for ask in (
         lambda: registry.create_repository("byoi"),
         registry.password,
         lambda: registry.manifest("byoi", "latest"),
     ):
         try:
-            call()
+            ask()
         except errors.RegistryError:
             continue
     return OWN_IMAGE
@@ -258,6 +261,36 @@ def test_the_policy_allows_every_call(needs):
         if not iam_policy.allows(POLICY, need.action, need.resource, need.context)
     }
     assert not refused, "\n".join(sorted(refused))
+
+
+@pytest.mark.parametrize(
+    ("context", "allowed"),
+    [
+        ({"aws:ResourceTag/byoi:endpoint": "byoi-reviews"}, True),
+        ({"aws:ResourceTag/byoi:endpoint": "somebodys"}, False),
+        ({"aws:ResourceTag/team": "byoi"}, False),
+        ({}, False),
+    ],
+)
+def test_only_keys_with_this_projects_tag_are_read(context, allowed):
+    arn = "arn:aws:apigateway:us-east-1::/apikeys/abc"
+    assert iam_policy.allows(POLICY, "apigateway:GET", arn, context) is allowed
+    # A tag is put on a key by CloudFormation alone.
+    tagging = "apigateway:PUT", "arn:aws:apigateway:us-east-1::/tags/abc"
+    assert not iam_policy.allows(POLICY, *tagging, context)
+
+
+def test_only_access_logs_of_stacks_are_made_and_only_by_stacks():
+    via = {"aws:CalledVia": "cloudformation.amazonaws.com"}
+    for group, context, allowed in [
+        ("/aws/apigateway/byoi-api", via, True),
+        ("/aws/apigateway/byoi-api", {}, False),
+        ("/aws/apigateway/other", via, False),
+        ("/aws/lambda/byoi", via, False),
+    ]:
+        arn = f"arn:aws:logs:us-east-1:{iam_policy.ACCOUNT}:log-group:{group}"
+        for action in ("logs:CreateLogGroup", "logs:PutRetentionPolicy", "logs:DeleteLogGroup"):
+            assert iam_policy.allows(POLICY, action, arn, context) is allowed, (action, group)
 
 
 def test_every_action_is_needed_by_a_call(needs):

@@ -87,6 +87,8 @@ class EndpointBackend(SageMakerModelBackend):
             raise ValidationError(f'Cannot create already existing model "{arn}".')
         model = super().create_model(model_name=model_name, **rest)
         model.enable_network_isolation = bool(asked.get("EnableNetworkIsolation"))
+        # AWS omits what was not given; moto shows {}, whose members would be required.
+        model.vpc_config = model.vpc_config or None
         return model
 
     def create_endpoint_config(  # type: ignore[override] # moto names them

@@ -1,4 +1,4 @@
-"""Roles of moto's IAM: who may assume them, and what their policies allow.
+"""Users, groups and roles of moto's IAM: who may assume them, and what their policies allow.
 
 Sources: IAM User Guide, "Policy evaluation logic"; the wording of AccessDenied is that of AWS's
 answers quoted in public issues (philschmid/cdk-samples 2).
@@ -7,7 +7,7 @@ answers quoted in public issues (philschmid/cdk-samples 2).
 from typing import Any
 
 from moto.iam.exceptions import NotFoundException
-from moto.iam.models import iam_backends
+from moto.iam.models import User, iam_backends
 
 from byoi import policy
 from byoi.emulator.aws import account
@@ -20,7 +20,7 @@ _ASSUME = "sts:AssumeRole"
 def find_role(arn: str) -> Any:
     """Return moto's record of a role, None if there is no such role."""
     try:
-        return iam_backends[account.NUMBER]["aws"].get_role_by_arn(arn)
+        return _backend().get_role_by_arn(arn)
     except NotFoundException:
         return None
 
@@ -64,9 +64,9 @@ def explain_denial(role_arn: str, action: str, resource: str) -> str | None:
     role = find_role(role_arn)
     if role is None:
         return f"role {role_arn} does not exist"
-    kinds = {"an identity-based policy": _identity_policies(role)}
-    if role.permissions_boundary_arn:
-        kinds = {"a permissions boundary": [_boundary(role)], **kinds}
+    kinds = {"an identity-based policy": [document for _, document in identity_policies(role)]}
+    if (limit := boundary(role)) is not None:
+        kinds = {"a permissions boundary": [limit], **kinds}
     for kind, documents in kinds.items():
         decision = _decide(documents, Request(action, resource))
         if decision is not Decision.ALLOWED:
@@ -81,6 +81,33 @@ def explain_denial(role_arn: str, action: str, resource: str) -> str | None:
     return None
 
 
+def find(arn: str) -> Any:
+    """Return moto's record of a user, a group or a role, None if there is no such one."""
+    backend = _backend()
+    holders = (*backend.get_roles(), *backend.users.values(), *backend.list_groups())
+    return next((holder for holder in holders if holder.arn == arn), None)
+
+
+def identity_policies(holder: Any) -> list[tuple[str, Document]]:
+    """Return name and document of each policy of a user, a group or a role.
+
+    Args:
+        holder: moto's record; of a user, the policies of its groups count too.
+    """
+    groups = _backend().get_groups_for_user(holder.name) if isinstance(holder, User) else []
+    found: list[tuple[str, Document]] = []
+    for one in (holder, *groups):
+        found += one.policies.items()
+        found += [(it.name, _default_version(it)) for it in one.managed_policies.values()]
+    return found
+
+
+def boundary(holder: Any) -> Document | None:
+    """Return the document of a permissions boundary, None without one; in moto only roles have."""
+    arn = getattr(holder, "permissions_boundary_arn", None)
+    return _default_version(_backend().get_policy(arn)) if arn else None
+
+
 def _decide(documents: list[Document], request: Request) -> Decision:
     evaluation = policy.evaluate(documents, request)
     if evaluation.undecided:
@@ -88,14 +115,8 @@ def _decide(documents: list[Document], request: Request) -> Decision:
     return evaluation.decision
 
 
-def _identity_policies(role: Any) -> list[Document]:
-    return [*role.policies.values(), *map(_default_version, role.managed_policies.values())]
-
-
-def _boundary(role: Any) -> Document:
-    """Return the document of a role's permissions boundary."""
-    backend = iam_backends[account.NUMBER]["aws"]
-    return _default_version(backend.get_policy(role.permissions_boundary_arn))
+def _backend() -> Any:
+    return iam_backends[account.NUMBER]["aws"]
 
 
 def _default_version(managed: Any) -> Document:

@@ -88,7 +88,7 @@ class EndpointBackend(SageMakerModelBackend):
         model = super().create_model(model_name=model_name, **rest)
         model.enable_network_isolation = bool(asked.get("EnableNetworkIsolation"))
         # AWS omits what was not given; moto shows {}, whose members would be required.
-        model.vpc_config = model.vpc_config or None
+        model.vpc_config = model.vpc_config or None  # type: ignore[assignment]
         return model
 
     def create_endpoint_config(  # type: ignore[override] # moto names them

@@ -22,7 +22,14 @@ from werkzeug.serving import make_server
 from byoi import contract, errors
 from byoi.emulator.api_gateway.rest_apis import RestApis
 from byoi.emulator.application import Application
-from byoi.emulator.aws import account, cloudformation, image_registry, patches, sagemaker
+from byoi.emulator.aws import (
+    account,
+    cloudformation,
+    image_registry,
+    patches,
+    sagemaker,
+    simulation,
+)
 from byoi.emulator.aws.image_registry import ImageRegistry
 from byoi.emulator.aws.stacks import ANSWER_S, Stacks
 from byoi.emulator.calls import Calls
@@ -182,6 +189,7 @@ class Emulator:
             fleets = Endpoints(chosen, source, logs, folder=owned.folder, log=log)
             stack.enter_context(patches.replaced(sagemaker.replacements(fleets, startup_timeout_s)))
             stack.enter_context(patches.replaced(image_registry.replacements(registry)))
+            stack.enter_context(patches.replaced(simulation.replacements()))
             stack.enter_context(patches.replaced(cloudformation.resource_replacements(fleets)))
             late = contextlib.ExitStack()
             stack.enter_context(late)

@@ -50,6 +50,8 @@ lock: ## resolve requirements/*.in again (needs uv)
 	@for name in serve train dev cli; do \
 		uv pip compile --universal --generate-hashes --python-version 3.11 --quiet --no-header --no-annotate \
 			requirements/$$name.in --output-file requirements/$$name.txt; done
+	@uv pip compile --universal --generate-hashes --python-version 3.11 --quiet --no-header --no-annotate \
+		--excludes requirements/sdk3_without.in requirements/sdk3.in --output-file requirements/sdk3.txt
 	@uv pip compile --universal --python-version 3.11 --quiet --no-header --no-annotate \
 		--constraint requirements/dev.txt requirements/notebooks.in --output-file requirements/conda.txt
 

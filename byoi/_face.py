@@ -12,7 +12,7 @@ from typing import Any
 
 
 def make(
-    package: str, homes: Mapping[str, str]
+    package: str, homes: Mapping[str, str], *, before: Callable[[], object] = lambda: None
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return a package's `__getattr__` and `__dir__`.
 
@@ -20,11 +20,13 @@ def make(
         package: The package's full name.
         homes: The module that each name comes from, relative to the package; `module:name`
             where the name there is another one. A submodule is its own home.
+        before: Called before a home is imported; it raises where something is missing.
     """
 
     def find(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        before()
         module, _, attribute = homes[name].partition(":")
         found: Any = importlib.import_module(f"{package}.{module}")
         if name != module:

@@ -57,10 +57,17 @@ class Evaluation:
         decision: The decision.
         undecided: The conditions, variables and principals that could not be evaluated, each
             once; empty unless the decision is `UNDECIDED`.
+        deciding: The statements that lead to the decision, each as the place of its policy
+            among those evaluated and its own place in that policy, from 0; empty where no
+            statement applies.
+        missing: The condition keys that the request has no value for, each once: those of
+            statements that cover its action and resource.
     """
 
     decision: Decision
     undecided: tuple[str, ...] = ()
+    deciding: tuple[tuple[int, int], ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def is_allowed(self) -> bool:
@@ -76,18 +83,21 @@ def evaluate(documents: Iterable[Document], request: Request) -> Evaluation:
         request: The request.
     """
     undecided: list[str] = []
-    verdicts: dict[str, list[bool | None]] = {"Allow": [], "Deny": []}
-    for document in documents:
-        for statement in statements(document):
-            verdicts[statement["Effect"]].append(_applies(statement, request, undecided))
+    missing: list[str] = []
+    verdicts: dict[str, dict[tuple[int, int], bool | None]] = {"Allow": {}, "Deny": {}}
+    for place, document in enumerate(documents):
+        for number, statement in enumerate(statements(document)):
+            verdict = _applies(statement, request, undecided, missing)
+            verdicts[statement["Effect"]][place, number] = verdict
     allowing, denying = verdicts["Allow"], verdicts["Deny"]
-    if True in denying:
-        return Evaluation(Decision.EXPLICIT_DENY)
-    if not any(verdict is not False for verdict in allowing):
-        return Evaluation(Decision.IMPLICIT_DENY)
-    if True in allowing and None not in denying:
-        return Evaluation(Decision.ALLOWED)
-    return Evaluation(Decision.UNDECIDED, tuple(dict.fromkeys(undecided)))
+    keys = tuple(dict.fromkeys(missing))
+    if True in denying.values():
+        return Evaluation(Decision.EXPLICIT_DENY, deciding=_applying(denying), missing=keys)
+    if all(verdict is False for verdict in allowing.values()):
+        return Evaluation(Decision.IMPLICIT_DENY, missing=keys)
+    if True in allowing.values() and None not in denying.values():
+        return Evaluation(Decision.ALLOWED, deciding=_applying(allowing), missing=keys)
+    return Evaluation(Decision.UNDECIDED, tuple(dict.fromkeys(undecided)), missing=keys)
 
 
 def statements(document: Document) -> list[Mapping[str, Any]]:
@@ -103,19 +113,32 @@ def listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def _applies(statement: Mapping[str, Any], request: Request, undecided: list[str]) -> bool | None:
+def _applying(verdicts: Mapping[tuple[int, int], bool | None]) -> tuple[tuple[int, int], ...]:
+    return tuple(place for place, verdict in verdicts.items() if verdict)
+
+
+def _applies(
+    statement: Mapping[str, Any], request: Request, undecided: list[str], missing: list[str]
+) -> bool | None:
     """Return whether a statement applies to a request, None if that cannot be told.
 
-    Reasons for the latter are added to `undecided`.
+    Reasons for the latter are added to `undecided`, and to `missing` the condition keys without
+    a value that it would depend on.
     """
     reasons: list[str] = []
+    condition = statement.get("Condition") or {}
     verdicts = [
         _names_service(statement, request, reasons),
         _covers(statement, "Action", request.action.lower(), request, reasons),
         request.resource is None
         or _covers(statement, "Resource", request.resource, request, reasons),
-        _holds(statement.get("Condition") or {}, request, reasons),
     ]
+    if False not in verdicts and request.context is not None:
+        known = {name.lower() for name in request.context}
+        missing += [
+            name for tests in condition.values() for name in tests if name.lower() not in known
+        ]
+    verdicts.append(_holds(condition, request, reasons))
     verdict = _all(verdicts)
     if verdict is None:
         undecided += reasons

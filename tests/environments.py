@@ -1,10 +1,12 @@
-"""Environments that hold some of the locked packages and no others, made without a network.
+"""Environments that hold some of the locked packages and no others.
 
-Each is an empty virtual environment with links to the packages of this one. What is not
-among the requirements, or required by them, cannot be imported there.
+An `Environment` is made without a network: an empty virtual environment with links to the
+packages of this one. What is not among the requirements, or required by them, cannot be imported
+there. `installed` is an environment of a lock of its own, kept until that lock changes.
 """
 
 import contextlib
+import hashlib
 import importlib.metadata
 import os
 import shutil
@@ -39,6 +41,27 @@ def distributions(requirements: Iterable[str]) -> set[str]:
                 if needed.marker is None or needed.marker.evaluate({"extra": extra}):
                     left.append(needed)
     return {name for name, _ in found}
+
+
+def installed(name: str, *options: str) -> Path:
+    """Return the folder of an environment with a lock of its own, which is made where it is new.
+
+    Args:
+        name: Of the lock in `requirements/`, without its ending.
+        options: Of pip.
+    """
+    lock = ROOT / "requirements" / f"{name}.txt"
+    digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
+    folder = ROOT / "build" / f"{name}-{digest}"
+    # Written last: what was interrupted is made again.
+    done = folder / "installed"
+    if not done.exists():
+        venv.create(folder, with_pip=True, clear=True)
+        install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options]
+        command = [folder / "bin" / "python", *install, "--require-hashes", "--requirement", lock]
+        subprocess.run(command, check=True, timeout=600)
+        done.touch()
+    return folder
 
 
 class Environment:

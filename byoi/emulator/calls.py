@@ -75,7 +75,7 @@ class Calls:
         """Record a signed call of a REST API; `resource` is the ARN of its method."""
         self._append(request, caller, "Invoke", {"resource": resource}, response.status_code)
 
-    def _append(  # noqa: PLR0913, PLR0917 - a line's parts
+    def _append(
         self,
         request: Request,
         caller: Caller,

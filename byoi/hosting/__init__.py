@@ -22,6 +22,14 @@ from byoi import _face
 os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
 logging.getLogger("sagemaker.config").setLevel(logging.ERROR)
 
+
+def _require_sdk() -> None:
+    """Check that the SDK is there, in version 2: the traceback of an import would not say so."""
+    from byoi import extras  # noqa: PLC0415 - importing the package loads only its face
+
+    extras.require("byoi.hosting", "sagemaker")
+
+
 if TYPE_CHECKING:
     from byoi.hosting._endpoint import Endpoint, endpoint
     from byoi.hosting.runtime_client import predictor
@@ -37,6 +45,7 @@ else:
             "endpoint": "_endpoint",
             "predictor": "runtime_client",
         },
+        before=_require_sdk,
     )
 
 __all__ = [

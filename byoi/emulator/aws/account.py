@@ -22,6 +22,31 @@ _TRUST = {
         }
     ],
 }
+# What SageMaker's Developer Guide says that an endpoint's role needs (sagemaker-roles.html,
+# "CreateModel API: Execution Role Permissions"), for any bucket and repository: a model's data
+# may be in a bucket that was made a moment ago.
+_RIGHTS = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": [
+                "cloudwatch:PutMetricData",
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:GetAuthorizationToken",
+                "ecr:GetDownloadUrlForLayer",
+                "logs:CreateLogGroup",
+                "logs:CreateLogStream",
+                "logs:DescribeLogStreams",
+                "logs:PutLogEvents",
+                "s3:GetObject",
+                "s3:ListBucket",
+            ],
+            "Resource": "*",
+        }
+    ],
+}
 
 
 def reset() -> None:
@@ -38,7 +63,8 @@ def make_bucket(region: str) -> str:
 
 def make_role() -> str:
     """Create the execution role and return its ARN."""
-    role = iam_backends[NUMBER]["aws"].create_role(
+    backend = iam_backends[NUMBER]["aws"]
+    role = backend.create_role(
         role_name=ROLE_NAME,
         assume_role_policy_document=json.dumps(_TRUST),
         path="/",
@@ -47,6 +73,7 @@ def make_role() -> str:
         tags=[],
         max_session_duration="3600",
     )
+    backend.put_role_policy(ROLE_NAME, "run-endpoints", json.dumps(_RIGHTS))
     return str(role.arn)
 
 

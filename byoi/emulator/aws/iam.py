@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from moto.iam.exceptions import NotFoundException
-from moto.iam.models import iam_backends
+from moto.iam.models import User, iam_backends
 from moto.sts.models import sts_backends
 
 from byoi import policy
@@ -60,7 +60,7 @@ def find_principal(access_key: str) -> Principal:
         for backend in list(partitions.values()):
             found = backend.access_keys.get(access_key)
             if found is not None and found.user_name is not None:
-                return _of_user(number, backend, backend.get_user(found.user_name))
+                return _of_user(number, backend.get_user(found.user_name))
             if found is not None:
                 sts = sts_backends[number][_PARTITION]
                 return _of_session(number, sts.get_assumed_role_from_access_key(access_key))
@@ -137,6 +137,35 @@ def explain(principal: Principal, request: Request, *, shown: str | None = None)
     )
 
 
+def find(arn: str) -> Any:
+    """Return moto's record of a user, a group or a role, None if there is no such one."""
+    backend = _backend(account.NUMBER)
+    holders = (*backend.get_roles(), *backend.users.values(), *backend.list_groups())
+    return next((holder for holder in holders if holder.arn == arn), None)
+
+
+def identity_policies(holder: Any, number: str = account.NUMBER) -> list[tuple[str, Document]]:
+    """Return name and document of each policy of a user, a group or a role.
+
+    Args:
+        holder: moto's record; of a user, the policies of its groups count too.
+        number: Of its account.
+    """
+    is_user = isinstance(holder, User)
+    groups = _backend(number).get_groups_for_user(holder.name) if is_user else []
+    found: list[tuple[str, Document]] = []
+    for one in (holder, *groups):
+        found += one.policies.items()
+        found += [(it.name, _default_version(it)) for it in one.managed_policies.values()]
+    return found
+
+
+def boundary(holder: Any, number: str = account.NUMBER) -> Document | None:
+    """Return the document of a permissions boundary, None without one; in moto only roles have."""
+    arn = getattr(holder, "permissions_boundary_arn", None)
+    return _default_version(_backend(number).get_policy(arn)) if arn else None
+
+
 def _decide(documents: list[Document], request: Request) -> Decision:
     evaluation = policy.evaluate(documents, request)
     if evaluation.undecided:
@@ -144,14 +173,13 @@ def _decide(documents: list[Document], request: Request) -> Decision:
     return evaluation.decision
 
 
-def _of_user(number: str, backend: Any, user: Any) -> Principal:
-    holders = [user, *backend.get_groups_for_user(user.name)]
-    documents = [one for holder in holders for one in _identity_policies(holder)]
+def _of_user(number: str, user: Any) -> Principal:
+    documents = tuple(document for _, document in identity_policies(user, number))
     return Principal(
         user.arn,
         user.id,
         number,
-        {"identity-based policy": tuple(documents)},
+        {"identity-based policy": documents},
         {**_context(user.arn, number, user.id, "User"), "aws:username": user.name},
     )
 
@@ -176,17 +204,16 @@ def _context(arn: str, number: str, unique_id: str, kind: str) -> dict[str, str]
 
 
 def _limits(number: str, role: Any) -> dict[str, tuple[Document, ...]]:
-    limits = {"identity-based policy": tuple(_identity_policies(role))}
-    if role.permissions_boundary_arn:
-        backend = iam_backends[number][_PARTITION]
-        boundary = _default_version(backend.get_policy(role.permissions_boundary_arn))
-        return {"permissions boundary": (boundary,), **limits}
+    documents = tuple(document for _, document in identity_policies(role, number))
+    limits = {"identity-based policy": documents}
+    if (limit := boundary(role, number)) is not None:
+        return {"permissions boundary": (limit,), **limits}
     return limits
 
 
 def _find_role(number: str, arn: str) -> Any:
     try:
-        return iam_backends[number][_PARTITION].get_role_by_arn(arn)
+        return _backend(number).get_role_by_arn(arn)
     except NotFoundException:
         return None
 
@@ -195,9 +222,8 @@ def _session_arn(number: str, role_name: str, session_name: str) -> str:
     return f"arn:{_PARTITION}:sts::{number}:assumed-role/{role_name}/{session_name}"
 
 
-def _identity_policies(holder: Any) -> list[Document]:
-    """Return the policies of a role, a user or a group."""
-    return [*holder.policies.values(), *map(_default_version, holder.managed_policies.values())]
+def _backend(number: str) -> Any:
+    return iam_backends[number][_PARTITION]
 
 
 def _default_version(managed: Any) -> Document:

@@ -30,6 +30,7 @@ from byoi.emulator.aws import (
     logs,
     patches,
     sagemaker,
+    simulation,
 )
 from byoi.emulator.aws.image_registry import ImageRegistry
 from byoi.emulator.aws.stacks import ANSWER_S, Stacks
@@ -193,6 +194,7 @@ class Emulator:
             stack.enter_context(patches.replaced(logs.replacements()))
             stack.enter_context(patches.replaced(image_registry.replacements(registry)))
             stack.enter_context(patches.replaced(bucket_policies.replacements()))
+            stack.enter_context(patches.replaced(simulation.replacements()))
             stack.enter_context(patches.replaced(cloudformation.resource_replacements(fleets)))
             late = contextlib.ExitStack()
             stack.enter_context(late)

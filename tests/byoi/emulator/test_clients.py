@@ -1,18 +1,15 @@
 """Clients that people have, with the right keys and with others: the AWS CLI and the SDK."""
 
-import hashlib
 import os
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
+import environments
 import pytest
 import raw_requests
 from emulated_aws import Aws
 
-ROOT = Path(__file__).resolve().parents[3]
-LOCK = ROOT / "requirements" / "cli.txt"
 NAMES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 # Without the time that installing the client takes, which depends on the machine.
@@ -21,16 +18,10 @@ pytestmark = pytest.mark.timeout(300, func_only=True)
 
 @pytest.fixture(scope="session")
 def cli() -> list[Path]:
-    """The AWS CLI in an environment of its own, which is made where its lock is new."""
-    digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
-    folder = ROOT / "build" / f"awscli-{digest}"
-    program = folder / "bin" / "aws"
-    if not program.exists():
-        venv.create(folder, with_pip=True, clear=True)
-        install = ["-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", LOCK]
-        subprocess.run([folder / "bin" / "python", *install], check=True, timeout=240)
+    """The AWS CLI in an environment of its own."""
+    folder = environments.installed("cli")
     # Not by its first line, which no folder with a space in its name may stand in.
-    return [folder / "bin" / "python", program]
+    return [folder / "bin" / "python", folder / "bin" / "aws"]
 
 
 def run(program: list[Path], aws: Aws, *arguments: str, **variables: str):

@@ -31,7 +31,8 @@ _SIGNATURE = re.compile(
 # Headers of AWS's that are not parameters: of the signature, of the transport, of the caller.
 _TRANSPORT = re.compile(
     r"x-amz-(date|content-sha256|security-token|target|user-agent|decoded-content-length|trailer"
-    r"|api-version|sdk-[\w-]*)|x-amzn-(query-mode|trace-id|request-id|apigateway-[\w-]+)|amz-sdk-[\w-]+",
+    r"|api-version|sdk-[\w-]*|checksum-[\w-]+)"
+    r"|x-amzn-(query-mode|trace-id|request-id|apigateway-[\w-]+)|amz-sdk-[\w-]+",
     re.IGNORECASE,
 )
 _AWS_HEADER = re.compile(r"x-amzn?-", re.IGNORECASE)

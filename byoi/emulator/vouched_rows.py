@@ -301,8 +301,4 @@ ROWS: dict[str, dict[str, str]] = {
         **dict.fromkeys(["TagResource", "UntagResource", "ListTagsForResource"], "*"),
         "GetAuthorizationToken": "* -registryIds",
     },
-    "service-quotas": {
-        "ListServiceQuotas": "* -QuotaAppliedAtLevel",
-        "ListAWSDefaultServiceQuotas": "*",
-    },
 }

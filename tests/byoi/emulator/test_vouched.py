@@ -147,6 +147,8 @@ def test_what_an_endpoint_cannot_have_is_on_the_page(action):
     ("service", "call", "parameters", "what"),
     [
         ("resourcegroupstaggingapi", "get_resources", {}, "GetResources of tagging"),
+        ("service-quotas", "list_service_quotas", {"ServiceCode": "vpc"},
+         "ListServiceQuotas of servicequotas"),
         ("logs", "start_query",
          {"logGroupName": "a", "startTime": 0, "endTime": 1, "queryString": "fields @message"},
          "StartQuery of logs"),

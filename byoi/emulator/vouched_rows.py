@@ -36,7 +36,7 @@ _INVOKE = (
 )
 _STACK = (
     "StackName TemplateBody TemplateURL Parameters(ParameterKey ParameterValue UsePreviousValue) "
-    "~Capabilities ~RoleARN ~NotificationARNs Tags(Key Value) ~ClientRequestToken"
+    "~Capabilities ~RoleARN Tags(Key Value) ~ClientRequestToken"
 )
 _API = "restApiId"
 _METHOD = "restApiId resourceId httpMethod"
@@ -115,20 +115,18 @@ ROWS: dict[str, dict[str, str]] = {
     },
     "cloudformation": {
         "CreateStack": (
-            f"{_STACK} ~TimeoutInMinutes EnableTerminationProtection DisableRollback=false "
+            f"{_STACK} ~TimeoutInMinutes EnableTerminationProtection=false DisableRollback=false "
             "OnFailure=ROLLBACK"
         ),
         "UpdateStack": f"{_STACK} UsePreviousTemplate DisableRollback=false",
         "DeleteStack": "StackName ~RoleARN ~ClientRequestToken",
         "DescribeStacks": "StackName NextToken",
         "DescribeStackEvents": "StackName",
-        "DescribeStackResource": "StackName LogicalResourceId",
         "DescribeStackResources": "StackName LogicalResourceId",
         "ListStackResources": "StackName",
         "ListStacks": "StackStatusFilter",
         "GetTemplate": "StackName TemplateStage=Original",
         "GetTemplateSummary": "TemplateBody TemplateURL StackName",
-        "ValidateTemplate": "TemplateBody TemplateURL",
     },
     "apigateway": {
         "CreateApiKey": "name description enabled value ~customerId tags",
@@ -140,7 +138,7 @@ ROWS: dict[str, dict[str, str]] = {
         "CreateRequestValidator": f"{_API} name validateRequestBody validateRequestParameters",
         "CreateResource": f"{_API} parentId pathPart",
         "CreateRestApi": (
-            "name description version binaryMediaTypes apiKeySource=HEADER "
+            "name description binaryMediaTypes apiKeySource=HEADER "
             "~endpointConfiguration(types=REGIONAL|EDGE) tags disableExecuteApiEndpoint=false"
         ),
         "CreateStage": (
@@ -185,8 +183,7 @@ ROWS: dict[str, dict[str, str]] = {
         "GetRestApi": _API,
         "GetRestApis": "limit position",
         "GetStage": f"{_API} stageName",
-        "GetStages": f"{_API} deploymentId",
-        "GetTags": "resourceArn",
+        "GetStages": _API,
         "GetUsagePlan": "usagePlanId",
         "GetUsagePlanKey": "usagePlanId keyId",
         "GetUsagePlanKeys": "usagePlanId limit position",
@@ -207,8 +204,6 @@ ROWS: dict[str, dict[str, str]] = {
             "requestModels requestValidatorId"
         ),
         "PutMethodResponse": f"{_RESPONSE} responseParameters responseModels",
-        "TagResource": "resourceArn tags",
-        "UntagResource": "resourceArn tagKeys",
         "UpdateApiKey": f"apiKey {_PATCH}",
         "UpdateStage": f"{_API} stageName {_PATCH}",
         "UpdateUsagePlan": f"usagePlanId {_PATCH}",

@@ -87,7 +87,7 @@ ROWS: dict[str, dict[str, str]] = {
         "DeleteTags": "ResourceArn TagKeys",
     },
     "sagemaker-runtime": {
-        "InvokeEndpoint": _INVOKE,
+        "InvokeEndpoint": f"{_INVOKE} EnableExplanations",
         "InvokeEndpointWithResponseStream": _INVOKE,
     },
     "logs": {

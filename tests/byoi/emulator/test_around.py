@@ -353,8 +353,9 @@ class TestIam:
     def test_a_managed_policy_has_versions(self, iam):
         made = iam.create_policy(PolicyName="versions", PolicyDocument=POLICY)
         arn = {"PolicyArn": made["Policy"]["Arn"]}
-        [found] = iam.list_policies(Scope="Local", PathPrefix="/")["Policies"]
-        assert found["Arn"] == arn["PolicyArn"]
+        found = iam.list_policies(Scope="Local", PathPrefix="/")["Policies"]
+        assert arn["PolicyArn"] in [one["Arn"] for one in found]
+        assert iam.list_policies(Scope="Local", PathPrefix="/nobody/")["Policies"] == []
         iam.create_policy_version(**arn, PolicyDocument=POLICY, SetAsDefault=False)
         iam.set_default_policy_version(**arn, VersionId="v2")
         assert iam.get_policy(**arn)["Policy"]["DefaultVersionId"] == "v2"

@@ -35,13 +35,12 @@ _INVOKE = (
     "~SessionId ~PrefixAwareId"
 )
 _STACK = (
-    "StackName TemplateBody TemplateURL Parameters(ParameterKey ParameterValue UsePreviousValue) "
-    "~Capabilities ~RoleARN Tags(Key Value) ~ClientRequestToken"
+    "StackName TemplateBody TemplateURL ~Capabilities ~RoleARN Tags(Key Value) ~ClientRequestToken"
 )
 _API = "restApiId"
 _METHOD = "restApiId resourceId httpMethod"
 _RESPONSE = f"{_METHOD} statusCode"
-_PATCH = "patchOperations(op path value from)"
+_PATCH = "patchOperations(op path value)"
 
 ROWS: dict[str, dict[str, str]] = {
     "sagemaker": {
@@ -83,7 +82,7 @@ ROWS: dict[str, dict[str, str]] = {
         ),
         "DeleteEndpoint": "EndpointName",
         "AddTags": f"ResourceArn {_TAGS}",
-        "ListTags": "ResourceArn NextToken MaxResults",
+        "ListTags": "ResourceArn MaxResults",
         "DeleteTags": "ResourceArn TagKeys",
     },
     "sagemaker-runtime": {
@@ -115,10 +114,13 @@ ROWS: dict[str, dict[str, str]] = {
     },
     "cloudformation": {
         "CreateStack": (
-            f"{_STACK} ~TimeoutInMinutes EnableTerminationProtection=false DisableRollback=false "
-            "OnFailure=ROLLBACK"
+            f"{_STACK} Parameters(ParameterKey ParameterValue) ~TimeoutInMinutes "
+            "EnableTerminationProtection=false DisableRollback=false OnFailure=ROLLBACK"
         ),
-        "UpdateStack": f"{_STACK} UsePreviousTemplate DisableRollback=false",
+        "UpdateStack": (
+            f"{_STACK} Parameters(ParameterKey ParameterValue UsePreviousValue) "
+            "UsePreviousTemplate DisableRollback=false"
+        ),
         "DeleteStack": "StackName ~RoleARN ~ClientRequestToken",
         "DescribeStacks": "StackName NextToken",
         "DescribeStackEvents": "StackName",

@@ -28,7 +28,13 @@ class TestLogs:
     @pytest.fixture
     def group(self, in_processes):
         client = in_processes.logs
-        client.create_log_group(logGroupName="/of/test", tags={"a": "b"})
+        client.create_log_group(
+            logGroupName="/of/test",
+            tags={"a": "b"},
+            kmsKeyId="key",
+            logGroupClass="STANDARD",
+            deletionProtectionEnabled=False,
+        )
         yield "/of/test"
         client.delete_log_group(logGroupName="/of/test")
 
@@ -37,6 +43,15 @@ class TestLogs:
         client.put_retention_policy(logGroupName=group, retentionInDays=7)
         [found] = client.describe_log_groups(logGroupNamePrefix="/of/", limit=1)["logGroups"]
         assert (found["logGroupName"], found["retentionInDays"]) == (group, 7)
+        assert found["kmsKeyId"] == "key"
+        client.create_log_group(logGroupName="/of/other")
+        first = client.describe_log_groups(logGroupNamePrefix="/of/", limit=1)
+        rest = client.describe_log_groups(
+            logGroupNamePrefix="/of/", limit=1, nextToken=first["nextToken"]
+        )
+        client.delete_log_group(logGroupName="/of/other")
+        pages = [[one["logGroupName"] for one in page["logGroups"]] for page in (first, rest)]
+        assert pages == [["/of/other"], [group]]
         assert client.describe_log_groups(logGroupNamePrefix="/nobody")["logGroups"] == []
         client.delete_retention_policy(logGroupName=group)
         [found] = client.describe_log_groups(logGroupNamePrefix="/of/")["logGroups"]
@@ -59,6 +74,7 @@ class TestLogs:
             client.put_log_events(
                 logGroupName=group,
                 logStreamName=stream,
+                sequenceToken="any",
                 logEvents=[
                     {"timestamp": now_ms + moment, "message": f"ERROR at {moment} of {stream}"}
                     for moment in moments

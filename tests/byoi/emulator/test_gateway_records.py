@@ -226,6 +226,29 @@ def test_pages_have_what_they_should(gateway):
         gateway.delete_rest_api(restApiId=one)
 
 
+@pytest.mark.parametrize(
+    "call",
+    ["get_deployments", "get_gateway_responses", "get_models", "get_request_validators",
+     "get_resources"],
+)  # fmt: skip
+def test_lists_of_an_api_begin_where_asked(gateway, api, call):
+    found = getattr(gateway, call)(restApiId=api)["items"]
+    rest = getattr(gateway, call)(restApiId=api, position="1", limit=500)["items"]
+    assert rest == found[1:]
+
+
+def test_lists_of_an_account_begin_where_asked(gateway):
+    plan = gateway.create_usage_plan(name="p")["id"]
+    key = gateway.create_api_key(name="k")["id"]
+    gateway.create_usage_plan_key(usagePlanId=plan, keyId=key, keyType="API_KEY")
+    assert key in [one["id"] for one in gateway.get_api_keys(position="0")["items"]]
+    assert plan in [one["id"] for one in gateway.get_usage_plans(position="0")["items"]]
+    assert gateway.get_usage_plan_keys(usagePlanId=plan, position="1")["items"] == []
+    gateway.delete_usage_plan_key(usagePlanId=plan, keyId=key)
+    gateway.delete_api_key(apiKey=key)
+    gateway.delete_usage_plan(usagePlanId=plan)
+
+
 def test_parts_are_deleted(gateway, in_processes):
     api = gateway.create_rest_api(name="parts")["id"]
     [root] = gateway.get_resources(restApiId=api)["items"]
@@ -281,10 +304,11 @@ def stack(stacks, in_processes):
         TimeoutInMinutes=5,
         EnableTerminationProtection=False,
         DisableRollback=False,
+        OnFailure="ROLLBACK",
         ClientRequestToken="any",
     )
     yield "records"
-    stacks.delete_stack(StackName="records")
+    stacks.delete_stack(StackName="records", RoleARN=in_processes.role, ClientRequestToken="any")
 
 
 def test_a_stack_is_shown(stacks, stack, in_processes):
@@ -300,6 +324,8 @@ def test_a_stack_is_shown(stacks, stack, in_processes):
     [described] = stacks.describe_stack_resources(StackName=stack)["StackResources"]
     for found in (listed, described):
         assert found["PhysicalResourceId"] == "of-records"
+    found = stacks.describe_stack_resources(StackName=stack, LogicalResourceId="Bucket")
+    assert len(found["StackResources"]) == 1
     names = [
         one["StackName"]
         for one in stacks.list_stacks(StackStatusFilter=["CREATE_COMPLETE"])["StackSummaries"]
@@ -319,6 +345,34 @@ def test_a_template_is_looked_at(stacks, in_processes):
     in_processes.s3.put_object(Bucket=in_processes.bucket, Key="t.json", Body=TEMPLATE.encode())
     url = f"https://s3.amazonaws.com/{in_processes.bucket}/t.json"
     assert stacks.get_template_summary(TemplateURL=url)["Description"] == "of a test"
+
+
+def test_a_stack_comes_from_a_template_in_s3(stacks, in_processes):
+    urls = []
+    for number in range(2):
+        body = json.dumps({**json.loads(TEMPLATE), "Description": f"number {number}"})
+        in_processes.s3.put_object(Bucket=in_processes.bucket, Key=f"{number}.json", Body=body)
+        urls.append(f"https://s3.amazonaws.com/{in_processes.bucket}/{number}.json")
+    stacks.create_stack(StackName="from-s3", TemplateURL=urls[0])
+    stacks.update_stack(
+        StackName="from-s3",
+        TemplateURL=urls[1],
+        RoleARN=in_processes.role,
+        ClientRequestToken="any",
+        DisableRollback=False,
+        Tags=[{"Key": "a", "Value": "b"}],
+    )
+    [shown] = stacks.describe_stacks(StackName="from-s3")["Stacks"]
+    stacks.delete_stack(StackName="from-s3")
+    assert shown["StackStatus"] == "UPDATE_COMPLETE"
+
+
+def test_stacks_have_pages(stacks, stack):
+    pages = stacks.get_paginator("describe_stacks").paginate()
+    ids = [one["StackId"] for page in pages for one in page["Stacks"]]
+    # A page begins after the stack that its token names, and has 50.
+    rest = stacks.describe_stacks(NextToken=ids[-1])["Stacks"]
+    assert (stack in "".join(ids), rest) == (True, [])
 
 
 def test_a_stack_is_updated(stacks, stack):

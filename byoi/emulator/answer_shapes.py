@@ -32,12 +32,13 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
 _JSON_CONTAINERS: dict[str, type] = {"structure": dict, "map": dict, "list": list}
 
 
-# What moto adds to answers.
+# What moto adds to answers, whatever was asked for.
 _ADDED = {
-    ("apigateway", "CreateDeployment"): "stageName",
-    ("apigateway", "GetDeployment"): "stageName",
-    ("apigateway", "GetDeployments"): "stageName",
+    **dict.fromkeys(["CreateRestApi", "GetRestApi", "GetRestApis"], "version"),
+    **dict.fromkeys(["CreateDeployment", "GetDeployment", "GetDeployments"], "stageName"),
 }
+# API Gateway's lists: entries of a page, and the most that may be asked for (API GetRestApis).
+_PAGE, _MOST = 25, 500
 
 
 def mended(operation: Operation, response: Response) -> Response:
@@ -45,16 +46,31 @@ def mended(operation: Operation, response: Response) -> Response:
     refused = (f'"{refusals.CODE}"'.encode(), f"<Code>{refusals.CODE}<".encode())
     if response.status_code >= 400 and any(one in response.get_data() for one in refused):
         response.status_code = refusals.STATUS
-    if protocol(operation.service) in {"json", "rest-json"}:
-        if response.mimetype == "text/html" and not response.get_data().lstrip().startswith(b"<"):
-            response.content_type = "application/json"
-        if name := _ADDED.get((operation.service, operation.action)):
-            parsed = _parsed(response.get_data())
-            if isinstance(parsed, dict):
-                for one in [parsed, *parsed.get("item", ())]:
-                    one.pop(name, None)
-                response.set_data(json.dumps(parsed))
+    is_json = protocol(operation.service) in {"json", "rest-json"}
+    is_page = response.get_data().lstrip().startswith(b"<")
+    if is_json and response.mimetype == "text/html" and not is_page:
+        # moto does not say that its JSON is JSON.
+        response.content_type = "application/json"
+    if operation.service == "apigateway" and response.status_code < 400:
+        parsed = _parsed(response.get_data())
+        if isinstance(parsed, dict):
+            response.set_data(json.dumps(_as_api_gateway_answers(operation, parsed)))
     return response
+
+
+def _as_api_gateway_answers(operation: Operation, parsed: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer without what moto adds, and of a list the page that was asked for."""
+    found = parsed.get("item")
+    if name := _ADDED.get(operation.action):
+        for one in found if isinstance(found, list) else [parsed]:
+            one.pop(name, None)
+    if isinstance(found, list) and "limit" in operation.model.input_shape.members:
+        start = int(operation.parameters.get("position", 0))
+        end = start + min(int(operation.parameters.get("limit", _PAGE)), _MOST)
+        parsed["item"] = found[start:end]
+        if end < len(found):
+            parsed["position"] = str(end)
+    return parsed
 
 
 def deviations(operation: Operation, response: Response) -> list[str]:

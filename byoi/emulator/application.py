@@ -39,8 +39,11 @@ _INVALID = {
     "ecr": "InvalidParameterException",
     "iam": "ValidationError",
     "logs": "InvalidParameterException",
-    "sts": "ValidationError",
 }
+# Of API Gateway's lists, whose tokens are numbers here.
+_PAGE = frozenset({"limit", "position"})
+# The web page with one of these is moto's word for a path that it lacks.
+_NO_ROUTE = frozenset({404, 405})
 # Of these the emulator itself is the source.
 _OWN_ERRORS = frozenset({refusals.STATUS})
 
@@ -151,14 +154,21 @@ class Application:
             return self._invocations.answer(request, caller.region)
         if refusal := _refusal(protocol, operation):
             return refusal
+        return self._ask_moto(request, call, operation)
+
+    def _ask_moto(self, request: Request, call: Call, operation: Operation) -> Response:
+        """Return moto's answer, as AWS would give it."""
+        protocol = str(operations.protocol(call.service))
         with self._lock:
-            self._before.pop(caller.service, lambda: None)()
-        if service == "logs":
+            self._before.pop(call.caller.service, lambda: None)()
+        if call.service == "logs":
             self._logs.copy()
         try:
             response = Response.from_app(self._moto, request.environ, buffered=True)
         except NotImplementedError:  # moto's word for an action it lacks
-            return _refuse(protocol, f"{operation.action} of {service}")
+            return _refuse(protocol, f"{operation.action} of {call.service}")
+        if response.status_code in _NO_ROUTE and _is_page(response):
+            return _refuse(protocol, f"{call.action} of {call.service}")
         return answer_shapes.mended(operation, response)
 
     def _unforeseen(
@@ -203,11 +213,15 @@ def _is_cors(header: str) -> bool:
     return header.lower().startswith("access-control-")
 
 
+def _is_page(response: Response) -> bool:
+    body = response.get_data()
+    return response.mimetype == "text/html" and body.lstrip().startswith(b"<")
+
+
 def _foreign_form(response: Response) -> str:
     """Return why an answer is nothing that AWS would say, "" where it is."""
     status = response.status_code
-    is_page = response.mimetype == "text/html" and response.get_data().lstrip().startswith(b"<")
-    if (is_page and status >= 400) or (status >= 500 and status not in _OWN_ERRORS):
+    if (status >= 400 and _is_page(response)) or (status >= 500 and status not in _OWN_ERRORS):
         return f"an answer with status {status} and {response.mimetype}: {response.get_data()!r}"
     return ""
 
@@ -240,6 +254,10 @@ def _refusal(protocol: str, asked: Operation) -> Response | None:
     """Return the answer to what is not vouched for or not valid, None to all else."""
     if what := refusals.find(asked.service, asked.action, asked.parameters, asked.unknown):
         return _refuse(protocol, what)
+    for name in _PAGE & asked.parameters.keys() if asked.service == "apigateway" else ():
+        if not str(asked.parameters[name]).isdecimal():
+            message = f"Invalid {name}: {str(asked.parameters[name])[:100]}, expected a number"
+            return answers.failure(protocol, 400, "BadRequestException", message)
     if code := _INVALID.get(asked.service):
         problem = constraints.find(asked.service, asked.action, asked.parameters, requires=True)
         return answers.failure(protocol, 400, code, problem) if problem else None

@@ -28,10 +28,12 @@ _SIGNATURE = re.compile(
     r"|content-sha256|user-agent)|awsaccesskeyid|signature|expires|x-id",
     re.IGNORECASE,
 )
-# Headers of AWS's that are not parameters: of the signature, of the transport, of the caller.
+# Headers of AWS's that are not parameters: of the signature, of the transport, of the caller,
+# and of S3's metadata where an action has none.
 _TRANSPORT = re.compile(
     r"x-amz-(date|content-sha256|security-token|target|user-agent|decoded-content-length|trailer"
-    r"|api-version|sdk-[\w-]*)|x-amzn-(query-mode|trace-id|request-id|apigateway-[\w-]+)|amz-sdk-[\w-]+",
+    r"|api-version|sdk-[\w-]*|checksum-[\w-]+|meta[\w-]*)"
+    r"|x-amzn-(query-mode|trace-id|request-id|apigateway-[\w-]+)|amz-sdk-[\w-]+",
     re.IGNORECASE,
 )
 _AWS_HEADER = re.compile(r"x-amzn?-", re.IGNORECASE)
@@ -102,12 +104,11 @@ def read(request: Request, service: str) -> Operation:
 
 def _of_json(request: Request, service: str, model: Any) -> Operation:
     prefix, _, action = request.headers.get("X-Amz-Target", "").rpartition(".")
-    if prefix != model.metadata["targetPrefix"] or request.method != "POST":
+    if prefix != model.metadata["targetPrefix"]:
         target = request.headers.get("X-Amz-Target")
         raise MalformedError(
             "UnknownOperationException",
-            f"received {request.method} with X-Amz-Target {target!r}, expected POST with "
-            f"{model.metadata['targetPrefix']}.ACTION",
+            f"received X-Amz-Target {target!r}, expected {model.metadata['targetPrefix']}.ACTION",
         )
     operation = _find(model, action)
     given = _json(_body(request))
@@ -139,7 +140,9 @@ def _of_query(request: Request, service: str, model: Any) -> Operation:
 
 def _of_rest(request: Request, service: str, *, has_json: bool) -> Operation:
     try:
-        operation, labels = get_service_router(service).match(MotoRequest(request.environ))
+        # moto takes a form for the query protocol; a body for an endpoint may be one.
+        plain = {**request.environ, "CONTENT_TYPE": ""}
+        operation, labels = get_service_router(service).match(MotoRequest(plain))
     except NotFound:
         return Operation(service, f"{request.method} {request.path}")
     shape = operation.input_shape

@@ -24,8 +24,6 @@ from typing import Any
 
 from byoi.emulator.vouched_rows import ROWS
 
-# Services whose signatures have another name than boto3's client.
-_SIGNED_AS = {"tagging": "resourcegroupstaggingapi", "servicequotas": "service-quotas"}
 _WORD = re.compile(r"[()]|[^\s()]+")
 _OPENING, _CLOSING = "(", ")"
 _MEMBER = re.compile(r"(~?)([\w-]+)(\.\*)?(?:(==?)(\S+))?")
@@ -82,7 +80,7 @@ def service_of(signing_name: str, path: str) -> str:
         return "sagemaker-runtime"
     if signing_name == "apigateway" and path.startswith("/v2/"):
         return "apigatewayv2"
-    return _SIGNED_AS.get(signing_name, signing_name)
+    return signing_name
 
 
 def actions(service: str) -> tuple[str, ...]:

@@ -35,13 +35,12 @@ _INVOKE = (
     "~SessionId ~PrefixAwareId"
 )
 _STACK = (
-    "StackName TemplateBody TemplateURL Parameters(ParameterKey ParameterValue UsePreviousValue) "
-    "~Capabilities ~RoleARN ~NotificationARNs Tags(Key Value) ~ClientRequestToken"
+    "StackName TemplateBody TemplateURL ~Capabilities ~RoleARN Tags(Key Value) ~ClientRequestToken"
 )
 _API = "restApiId"
 _METHOD = "restApiId resourceId httpMethod"
 _RESPONSE = f"{_METHOD} statusCode"
-_PATCH = "patchOperations(op path value from)"
+_PATCH = "patchOperations(op path value)"
 
 ROWS: dict[str, dict[str, str]] = {
     "sagemaker": {
@@ -83,11 +82,11 @@ ROWS: dict[str, dict[str, str]] = {
         ),
         "DeleteEndpoint": "EndpointName",
         "AddTags": f"ResourceArn {_TAGS}",
-        "ListTags": "ResourceArn NextToken MaxResults",
+        "ListTags": "ResourceArn MaxResults",
         "DeleteTags": "ResourceArn TagKeys",
     },
     "sagemaker-runtime": {
-        "InvokeEndpoint": _INVOKE,
+        "InvokeEndpoint": f"{_INVOKE} EnableExplanations",
         "InvokeEndpointWithResponseStream": _INVOKE,
     },
     "logs": {
@@ -115,20 +114,21 @@ ROWS: dict[str, dict[str, str]] = {
     },
     "cloudformation": {
         "CreateStack": (
-            f"{_STACK} ~TimeoutInMinutes EnableTerminationProtection DisableRollback=false "
-            "OnFailure=ROLLBACK"
+            f"{_STACK} Parameters(ParameterKey ParameterValue) ~TimeoutInMinutes "
+            "EnableTerminationProtection=false DisableRollback=false OnFailure=ROLLBACK"
         ),
-        "UpdateStack": f"{_STACK} UsePreviousTemplate DisableRollback=false",
+        "UpdateStack": (
+            f"{_STACK} Parameters(ParameterKey ParameterValue UsePreviousValue) "
+            "UsePreviousTemplate DisableRollback=false"
+        ),
         "DeleteStack": "StackName ~RoleARN ~ClientRequestToken",
         "DescribeStacks": "StackName NextToken",
         "DescribeStackEvents": "StackName",
-        "DescribeStackResource": "StackName LogicalResourceId",
         "DescribeStackResources": "StackName LogicalResourceId",
         "ListStackResources": "StackName",
         "ListStacks": "StackStatusFilter",
         "GetTemplate": "StackName TemplateStage=Original",
         "GetTemplateSummary": "TemplateBody TemplateURL StackName",
-        "ValidateTemplate": "TemplateBody TemplateURL",
     },
     "apigateway": {
         "CreateApiKey": "name description enabled value ~customerId tags",
@@ -140,7 +140,7 @@ ROWS: dict[str, dict[str, str]] = {
         "CreateRequestValidator": f"{_API} name validateRequestBody validateRequestParameters",
         "CreateResource": f"{_API} parentId pathPart",
         "CreateRestApi": (
-            "name description version binaryMediaTypes apiKeySource=HEADER "
+            "name description binaryMediaTypes apiKeySource=HEADER "
             "~endpointConfiguration(types=REGIONAL|EDGE) tags disableExecuteApiEndpoint=false"
         ),
         "CreateStage": (
@@ -185,8 +185,7 @@ ROWS: dict[str, dict[str, str]] = {
         "GetRestApi": _API,
         "GetRestApis": "limit position",
         "GetStage": f"{_API} stageName",
-        "GetStages": f"{_API} deploymentId",
-        "GetTags": "resourceArn",
+        "GetStages": _API,
         "GetUsagePlan": "usagePlanId",
         "GetUsagePlanKey": "usagePlanId keyId",
         "GetUsagePlanKeys": "usagePlanId limit position",
@@ -207,8 +206,6 @@ ROWS: dict[str, dict[str, str]] = {
             "requestModels requestValidatorId"
         ),
         "PutMethodResponse": f"{_RESPONSE} responseParameters responseModels",
-        "TagResource": "resourceArn tags",
-        "UntagResource": "resourceArn tagKeys",
         "UpdateApiKey": f"apiKey {_PATCH}",
         "UpdateStage": f"{_API} stageName {_PATCH}",
         "UpdateUsagePlan": f"usagePlanId {_PATCH}",
@@ -300,9 +297,5 @@ ROWS: dict[str, dict[str, str]] = {
         ),
         **dict.fromkeys(["TagResource", "UntagResource", "ListTagsForResource"], "*"),
         "GetAuthorizationToken": "* -registryIds",
-    },
-    "service-quotas": {
-        "ListServiceQuotas": "* -QuotaAppliedAtLevel",
-        "ListAWSDefaultServiceQuotas": "*",
     },
 }

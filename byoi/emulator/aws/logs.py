@@ -79,6 +79,8 @@ def _filter(self: Any) -> Any:
             msg="Only one of logStreamNames and logStreamNamePrefix may be given."
         )
     name = self._get_param("logGroupName")
+    if name is None:
+        raise InvalidParameterException(msg="logGroupName must be given.")
     group = self.logs_backend.groups.get(name)
     if group is None:
         raise ResourceNotFoundException

@@ -192,6 +192,7 @@ class Emulator:
             fleets = Endpoints(chosen, source, container_logs, folder=owned.folder, log=log)
             stack.enter_context(patches.replaced(sagemaker.replacements(fleets, startup_timeout_s)))
             stack.enter_context(patches.replaced(logs.replacements()))
+            stack.enter_context(patches.replaced(account.replacements()))
             stack.enter_context(patches.replaced(image_registry.replacements(registry)))
             stack.enter_context(patches.replaced(bucket_policies.replacements()))
             stack.enter_context(patches.replaced(simulation.replacements()))

@@ -68,7 +68,7 @@ def page(status, text):
 
 @pytest.mark.parametrize(
     "moto",
-    [failing, page(500, "<title>500</title>"), page(404, "<title>404</title>"), page(503, "")],
+    [failing, page(500, "<title>500</title>"), page(400, "<title>400</title>"), page(503, "")],
 )
 def test_of_the_json_protocol(ask, log, tmp_path, moto):
     answer = ask("/", moto=moto, **LIST_MODELS)
@@ -120,7 +120,9 @@ def test_what_moto_lacks_is_refused(ask):
     def lacking(_environ, _start_response):
         raise NotImplementedError
 
-    assert ask("/", moto=lacking, **LIST_MODELS).status_code == 501
+    for moto in (lacking, page(404, "<title>404</title>"), page(405, "<title>405</title>")):
+        answer = ask("/", moto=moto, **LIST_MODELS)
+        assert (answer.status_code, json.loads(answer.text)["__type"]) == (501, "NotEmulated")
 
 
 @pytest.mark.parametrize(
@@ -166,6 +168,9 @@ def test_without_a_signature_the_query_protocol_says_so(in_processes):
         ("sagemaker", "GET", "/endpoints/any/invocations", 404, "UnknownOperationException"),
         ("sagemaker", "POST", "/endpoints/any/async-invocations", 501, "NotEmulated"),
         ("sagemaker", "GET", "/", 400, "UnknownOperationException"),
+        ("apigateway", "GET", "/restapis?limit=many", 400, "BadRequestException"),
+        ("apigateway", "GET", "/restapis?position=-1", 400, "BadRequestException"),
+        ("apigateway", "GET", "/restapis/a/b", 501, "NotEmulated"),
         ("logs", "POST", "/", 400, "UnknownOperationException"),
         ("apigateway", "GET", "/made/up", 501, "NotEmulated"),
         ("apigateway", "GET", "/v2/apis", 501, "NotEmulated"),

@@ -88,7 +88,11 @@ CONFIG = {
     "KmsKeyId": "key",
     "VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]},
     "EnableNetworkIsolation": False,
-    "MetricsConfig": {"EnableEnhancedMetrics": True, "MetricPublishFrequencyInSeconds": 60},
+    "MetricsConfig": {
+        "EnableEnhancedMetrics": True,
+        "EnableDetailedObservability": True,
+        "MetricPublishFrequencyInSeconds": 60,
+    },
     "CrossRegionTrafficConfig": {
         "MaxInvocationsPerSecondPerInstance": 1,
         "MaxCrossRegionPercentPerEndpoint": 10,
@@ -98,7 +102,11 @@ CONFIG = {
         "InitialSamplingPercentage": 50,
         "DestinationS3Uri": "s3://a/b",
         "CaptureOptions": [{"CaptureMode": "Input"}],
-        "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"]},
+        "CaptureContentTypeHeader": {
+            "CsvContentTypes": ["text/csv"],
+            "JsonContentTypes": ["application/json"],
+        },
+        "KmsKeyId": "key",
     },
 }
 FULL_VARIANT = {
@@ -109,7 +117,10 @@ FULL_VARIANT = {
     "ModelDataDownloadTimeoutInSeconds": 60,
     "ContainerStartupHealthCheckTimeoutInSeconds": 60,
     "EnableSSMAccess": True,
-    "RoutingConfig": {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"},
+    "RoutingConfig": {
+        "RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS",
+        "PrefixAwareRoutingConfig": {"PrefixLength": 1024, "ConcurrencyThreshold": 10},
+    },
     "InferenceAmiVersion": "al2-ami-sagemaker-inference-gpu-2",
 }
 
@@ -254,6 +265,30 @@ def test_endpoints_are_listed_by_status_and_time(in_processes, endpoint):
         assert (names == [endpoint]) is is_found, parameters
 
 
+def test_endpoints_have_pages(in_processes, endpoint, capitals):
+    call = in_processes.sagemaker.list_endpoints
+    first = call(MaxResults=1, SortBy="Name")
+    rest = call(MaxResults=1, SortBy="Name", NextToken=first["NextToken"])
+    assert capitals
+    found = names_of(first) + names_of(rest)
+    assert found == sorted({*found}, reverse=True)
+    assert len(found) == 2
+
+
+HINTS = {"InferenceId": "i", "SessionId": "s", "PrefixAwareId": "p"}
+
+
+def test_an_invocation_takes_all_that_is_vouched_for(in_processes, endpoint):
+    asked = {"TargetVariant": "variant-0", "CustomAttributes": "a=b", "Accept": "text/plain"}
+    whole = in_processes.invoke(endpoint, **asked, **HINTS, EnableExplanations="`false`")
+    assert whole["InvokedProductionVariant"] == "variant-0"
+    stream = in_processes.runtime.invoke_endpoint_with_response_stream(
+        EndpointName=endpoint, Body=b"hello", ContentType="text/plain", **asked, **HINTS
+    )
+    assert b"".join(one["PayloadPart"]["Bytes"] for one in stream["Body"])
+    assert stream["InvokedProductionVariant"] == "variant-0"
+
+
 def test_a_page_has_ten_unless_more_are_asked_for():
     assert sagemaker_lists._PAGE == 10
 
@@ -325,8 +360,8 @@ class TestCase:
         tags = [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}]
         assert client.add_tags(ResourceArn=arn, Tags=tags)["Tags"] == tags
         assert client.list_tags(ResourceArn=arn)["Tags"] == tags
-        first = client.list_tags(ResourceArn=arn, MaxResults=50)
-        assert first["Tags"] == tags
+        # AWS's least, and as many as a resource may have: there is no second page.
+        assert client.list_tags(ResourceArn=arn, MaxResults=50)["Tags"] == tags
         client.delete_tags(ResourceArn=arn, TagKeys=["a", "b"])
         assert client.list_tags(ResourceArn=capitals)["Tags"] == []
 

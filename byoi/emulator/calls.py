@@ -19,8 +19,8 @@ class Calls:
 
     A line has `key` (the caller's access key id), `service` (as the signature names it),
     `action` (its name, or method and path), `query`, `parameters` (of the JSON and query
-    protocols; of a signed call of an API the `resource`, its method's ARN; else empty) and
-    `status`.
+    protocols, else empty) and `status`. Of a signed call of a REST API, `action` is `Invoke` and
+    the ARN of its method.
 
     Args:
         file: Lines are appended to it; None records nothing.
@@ -43,6 +43,10 @@ class Calls:
         # A request of its own, because reading the form would use up this one's body.
         copy = Request({**request.environ, "wsgi.input": io.BytesIO(body)})
         return {name: value for name, value in copy.form.items() if name != "Action"}
+
+    def write_invoke(self, request: Request, caller: Caller, arn: str, status: int) -> None:
+        """Record a signed call of a REST API, whose method has an ARN."""
+        self.write(request, caller, f"Invoke {arn}", {}, status)
 
     def write(
         self,

@@ -6,12 +6,13 @@ keys", "IAM identifiers"; the wording of AccessDenied is that of AWS's answers q
 issues (philschmid/cdk-samples 2).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from moto.iam.exceptions import NotFoundException
-from moto.iam.models import iam_backends
+from moto.iam.models import User, iam_backends
+from moto.iam.responses import IamResponse
 from moto.sts.models import sts_backends
 
 from byoi import policy
@@ -60,7 +61,7 @@ def find_principal(access_key: str) -> Principal:
         for backend in list(partitions.values()):
             found = backend.access_keys.get(access_key)
             if found is not None and found.user_name is not None:
-                return _of_user(number, backend, backend.get_user(found.user_name))
+                return _of_user(number, backend.get_user(found.user_name))
             if found is not None:
                 sts = sts_backends[number][_PARTITION]
                 return _of_session(number, sts.get_assumed_role_from_access_key(access_key))
@@ -98,7 +99,7 @@ def explain_denial(role_arn: str, action: str, resource: str) -> str | None:
         return f"role {role_arn} does not exist"
     arn = _session_arn(account.NUMBER, role.name, "BackplaneAssumeRoleSession")
     return explain(
-        Principal(arn, role.id, account.NUMBER, _limits(account.NUMBER, role)),
+        Principal(arn, role.id, account.NUMBER, _limits(role)),
         Request(action, resource),
     )
 
@@ -137,6 +138,57 @@ def explain(principal: Principal, request: Request, *, shown: str | None = None)
     )
 
 
+def identity_policies(holder: Any) -> list[tuple[str, Document]]:
+    """Return name and document of each policy of a user, a group or a role.
+
+    Args:
+        holder: moto's record; of a user, the policies of its groups count too.
+    """
+    is_user = isinstance(holder, User)
+    groups = _backend(holder).get_groups_for_user(holder.name) if is_user else []
+    found: list[tuple[str, Document]] = []
+    for one in (holder, *groups):
+        found += one.policies.items()
+        found += [(it.name, _default_version(it)) for it in one.managed_policies.values()]
+    return found
+
+
+def boundary(holder: Any) -> Document | None:
+    """Return the document of a permissions boundary, None without one; only roles have one here."""
+    arn = getattr(holder, "permissions_boundary_arn", None)
+    return _default_version(_backend(holder).get_policy(arn)) if arn else None
+
+
+def replacements() -> Iterator[tuple[Any, str, Any]]:
+    """Yield object, name and new value of each replaced attribute of moto's IAM.
+
+    moto forgets the boundary of a user, who could then do more than on AWS.
+    """
+    create = IamResponse.create_user
+
+    def created(self: Any) -> Any:
+        _require_no_boundary(self._get_param("PermissionsBoundary"))
+        return create(self)
+
+    make = vars(User)["create_from_cloudformation_json"].__func__
+
+    def made(cls: Any, name: str, described: Any, *arguments: Any, **more: Any) -> Any:
+        _require_no_boundary(described.get("Properties", {}).get("PermissionsBoundary"))
+        return make(cls, name, described, *arguments, **more)
+
+    yield IamResponse, "create_user", created
+    yield User, "create_from_cloudformation_json", classmethod(made)
+
+
+def _require_no_boundary(arn: str | None) -> None:
+    if arn:
+        raise NotEmulatedError("a user with a PermissionsBoundary (a role may have one)")
+
+
+def _backend(holder: Any) -> Any:
+    return iam_backends[holder.account_id][_PARTITION]
+
+
 def _decide(documents: list[Document], request: Request) -> Decision:
     evaluation = policy.evaluate(documents, request)
     if evaluation.undecided:
@@ -144,21 +196,14 @@ def _decide(documents: list[Document], request: Request) -> Decision:
     return evaluation.decision
 
 
-def _of_user(number: str, backend: Any, user: Any) -> Principal:
-    holders = [user, *backend.get_groups_for_user(user.name)]
-    documents = [one for holder in holders for one in _identity_policies(holder)]
-    return Principal(
-        user.arn,
-        user.id,
-        number,
-        {"identity-based policy": tuple(documents)},
-        {**_context(user.arn, number, user.id, "User"), "aws:username": user.name},
-    )
+def _of_user(number: str, user: Any) -> Principal:
+    context = {**_context(user.arn, number, user.id, "User"), "aws:username": user.name}
+    return Principal(user.arn, user.id, number, _limits(user), context)
 
 
 def _of_session(number: str, session: Any) -> Principal:
     role = _find_role(number, session.role_arn)
-    limits = {"identity-based policy": ()} if role is None else _limits(number, role)
+    limits = {"identity-based policy": ()} if role is None else _limits(role)
     if session.policy:
         limits = {"session policy": (session.policy,), **limits}
     # A session's own ARN says who acts; conditions name the role (`aws:PrincipalArn`).
@@ -175,13 +220,10 @@ def _context(arn: str, number: str, unique_id: str, kind: str) -> dict[str, str]
     }
 
 
-def _limits(number: str, role: Any) -> dict[str, tuple[Document, ...]]:
-    limits = {"identity-based policy": tuple(_identity_policies(role))}
-    if role.permissions_boundary_arn:
-        backend = iam_backends[number][_PARTITION]
-        boundary = _default_version(backend.get_policy(role.permissions_boundary_arn))
-        return {"permissions boundary": (boundary,), **limits}
-    return limits
+def _limits(holder: Any) -> dict[str, tuple[Document, ...]]:
+    limits = {"identity-based policy": tuple(document for _, document in identity_policies(holder))}
+    limit = boundary(holder)
+    return limits if limit is None else {"permissions boundary": (limit,), **limits}
 
 
 def _find_role(number: str, arn: str) -> Any:
@@ -193,11 +235,6 @@ def _find_role(number: str, arn: str) -> Any:
 
 def _session_arn(number: str, role_name: str, session_name: str) -> str:
     return f"arn:{_PARTITION}:sts::{number}:assumed-role/{role_name}/{session_name}"
-
-
-def _identity_policies(holder: Any) -> list[Document]:
-    """Return the policies of a role, a user or a group."""
-    return [*holder.policies.values(), *map(_default_version, holder.managed_policies.values())]
 
 
 def _default_version(managed: Any) -> Document:

@@ -26,6 +26,7 @@ from byoi.emulator.aws import (
     account,
     bucket_policies,
     cloudformation,
+    iam,
     image_registry,
     patches,
     sagemaker,
@@ -190,6 +191,7 @@ class Emulator:
             stack.enter_context(patches.replaced(sagemaker.replacements(fleets, startup_timeout_s)))
             stack.enter_context(patches.replaced(image_registry.replacements(registry)))
             stack.enter_context(patches.replaced(bucket_policies.replacements()))
+            stack.enter_context(patches.replaced(iam.replacements()))
             stack.enter_context(patches.replaced(cloudformation.resource_replacements(fleets)))
             late = contextlib.ExitStack()
             stack.enter_context(late)
@@ -208,7 +210,9 @@ class Emulator:
             self.variables_file = environment.file(owned.folder)
             door = Door(Credentials(key), region=region, variables_file=self.variables_file)
             calls = Calls(calls_file)
-            apis = RestApis(invocations.answer, door=door, record=calls.write, stack=late, log=log)
+            apis = RestApis(
+                invocations.answer, door=door, record=calls.write_invoke, stack=late, log=log
+            )
             application = Application(
                 DomainDispatcherApplication(create_backend_app),
                 invocations,

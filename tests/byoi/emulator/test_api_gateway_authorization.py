@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import hashlib
 import itertools
+import json
 import re
 import time
 
@@ -166,7 +167,7 @@ def test_another_secret_is_refused(api):
 @pytest.mark.parametrize("token", [None, "token"])
 def test_an_unknown_key_and_a_token_that_is_not_of_the_key_are_refused(api, token):
     found = api.aws.session.get_credentials()
-    key = found.access_key if token else "AKIAAAAAAAAAAAAAAAAA"
+    key = found.access_key if token else "AKIA" + "A" * 16
     wrong = boto3.Session(key, found.secret_key, token, region_name="us-east-1")
     answer = signed_call(wrong, api.url)
     assert (answer.status, answer.json) == (403, {"message": WRONG_TOKEN})
@@ -200,7 +201,7 @@ def test_a_signature_for_another_region_is_refused(api):
         ("Basic YTpi", "of the scheme Basic"),
         ("AWS4-ECDSA-P256-SHA256 Credential=a", "(SigV4a)"),
         ("AWS4-HMAC-SHA256 Credential=a", "lacks one of Credential, SignedHeaders and Signature"),
-        ("AWS AKIAAAAAAAAAAAAAAAAA:abc", "signature version 2 is S3's own"),
+        ("AWS key:abc", "signature version 2 is S3's own"),
         ("", "of the scheme"),
     ],
 )
@@ -584,3 +585,26 @@ def test_the_credentials_of_the_caller_are_refused_as_those_of_an_integration(
     with pytest.raises(ClientError, match="the caller's own"):
         api.integrate(credentials="arn:aws:iam::*:user/*")
     api.delete()
+
+
+def test_a_user_with_a_boundary_is_refused(in_processes, iam):
+    made = iam.create_policy(
+        PolicyName="bound", PolicyDocument=document({**TRUST, "Resource": "*"})
+    )
+    bounded = {"PermissionsBoundary": made["Policy"]["Arn"]}
+    with pytest.raises(ClientError, match="a user with a PermissionsBoundary") as caught:
+        iam.create_user(UserName="bounded", **bounded)
+    assert caught.value.response["Error"]["Code"] == "NotEmulated"
+    resources = {"User": {"Type": "AWS::IAM::User", "Properties": bounded}}
+    cloudformation = in_processes.client("cloudformation")
+    cloudformation.create_stack(
+        StackName="bounded",
+        TemplateBody=json.dumps({"Resources": resources}),
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    events = cloudformation.describe_stack_events(StackName="bounded")["StackEvents"]
+    reasons = [one.get("ResourceStatusReason", "") for one in events]
+    assert any("a user with a PermissionsBoundary" in reason for reason in reasons), reasons
+    assert iam.list_users()["Users"] == []
+    cloudformation.delete_stack(StackName="bounded")
+    iam.delete_policy(PolicyArn=made["Policy"]["Arn"])

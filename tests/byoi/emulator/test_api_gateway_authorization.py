@@ -608,3 +608,28 @@ def test_a_user_with_a_boundary_is_refused(in_processes, iam):
     assert iam.list_users()["Users"] == []
     cloudformation.delete_stack(StackName="bounded")
     iam.delete_policy(PolicyArn=made["Policy"]["Arn"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"), [("ManagedPolicy", {}), ("Policy", {"PolicyName": "own"})]
+)
+def test_a_policy_may_come_from_a_stack(api, in_processes, iam, kind, named):
+    cloudformation = in_processes.client("cloudformation")
+    with user(iam) as (name, session):
+        assert signed_call(session, api.url).status == 403
+        statements = {"Version": "2012-10-17", "Statement": [allow(api)]}
+        properties = {**named, "Users": [name], "PolicyDocument": statements}
+        made = {"Type": f"AWS::IAM::{kind}", "Properties": properties}
+        cloudformation.create_stack(
+            StackName="caller",
+            TemplateBody=json.dumps({"Resources": {"Made": made}}),
+            Capabilities=["CAPABILITY_IAM"],
+        )
+        described = cloudformation.describe_stacks(StackName="caller")["Stacks"][0]
+        assert described["StackStatus"] == "CREATE_COMPLETE"
+        assert signed_call(session, api.url).status == 200
+        for one in iam.list_attached_user_policies(UserName=name)["AttachedPolicies"]:
+            iam.detach_user_policy(UserName=name, PolicyArn=one["PolicyArn"])
+        cloudformation.delete_stack(StackName="caller")
+        cloudformation.get_waiter("stack_delete_complete").wait(StackName="caller")
+        assert signed_call(session, api.url).status == 403

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from werkzeug.wrappers import Request
+from werkzeug.wrappers import Request, Response
 
 from byoi.emulator.door import Caller
 
@@ -44,9 +44,9 @@ class Calls:
         copy = Request({**request.environ, "wsgi.input": io.BytesIO(body)})
         return {name: value for name, value in copy.form.items() if name != "Action"}
 
-    def write_invoke(self, request: Request, caller: Caller, arn: str, status: int) -> None:
+    def write_invoke(self, request: Request, caller: Caller, arn: str, response: Response) -> None:
         """Record a signed call of a REST API, whose method has an ARN."""
-        self.write(request, caller, f"Invoke {arn}", {}, status)
+        self.write(request, caller, f"Invoke {arn}", {}, response.status_code)
 
     def write(
         self,

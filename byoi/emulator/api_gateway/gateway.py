@@ -50,7 +50,7 @@ class ApiGateway:
         invocations: Callable[[Request, str], Response],
         *,
         door: Door,
-        record: Callable[[Request, Caller, str, int], None],
+        record: Callable[[Request, Caller, str, Response], None],
         log: Callable[[str], None],
         throttling: Throttling | None = None,
     ) -> None:
@@ -92,7 +92,7 @@ class ApiGateway:
         if api is not None and (access_key := known["identity"].get("accessKey")):
             caller = Caller(access_key, api.region, authorization.SERVICE)
             arn = authorization.method_arn(api.region, known, path)
-            self._record(request, caller, arn, response.status_code)
+            self._record(request, caller, arn, response)
         if stage is not None and (problem := access_log.write(stage.access_log_settings, known)):
             self._log_call(known, problem)
         return response

@@ -34,7 +34,7 @@ class RestApis:
         invocations: Callable[[Request, str], Response],
         *,
         door: Door,
-        record: Callable[[Request, Caller, str, int], None],
+        record: Callable[[Request, Caller, str, Response], None],
         stack: ExitStack,
         log: Callable[[str], None],
     ) -> None:

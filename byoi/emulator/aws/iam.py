@@ -167,22 +167,19 @@ def replacements() -> Iterator[tuple[Any, str, Any]]:
     create = IamResponse.create_user
 
     def created(self: Any) -> Any:
-        _require_no_boundary(self._get_param("PermissionsBoundary"))
+        if self._get_param("PermissionsBoundary"):
+            raise NotEmulatedError("CreateUser with PermissionsBoundary (a role may have one)")
         return create(self)
 
     make = vars(User)["create_from_cloudformation_json"].__func__
 
     def made(cls: Any, name: str, described: Any, *arguments: Any, **more: Any) -> Any:
-        _require_no_boundary(described.get("Properties", {}).get("PermissionsBoundary"))
+        if described.get("Properties", {}).get("PermissionsBoundary"):
+            raise NotEmulatedError("PermissionsBoundary of AWS::IAM::User (a role may have one)")
         return make(cls, name, described, *arguments, **more)
 
     yield IamResponse, "create_user", created
     yield User, "create_from_cloudformation_json", classmethod(made)
-
-
-def _require_no_boundary(arn: str | None) -> None:
-    if arn:
-        raise NotEmulatedError("a user with a PermissionsBoundary (a role may have one)")
 
 
 def _backend(holder: Any) -> Any:

@@ -99,56 +99,53 @@ print(deployment.wait(session.sagemaker_client, name)["EndpointStatus"])
 # One stack, [infra/api_gateway.yaml](../infra/api_gateway.yaml): a REST API with `POST
 # /predictions`, a stage with limits, an access log, a role. Its role trusts
 # `apigateway.amazonaws.com` and holds one permission, `sagemaker:InvokeEndpoint` on this endpoint.
-# The parameter `Authorization` says who may call; left alone it is `AWS_IAM`.
+# The parameter `Authorization` says who may call; left alone it is `AWS_IAM`. Here are three of
+# them, to see the difference; the limits of two are low, so that they can be met.
 
 # %%
 account = session.account
 cloudformation, iam = account.client("cloudformation"), account.client("iam")
-gateway = account.client("apigateway")
-template = Path("../infra/api_gateway.yaml").read_text()
 # Where your rights end at a permissions boundary, so must those of the role you make.
 limits = iam.get_role(RoleName=role.rpartition("/")[2])["Role"].get("PermissionsBoundary", {})
 usual = {"EndpointName": name, "PermissionsBoundary": limits.get("PermissionsBoundaryArn", "")}
+low = {"RateLimit": "2", "BurstLimit": "10", "QuotaLimit": "15"}
+stacks = {
+    "byoi-api": usual,
+    "byoi-api-key": {**usual, **low, "Authorization": "API_KEY"},
+    "byoi-api-open": {**usual, **low, "Authorization": "NONE"},
+}
 
-
-def make_api(stack: str, **values: str) -> dict[str, str]:
-    """Make a stack and return its outputs."""
+# %%
+template = Path("../infra/api_gateway.yaml").read_text()
+for stack, values in stacks.items():
+    parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()]
     cloudformation.create_stack(
         StackName=stack,
         Capabilities=["CAPABILITY_IAM"],
         TemplateBody=template,
-        Parameters=[
-            {"ParameterKey": key, "ParameterValue": value}
-            for key, value in (usual | values).items()
-        ],
+        Parameters=parameters,
     )
-    cloudformation.get_waiter("stack_create_complete").wait(StackName=stack)
-    described = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
-    return {one["OutputKey"]: one["OutputValue"] for one in described["Outputs"]}
-
-
-outputs = make_api("byoi-api")
-print(sorted(outputs))
 
 # %% [markdown]
 # The output `InvokeUrl` is where AWS answers. `deployment.invoke_url` returns the same there, and
 # the emulator's address here.
 
-
 # %%
-def find_url(outputs: dict[str, str]) -> str:
-    """Return the URL of an API's predictions."""
-    base = deployment.invoke_url(gateway, outputs["ApiId"], outputs["StageName"])
-    return f"{base}/predictions"
-
-
-url = find_url(outputs)
-print(outputs["InvokeUrl"].replace(outputs["ApiId"], "ID"))
+gateway = account.client("apigateway")
+outputs, urls = {}, {}
+for stack in stacks:
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=stack)
+    described = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    one = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+    base = deployment.invoke_url(gateway, one["ApiId"], one["StageName"])
+    outputs[stack], urls[stack] = one, f"{base}/predictions"
+    print(stack, sorted(one))
+print(one["InvokeUrl"].replace(one["ApiId"], "ID"))
 
 # %% [markdown]
 # ## A signed call
 #
-# Any HTTP client does, here `requests`. botocore, which boto3 brings, signs what it will send:
+# Any HTTP client does, here `requests`. botocore, which boto3 brings, signs what will be sent:
 # method, host, path, query, headers and body, for the service `execute-api`. `add_auth` adds
 # headers, and a session token where there is one.
 
@@ -159,16 +156,12 @@ import requests
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-
-def post(url: str, body: str, content_type: str = "application/json", **headers: str):
-    """Send a signed request."""
-    request = AWSRequest("POST", url, {"Content-Type": content_type, **headers}, body)
-    SigV4Auth(account.session.get_credentials(), "execute-api", account.region).add_auth(request)
-    return requests.post(url, body, headers=dict(request.headers), timeout=30)
-
-
+url, json_type = urls["byoi-api"], {"Content-Type": "application/json"}
 reviews = ["A wonderful film, I loved it.", "A dull, clumsy and boring film."]
-answer = post(url, json.dumps({"instances": reviews}))
+request = AWSRequest("POST", url, json_type, json.dumps({"instances": reviews}))
+signer = SigV4Auth(account.session.get_credentials(), "execute-api", account.region)
+signer.add_auth(request)
+answer = requests.post(url, request.data, headers=dict(request.headers), timeout=30)
 for text, (negative, positive) in zip(reviews, answer.json()["predictions"]):
     print(f"{'positive' if positive > negative else 'negative'} {positive:.1f}  {text}")
 
@@ -177,8 +170,10 @@ for text, (negative, positive) in zip(reviews, answer.json()["predictions"]):
 # Lines and plain text. NumPy arrays are bytes, which this API does not pass.
 
 # %%
-rows = "\n".join(f'"{review}"' for review in reviews)
-answer = post(url, rows, "text/csv", Accept="text/csv")
+csv = {"Content-Type": "text/csv", "Accept": "text/csv"}
+request = AWSRequest("POST", url, csv, "\n".join(f'"{review}"' for review in reviews))
+signer.add_auth(request)
+answer = requests.post(url, request.data, headers=dict(request.headers), timeout=30)
 for row in answer.text.splitlines():
     print(
         answer.headers["Content-Type"], "positive" if float(row.split(",")[1]) > 0.5 else "negative"
@@ -190,10 +185,11 @@ for row in answer.text.splitlines():
 # can neither call another path nor invoke an endpoint.
 
 # %%
-allow = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": outputs["MethodArn"]}
+arn = outputs["byoi-api"]["MethodArn"]
+allow = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": arn}
 policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]}, indent=1)
-account_id = outputs["MethodArn"].split(":")[4]
-print(policy.replace(outputs["ApiId"], "ID").replace(account_id, "ACCOUNT"))
+account_id = arn.split(":")[4]
+print(policy.replace(outputs["byoi-api"]["ApiId"], "ID").replace(account_id, "ACCOUNT"))
 
 # %% [markdown]
 # ## What errors look like
@@ -202,17 +198,20 @@ print(policy.replace(outputs["ApiId"], "ID").replace(account_id, "ACCOUNT"))
 # what went wrong inside does not.
 
 # %%
+html_type = {"Content-Type": "text/html"}
 tries = {
-    "not signed": requests.post(url, json=reviews, timeout=30),
-    "another path": post(url + "s", "[]"),
-    "no JSON": post(url, "{"),
-    "no model takes it": post(url, "<p>", "text/html"),
+    "another path": AWSRequest("POST", url + "s", json_type, "[]"),
+    "no JSON": AWSRequest("POST", url, json_type, "{"),
+    "no model takes it": AWSRequest("POST", url, html_type, "<p>"),
 }
-for what, answer in tries.items():
+answers = {"not signed": requests.post(url, json=reviews, timeout=30)}
+for what, request in tries.items():
+    signer.add_auth(request)
+    headers = dict(request.headers)
+    answers[what] = requests.post(request.url, request.data, headers=headers, timeout=30)
+for what, answer in answers.items():
     print(f"{what:<20}{answer.status_code}  {answer.json()['message']}")
-print(
-    "the container's own words:", json.loads(tries["no model takes it"].json()["detail"])["error"]
-)
+print("the container's own words:", json.loads(answer.json()["detail"])["error"])
 
 # %% [markdown]
 # | status | who says it | when |
@@ -231,18 +230,14 @@ print(
 # ## With an API key
 #
 # For clients that cannot have AWS credentials. The key goes with each request, in the header
-# `x-api-key`; a usage plan counts what it is used for, and a quota ends it for the day. Here the
-# limits are low, so that they can be met.
+# `x-api-key`; a usage plan counts what it is used for, and a quota ends it for the day.
 
 # %%
-low = {"RateLimit": "2", "BurstLimit": "10", "QuotaLimit": "15"}
-with_key = make_api("byoi-api-key", Authorization="API_KEY", **low)
-key_url = find_url(with_key)
-value = gateway.get_api_key(apiKey=with_key["ApiKeyId"], includeValue=True)["value"]
-key = {"x-api-key": value}
-answer = requests.post(key_url, json=reviews, headers=key, timeout=30)
+url, key_id = urls["byoi-api-key"], outputs["byoi-api-key"]["ApiKeyId"]
+key = {"x-api-key": gateway.get_api_key(apiKey=key_id, includeValue=True)["value"]}
+answer = requests.post(url, json=reviews, headers=key, timeout=30)
 print("with the key:", answer.status_code)
-answer = requests.post(key_url, json=reviews, timeout=30)
+answer = requests.post(url, json=reviews, timeout=30)
 print("without it:", answer.status_code, answer.json()["message"])
 
 # %% [markdown]
@@ -250,8 +245,8 @@ print("without it:", answer.status_code, answer.json()["message"])
 # Who has used up the quota is told so until tomorrow.
 
 # %%
-answers = [requests.post(key_url, json=reviews, headers=key, timeout=30) for _ in range(40)]
-print("statuses of 40 calls in a row:", sorted({answer.status_code for answer in answers}))
+codes = [requests.post(url, json=reviews, headers=key, timeout=30).status_code for _ in range(40)]
+print("statuses of 40 calls in a row:", sorted(set(codes)))
 
 # %% [markdown]
 # ## Open to everybody
@@ -260,8 +255,7 @@ print("statuses of 40 calls in a row:", sorted({answer.status_code for answer in
 # them is `RateLimit`, which they share with those you meant. So it is deleted at once.
 
 # %%
-is_open = make_api("byoi-api-open", Authorization="NONE", **low)
-answer = requests.post(find_url(is_open), json=reviews, timeout=30)
+answer = requests.post(urls["byoi-api-open"], json=reviews, timeout=30)
 print("without anything:", answer.status_code)
 cloudformation.delete_stack(StackName="byoi-api-open")
 cloudformation.get_waiter("stack_delete_complete").wait(StackName="byoi-api-open")

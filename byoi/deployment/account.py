@@ -128,7 +128,8 @@ class Account:
         if not name:
             raise errors.ConfigurationError(
                 "BYOI_BUCKET is not set, and model data of this machine needs a bucket in your "
-                "account: make one with `aws s3 mb s3://NAME`, then `export BYOI_BUCKET=NAME`; "
+                "account: make one with `aws s3 mb s3://NAME`, or by infra/execution_role.yaml, "
+                "whose bucket takes only TLS; then `export BYOI_BUCKET=NAME`; "
                 "or give --model-data as an s3:// URI"
             )
         if names.is_s3_uri(name) or "/" in name:

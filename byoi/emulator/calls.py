@@ -4,7 +4,6 @@ import json
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
@@ -42,8 +41,8 @@ class Calls:
     `action` (its name, or method and path), `query`, `operation` (service and action as boto3
     names them), `parameters` (without those of a body that is not JSON or a query), `status`,
     `unforeseen` (a failure of the emulator itself) and `deviations` (what its answer has that the
-    service's model does not allow). Of a signed call of a REST API the `resource` stands in
-    `parameters`: the ARN of its method.
+    service's model does not allow). Of a signed call of a REST API, `action` is `Invoke`
+    and the ARN of its method.
 
     Args:
         file: Lines are appended to it; None records nothing.
@@ -57,46 +56,24 @@ class Calls:
         """Record a call that was answered."""
         if self._file is None:
             return
-        operation = call.operation
-        self._append(
-            request,
-            call.caller,
-            call.action,
-            dict(operation.sent) if operation else {},
-            response.status_code,
-            operation=[operation.service, operation.action] if operation else None,
-            unforeseen=call.unforeseen,
-            deviations=answer_shapes.deviations(operation, response) if operation else [],
-        )
-
-    def write_of_api(
-        self, request: Request, caller: Caller, resource: str, response: Response
-    ) -> None:
-        """Record a signed call of a REST API; `resource` is the ARN of its method."""
-        self._append(request, caller, "Invoke", {"resource": resource}, response.status_code)
-
-    def _append(
-        self,
-        request: Request,
-        caller: Caller,
-        action: str,
-        parameters: dict[str, Any],
-        status: int,
-        **others: Any,
-    ) -> None:
-        if self._file is None:
-            return
         query = request.query_string.decode().split("&")
+        operation = call.operation
         line = {
-            "key": caller.access_key,
-            "service": caller.service,
-            "action": action,
+            "key": call.caller.access_key,
+            "service": call.caller.service,
+            "action": call.action,
             "query": "&".join(
                 one for one in query if one.partition("=")[0].lower() not in _SIGNATURES
             ),
-            "parameters": parameters,
-            "status": status,
-            **others,
+            "operation": [operation.service, operation.action] if operation else None,
+            "parameters": dict(operation.sent) if operation else {},
+            "status": response.status_code,
+            "unforeseen": call.unforeseen,
+            "deviations": answer_shapes.deviations(operation, response) if operation else [],
         }
         with self._lock, self._file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+
+    def write_invoke(self, request: Request, caller: Caller, arn: str, response: Response) -> None:
+        """Record a signed call of a REST API, whose method has an ARN."""
+        self.write(request, Call(caller, f"Invoke {arn}", "execute-api"), response)

@@ -121,7 +121,7 @@ class Authorization:
 
 def _refusal(denied: DeniedError) -> GatewayError:
     """Return API Gateway's error for what the door refuses."""
-    type_, code, message = _REFUSALS[denied.codes]
+    type_, code, message = _REFUSALS.get(denied.codes, ("INVALID_SIGNATURE", None, ""))
     return GatewayError(type_, message or denied.message, cause=denied.message, code=code)
 
 

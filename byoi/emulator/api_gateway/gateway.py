@@ -40,7 +40,7 @@ class ApiGateway:
     Args:
         invocations: Answers a request to SageMaker Runtime in a region.
         door: Knows the keys that a call may be signed with.
-        record: Keeps a call that was signed, as `Calls.write_of_api` does.
+        record: Keeps a call that was signed, as `Calls.write_invoke` does.
         log: Takes one line.
         throttling: Limits the calls; new by default.
     """
@@ -50,7 +50,7 @@ class ApiGateway:
         invocations: Callable[[Request, str], Response],
         *,
         door: Door,
-        record: Callable[..., None],
+        record: Callable[[Request, Caller, str, Response], None],
         log: Callable[[str], None],
         throttling: Throttling | None = None,
     ) -> None:
@@ -90,9 +90,9 @@ class ApiGateway:
             status=response.status_code,
         )
         if api is not None and (access_key := known["identity"].get("accessKey")):
-            resource = authorization.method_arn(api.region, known, path)
             caller = Caller(access_key, api.region, authorization.SERVICE)
-            self._record(request, caller, resource, response)
+            arn = authorization.method_arn(api.region, known, path)
+            self._record(request, caller, arn, response)
         if stage is not None and (problem := access_log.write(stage.access_log_settings, known)):
             self._log_call(known, problem)
         return response

@@ -12,7 +12,7 @@ from typing import Any
 from werkzeug.wrappers import Request, Response
 
 from byoi.emulator.aws import patches
-from byoi.emulator.door import Door
+from byoi.emulator.door import Caller, Door
 
 # The form of URL that byoi.deployment.account makes; other emulators have the same.
 _URL = re.compile(r"/restapis/[^/]+/[^/]+/_user_request_(/|$)")
@@ -24,7 +24,7 @@ class RestApis:
     Args:
         invocations: Answers a request to SageMaker Runtime in a region.
         door: Knows the keys that a call may be signed with.
-        record: Keeps a call that was signed, as `Calls.write_of_api` does.
+        record: Keeps a call that was signed, as `Calls.write_invoke` does.
         stack: Restores what is replaced in moto when it ends.
         log: Takes one line.
     """
@@ -34,7 +34,7 @@ class RestApis:
         invocations: Callable[[Request, str], Response],
         *,
         door: Door,
-        record: Callable[..., None],
+        record: Callable[[Request, Caller, str, Response], None],
         stack: ExitStack,
         log: Callable[[str], None],
     ) -> None:

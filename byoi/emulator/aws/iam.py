@@ -6,12 +6,13 @@ keys", "IAM identifiers"; the wording of AccessDenied is that of AWS's answers q
 issues (philschmid/cdk-samples 2).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import User, iam_backends
+from moto.iam.responses import IamResponse
 from moto.sts.models import sts_backends
 
 from byoi import policy
@@ -98,7 +99,7 @@ def explain_denial(role_arn: str, action: str, resource: str) -> str | None:
         return f"role {role_arn} does not exist"
     arn = _session_arn(account.NUMBER, role.name, "BackplaneAssumeRoleSession")
     return explain(
-        Principal(arn, role.id, account.NUMBER, _limits(account.NUMBER, role)),
+        Principal(arn, role.id, account.NUMBER, _limits(role)),
         Request(action, resource),
     )
 
@@ -139,20 +140,19 @@ def explain(principal: Principal, request: Request, *, shown: str | None = None)
 
 def find(arn: str) -> Any:
     """Return moto's record of a user, a group or a role, None if there is no such one."""
-    backend = _backend(account.NUMBER)
+    backend = iam_backends[account.NUMBER][_PARTITION]
     holders = (*backend.get_roles(), *backend.users.values(), *backend.list_groups())
     return next((holder for holder in holders if holder.arn == arn), None)
 
 
-def identity_policies(holder: Any, number: str = account.NUMBER) -> list[tuple[str, Document]]:
+def identity_policies(holder: Any) -> list[tuple[str, Document]]:
     """Return name and document of each policy of a user, a group or a role.
 
     Args:
         holder: moto's record; of a user, the policies of its groups count too.
-        number: Of its account.
     """
     is_user = isinstance(holder, User)
-    groups = _backend(number).get_groups_for_user(holder.name) if is_user else []
+    groups = _backend(holder).get_groups_for_user(holder.name) if is_user else []
     found: list[tuple[str, Document]] = []
     for one in (holder, *groups):
         found += one.policies.items()
@@ -160,10 +160,37 @@ def identity_policies(holder: Any, number: str = account.NUMBER) -> list[tuple[s
     return found
 
 
-def boundary(holder: Any, number: str = account.NUMBER) -> Document | None:
-    """Return the document of a permissions boundary, None without one; in moto only roles have."""
+def boundary(holder: Any) -> Document | None:
+    """Return the document of a permissions boundary, None without one; only roles have one here."""
     arn = getattr(holder, "permissions_boundary_arn", None)
-    return _default_version(_backend(number).get_policy(arn)) if arn else None
+    return _default_version(_backend(holder).get_policy(arn)) if arn else None
+
+
+def replacements() -> Iterator[tuple[Any, str, Any]]:
+    """Yield object, name and new value of each replaced attribute of moto's IAM.
+
+    moto forgets the boundary of a user, who could then do more than on AWS.
+    """
+    create = IamResponse.create_user
+
+    def created(self: Any) -> Any:
+        if self._get_param("PermissionsBoundary"):
+            raise NotEmulatedError("CreateUser with PermissionsBoundary (a role may have one)")
+        return create(self)
+
+    make = vars(User)["create_from_cloudformation_json"].__func__
+
+    def made(cls: Any, name: str, described: Any, *arguments: Any, **more: Any) -> Any:
+        if described.get("Properties", {}).get("PermissionsBoundary"):
+            raise NotEmulatedError("PermissionsBoundary of AWS::IAM::User (a role may have one)")
+        return make(cls, name, described, *arguments, **more)
+
+    yield IamResponse, "create_user", created
+    yield User, "create_from_cloudformation_json", classmethod(made)
+
+
+def _backend(holder: Any) -> Any:
+    return iam_backends[holder.account_id][_PARTITION]
 
 
 def _decide(documents: list[Document], request: Request) -> Decision:
@@ -174,19 +201,13 @@ def _decide(documents: list[Document], request: Request) -> Decision:
 
 
 def _of_user(number: str, user: Any) -> Principal:
-    documents = tuple(document for _, document in identity_policies(user, number))
-    return Principal(
-        user.arn,
-        user.id,
-        number,
-        {"identity-based policy": documents},
-        {**_context(user.arn, number, user.id, "User"), "aws:username": user.name},
-    )
+    context = {**_context(user.arn, number, user.id, "User"), "aws:username": user.name}
+    return Principal(user.arn, user.id, number, _limits(user), context)
 
 
 def _of_session(number: str, session: Any) -> Principal:
     role = _find_role(number, session.role_arn)
-    limits = {"identity-based policy": ()} if role is None else _limits(number, role)
+    limits = {"identity-based policy": ()} if role is None else _limits(role)
     if session.policy:
         limits = {"session policy": (session.policy,), **limits}
     # A session's own ARN says who acts; conditions name the role (`aws:PrincipalArn`).
@@ -203,12 +224,10 @@ def _context(arn: str, number: str, unique_id: str, kind: str) -> dict[str, str]
     }
 
 
-def _limits(number: str, role: Any) -> dict[str, tuple[Document, ...]]:
-    documents = tuple(document for _, document in identity_policies(role, number))
-    limits = {"identity-based policy": documents}
-    if (limit := boundary(role, number)) is not None:
-        return {"permissions boundary": (limit,), **limits}
-    return limits
+def _limits(holder: Any) -> dict[str, tuple[Document, ...]]:
+    limits = {"identity-based policy": tuple(document for _, document in identity_policies(holder))}
+    limit = boundary(holder)
+    return limits if limit is None else {"permissions boundary": (limit,), **limits}
 
 
 def _find_role(number: str, arn: str) -> Any:
@@ -220,10 +239,6 @@ def _find_role(number: str, arn: str) -> Any:
 
 def _session_arn(number: str, role_name: str, session_name: str) -> str:
     return f"arn:{_PARTITION}:sts::{number}:assumed-role/{role_name}/{session_name}"
-
-
-def _backend(number: str) -> Any:
-    return iam_backends[number][_PARTITION]
 
 
 def _default_version(managed: Any) -> Document:

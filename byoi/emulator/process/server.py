@@ -26,6 +26,7 @@ from byoi.emulator.aws import (
     account,
     bucket_policies,
     cloudformation,
+    iam,
     image_registry,
     logs,
     patches,
@@ -196,6 +197,7 @@ class Emulator:
             stack.enter_context(patches.replaced(image_registry.replacements(registry)))
             stack.enter_context(patches.replaced(bucket_policies.replacements()))
             stack.enter_context(patches.replaced(simulation.replacements()))
+            stack.enter_context(patches.replaced(iam.replacements()))
             stack.enter_context(patches.replaced(cloudformation.resource_replacements(fleets)))
             late = contextlib.ExitStack()
             stack.enter_context(late)
@@ -215,7 +217,7 @@ class Emulator:
             door = Door(Credentials(key), region=region, variables_file=self.variables_file)
             calls = Calls(calls_file or _file_named(environ))
             apis = RestApis(
-                invocations.answer, door=door, record=calls.write_of_api, stack=late, log=log
+                invocations.answer, door=door, record=calls.write_invoke, stack=late, log=log
             )
             application = Application(
                 DomainDispatcherApplication(create_backend_app),

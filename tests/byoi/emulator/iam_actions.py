@@ -147,8 +147,9 @@ class Needs:
         method, _, path = action.partition(" ")
         yield _gateway(method, path, self._key_tags if path.startswith("/apikeys/") else None)
 
-    def _execute_api(self, call: Mapping[str, Any], action: str) -> Iterator[Need]:
-        yield Need(f"execute-api:{action}", call["parameters"]["resource"])
+    def _execute_api(self, _call: Mapping[str, Any], action: str) -> Iterator[Need]:
+        name, _, arn = action.partition(" ")
+        yield Need(f"execute-api:{name}", arn)
 
     def _cloudformation(self, call: Mapping[str, Any], action: str) -> Iterator[Need]:
         parameters = call["parameters"]

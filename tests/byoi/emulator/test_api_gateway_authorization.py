@@ -4,16 +4,20 @@ import contextlib
 import datetime as dt
 import hashlib
 import itertools
+import json
 import re
-import time
 
 import boto3
 import pytest
+import rest_apis
 from botocore.auth import S3SigV4Auth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
-from botocore.config import Config
 from botocore.exceptions import ClientError
+from emulated_aws import Aws
+from moto.sts.models import sts_backends
 from rest_apis import STAGE, RestApi, call, document, signed_call
+
+from byoi.emulator.process.server import Emulator
 
 ACCOUNT = "123456789012"
 UNSIGNED = {"message": "Missing Authentication Token"}
@@ -27,14 +31,31 @@ TRUST = {
 _numbers = itertools.count(1)
 
 
+@contextlib.contextmanager
+def signed_api(aws, endpoint, path="predictions", *, templates=None, **method):
+    """An API whose one method has AWS_IAM, deployed and in the end deleted."""
+    made = RestApi(aws, endpoint, path)
+    try:
+        made.method(authorizationType="AWS_IAM", **method)
+        made.integrate(**({"requestTemplates": templates} if templates else {}))
+        made.respond()
+        yield made.deploy()
+    finally:
+        made.delete()
+
+
 @pytest.fixture(scope="module")
 def api(in_processes, endpoint):
-    made = RestApi(in_processes, endpoint)
-    made.method(authorizationType="AWS_IAM")
-    made.integrate()
-    made.respond()
-    yield made.deploy()
-    made.delete()
+    with signed_api(in_processes, endpoint) as made:
+        yield made
+
+
+@pytest.fixture
+def in_this_process():
+    """An emulator whose records a test can change."""
+    running = Emulator(runner="processes")
+    yield Aws(running)
+    running.stop()
 
 
 @pytest.fixture
@@ -83,13 +104,9 @@ def assumed(aws, *statements, role=None, **session):
         iam.put_role_policy(
             RoleName=name, PolicyName="policy", PolicyDocument=document(*statements)
         )
-    # AWS gives 15 minutes at least, which boto3 knows and the emulator does not.
-    sts = aws.session.client(
-        "sts", endpoint_url=aws.emulator.url, config=Config(parameter_validation=False)
-    )
-    credentials = sts.assume_role(RoleArn=made["Arn"], RoleSessionName="one", **session)[
-        "Credentials"
-    ]
+    credentials = aws.client("sts").assume_role(
+        RoleArn=made["Arn"], RoleSessionName="one", **session
+    )["Credentials"]
     try:
         yield name, session_of(credentials)
     finally:
@@ -166,7 +183,7 @@ def test_another_secret_is_refused(api):
 @pytest.mark.parametrize("token", [None, "token"])
 def test_an_unknown_key_and_a_token_that_is_not_of_the_key_are_refused(api, token):
     found = api.aws.session.get_credentials()
-    key = found.access_key if token else "AKIAAAAAAAAAAAAAAAAA"
+    key = found.access_key if token else "AKIA" + "A" * 16
     wrong = boto3.Session(key, found.secret_key, token, region_name="us-east-1")
     answer = signed_call(wrong, api.url)
     assert (answer.status, answer.json) == (403, {"message": WRONG_TOKEN})
@@ -200,7 +217,7 @@ def test_a_signature_for_another_region_is_refused(api):
         ("Basic YTpi", "of the scheme Basic"),
         ("AWS4-ECDSA-P256-SHA256 Credential=a", "(SigV4a)"),
         ("AWS4-HMAC-SHA256 Credential=a", "lacks one of Credential, SignedHeaders and Signature"),
-        ("AWS AKIAAAAAAAAAAAAAAAAA:abc", "signature version 2 is S3's own"),
+        ("AWS key:abc", "signature version 2 is S3's own"),
         ("", "of the scheme"),
     ],
 )
@@ -400,12 +417,21 @@ def test_the_session_of_a_role_may_what_the_role_may(api, in_processes):
         assert (answer.status, answer.json) == (403, denial(who, api, NO_POLICY))
 
 
-def test_a_session_that_is_over_is_refused(api, in_processes):
-    with assumed(in_processes, allow(api), DurationSeconds=1) as (_, session):
-        time.sleep(1.1)
+def test_a_session_that_is_over_is_refused(in_this_process):
+    aws = in_this_process
+    with signed_api(aws, "none") as api, assumed(aws, allow(api)) as (_, session):
+        key = session.get_credentials().access_key
+        # AWS gives a quarter of an hour at least.
+        made = sts_backends[ACCOUNT]["aws"].get_assumed_role_from_access_key(key)
+        made.expiration -= dt.timedelta(hours=2)
         answer = signed_call(session, api.url)
         assert answer.json == {"message": "The security token included in the request is expired"}
         assert (answer.status, answer.headers["x-amzn-errortype"]) == (403, "ExpiredTokenException")
+        api.gateway.put_gateway_response(
+            restApiId=api.id, responseType="EXPIRED_TOKEN", statusCode="411"
+        )
+        api.deploy()
+        assert signed_call(session, api.url).status == 411
 
 
 def test_a_boundary_holds_for_a_role(api, in_processes, iam):
@@ -474,113 +500,136 @@ def test_somebody_of_another_account_may_nothing_without_a_resource_policy(api, 
 
 
 def test_who_calls_is_in_the_context(in_processes, endpoint, iam):
-    api = RestApi(in_processes, endpoint)
-    api.method(authorizationType="AWS_IAM")
     ids = "$context.identity.accountId $context.identity.caller $context.identity.user"
     arn, key = "$context.identity.userArn", "$context.identity.accessKey"
     templates = {"text/plain": ids, "text/css": arn, "text/html": key}
-    api.integrate(requestTemplates=templates)
-    api.respond()
-    api.deploy()
-    with user(iam, allow(api)) as (name, session):
+    with (
+        signed_api(in_processes, endpoint, templates=templates) as api,
+        user(iam, allow(api)) as (name, session),
+    ):
         unique = iam.get_user(UserName=name)["User"]["UserId"]
-        key = session.get_credentials().access_key
-        arn = f"arn:aws:iam::{ACCOUNT}:user/{name}"
-        said = signed_call(session, api.url).json["text"]
-        assert said == f"{ACCOUNT} {unique} {unique}"
-        for type_, value in {"text/css": arn, "text/html": key}.items():
+        assert signed_call(session, api.url).json["text"] == f"{ACCOUNT} {unique} {unique}"
+        expected = {
+            "text/css": f"arn:aws:iam::{ACCOUNT}:user/{name}",
+            "text/html": session.get_credentials().access_key,
+        }
+        for type_, value in expected.items():
             assert signed_call(session, api.url, content_type=type_).json["text"] == value
-    api.delete()
 
 
 def test_a_variable_in_the_path_is_named_by_its_value(in_processes, endpoint, iam):
-    api = RestApi(in_processes, endpoint, path="models/{name}")
-    api.method(authorizationType="AWS_IAM")
-    api.integrate()
-    api.respond()
-    api.deploy()
-    with user(iam, allow(api, "POST/models/ours")) as (name, session):
+    with (
+        signed_api(in_processes, endpoint, "models/{name}") as api,
+        user(iam, allow(api, "POST/models/ours")) as (name, session),
+    ):
         assert signed_call(session, f"{api.root}/models/ours").status == 200
         answer = signed_call(session, f"{api.root}/models/theirs")
         who = f"arn:aws:iam::{ACCOUNT}:user/{name}"
         assert answer.json == denial(who, api, NO_POLICY, "POST/models/theirs")
         assert signed_call(session, f"{api.root}/models/ours%2Ftheirs").status == 403
-    api.delete()
 
 
 def test_gateway_responses_say_it_otherwise(in_processes, endpoint, iam):
-    api = RestApi(in_processes, endpoint)
-    api.method(authorizationType="AWS_IAM")
-    api.integrate()
-    api.respond()
-    types = ("ACCESS_DENIED", "EXPIRED_TOKEN", "INVALID_SIGNATURE", "MISSING_AUTHENTICATION_TOKEN")
-    for number, type_ in enumerate(types):
-        api.gateway.put_gateway_response(
-            restApiId=api.id,
-            responseType=type_,
-            statusCode=str(410 + number),
-            responseTemplates={
-                "application/json": '{"type": "$context.error.responseType", '
-                '"said": $context.error.messageString }'
-            },
-        )
-    api.deploy()
-    with user(iam) as (_, session):
+    types = ("ACCESS_DENIED", "INVALID_SIGNATURE", "MISSING_AUTHENTICATION_TOKEN")
+    template = '{"type": "$context.error.responseType", "said": $context.error.messageString }'
+    with signed_api(in_processes, endpoint) as api, user(iam) as (_, session):
+        for number, type_ in enumerate(types):
+            api.gateway.put_gateway_response(
+                restApiId=api.id,
+                responseType=type_,
+                statusCode=str(410 + number),
+                responseTemplates={"application/json": template},
+            )
+        api.deploy()
         answer = signed_call(session, api.url)
         assert (answer.status, answer.json["type"]) == (410, "ACCESS_DENIED")
         assert "is not authorized to perform" in answer.json["said"]
-    with assumed(in_processes, allow(api), DurationSeconds=1) as (_, session):
-        time.sleep(1.1)
-        assert signed_call(session, api.url).status == 411
-    assert signed_call(in_processes.session, api.url, service="sts").status == 412
-    assert call(api.url).status == 413
-    api.delete()
+        assert signed_call(session, api.url, service="sts").status == 411
+        assert call(api.url).status == 412
 
 
 def test_a_key_is_asked_for_after_the_signature(in_processes, endpoint):
-    api = RestApi(in_processes, endpoint)
-    api.method(authorizationType="AWS_IAM", apiKeyRequired=True)
-    api.integrate()
-    api.respond()
-    api.deploy()
-    made, plan = api.plan()
-    api.gateway.create_usage_plan_key(usagePlanId=plan, keyId=made["id"], keyType="API_KEY")
-    key = made["value"]
-    assert call(api.url, x_api_key=key).json == UNSIGNED
-    assert signed_call(in_processes.session, api.url).json == {"message": "Forbidden"}
-    assert signed_call(in_processes.session, api.url, x_api_key=key).status == 200
-    api.delete()
+    with signed_api(in_processes, endpoint, apiKeyRequired=True) as api:
+        made, plan = api.plan()
+        api.gateway.create_usage_plan_key(usagePlanId=plan, keyId=made["id"], keyType="API_KEY")
+        key = made["value"]
+        assert call(api.url, x_api_key=key).json == UNSIGNED
+        assert signed_call(in_processes.session, api.url).json == {"message": "Forbidden"}
+        assert signed_call(in_processes.session, api.url, x_api_key=key).status == 200
 
 
 def test_a_method_without_authorization_looks_at_no_signature(in_processes, endpoint):
-    api = RestApi(in_processes, endpoint).usual()
-    assert signed_call(boto3.Session("a", "b", region_name="x"), api.url).status == 200
-    assert call(api.url, authorization="Bearer of nothing").status == 200
-    api.delete()
+    with rest_apis.usual(in_processes, endpoint) as api:
+        assert signed_call(boto3.Session("a", "b", region_name="x"), api.url).status == 200
+        assert call(api.url, authorization="Bearer of nothing").status == 200
 
 
 @pytest.mark.parametrize("type_", ["CUSTOM", "COGNITO_USER_POOLS", "aws_iam", "OTHER"])
 def test_other_authorizers_are_refused_by_name(in_processes, endpoint, type_):
-    api = RestApi(in_processes, endpoint)
-    with pytest.raises(ClientError, match=f"authorizationType={type_}") as caught:
-        api.method(authorizationType=type_)
-    assert caught.value.response["Error"]["Code"] == "NotEmulated"
-    api.method(authorizationType="AWS_IAM")
-    shown = api.gateway.get_method(**api.where)
-    assert shown["authorizationType"] == "AWS_IAM"
-    with pytest.raises(ClientError, match="NotEmulated"):
-        api.gateway.update_method(
-            **api.where,
-            patchOperations=[{"op": "replace", "path": "/authorizationType", "value": type_}],
-        )
-    api.delete()
+    with signed_api(in_processes, endpoint) as api:
+        assert api.gateway.get_method(**api.where)["authorizationType"] == "AWS_IAM"
+        patch = [{"op": "replace", "path": "/authorizationType", "value": type_}]
+        with pytest.raises(ClientError, match="NotEmulated"):
+            api.gateway.update_method(**api.where, patchOperations=patch)
+        other = {**api.where, "httpMethod": "GET", "authorizationType": type_}
+        with pytest.raises(ClientError, match=f"authorizationType={type_}") as caught:
+            api.gateway.put_method(**other)
+        assert caught.value.response["Error"]["Code"] == "NotEmulated"
 
 
 def test_the_credentials_of_the_caller_are_refused_as_those_of_an_integration(
     in_processes, endpoint
 ):
-    api = RestApi(in_processes, endpoint)
-    api.method(authorizationType="AWS_IAM")
-    with pytest.raises(ClientError, match="the caller's own"):
+    with (
+        signed_api(in_processes, endpoint) as api,
+        pytest.raises(ClientError, match="the caller's own"),
+    ):
         api.integrate(credentials="arn:aws:iam::*:user/*")
-    api.delete()
+
+
+def test_a_user_with_a_boundary_is_refused(in_processes, iam):
+    made = iam.create_policy(
+        PolicyName="bound", PolicyDocument=document({**TRUST, "Resource": "*"})
+    )
+    bounded = {"PermissionsBoundary": made["Policy"]["Arn"]}
+    with pytest.raises(ClientError, match="CreateUser with PermissionsBoundary") as caught:
+        iam.create_user(UserName="bounded", **bounded)
+    assert caught.value.response["Error"]["Code"] == "NotEmulated"
+    resources = {"User": {"Type": "AWS::IAM::User", "Properties": bounded}}
+    cloudformation = in_processes.client("cloudformation")
+    cloudformation.create_stack(
+        StackName="bounded",
+        TemplateBody=json.dumps({"Resources": resources}),
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    events = cloudformation.describe_stack_events(StackName="bounded")["StackEvents"]
+    reasons = [one.get("ResourceStatusReason", "") for one in events]
+    assert any("PermissionsBoundary of AWS::IAM::User" in reason for reason in reasons), reasons
+    assert iam.list_users()["Users"] == []
+    cloudformation.delete_stack(StackName="bounded")
+    iam.delete_policy(PolicyArn=made["Policy"]["Arn"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"), [("ManagedPolicy", {}), ("Policy", {"PolicyName": "own"})]
+)
+def test_a_policy_may_come_from_a_stack(api, in_processes, iam, kind, named):
+    cloudformation = in_processes.client("cloudformation")
+    with user(iam) as (name, session):
+        assert signed_call(session, api.url).status == 403
+        statements = {"Version": "2012-10-17", "Statement": [allow(api)]}
+        properties = {**named, "Users": [name], "PolicyDocument": statements}
+        made = {"Type": f"AWS::IAM::{kind}", "Properties": properties}
+        cloudformation.create_stack(
+            StackName="caller",
+            TemplateBody=json.dumps({"Resources": {"Made": made}}),
+            Capabilities=["CAPABILITY_IAM"],
+        )
+        described = cloudformation.describe_stacks(StackName="caller")["Stacks"][0]
+        assert described["StackStatus"] == "CREATE_COMPLETE"
+        assert signed_call(session, api.url).status == 200
+        for one in iam.list_attached_user_policies(UserName=name)["AttachedPolicies"]:
+            iam.detach_user_policy(UserName=name, PolicyArn=one["PolicyArn"])
+        cloudformation.delete_stack(StackName="caller")
+        cloudformation.get_waiter("stack_delete_complete").wait(StackName="caller")
+        assert signed_call(session, api.url).status == 403

@@ -141,7 +141,11 @@ def explain(principal: Principal, request: Request, *, shown: str | None = None)
 def find(arn: str) -> Any:
     """Return moto's record of a user, a group or a role, None if there is no such one."""
     backend = iam_backends[account.NUMBER][_PARTITION]
-    holders = (*backend.get_roles(), *backend.users.values(), *backend.list_groups())
+    holders: tuple[Any, ...] = (
+        *backend.get_roles(),
+        *backend.users.values(),
+        *backend.list_groups(),
+    )
     return next((holder for holder in holders if holder.arn == arn), None)
 
 

@@ -132,11 +132,17 @@ def aws(tagged: None) -> Iterator[dict[str, str]]:
         yield variables
 
 
+@pytest.fixture(scope="module", autouse=True)
+def installing() -> Iterator[Future[Path]]:
+    """Install version 3 meanwhile: version 2 has the page first."""
+    with ThreadPoolExecutor() as pool:
+        yield pool.submit(environments.installed, "sdk3", "--no-deps")
+
+
 @pytest.fixture(scope="module")
-def pythons() -> dict[str, Path]:
-    """The interpreter of each version's environment."""
-    three = environments.installed("sdk3", "--no-deps") / "bin" / "python"
-    return {"2": Path(sys.executable), "3": three}
+def python3(installing: Future[Path]) -> Path:
+    """The interpreter of version 3's environment."""
+    return installing.result() / "bin" / "python"
 
 
 @pytest.fixture(scope="module")
@@ -156,10 +162,10 @@ def make_folder(path: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def beside(
     tagged: None,
-    pythons: dict[str, Path],
+    python3: Path,
     project: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[str, Future[subprocess.CompletedProcess[str]]]]:
@@ -168,7 +174,7 @@ def beside(
 
         def start(code: str, **more: str) -> Future[subprocess.CompletedProcess[str]]:
             folder = make_folder(tmp_path_factory.mktemp("beside"))
-            return pool.submit(Sdk(pythons["3"], project, folder, variables).run, code, **more)
+            return pool.submit(Sdk(python3, project, folder, variables).run, code, **more)
 
         started = {"deploy": start(DEPLOY)}
         if missing("docker-registry") is None:
@@ -184,16 +190,13 @@ def beside(
 
 
 @pytest.fixture
-def sdks(
-    pythons: dict[str, Path], project: Path, tmp_path: Path, aws: dict[str, str]
-) -> dict[str, Sdk]:
-    folder = make_folder(tmp_path)
-    return {version: Sdk(python, project, folder, aws) for version, python in pythons.items()}
+def sdk2(project: Path, tmp_path: Path, aws: dict[str, str]) -> Sdk:
+    return Sdk(Path(sys.executable), project, make_folder(tmp_path), aws)
 
 
 @pytest.fixture
-def sdk3(sdks: dict[str, Sdk]) -> Sdk:
-    return sdks["3"]
+def sdk3(python3: Path, project: Path, tmp_path: Path, aws: dict[str, str]) -> Sdk:
+    return Sdk(python3, project, make_folder(tmp_path), aws)
 
 
 def blocks(version: str) -> list[str]:
@@ -215,20 +218,29 @@ def test_the_page_names_the_versions_of_the_lock() -> None:
         assert f"{name} {version}" in PAGE.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("version", ["2", "3"])
-def test_the_page_runs_from_training_to_deletion(sdks: dict[str, Sdk], version: str) -> None:
-    done = sdks[version].run("\n".join(blocks(version)))
+def run_page(sdk: Sdk, version: str) -> None:
+    """Run the blocks of a version as one program, and look at what it leaves."""
+    done = sdk.run("\n".join(blocks(version)))
     assert done.returncode == 0, done.stdout + done.stderr
     client = boto3.client(
         "sagemaker",
-        endpoint_url=sdks[version].variables["AWS_ENDPOINT_URL"],
-        region_name=sdks[version].variables["AWS_DEFAULT_REGION"],
-        aws_access_key_id=sdks[version].variables["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=sdks[version].variables["AWS_SECRET_ACCESS_KEY"],
+        endpoint_url=sdk.variables["AWS_ENDPOINT_URL"],
+        region_name=sdk.variables["AWS_DEFAULT_REGION"],
+        aws_access_key_id=sdk.variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=sdk.variables["AWS_SECRET_ACCESS_KEY"],
     )
     assert client.list_endpoints()["Endpoints"] == []
     assert client.list_endpoint_configs()["EndpointConfigs"] == []
     assert client.list_models()["Models"] == []
+
+
+def test_the_page_runs_from_training_to_deletion_with_version_2(sdk2: Sdk) -> None:
+    run_page(sdk2, "2")
+
+
+def test_the_page_runs_from_training_to_deletion_with_version_3(sdk3: Sdk, beside: object) -> None:
+    assert beside
+    run_page(sdk3, "3")
 
 
 def test_deploy_of_version_3_waits_by_itself_and_a_denied_role_is_named(beside) -> None:
@@ -267,19 +279,17 @@ ModelTrainer(
 
 
 def test_demo_and_hosting_say_in_one_line_what_they_need(sdk3: Sdk) -> None:
-    expected = (
-        r"the Python package sagemaker below version 3, and found sagemaker 3\.\S+; in an "
-        r"environment of its own, in the folder of this project's checkout: pip install '\.\[.*\]'"
-    )
+    needs = r"sagemaker below version 3, and found sagemaker 3\.\S+; in an environment of its own, "
+    remedy = r"in the folder of this project's checkout: pip install '\.\[.*\]'"
     done = sdk3.run("import sys; from byoi import cli; sys.exit(cli.main(['demo']))")
     (line,) = done.stderr.splitlines()
     assert done.returncode == 1
-    assert re.fullmatch(f"byoi: error: byoi demo needs .*{expected}", line), line
+    said = "byoi: error: byoi demo needs the Python packages .*"
+    assert re.fullmatch(f"{said}{needs}{remedy}", line), line
     done = sdk3.run("from byoi import hosting; hosting.aws_session()")
     line = done.stderr.splitlines()[-1]
-    assert re.fullmatch(f"byoi.errors.MissingPackageError: byoi.hosting needs {expected}", line), (
-        line
-    )
+    said = "byoi.errors.MissingPackageError: byoi.hosting needs the Python package "
+    assert re.fullmatch(f"{said}{needs}{remedy}", line), line
 
 
 def test_the_verbs_that_need_no_sdk_work_beside_version_3(sdk3: Sdk) -> None:

@@ -22,7 +22,7 @@ help: ## show this help
 demo: .venv ## train on the built-in sample, deploy to AWS emulated here, and predict, with the SageMaker SDK
 	@.venv/bin/byoi demo
 
-test: .venv ## run everything: lint, types, unit, images, container, local mode, emulator, notebooks
+test: .venv ## run everything: lint, types, unit, images, container, local mode, emulator, SDK 3, notebooks
 	@tests/run
 
 check: .venv ## lint and types only: seconds, before each commit

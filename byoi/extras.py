@@ -75,18 +75,17 @@ def explain(error: ModuleNotFoundError) -> errors.MissingPackageError | None:
 def _error(user: str, missing: Iterable[str]) -> errors.MissingPackageError:
     others = {package: version for package in missing if (version := _other_version(package))}
     absent = [package for package in missing if package not in others]
-    needs, where = [], ""
+    needed, where = [], ""
     if absent:
-        several = len(absent) > 1
-        needs.append(
-            f"the Python package{'s' if several else ''} {', '.join(absent)}, which "
-            f"{'are' if several else 'is'} not installed"
+        needed.append(
+            f"{', '.join(absent)}, which {'are' if len(absent) > 1 else 'is'} not installed"
         )
     for package, version in others.items():
-        needs.append(f"the Python package {package} {_VERSIONS[package][0]}, and found {version}")
+        needed.append(f"{package} {_VERSIONS[package][0]}, and found {version}")
         where = "in an environment of its own, "
     return errors.MissingPackageError(
-        f"{user} needs {', and '.join(needs)}; {where}in the folder of this project's checkout: "
+        f"{user} needs the Python package{'s' if len(absent) + len(others) > 1 else ''} "
+        f"{', and '.join(needed)}; {where}in the folder of this project's checkout: "
         f"pip install '.[{','.join(sorted(_choose(missing)))}]'"
     )
 

@@ -32,9 +32,9 @@
 # %% [markdown]
 # ## The versions this journey is written for
 #
-# A bare `pip install sagemaker` brings version 3, which has no `sagemaker.model.Model`, no
-# `LocalSession` and no `Predictor`. The next notebooks need all three, so the pin is checked
-# here, before anything takes time.
+# A bare `pip install sagemaker` brings version 3, whose classes are others. The notebooks use
+# version 2, whose last day is 6 July 2027, so the pin is checked here, before anything takes
+# time. [docs/sdk-3.md](../docs/sdk-3.md) has every step in both versions.
 
 # %%
 from importlib.metadata import version
@@ -42,7 +42,7 @@ from importlib.metadata import version
 from packaging.version import Version
 
 assert Version("2.257") <= Version(version("sagemaker")) < Version("3"), (
-    "version 3 has no Model, LocalSession and Predictor: pip install 'sagemaker[local]>=2.257,<3'"
+    "version 3 has other classes, see docs/sdk-3.md: pip install 'sagemaker[local]>=2.257,<3'"
 )
 print("sagemaker", Version(version("sagemaker")).major)
 

@@ -34,8 +34,8 @@
 # %% [markdown]
 # ## The versions this journey is written for
 #
-# Version 3 of the SDK has no `Model`, no `LocalSession` and no `Predictor`, so the pin is
-# checked before anything takes time.
+# Version 3 of the SDK has other classes ([docs/sdk-3.md](../docs/sdk-3.md) shows them), so the
+# pin is checked before anything takes time.
 
 # %%
 from importlib.metadata import version
@@ -43,7 +43,7 @@ from importlib.metadata import version
 from packaging.version import Version
 
 assert Version("2.257") <= Version(version("sagemaker")) < Version("3"), (
-    "version 3 has no Model, LocalSession and Predictor: pip install 'sagemaker[local]>=2.257,<3'"
+    "version 3 has other classes, see docs/sdk-3.md: pip install 'sagemaker[local]>=2.257,<3'"
 )
 print("sagemaker", Version(version("sagemaker")).major)
 

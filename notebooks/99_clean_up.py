@@ -39,7 +39,7 @@ from importlib.metadata import version
 from packaging.version import Version
 
 assert Version("2.257") <= Version(version("sagemaker")) < Version("3"), (
-    "version 3 has no Model, LocalSession and Predictor: pip install 'sagemaker[local]>=2.257,<3'"
+    "version 3 has other classes, see docs/sdk-3.md: pip install 'sagemaker[local]>=2.257,<3'"
 )
 print("sagemaker", Version(version("sagemaker")).major)
 

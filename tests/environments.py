@@ -64,6 +64,18 @@ def installed(name: str, *options: str) -> Path:
     return folder
 
 
+def add_project(folder: Path) -> None:
+    """Put both packages of this project and its entry points into a folder of Python's path."""
+    for package in ("byoi", "byoi_lib"):
+        shutil.copytree(ROOT / package, folder / package)
+    info = folder / f"byoi-{PROJECT['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Name: byoi\nVersion: {PROJECT['version']}\n", "utf-8")
+    verbs = PROJECT["entry-points"]["byoi.verbs"]
+    lines = "".join(f"{name} = {value}\n" for name, value in verbs.items())
+    (info / "entry_points.txt").write_text(f"[byoi.verbs]\n{lines}", "utf-8")
+
+
 class Environment:
     """A virtual environment with the packages of some distributions.
 
@@ -88,14 +100,7 @@ class Environment:
 
     def add_project(self) -> None:
         """Install both packages of this project and its entry points."""
-        for package in ("byoi", "byoi_lib"):
-            shutil.copytree(ROOT / package, self._site / package)
-        info = self._site / f"byoi-{PROJECT['version']}.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Name: byoi\nVersion: {PROJECT['version']}\n", "utf-8")
-        verbs = PROJECT["entry-points"]["byoi.verbs"]
-        lines = "".join(f"{name} = {value}\n" for name, value in verbs.items())
-        (info / "entry_points.txt").write_text(f"[byoi.verbs]\n{lines}", "utf-8")
+        add_project(self._site)
 
     def run(
         self, *command: object, stdin: bytes = b"", **environ: str

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -182,6 +183,35 @@ def test_an_import_that_fails_late_is_one_line_too() -> None:
     assert error is not None
     assert "tensorflow" in str(error)
     assert extras.explain(ModuleNotFoundError("no such", name="somebodys_own")) is None
+
+
+@pytest.mark.parametrize("distribution", ["sagemaker", "sagemaker-core"])
+def test_another_version_of_the_sdk_is_not_the_package_that_is_needed(
+    tmp_path: Path, distribution: str
+) -> None:
+    """Of version 3 the folder is the same and what is in it is not; a part may be installed."""
+    (tmp_path / "sagemaker" / "core").mkdir(parents=True)
+    (tmp_path / "sagemaker" / "__init__.py").touch()
+    info = tmp_path / f"{distribution.replace('-', '_')}-9.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Name: {distribution}\nVersion: 9.1\n")
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from byoi import extras, hosting;"
+        "print(extras.explain(ModuleNotFoundError(name='sagemaker.local')));"
+        "hosting.aws_session()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False
+    )
+    said = (
+        f"needs the Python package sagemaker below version 3, and found {distribution} 9.1; in an "
+        "environment of its own, in the folder of this project's checkout: pip install '.[aws]'"
+    )
+    if distribution == "sagemaker":
+        assert done.stdout == f"this {said}\n"
+        assert done.stderr.splitlines()[-1].endswith(f": byoi.hosting {said}")
+    else:  # beside this environment's own metadata of version 2
+        assert "sagemaker below version 3" in done.stdout
 
 
 def test_no_message_tells_to_install_from_an_index() -> None:

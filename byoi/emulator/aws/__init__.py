@@ -2,7 +2,7 @@
 
 * `account`: the one account, with its bucket and role
 * `sagemaker`, `constraints`: SageMaker, and the constraints of its API's model
-* `iam`: roles, and what their policies allow
+* `iam`, `simulation`: roles, what their policies allow, and SimulatePrincipalPolicy
 * `image_registry`: ECR
 * `cloudformation`, `stacks`: CloudFormation
 * `patches`, `errors`: how attributes of moto are replaced, and what refused calls raise

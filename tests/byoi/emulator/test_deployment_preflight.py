@@ -168,6 +168,29 @@ def test_a_role_that_trusts_somebody_else_is_refused(account) -> None:
         iam.delete_role(RoleName="byoi-other")
 
 
+def test_iam_decides_what_a_role_may_do(account, in_processes, archive) -> None:
+    iam, url = account.client("iam"), in_processes.upload(archive)
+    document = json.dumps(trust("sagemaker.amazonaws.com"))
+    made = iam.create_role(RoleName="byoi-bare", AssumeRolePolicyDocument=document)
+    arn = made["Role"]["Arn"]
+    try:
+        found = find(check(account, role_arn=arn, model_data_url=url), "byoi-bare may read")
+        assert found.is_ok is False
+        assert "it may not s3:GetObject on arn:aws:s3:::" in found.what
+        assert EXECUTION_ROLE_COMMAND in found.remedy
+        rights = {"Effect": "Allow", "Action": ["s3:GetObject", "logs:*"], "Resource": "*"}
+        iam.put_role_policy(
+            RoleName="byoi-bare",
+            PolicyName="rights",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": rights}),
+        )
+        found = find(check(account, role_arn=arn, model_data_url=url), "byoi-bare may read")
+        assert (found.is_ok, found.remedy) == (True, "")
+        iam.delete_role_policy(RoleName="byoi-bare", PolicyName="rights")
+    finally:
+        iam.delete_role(RoleName="byoi-bare")
+
+
 def test_the_price_is_not_made_up(account) -> None:
     plan = Plan("byoi-reviews", OWN_IMAGE, None, account.role_arn())
     assert price.line(account, plan) == "price: not known offline"

@@ -10,6 +10,7 @@ from moto.cloudformation.models import CloudFormationBackend, Stack
 from moto.cloudformation.parsing import ResourceMap
 from moto.ecr.models import ECRBackend, Image, ecr_backends
 from moto.ecr.responses import ECRResponse
+from moto.iam.responses import IamResponse
 from moto.sagemaker.models import (
     FakeEndpoint,
     FakeEndpointConfig,
@@ -78,6 +79,7 @@ def test_what_is_replaced_exists_and_what_is_added_does_not():
     assert callable(ECRResponse.get_authorization_token)
     for owner in (SageMakerModelBackend, SageMakerResponse):
         assert not hasattr(owner, "update_endpoint"), "moto has UpdateEndpoint now: look at it"
+    assert not hasattr(IamResponse, "simulate_principal_policy"), "moto has it now: look at it"
 
 
 def test_records_show_what_is_set_on_them():

@@ -22,7 +22,16 @@ from werkzeug.serving import make_server
 from byoi import contract, errors
 from byoi.emulator.api_gateway.rest_apis import RestApis
 from byoi.emulator.application import Application
-from byoi.emulator.aws import account, cloudformation, image_registry, patches, sagemaker
+from byoi.emulator.aws import (
+    account,
+    cloudformation,
+    image_registry,
+    patches,
+    sagemaker,
+    sagemaker_resources,
+    stack_resources,
+)
+from byoi.emulator.aws.clients import Clients
 from byoi.emulator.aws.image_registry import ImageRegistry
 from byoi.emulator.aws.stacks import ANSWER_S, Stacks
 from byoi.emulator.calls import Calls
@@ -182,10 +191,19 @@ class Emulator:
             fleets = Endpoints(chosen, source, logs, folder=owned.folder, log=log)
             stack.enter_context(patches.replaced(sagemaker.replacements(fleets, startup_timeout_s)))
             stack.enter_context(patches.replaced(image_registry.replacements(registry)))
-            stack.enter_context(patches.replaced(cloudformation.resource_replacements(fleets)))
             late = contextlib.ExitStack()
             stack.enter_context(late)
-            stacks = Stacks(stacks_answer_s)
+            moto = DomainDispatcherApplication(create_backend_app)
+            clients = Clients(moto)
+            stacks = Stacks(
+                lambda: (
+                    *stack_resources.types(clients),
+                    *sagemaker_resources.types(clients, fleets),
+                    *apis.stack_types(),
+                ),
+                answer_s=stacks_answer_s,
+                log=log,
+            )
             # What stacks wait for ends first, and what they need of moto last.
             stack.callback(stacks.wait)
             stack.callback(fleets.stop)
@@ -200,7 +218,7 @@ class Emulator:
             key = Key.random()
             self.variables_file = environment.file(owned.folder)
             application = Application(
-                DomainDispatcherApplication(create_backend_app),
+                moto,
                 invocations,
                 apis,
                 door=Door(Credentials(key), region=region, variables_file=self.variables_file),
@@ -208,7 +226,7 @@ class Emulator:
                     "apigateway": apis.load,
                     "cloudformation": lambda: (
                         apis.load(),
-                        late.enter_context(patches.replaced(stacks.replacements())),
+                        late.enter_context(patches.replaced(cloudformation.replacements(stacks))),
                     ),
                 },
                 logs=logs,

@@ -24,10 +24,6 @@ class Schema(NamedTuple):
 
 
 SCHEMAS = {
-    "AWS::ApiGateway::Account": Schema(
-        properties="CloudWatchRoleArn",
-        attributes="Id",
-    ),
     "AWS::ApiGateway::ApiKey": Schema(
         properties=("CustomerId Description Enabled GenerateDistinctId Name StageKeys Tags Value"),
         fixed="GenerateDistinctId Name Value",

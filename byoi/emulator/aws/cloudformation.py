@@ -17,13 +17,13 @@ from moto.core.responses import ActionResult, EmptyResult
 from byoi.emulator.aws import change_sets, stack_answers
 from byoi.emulator.aws.change_sets import ChangeSet, ChangeSetNotFoundError
 from byoi.emulator.aws.errors import NotEmulatedError, TemplateError
-from byoi.emulator.aws.stack_records import Asked, Stack
+from byoi.emulator.aws.stack_records import STACK_TYPE, Asked, Stack
 from byoi.emulator.aws.stacks import Stacks, read_url
 from byoi.emulator.aws.template import Template
 
 _NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}")
 _ASKED = "StackName TemplateBody TemplateURL Parameters Capabilities Tags ClientRequestToken "
-# What each action takes; the values are the only ones taken, None is any.
+# What each action takes.
 _CREATE = f"{_ASKED} DisableRollback OnFailure EnableTerminationProtection"
 _UPDATE = f"{_ASKED} UsePreviousTemplate"
 _CHANGE_SET = (
@@ -35,7 +35,7 @@ PARAMETERS: Mapping[str, str] = {
     "UpdateStack": _UPDATE,
     "DeleteStack": "StackName ClientRequestToken",
     "CreateChangeSet": _CHANGE_SET,
-    "DescribeChangeSet": "ChangeSetName StackName NextToken IncludePropertyValues",
+    "DescribeChangeSet": "ChangeSetName StackName NextToken",
     "ExecuteChangeSet": "ChangeSetName StackName ClientRequestToken DisableRollback",
     "DeleteChangeSet": "ChangeSetName StackName",
     "ListChangeSets": "StackName NextToken",
@@ -169,6 +169,9 @@ class Answers:
         if name in stack.change_sets and stack.change_sets[name].execution_status == "AVAILABLE":
             raise AlreadyExistsError(f"ChangeSet [{name}] already exists")
         wanted = self._asked(_body(asked, stack), asked, stack)
+        types = {one["Type"] for one in wanted.template.resources.values()}
+        if asked.get("IncludeNestedStacks") and STACK_TYPE in types:
+            raise NotEmulatedError("CreateChangeSet with IncludeNestedStacks, of nested stacks")
         made = ChangeSet(self._stacks, stack, name, wanted, is_creation=kind == "CREATE")
         made.description = asked.get("Description")
         made.on_failure = _on_failure(asked, "OnStackFailure")

@@ -75,6 +75,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "jsonpath_ng": ("byoi.hosting.data_processing",),
     "jsonschema": ("byoi.emulator.",),
     "moto": ("byoi.emulator.",),
+    "yaml": ("byoi.emulator.aws.template",),
     "numpy": ("byoi.formats.", "byoi_lib."),
     "keras": ("byoi_lib._tensorflow",),
     "tensorflow": ("byoi_lib._tensorflow",),

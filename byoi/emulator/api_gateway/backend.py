@@ -11,7 +11,7 @@ from moto.apigateway.models import APIGatewayBackend, RestAPI
 from moto.apigateway.responses import APIGatewayResponse
 
 from byoi.emulator import refusals
-from byoi.emulator.api_gateway import definition, stack_resources
+from byoi.emulator.api_gateway import definition
 from byoi.emulator.api_gateway.call import DeployedApi
 from byoi.emulator.aws.errors import NotEmulatedError
 from byoi.emulator.aws.patches import request_parameters, requesting
@@ -27,7 +27,6 @@ def replacements() -> Iterator[tuple[Any, str, Any]]:
     yield APIGatewayBackend, "create_rest_api", _keeping_media_types(create)
     for call in definition.CHECKED_CALLS:
         yield APIGatewayBackend, call, _checking_call(call, vars(APIGatewayBackend)[call])
-    yield from stack_resources.replacements()
 
 
 def _checking_action(call_action: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -5,13 +5,14 @@ They are those of a library that moto's API Gateway needs, and no other service.
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
 from byoi.emulator.aws import patches
+from byoi.emulator.aws.resource_types import ResourceType
 from byoi.emulator.door import Caller, Door
 
 # The form of URL that byoi.deployment.account makes; other emulators have the same.
@@ -62,6 +63,13 @@ class RestApis:
                     self._invocations, door=self._door, record=self._record, log=self._log
                 )
         return self._gateway
+
+    def stack_types(self) -> Iterable[ResourceType]:
+        """Return the types of resources that a stack can have."""
+        self.load()
+        from byoi.emulator.api_gateway import stack_resources  # noqa: PLC0415 - as above
+
+        return stack_resources.types()
 
     def answer(self, request: Request) -> Response:
         """Answer one call of an API."""

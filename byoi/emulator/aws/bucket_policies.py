@@ -1,4 +1,4 @@
-"""Policies of buckets: which objects nobody may reach, and the resource of a stack.
+"""Policies of buckets: which objects nobody may reach.
 
 moto applies a policy's statements to everybody as if they had no conditions, so that the usual
 one, which denies requests without TLS, would deny all. Here conditions are evaluated; a request
@@ -6,22 +6,18 @@ counts as one that came by TLS, because the emulator's plain HTTP stands for AWS
 would need to know who calls is refused: callers of S3 are not told apart.
 
 Sources: S3 User Guide, "Policies and permissions in Amazon S3" (elements) and
-access-control-auth-workflow-object-operation.html; CloudFormation's reference of
-AWS::S3::BucketPolicy; moto 5.2.5, s3/models.py and responses.py.
+access-control-auth-workflow-object-operation.html; moto 5.2.5, s3/models.py and responses.py.
 """
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from moto.core.common_models import CloudFormationModel
 from moto.iam.access_control import PermissionResult
 from moto.s3.exceptions import S3ClientError
-from moto.s3.models import FakeBucket, S3Backend, s3_backends
+from moto.s3.models import FakeBucket, S3Backend
 
 from byoi import policy
 from byoi.emulator import refusals
-from byoi.emulator.aws.errors import NotEmulatedError, ResourceFailedError
 from byoi.policy import Decision, Request
 
 _EVERYBODY = ("*", {"AWS": "*"}, {"AWS": ["*"]})
@@ -29,7 +25,6 @@ _ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 _CONTEXT = {"aws:SecureTransport": "true"}
 # moto names an action by the method.
 _ACTIONS = {"s3:HeadObject": "s3:GetObject", "s3:PostObject": "s3:PutObject"}
-_PROPERTIES = {"Bucket", "PolicyDocument"}
 
 
 def replacements() -> Iterator[tuple[Any, str, Any]]:
@@ -86,85 +81,3 @@ def _permission(self: Any, action: str, resource: str) -> Any:
 
 def _request(action: str, resource: str) -> Request:
     return Request(action, resource, context=_CONTEXT)
-
-
-class BucketPolicy(CloudFormationModel):
-    """A bucket's policy that a stack has made; moto finds it by its type.
-
-    Attributes:
-        physical_resource_id: The value of Ref: the bucket's name.
-    """
-
-    def __init__(self, bucket: str) -> None:
-        """Hold whose policy it is.
-
-        Args:
-            bucket: The bucket's name.
-        """
-        self.physical_resource_id = bucket
-
-    @staticmethod
-    def cloudformation_name_type() -> str:
-        """Return no name: it has that of its bucket."""
-        return ""
-
-    @staticmethod
-    def cloudformation_type() -> str:
-        """Return the type in a template."""
-        return "AWS::S3::BucketPolicy"
-
-    @classmethod
-    def create_from_cloudformation_json(
-        cls,
-        resource_name: str,  # noqa: ARG003 - moto's
-        cloudformation_json: Mapping[str, Any],
-        account_id: str,
-        region_name: str,  # noqa: ARG003
-        **_: Any,
-    ) -> "BucketPolicy":
-        """Put the policy on its bucket, which must have none."""
-        name, document = _read(cloudformation_json["Properties"])
-        backend = _backend(account_id)
-        try:
-            if backend.get_bucket_policy(name) is not None:
-                raise ResourceFailedError(f"The bucket policy already exists on bucket {name}.")
-            backend.put_bucket_policy(name, document)
-        except S3ClientError as error:
-            raise ResourceFailedError(str(error)) from error
-        return cls(name)
-
-    @classmethod
-    def update_from_cloudformation_json(
-        cls,
-        original_resource: "BucketPolicy",
-        new_resource_name: str,  # noqa: ARG003 - moto's
-        cloudformation_json: Mapping[str, Any],
-        account_id: str,
-        region_name: str,  # noqa: ARG003
-    ) -> "BucketPolicy":
-        """Put another policy on the bucket."""
-        name, document = _read(cloudformation_json["Properties"])
-        if name != original_resource.physical_resource_id:
-            raise NotEmulatedError("UpdateStack that gives a bucket policy another bucket")
-        _backend(account_id).put_bucket_policy(name, document)
-        return original_resource
-
-    def delete(self, account: str, _region: str) -> None:
-        """Take the policy from the bucket, if that exists."""
-        backend = _backend(account)
-        if self.physical_resource_id in backend.buckets:
-            backend.delete_bucket_policy(self.physical_resource_id)
-
-
-def _backend(account: str) -> Any:
-    return s3_backends[account]["aws"]
-
-
-def _read(properties: Mapping[str, Any]) -> tuple[str, bytes]:
-    """Return a resource's bucket and document."""
-    others = set(properties) - _PROPERTIES
-    if others:
-        raise NotEmulatedError(f"{', '.join(sorted(others))} of AWS::S3::BucketPolicy")
-    document = properties["PolicyDocument"]
-    text = document if isinstance(document, str) else json.dumps(document)
-    return str(properties["Bucket"]), text.encode()

@@ -18,6 +18,12 @@ class NotEmulatedError(RefusedError):
         super().__init__(refusals.message(what))
 
 
+class TemplateError(ServiceException):
+    """CloudFormation's ValidationError, also about a template and what is asked of a stack."""
+
+    code = "ValidationError"
+
+
 class ResourceFailedError(ServiceException):
     """CloudFormation could not create or update a resource of a stack."""
 

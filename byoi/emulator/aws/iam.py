@@ -182,15 +182,7 @@ def replacements() -> Iterator[tuple[Any, str, Any]]:
             raise NotEmulatedError("CreateUser with PermissionsBoundary (a role may have one)")
         return create(self)
 
-    make = vars(User)["create_from_cloudformation_json"].__func__
-
-    def made(cls: Any, name: str, described: Any, *arguments: Any, **more: Any) -> Any:
-        if described.get("Properties", {}).get("PermissionsBoundary"):
-            raise NotEmulatedError("PermissionsBoundary of AWS::IAM::User (a role may have one)")
-        return make(cls, name, described, *arguments, **more)
-
     yield IamResponse, "create_user", created
-    yield User, "create_from_cloudformation_json", classmethod(made)
 
 
 def _backend(holder: Any) -> Any:

@@ -31,8 +31,11 @@ from byoi.emulator.aws import (
     logs,
     patches,
     sagemaker,
+    sagemaker_resources,
     simulation,
+    stack_resources,
 )
+from byoi.emulator.aws.clients import Clients
 from byoi.emulator.aws.image_registry import ImageRegistry
 from byoi.emulator.aws.stacks import ANSWER_S, Stacks
 from byoi.emulator.calls import Calls
@@ -198,10 +201,19 @@ class Emulator:
             stack.enter_context(patches.replaced(bucket_policies.replacements()))
             stack.enter_context(patches.replaced(simulation.replacements()))
             stack.enter_context(patches.replaced(iam.replacements()))
-            stack.enter_context(patches.replaced(cloudformation.resource_replacements(fleets)))
             late = contextlib.ExitStack()
             stack.enter_context(late)
-            stacks = Stacks(stacks_answer_s)
+            moto = DomainDispatcherApplication(create_backend_app)
+            clients = Clients(moto)
+            stacks = Stacks(
+                lambda: (
+                    *stack_resources.types(clients),
+                    *sagemaker_resources.types(clients, fleets),
+                    *apis.stack_types(),
+                ),
+                answer_s=stacks_answer_s,
+                log=log,
+            )
             # What stacks wait for ends first, and what they need of moto last.
             stack.callback(stacks.wait)
             stack.callback(fleets.stop)
@@ -220,7 +232,7 @@ class Emulator:
                 invocations.answer, door=door, record=calls.write_invoke, stack=late, log=log
             )
             application = Application(
-                DomainDispatcherApplication(create_backend_app),
+                moto,
                 invocations,
                 apis,
                 door=door,
@@ -228,7 +240,7 @@ class Emulator:
                     "apigateway": apis.load,
                     "cloudformation": lambda: (
                         apis.load(),
-                        late.enter_context(patches.replaced(stacks.replacements())),
+                        late.enter_context(patches.replaced(cloudformation.replacements(stacks))),
                     ),
                 },
                 logs=container_logs,

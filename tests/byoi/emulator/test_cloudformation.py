@@ -13,6 +13,8 @@ from byoi.emulator.process.server import Emulator
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# The template makes a role.
+IAM = {"Capabilities": ["CAPABILITY_IAM"]}
 REF = {"Fn::GetAtt": ["Model", "ModelName"]}
 
 
@@ -70,7 +72,9 @@ def left_of(aws, stack):
 
 
 def test_an_endpoint_of_a_stack_answers_and_goes_with_it(in_processes, stacks, archive):
-    stacks.create_stack(StackName="good", TemplateBody=template(in_processes.upload(archive)))
+    stacks.create_stack(
+        StackName="good", TemplateBody=template(in_processes.upload(archive)), **IAM
+    )
     stacks.get_waiter("stack_create_complete").wait(StackName="good")
     outputs = stacks.describe_stacks(StackName="good")["Stacks"][0]["Outputs"]
     assert [one["OutputValue"] for one in outputs] == ["of-a-stack"]
@@ -83,7 +87,7 @@ def test_an_endpoint_of_a_stack_answers_and_goes_with_it(in_processes, stacks, a
 
 def test_a_stack_whose_endpoint_fails_is_rolled_back_with_the_cause(in_processes, stacks):
     data = f"s3://{in_processes.bucket}/nothing/model.tar.gz"
-    stacks.create_stack(StackName="bad", TemplateBody=template(data))
+    stacks.create_stack(StackName="bad", TemplateBody=template(data), **IAM)
     with pytest.raises(WaiterError):
         stacks.get_waiter("stack_create_complete").wait(StackName="bad")
     assert (
@@ -104,27 +108,22 @@ def test_a_stack_whose_endpoint_fails_is_rolled_back_with_the_cause(in_processes
 )
 def test_a_type_that_is_not_emulated_is_no_part_of_a_stack(in_processes, stacks, archive, type_):
     body = template(in_processes.upload(archive), Other={"Type": type_, "Properties": {}})
-    stacks.create_stack(StackName="other", TemplateBody=body)
-    stack = stacks.describe_stacks(StackName="other")["Stacks"][0]
-    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+    with pytest.raises(ClientError, match=f"{type_} in a template") as refused:
+        stacks.create_stack(StackName="other", TemplateBody=body, **IAM)
+    assert refused.value.response["Error"]["Code"] == "NotEmulated"
+    assert stacks.describe_stacks()["Stacks"] == []
     assert in_processes.endpoints() == []
-    stacks.delete_stack(StackName="other")
 
 
 def test_a_serverless_endpoint_in_a_template_is_refused(stacks, in_processes, archive):
     body = json.loads(template(in_processes.upload(archive)))
     variants = body["Resources"]["Config"]["Properties"]["ProductionVariants"]
     variants[0]["ServerlessConfig"] = {"MaxConcurrency": 1, "MemorySizeInMB": 1024}
-    stacks.create_stack(StackName="serverless", TemplateBody=json.dumps(body))
+    stacks.create_stack(StackName="serverless", TemplateBody=json.dumps(body), **IAM)
     events = stacks.describe_stack_events(StackName="serverless")["StackEvents"]
     reasons = [event.get("ResourceStatusReason", "") for event in events]
     assert any("ServerlessConfig" in reason for reason in reasons)
     stacks.delete_stack(StackName="serverless")
-
-
-def test_change_sets_are_refused(stacks):
-    with pytest.raises(ClientError, match="does not emulate CreateChangeSet"):
-        stacks.create_change_set(StackName="any", ChangeSetName="set", TemplateBody="{}")
 
 
 def with_config(data, name, **container):
@@ -144,16 +143,17 @@ def described(stacks, name):
 
 
 def statuses(stacks, name):
-    """Of the stack's events, the first one first."""
+    """Of the events about the stack itself, the first one first."""
     events = stacks.describe_stack_events(StackName=name)["StackEvents"]
-    return [event["ResourceStatus"] for event in reversed(events)]
+    own = [one for one in events if one["PhysicalResourceId"] == one["StackId"]]
+    return [event["ResourceStatus"] for event in reversed(own)]
 
 
 def test_an_update_leads_the_endpoint_to_another_configuration(in_processes, stacks, archive):
     data = in_processes.upload(archive)
-    stacks.create_stack(StackName="change", TemplateBody=with_config(data, "One"))
+    stacks.create_stack(StackName="change", TemplateBody=with_config(data, "One"), **IAM)
     before = in_processes.settled("of-a-stack")["EndpointConfigName"]
-    stacks.update_stack(StackName="change", TemplateBody=with_config(data, "Two"))
+    stacks.update_stack(StackName="change", TemplateBody=with_config(data, "Two"), **IAM)
     assert described(stacks, "change")["StackStatus"] == "UPDATE_COMPLETE"
     assert in_processes.settled("of-a-stack")["EndpointConfigName"] != before
     assert len(left_of(in_processes, "change")) == 2
@@ -162,7 +162,7 @@ def test_an_update_leads_the_endpoint_to_another_configuration(in_processes, sta
     # One that fails leaves everything as it was.
     before = in_processes.settled("of-a-stack")["EndpointConfigName"]
     bad = f"s3://{in_processes.bucket}/nothing/model.tar.gz"
-    stacks.update_stack(StackName="change", TemplateBody=with_config(bad, "Three"))
+    stacks.update_stack(StackName="change", TemplateBody=with_config(bad, "Three"), **IAM)
     stack = described(stacks, "change")
     assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
     assert "there is no such object" in stack["StackStatusReason"]
@@ -175,12 +175,13 @@ def test_an_update_leads_the_endpoint_to_another_configuration(in_processes, sta
     assert json.loads(in_processes.invoke("of-a-stack")["Body"].read())["text"] == "hello"
 
     # And it can be updated after that.
-    stacks.update_stack(StackName="change", TemplateBody=with_config(data, "Four"))
+    stacks.update_stack(StackName="change", TemplateBody=with_config(data, "Four"), **IAM)
     assert described(stacks, "change")["StackStatus"] == "UPDATE_COMPLETE"
     assert statuses(stacks, "change") == [
-        *("CREATE_IN_PROGRESS", "CREATE_COMPLETE", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"),
+        *("CREATE_IN_PROGRESS", "CREATE_COMPLETE"),
+        *("UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_COMPLETE"),
         *("UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE"),
-        *("UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"),
+        *("UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_COMPLETE"),
     ]
     stacks.delete_stack(StackName="change")
     stacks.get_waiter("stack_delete_complete").wait(StackName="change")
@@ -198,7 +199,7 @@ def around(aws, inner):
 
 def test_a_stack_inside_another_that_fails_fails_both(in_processes, stacks):
     inner = template(f"s3://{in_processes.bucket}/nothing/model.tar.gz")
-    stacks.create_stack(StackName="outer", TemplateBody=around(in_processes, inner))
+    stacks.create_stack(StackName="outer", TemplateBody=around(in_processes, inner), **IAM)
     (stack,) = stacks.describe_stacks()["Stacks"]
     assert (stack["StackName"], stack["StackStatus"]) == ("outer", "ROLLBACK_COMPLETE")
     assert "there is no such object" in stack["StackStatusReason"]
@@ -208,7 +209,7 @@ def test_a_stack_inside_another_that_fails_fails_both(in_processes, stacks):
 
 def test_a_stack_inside_another_is_done_before_it(in_processes, stacks, archive):
     inner = template(in_processes.upload(archive))
-    stacks.create_stack(StackName="outer", TemplateBody=around(in_processes, inner))
+    stacks.create_stack(StackName="outer", TemplateBody=around(in_processes, inner), **IAM)
     found = {one["StackName"]: one["StackStatus"] for one in stacks.describe_stacks()["Stacks"]}
     assert len(found) == 2
     assert set(found.values()) == {"CREATE_COMPLETE"}
@@ -218,15 +219,50 @@ def test_a_stack_inside_another_is_done_before_it(in_processes, stacks, archive)
     assert in_processes.endpoints() == []
 
 
-def test_a_model_that_changes_in_place_is_refused_and_stays(in_processes, stacks, archive):
+def test_a_model_without_a_name_is_replaced_with_what_depends_on_it(in_processes, stacks, archive):
     data = in_processes.upload(archive)
-    stacks.create_stack(StackName="place", TemplateBody=with_config(data, "One"))
+    stacks.create_stack(StackName="place", TemplateBody=with_config(data, "One"), **IAM)
+    before = left_of(in_processes, "place")
     other = with_config(data, "One", Environment={**ECHO, "BYOI_THREADS": "3"})
-    with pytest.raises(ClientError, match="UpdateStack of AWS::SageMaker::Model"):
-        stacks.update_stack(StackName="place", TemplateBody=other)
-    assert described(stacks, "place")["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    made = stacks.create_change_set(
+        StackName="place", ChangeSetName="other", TemplateBody=other, **IAM
+    )
+    changes = [
+        one["ResourceChange"]
+        for one in stacks.describe_change_set(ChangeSetName=made["Id"])["Changes"]
+    ]
+    assert [(one["LogicalResourceId"], one["Replacement"]) for one in changes] == [
+        ("ModelOne", "True"), ("ConfigOne", "Conditional"), ("Endpoint", "False")
+    ]  # fmt: skip
+    stacks.execute_change_set(ChangeSetName=made["Id"])
+    assert described(stacks, "place")["StackStatus"] == "UPDATE_COMPLETE"
+    assert json.loads(in_processes.invoke("of-a-stack")["Body"].read())["text"] == "hello"
+    after = left_of(in_processes, "place")
+    assert len(after) == 2
+    assert not set(before) & set(after)
+    stacks.delete_stack(StackName="place")
+    assert left_of(in_processes, "place") == []
+
+
+def test_a_model_with_a_name_is_not_replaced_as_on_aws(in_processes, stacks, archive):
+    def named(**environment):
+        body = json.loads(template(in_processes.upload(archive)))
+        model = body["Resources"]["Model"]["Properties"]
+        model["ModelName"] = "named"
+        model["PrimaryContainer"]["Environment"] = {**ECHO, **environment}
+        return json.dumps(body)
+
+    stacks.create_stack(StackName="place", TemplateBody=named(), **IAM)
+    stacks.update_stack(StackName="place", TemplateBody=named(BYOI_THREADS="3"), **IAM)
+    stack = described(stacks, "place")
+    assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert (
+        "CloudFormation cannot update a stack when a custom-named resource requires replacing. "
+        "Rename named and update the stack again."
+    ) in stack["StackStatusReason"]
     assert json.loads(in_processes.invoke("of-a-stack")["Body"].read())["text"] == "hello"
     stacks.delete_stack(StackName="place")
+    assert in_processes.endpoints() == []
 
 
 class TestInTheBackground:
@@ -259,7 +295,7 @@ class TestInTheBackground:
         return described(stacks, name)
 
     def test_a_stack_is_in_progress_until_its_endpoint_is_in_service(self, aws, stacks, slow):
-        stacks.create_stack(StackName="slow", TemplateBody=template(aws.upload(slow)))
+        stacks.create_stack(StackName="slow", TemplateBody=template(aws.upload(slow)), **IAM)
         stack = described(stacks, "slow")
         assert stack["StackStatus"] == "CREATE_IN_PROGRESS"
         # Looking at it makes nothing: no output, and only what there is.
@@ -268,7 +304,9 @@ class TestInTheBackground:
         found = stacks.describe_stack_resources(StackName="slow")["StackResources"]
         assert "Endpoint" not in [one["LogicalResourceId"] for one in found]
         with pytest.raises(ClientError, match="is in CREATE_IN_PROGRESS state"):
-            stacks.update_stack(StackName="slow", TemplateBody=template("s3://other/model.tar.gz"))
+            stacks.update_stack(
+                StackName="slow", TemplateBody=template("s3://other/model.tar.gz"), **IAM
+            )
         stack = self.ended(stacks, "slow")
         assert stack["StackStatus"] == "CREATE_COMPLETE"
         assert [one["OutputValue"] for one in stack["Outputs"]] == ["of-a-stack"]
@@ -280,7 +318,9 @@ class TestInTheBackground:
         assert aws.endpoints() == []
 
     def test_a_failure_is_rolled_back_later(self, aws, stacks):
-        stacks.create_stack(StackName="bad", TemplateBody=template(f"s3://{aws.bucket}/no.tar.gz"))
+        stacks.create_stack(
+            StackName="bad", TemplateBody=template(f"s3://{aws.bucket}/no.tar.gz"), **IAM
+        )
         assert self.ended(stacks, "bad")["StackStatus"] == "ROLLBACK_COMPLETE"
         assert statuses(stacks, "bad") == [
             "CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "ROLLBACK_COMPLETE"
@@ -290,14 +330,14 @@ class TestInTheBackground:
         wait_for(lambda: stacks.describe_stacks()["Stacks"] == [], "it is not deleted")
 
     def test_one_that_is_deleted_while_it_is_made_goes_whole(self, aws, stacks, slow):
-        stacks.create_stack(StackName="short", TemplateBody=template(aws.upload(slow)))
+        stacks.create_stack(StackName="short", TemplateBody=template(aws.upload(slow)), **IAM)
         stacks.delete_stack(StackName="short")
         wait_for(lambda: stacks.describe_stacks()["Stacks"] == [], "it is not deleted")
         assert aws.endpoints() == []
         assert left_of(aws, "short") == []
 
     def test_one_that_is_made_when_the_emulator_ends_holds_nothing_up(self, aws, stacks, slow):
-        stacks.create_stack(StackName="last", TemplateBody=template(aws.upload(slow)))
+        stacks.create_stack(StackName="last", TemplateBody=template(aws.upload(slow)), **IAM)
         wait_for(lambda: aws.endpoints() == ["of-a-stack"], "no endpoint")
         aws.emulator.stop()
         assert not [one for one in threading.enumerate() if one.name.startswith(("stack", "endp"))]

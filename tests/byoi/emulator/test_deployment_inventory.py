@@ -218,7 +218,9 @@ def test_everything_is_found_and_goes_in_its_order(
     cloudformation = account.client("cloudformation")
     s3.put_object(Bucket=account.bucket(), Key="others/model.tar.gz", Body=b"")
     for name in ("others", "byoi-api", EXECUTION_ROLE_STACK):
-        cloudformation.create_stack(StackName=name, TemplateBody=ROLE_STACK)
+        cloudformation.create_stack(
+            StackName=name, TemplateBody=ROLE_STACK, Capabilities=["CAPABILITY_IAM"]
+        )
     logs.create_log_group(logGroupName="/aws/sagemaker/Endpoints/of-another")
     logs.create_log_group(logGroupName="/aws/lambda/byoi")
     wanted = plan(account, archive, "whole", role_arn=find_role_arn({}, cloudformation))

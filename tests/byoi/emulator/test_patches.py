@@ -5,9 +5,8 @@ import inspect
 from pathlib import Path
 
 import pytest
-from moto.cloudformation import parsing
-from moto.cloudformation.models import CloudFormationBackend, Stack
-from moto.cloudformation.parsing import ResourceMap
+from moto.cloudformation.models import cloudformation_backends
+from moto.cloudformation.responses import CloudFormationResponse
 from moto.ecr.models import ECRBackend, Image, ecr_backends
 from moto.ecr.responses import ECRResponse
 from moto.iam.responses import IamResponse
@@ -48,10 +47,6 @@ def test_the_version_is_the_one_that_was_read():
             "endpoint_name desired_weights_and_capacities",
         ),
         (FakeEndpointConfig.validate_instance_type, "instance_type"),
-        (Stack.create_resources, ""),
-        (Stack.update, "template role_arn parameters tags"),
-        (CloudFormationBackend.delete_stack, "name_or_stack_id"),
-        (ResourceMap.update, "template parameters"),
         (
             Image.__init__,
             "account_id tag manifest repository image_manifest_mediatype digest registry_id",
@@ -60,16 +55,6 @@ def test_the_version_is_the_one_that_was_read():
 )
 def test_what_is_overridden_is_called_as_before(function, parameters):
     assert list(inspect.signature(function).parameters) == ["self", *parameters.split()]
-
-
-def test_a_stack_keeps_what_it_made_where_it_is_looked_for():
-    names = list(inspect.signature(parsing.parse_and_update_resource).parameters)
-    assert names == ["logical_id", "resource_json", "resources_map", "account_id", "region_name"]
-    template = {"Resources": {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": {}}}}
-    resources = ResourceMap("id", "name", {}, {}, "us-east-1", "123456789012", template, {})
-    assert list(resources) == list(resources._resource_json_map) == ["Bucket"]
-    assert "Bucket" not in resources._parsed_resources
-    assert resources.input_parameters == {}
 
 
 def test_what_is_replaced_exists_and_what_is_added_does_not():
@@ -92,6 +77,13 @@ def test_records_show_what_is_set_on_them():
     assert shown["EndpointStatus"] == "Failed"
     assert shown["ProductionVariants"] == [{"VariantName": "one"}]
     assert Model("1", "r", "n", "a", {}, {}).enable_network_isolation is False
+
+
+def test_stacks_are_kept_where_the_tagging_api_looks_for_them():
+    backend = cloudformation_backends["123456789012"]["us-east-1"]
+    assert isinstance(backend.stacks, dict)
+    assert isinstance(backend.deleted_stacks, dict)
+    assert callable(CloudFormationResponse.call_action)
 
 
 def test_everything_is_put_back():

@@ -34,8 +34,11 @@ _INVOKE = (
     "EndpointName Body ContentType Accept CustomAttributes TargetVariant InferenceId "
     "~SessionId ~PrefixAwareId"
 )
+# Some clients send what has no effect where it is false or empty.
 _STACK = (
-    "StackName TemplateBody TemplateURL ~Capabilities ~RoleARN Tags(Key Value) ~ClientRequestToken"
+    "StackName TemplateBody TemplateURL Parameters(ParameterKey ParameterValue UsePreviousValue) "
+    "Capabilities Tags(Key Value) ~ClientRequestToken NotificationARNs=none "
+    "RollbackConfiguration(RollbackTriggers(Arn=none)) ResourceTypes=none"
 )
 _API = "restApiId"
 _METHOD = "restApiId resourceId httpMethod"
@@ -113,22 +116,32 @@ ROWS: dict[str, dict[str, str]] = {
         "ListTagsForResource": "resourceArn",
     },
     "cloudformation": {
-        "CreateStack": (
-            f"{_STACK} Parameters(ParameterKey ParameterValue) ~TimeoutInMinutes "
-            "EnableTerminationProtection=false DisableRollback=false OnFailure=ROLLBACK"
+        "CreateStack": f"{_STACK} DisableRollback OnFailure EnableTerminationProtection",
+        "UpdateStack": f"{_STACK} UsePreviousTemplate DisableRollback=false",
+        "DeleteStack": "StackName ~ClientRequestToken RetainResources=none",
+        "UpdateTerminationProtection": "StackName EnableTerminationProtection",
+        "CreateChangeSet": (
+            f"{_STACK.replace('~ClientRequestToken', 'ClientToken')} UsePreviousTemplate "
+            "ChangeSetName ChangeSetType=CREATE|UPDATE Description OnStackFailure "
+            "IncludeNestedStacks ImportExistingResources=false"
         ),
-        "UpdateStack": (
-            f"{_STACK} Parameters(ParameterKey ParameterValue UsePreviousValue) "
-            "UsePreviousTemplate DisableRollback=false"
+        "DescribeChangeSet": "ChangeSetName StackName NextToken IncludePropertyValues=false",
+        "ExecuteChangeSet": (
+            "ChangeSetName StackName ~ClientRequestToken DisableRollback RetainExceptOnCreate=false"
         ),
-        "DeleteStack": "StackName ~RoleARN ~ClientRequestToken",
+        "DeleteChangeSet": "ChangeSetName StackName",
+        "ListChangeSets": "StackName NextToken",
         "DescribeStacks": "StackName NextToken",
-        "DescribeStackEvents": "StackName",
-        "DescribeStackResources": "StackName LogicalResourceId",
-        "ListStackResources": "StackName",
-        "ListStacks": "StackStatusFilter",
-        "GetTemplate": "StackName TemplateStage=Original",
+        "DescribeStackEvents": "StackName NextToken",
+        "DescribeStackResource": "StackName LogicalResourceId",
+        "DescribeStackResources": "StackName LogicalResourceId PhysicalResourceId",
+        "ListStackResources": "StackName NextToken",
+        "ListStacks": "StackStatusFilter NextToken",
+        "ListExports": "NextToken",
+        "ListImports": "ExportName NextToken",
+        "GetTemplate": "StackName ChangeSetName TemplateStage",
         "GetTemplateSummary": "TemplateBody TemplateURL StackName",
+        "ValidateTemplate": "TemplateBody TemplateURL",
     },
     "apigateway": {
         "CreateApiKey": "name description enabled value ~customerId tags",

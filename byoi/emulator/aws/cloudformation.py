@@ -22,42 +22,6 @@ from byoi.emulator.aws.stacks import Stacks, read_url
 from byoi.emulator.aws.template import Template
 
 _NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}")
-_ASKED = "StackName TemplateBody TemplateURL Parameters Capabilities Tags ClientRequestToken "
-# What each action takes.
-_CREATE = f"{_ASKED} DisableRollback OnFailure EnableTerminationProtection"
-_UPDATE = f"{_ASKED} UsePreviousTemplate"
-_CHANGE_SET = (
-    f"{_UPDATE} ChangeSetName ChangeSetType Description ClientToken OnStackFailure "
-    "IncludeNestedStacks"
-)
-PARAMETERS: Mapping[str, str] = {
-    "CreateStack": _CREATE,
-    "UpdateStack": _UPDATE,
-    "DeleteStack": "StackName ClientRequestToken",
-    "CreateChangeSet": _CHANGE_SET,
-    "DescribeChangeSet": "ChangeSetName StackName NextToken",
-    "ExecuteChangeSet": "ChangeSetName StackName ClientRequestToken DisableRollback",
-    "DeleteChangeSet": "ChangeSetName StackName",
-    "ListChangeSets": "StackName NextToken",
-    "DescribeStacks": "StackName NextToken",
-    "ListStacks": "StackStatusFilter NextToken",
-    "DescribeStackEvents": "StackName NextToken",
-    "DescribeStackResource": "StackName LogicalResourceId",
-    "DescribeStackResources": "StackName LogicalResourceId PhysicalResourceId",
-    "ListStackResources": "StackName NextToken",
-    "GetTemplate": "StackName ChangeSetName TemplateStage",
-    "GetTemplateSummary": "StackName TemplateBody TemplateURL",
-    "ValidateTemplate": "TemplateBody TemplateURL",
-    "ListExports": "NextToken",
-    "ListImports": "ExportName NextToken",
-    "UpdateTerminationProtection": "StackName EnableTerminationProtection",
-}
-# Without effect where they are false or empty, as some clients send them.
-_HARMLESS_IF_EMPTY = frozenset(
-    {"RollbackConfiguration", "NotificationARNs", "ImportExistingResources", "ResourcesToImport"}
-    | {"RetainResources", "ResourceTypes", "RetainExceptOnCreate", "StackPolicyBody"}
-    | {"IncludePropertyValues", "UsePreviousTemplate", "DisableRollback"}
-)
 
 
 class AlreadyExistsError(TemplateError):
@@ -113,9 +77,6 @@ class Answers:
         Raises:
             ServiceException: The call is refused, and nothing was done.
         """
-        if action not in PARAMETERS:
-            raise NotEmulatedError(f"{action} of cloudformation")
-        _check_parameters(action, asked)
         name = re.sub(r"(?<!^)(?=[A-Z])", "_", action).lower()
         perform: Callable[[str, Mapping[str, Any]], dict[str, Any] | None]
         perform = getattr(self, f"_{name}")
@@ -365,17 +326,6 @@ class Answers:
         if stack is not None and "Tags" not in asked:
             tags = dict(stack.tags)
         return self._stacks.ask(body, given, tags=tags, capabilities=asked.get("Capabilities", ()))
-
-
-def _check_parameters(action: str, asked: Mapping[str, Any]) -> None:
-    taken = PARAMETERS[action].split()
-    others = [
-        name
-        for name, one in asked.items()
-        if name not in taken and not (name in _HARMLESS_IF_EMPTY and not one)
-    ]
-    if others:
-        raise NotEmulatedError(f"{action} with {', '.join(sorted(others))}")
 
 
 def _checked_name(name: str) -> str:

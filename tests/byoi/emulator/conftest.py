@@ -58,6 +58,10 @@ def pytest_configure(config: pytest.Config) -> None:
     recorded_calls.start()
 
 
+def pytest_unconfigure() -> None:
+    recorded_calls.stop()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let the test of the whole run be the last, and drop it where only a part runs."""
     last = [item for item in items if item.name == recorded_calls.LAST]

@@ -17,6 +17,7 @@ import pytest
 LAST = "test_every_row_is_sent_by_a_test"
 _VARIABLE = "BYOI_CALLS_FILE"
 _seen: list[dict[str, Any]] = []
+_made: list[Path] = []
 # How far the file was read, in bytes.
 _read = [0]
 
@@ -27,6 +28,13 @@ def start() -> None:
         descriptor, name = tempfile.mkstemp(prefix="byoi-calls-", suffix=".jsonl")
         os.close(descriptor)
         os.environ[_VARIABLE] = name
+        _made.append(Path(name))
+
+
+def stop() -> None:
+    """Remove what `start` made."""
+    for file in _made:
+        file.unlink(missing_ok=True)
 
 
 def new() -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Batch transform and training in local mode, for real."""
 
+import gzip
 import json
 import os
 import shutil
@@ -79,6 +80,63 @@ def test_batch_transform_keeps_number_and_order_of_the_rows_of_two_files(  # noq
     job = session.wait_for_transform_job(transformer.latest_transform_job.name)
     assert job["TransformJobStatus"] == "Completed"
     assert [path.name for path in session.directory.iterdir() if path.is_dir()] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "settings", "wanted", "shapes"),
+    [
+        (
+            "rows.jsonl",
+            b'"the good film"\n"the bad film"\n',
+            {"content_type": "application/jsonlines", "join_source": "Input"},
+            {"accept": "application/jsonlines"},
+            [
+                {"SageMakerInput": "the good film", "SageMakerOutput": GOOD},
+                {"SageMakerInput": "the bad film", "SageMakerOutput": BAD},
+            ],
+        ),
+        (
+            "rows.csv.gz",
+            gzip.compress(b"7,the good film\n8,the bad film\n"),
+            {
+                "content_type": "text/csv",
+                "compression_type": "Gzip",
+                "input_filter": "$[1:]",
+                "join_source": "Input",
+                "output_filter": "$[0,-1]",
+            },
+            {"accept": "text/csv", "strategy": "SingleRecord"},
+            [[7, GOOD[1]], [8, BAD[1]]],
+        ),
+    ],
+)
+def test_batch_transform_filters_and_joins(  # noqa: PLR0917
+    image: str,
+    archive: Path,
+    tmp_path: Path,
+    output_dir: Path,
+    session: hosting.LocalSession,
+    name: str,
+    content: bytes,
+    settings: dict[str, str],
+    wanted: dict[str, str],
+    shapes: list[object],
+):
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    (tmp_path / "in" / "deep" / name).write_bytes(content)
+    transformer = model(image, f"file://{archive}", session).transformer(
+        1, "local", output_path=f"file://{output_dir}", assemble_with="Line", **wanted
+    )
+    transformer.transform(f"file://{tmp_path}/in", split_type="Line", **settings)
+    lines = (output_dir / "deep" / f"{name}.out").read_text().splitlines()
+    read = [json.loads(line if line[0] == "{" else f"[{line}]") for line in lines]
+    assert len(read) == len(shapes)
+    for made, shape in zip(read, shapes, strict=True):
+        if isinstance(shape, dict):
+            assert made.keys() == shape.keys()
+            assert made["SageMakerInput"] == shape["SageMakerInput"]
+            made, shape = made["SageMakerOutput"], shape["SageMakerOutput"]  # noqa: PLW2901
+        np.testing.assert_allclose(made, shape, atol=1e-5)
 
 
 def test_batch_transform_fails_where_an_invocation_fails(

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from byoi import errors, extras
+from byoi import errors, extras, terminal
 
 # Forgotten endpoints cost money; `--expires never` keeps one.
 EXPIRES = "24h"
@@ -131,7 +131,7 @@ def _endpoints(_options: argparse.Namespace) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
-        print(line.rstrip())
+        print(terminal.one_line(line.rstrip()))
 
 
 def _delete(options: argparse.Namespace) -> None:
@@ -156,7 +156,7 @@ def _delete(options: argparse.Namespace) -> None:
 
 def _ask(names: Sequence[str]) -> None:
     """Raise unless the user at a terminal confirms."""
-    print(f"to delete: {', '.join(names)}")
+    print(terminal.one_line(f"to delete: {', '.join(names)}"))
     if not sys.stdin.isatty():
         raise errors.ConfigurationError(
             "nothing was deleted: no terminal to ask for confirmation; add --yes"
@@ -180,4 +180,4 @@ def _time(time: dt.datetime | None, otherwise: str) -> str:
 
 
 def _show(line: str) -> None:
-    print(line, flush=True)
+    print(terminal.message(line), flush=True)

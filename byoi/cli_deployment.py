@@ -6,6 +6,7 @@ As in `cli`, a verb imports what it needs when it runs.
 import argparse
 import datetime as dt
 import functools
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -32,8 +33,9 @@ def add_verbs(verbs: Any) -> None:
         "--env",
         action="append",
         default=[],
-        metavar="NAME=VALUE",
-        help="a variable of the container",
+        metavar="NAME[=VALUE]",
+        help="a variable of the container; without a value it has that of this command's own "
+        "environment, and stands on no command line, which others can read",
     )
     deploy.add_argument(
         "--expires",
@@ -169,9 +171,14 @@ def _environment(pairs: Sequence[str]) -> dict[str, str]:
     found = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
-        if not name or not equals:
-            raise errors.ConfigurationError(f"--env {pair!r}: expected NAME=VALUE")
-        found[name] = value
+        if not name:
+            raise errors.ConfigurationError(f"--env {pair!r}: expected NAME=VALUE, or NAME")
+        if not equals and name not in os.environ:
+            raise errors.ConfigurationError(
+                f"--env {name}: expected NAME=VALUE, or a variable of this command's own "
+                f"environment, which has no {name}; export it"
+            )
+        found[name] = value if equals else os.environ[name]
     return found
 
 

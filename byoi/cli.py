@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from byoi import cli_deployment, contract, errors, extras
+from byoi import cli_deployment, contract, errors, extras, terminal
 
 if TYPE_CHECKING:  # http.client, which only invocations need
     from byoi.invocation import Answer
@@ -36,10 +36,17 @@ _CONTENT_TYPES = {
     ".npy": "application/x-npy",
 }
 _BYTES = "application/octet-stream"
+TRACEBACK_VARIABLE = "BYOI_TRACEBACK"
+# EX_SOFTWARE of sysexits.h.
+UNFORESEEN_STATUS = 70
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; 0 on success, 1 on a deliberate error, 2 on a wrong command line."""
+    """Run one verb.
+
+    Returns:
+        0 on success, 1 on a deliberate error, 2 on a wrong command line, 70 on any other error.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser(arguments).parse_args(arguments)
     # TensorFlow's remarks about processors and CUDA would hide what a verb prints.
@@ -55,11 +62,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(missing)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # What reads the output has ended, such as `head`; what is left must not fail once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except Exception as error:
+        if os.environ.get(TRACEBACK_VARIABLE):
+            raise
+        return _report_unforeseen(error)
 
 
 def _fail(error: errors.ByoiError) -> int:
-    print(f"byoi: error: {error}", file=sys.stderr)
+    print(terminal.message(f"byoi: error: {error}"), file=sys.stderr)
     return 1
+
+
+def _report_unforeseen(error: Exception) -> int:
+    """Say in one line what went wrong in a way that no code here expected."""
+    cause = terminal.one_line(": ".join(filter(None, [type(error).__name__, str(error)])))
+    print(
+        f"byoi: error: nobody foresaw this: {cause}; {TRACEBACK_VARIABLE}=1 shows where it "
+        "happened, `byoi endpoints` what there is now",
+        file=sys.stderr,
+    )
+    return UNFORESEEN_STATUS
 
 
 def add_plugged_in_verbs(verbs: Any, plugins: Iterable[Any]) -> None:
@@ -73,7 +99,7 @@ def add_plugged_in_verbs(verbs: Any, plugins: Iterable[Any]) -> None:
         try:
             plugin.load()(verbs)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the other verbs must work
-            cause = " ".join(f"{type(error).__name__}: {error}".split())
+            cause = terminal.one_line(" ".join(f"{type(error).__name__}: {error}".split()))
             print(f"byoi: the verbs of {plugin.value} are not available: {cause}", file=sys.stderr)
 
 
@@ -203,6 +229,10 @@ def _invoke(options: argparse.Namespace) -> None:
         body = _read(options.file)
     content_type = options.content_type or _content_type(options.file, body)
     answer = send(options.endpoint, body, content_type=content_type, accept=options.accept)
+    if sys.stdout.isatty():
+        # A pipe or a file gets the bytes; a terminal would obey some of them.
+        print(terminal.escape(answer.body.decode("utf-8", "replace")))
+        return
     sys.stdout.buffer.write(answer.body)
     media_type = answer.headers.get("content-type", "").lower()
     is_text = media_type.startswith("text/") or "json" in media_type

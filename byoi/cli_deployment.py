@@ -6,11 +6,12 @@ As in `cli`, a verb imports what it needs when it runs.
 import argparse
 import datetime as dt
 import functools
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from byoi import errors, extras
+from byoi import errors, extras, terminal
 
 # Forgotten endpoints cost money; `--expires never` keeps one.
 EXPIRES = "24h"
@@ -32,8 +33,9 @@ def add_verbs(verbs: Any) -> None:
         "--env",
         action="append",
         default=[],
-        metavar="NAME=VALUE",
-        help="a variable of the container",
+        metavar="NAME[=VALUE]",
+        help="a variable of the container; without a value it has that of this command's own "
+        "environment, and stands on no command line, which others can read",
     )
     deploy.add_argument(
         "--expires",
@@ -131,7 +133,7 @@ def _endpoints(_options: argparse.Namespace) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
-        print(line.rstrip())
+        print(terminal.one_line(line.rstrip()))
 
 
 def _delete(options: argparse.Namespace) -> None:
@@ -156,7 +158,7 @@ def _delete(options: argparse.Namespace) -> None:
 
 def _ask(names: Sequence[str]) -> None:
     """Raise unless the user at a terminal confirms."""
-    print(f"to delete: {', '.join(names)}")
+    print(terminal.one_line(f"to delete: {', '.join(names)}"))
     if not sys.stdin.isatty():
         raise errors.ConfigurationError(
             "nothing was deleted: no terminal to ask for confirmation; add --yes"
@@ -169,9 +171,14 @@ def _environment(pairs: Sequence[str]) -> dict[str, str]:
     found = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
-        if not name or not equals:
-            raise errors.ConfigurationError(f"--env {pair!r}: expected NAME=VALUE")
-        found[name] = value
+        if not name:
+            raise errors.ConfigurationError(f"--env {pair!r}: expected NAME=VALUE, or NAME")
+        if not equals and name not in os.environ:
+            raise errors.ConfigurationError(
+                f"--env {name}: expected NAME=VALUE, or a variable of this command's own "
+                f"environment, which has no {name}; export it"
+            )
+        found[name] = value if equals else os.environ[name]
     return found
 
 
@@ -180,4 +187,4 @@ def _time(time: dt.datetime | None, otherwise: str) -> str:
 
 
 def _show(line: str) -> None:
-    print(line, flush=True)
+    print(terminal.message(line), flush=True)

@@ -24,9 +24,15 @@ A message says what was received, what was expected, and the way out.
 
 from pathlib import Path
 
+from byoi import terminal
+
 
 class ByoiError(Exception):
-    """Base of every deliberate error."""
+    """Base of every deliberate error; its text is safe to print, whoever wrote a part of it."""
+
+    def __str__(self) -> str:
+        """Return the message, with control characters shown."""
+        return terminal.escape(super().__str__())
 
 
 class RequestError(ByoiError):

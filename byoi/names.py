@@ -8,6 +8,7 @@ ContainerDefinition.Image; IAM User Guide, reference_identifiers (ARNs).
 import ipaddress
 import re
 import urllib.parse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -198,3 +199,22 @@ def is_this_machine(host: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return name == "localhost"
+
+
+def require_variables(environment: Mapping[str, str]) -> None:
+    """Check that variables can be those of a process (POSIX, "Environment Variables").
+
+    Raises:
+        ConfigurationError: A name is empty or has `=` or a NUL, or a value has a NUL; the message
+            has the name, and never the value.
+    """
+    for name, value in environment.items():
+        if not name or "=" in name or "\0" in name:
+            raise errors.ConfigurationError(
+                f"{name!r:.100} cannot be the name of a variable; expected one without = and NUL"
+            )
+        if "\0" in str(value):
+            raise errors.ConfigurationError(
+                f"the value of the variable {name} has a NUL, which no variable can have; encode "
+                "it, by base64 for example"
+            )

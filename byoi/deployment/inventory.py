@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from byoi import errors
+from byoi import errors, terminal
 from byoi.deployment import model_object, resources, tags, waiting
 from byoi.deployment.account import EXECUTION_ROLE_STACK, Account, aws_errors
 from byoi.deployment.resources import CONFIG, ENDPOINT, MODEL
@@ -139,6 +139,7 @@ def delete_endpoints(
         HostingError: An endpoint is not ours, or does not exist: then none is deleted. Or AWS
             refused a call.
     """
+    progress = terminal.showing(progress)
     found = {one.name: one for one in find_endpoints(account)}
     for name in names:
         if name not in found:

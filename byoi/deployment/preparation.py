@@ -7,6 +7,7 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
+from byoi import terminal
 from byoi.deployment import model_object, preflight, price, rollout, startup, waiting
 from byoi.deployment.account import Account, aws_errors
 from byoi.deployment.plan import EndpointSpec, Plan, make_plan
@@ -39,6 +40,7 @@ class Preparation:
         Raises:
             ByoiError: As `rollout.deploy`.
         """
+        progress = terminal.showing(progress)
         return rollout.deploy(
             self.account,
             self.plan,
@@ -70,6 +72,7 @@ def prepare(
         ModelDataError: There is no such archive.
         HostingError: AWS refused a call.
     """
+    progress = terminal.showing(progress)
     plan = make_plan(account, spec)
     archive = spec.archive
     if spec.is_checked:

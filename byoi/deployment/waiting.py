@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from byoi import errors
+from byoi import errors, terminal
 from byoi.deployment import tags
 from byoi.deployment.account import error_code
 from byoi.local import health
@@ -122,7 +122,7 @@ class ContainerLog:
         if isinstance(error, ClientError) and error_code(error) == _ABSENT:
             return
         self._is_readable = False
-        self.last_lines.append(f"(the container's log cannot be read: {error})")
+        self.last_lines.append(terminal.one_line(f"(the container's log cannot be read: {error})"))
 
 
 def wait(  # noqa: PLR0913 - keywords with a default
@@ -161,7 +161,7 @@ def wait(  # noqa: PLR0913 - keywords with a default
         for line in log.read() if log else ():
             progress(f"  | {line}")
         if status != shown:
-            progress(f"{name}: {status} ({waited_s:.0f} s)")
+            progress(terminal.one_line(f"{name}: {status} ({waited_s:.0f} s)"))
             shown = status
         if status not in TRANSIENT:
             return described
@@ -216,14 +216,15 @@ def log_group_arn(entry: Mapping[str, Any]) -> str:
 
 
 def _readable(line: str) -> str:
-    """Return the text of a log line, taken out of JSON; "" for a health check."""
+    """Return the text of a log line, taken out of JSON and safe to print; "" for a health check."""
     if health.is_health_check(line):
         return ""
     try:
         event = json.loads(line)
-        return f"{event['level']}: {event['message']}"
-    except (ValueError, KeyError, TypeError):
-        return line.rstrip("\n")
+        line = f"{event['level']}: {event['message']}"
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    return terminal.one_line(line.rstrip("\n"))
 
 
 def _message(error: ClientError) -> str:

@@ -27,6 +27,7 @@ from byoi import contract, errors
 from byoi.hosting import staging
 from byoi.local import compose, health, orphans, processes
 from byoi.local.docker import ContainerState, Engine
+from byoi.names import require_variables
 
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 _FREE_PORT = "or leave serving_port out of the session's config and a free port is taken"
@@ -226,6 +227,7 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
             HostingError: The port in the session's config is taken.
             EndpointFailedError: The container did not become healthy.
         """
+        require_variables(environment)
         try:
             model = self.workspace / "model"
             staging.stage_model_data(model_dir, model, self.sagemaker_session)

@@ -73,7 +73,8 @@ def stage_model_data(location: str | None, directory: Path, session: Any) -> Non
         session: The SDK's session, whose credentials read from S3.
 
     Raises:
-        ModelDataError: There is no such file, or it is not an archive that is safe to unpack.
+        ModelDataError: There is no such file, it is not an archive that is safe to unpack, or the
+            directory holds a symbolic link.
         ConfigurationError: The location is of another kind.
     """
     if location is None:
@@ -86,7 +87,8 @@ def stage_model_data(location: str | None, directory: Path, session: Any) -> Non
         )
     path = model_data.local_path(location) or _download(S3Uri.parse(location), session)
     if path.is_dir():
-        shutil.copytree(path, directory)
+        model_data.require_no_links(path)
+        shutil.copytree(path, directory, symlinks=True)
     elif path.is_file():
         model_data.unpack(path, directory)
     else:
@@ -107,7 +109,8 @@ def stage_channel(uri: str, directory: Path) -> str:
         return f"{_FILE_SCHEME}{path}"
     copy = Path(tempfile.mkdtemp(dir=directory)) / path.name
     if path.is_dir():
-        shutil.copytree(path, copy)
+        # A link stays one, and leads to nothing of this machine in the container.
+        shutil.copytree(path, copy, symlinks=True)
     else:
         shutil.copy(path, copy)
     return f"{_FILE_SCHEME}{copy}"

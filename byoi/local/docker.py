@@ -19,7 +19,7 @@ from typing import Any
 from byoi import errors
 from byoi.local.docker_config import DockerConfig
 from byoi.local.processes import LOOPBACK
-from byoi.names import ImageReference
+from byoi.names import ImageReference, require_variables
 
 # One question to the engine; it answers in milliseconds unless it hangs.
 TIMEOUT_S = 60
@@ -209,6 +209,7 @@ class Engine:
         Raises:
             EngineRefusedError: It did not start; the message is the engine's reason.
         """
+        require_variables(environment or {})
         bindings = {}
         if published is not None:
             bindings[f"{published}/tcp"] = (LOOPBACK,) if self._is_here() else None

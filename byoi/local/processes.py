@@ -17,7 +17,7 @@ from typing import Self
 
 from byoi import contract, errors
 from byoi.local import health
-from byoi.names import ImageReference
+from byoi.names import ImageReference, require_variables
 
 LOOPBACK = "127.0.0.1"
 # The container's own start limit on the platform is 480 s; a process on this machine is faster.
@@ -96,6 +96,7 @@ class ProcessStack:
                 that `stop` removes.
             start_timeout_s: Seconds for /ping to turn 200.
         """
+        require_variables(environ or {})
         self.port = port or find_free_port()
         self.url = f"http://{LOOPBACK}:{self.port}"
         self._own_dir = Path(tempfile.mkdtemp(prefix="byoi-log-")) if log_file is None else None

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from reviews_file import write_reviews
 
-from byoi import cli, model_data
+from byoi import cli, errors, model_data
 from byoi.local import health, processes
 
 BYOI = Path(sys.executable).with_name("byoi")
@@ -396,3 +396,51 @@ def test_ctrl_c_is_not_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("byoi.model_data.pack", interrupted)
     assert cli.main(["pack", "model", "model.tar.gz"]) == 128 + signal.SIGINT
+
+
+@pytest.mark.parametrize("kind", [RecursionError, MemoryError, ZeroDivisionError, KeyError])
+def test_an_error_that_nobody_foresaw_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: type[Exception]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise kind("two\nlines \x1b[2J")
+
+    monkeypatch.setattr(model_data, "pack", fail)
+    monkeypatch.delenv("BYOI_TRACEBACK", raising=False)
+    assert cli.main(["pack", "a", "b.tar.gz"]) == 70
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.startswith(f"byoi: error: nobody foresaw this: {kind.__name__}: ")
+    assert "\x1b" not in said
+    assert "BYOI_TRACEBACK=1 shows where" in said
+    monkeypatch.setenv("BYOI_TRACEBACK", "1")
+    with pytest.raises(kind):
+        cli.main(["pack", "a", "b.tar.gz"])
+
+
+def test_a_reader_that_has_ended_is_no_error(tiny_model_dir: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "byoi.cli",
+        "pack",
+        str(tiny_model_dir),
+        str(tmp_path / "m.tar.gz"),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+        process.wait()
+
+
+def test_further_lines_of_a_message_cannot_pass_for_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise errors.HostingError("cause\nbyoi: error: forged")
+
+    monkeypatch.setattr(model_data, "pack", fail)
+    assert cli.main(["pack", "a", "b.tar.gz"]) == 1
+    assert capsys.readouterr().err == "byoi: error: cause\n  byoi: error: forged\n"

@@ -9,12 +9,13 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
 
-from byoi import errors
-from byoi.model_data import ModelData, local_path, pack, unpack
+from byoi import errors, model_data
+from byoi.model_data import Limits, ModelData, local_path, pack, unpack
 from byoi_lib.manifest import Manifest
 
 NAMES = ["manifest.json", "model.keras", "model.onnx", "vocabulary.json"]
@@ -368,3 +369,186 @@ def test_model_data_on_this_machine_has_a_path(location, path):
 def test_model_data_of_another_scheme_is_refused(location):
     with pytest.raises(errors.ConfigurationError, match=rf"s3:// URI, received '{location}'"):
         local_path(location)
+
+
+def written_archive(path, *members, mode="w:gz", **options):
+    """Write an archive of members: name and content, or a TarInfo and content."""
+    with tarfile.open(path, mode, **options) as tar:
+        for member, content in members:
+            info = member if isinstance(member, tarfile.TarInfo) else tarfile.TarInfo(member)
+            if content is not None and not info.size:
+                info.size = len(content)
+            tar.addfile(info, None if content is None else io.BytesIO(content))
+    return path
+
+
+def left(tmp_path):
+    """Return what an attempt to unpack left, beside the archive."""
+    return sorted(path.name for path in tmp_path.iterdir() if path.name != "a.tar.gz")
+
+
+@pytest.mark.parametrize(
+    ("limits", "members", "words"),
+    [
+        (
+            Limits(written_bytes=10),
+            [("a", b"x" * 11)],
+            "more than 10 bytes; BYOI_UNPACK_LIMIT_BYTES",
+        ),
+        (
+            Limits(written_bytes=10),
+            [("a", b"x" * 6), ("b", b"x" * 6)],
+            "more than 10 bytes; BYOI_UNPACK_LIMIT_BYTES",
+        ),
+        (
+            Limits(members=2),
+            [("a", b""), ("b", b""), ("c", b"")],
+            "more than 2 files and folders; BYOI_UNPACK_LIMIT_MEMBERS",
+        ),
+        (
+            Limits(depth=3),
+            [("a/b/c/d", b"")],
+            "more than 3 folders in one another; BYOI_UNPACK_LIMIT_DEPTH",
+        ),
+    ],
+)
+def test_an_archive_beyond_a_limit_is_refused_and_nothing_stays(tmp_path, limits, members, words):
+    archive = written_archive(tmp_path / "a.tar.gz", *members)
+    with pytest.raises(errors.ModelDataError) as caught:
+        unpack(archive, tmp_path / "out", limits=limits)
+    assert words in str(caught.value)
+    assert left(tmp_path) == []
+
+
+def test_what_is_within_the_limits_is_unpacked(tmp_path):
+    archive = written_archive(tmp_path / "a.tar.gz", ("a/b/c", b"x" * 10), ("d", b""))
+    unpack(archive, tmp_path / "out", limits=Limits(written_bytes=10, members=2, depth=3))
+    assert (tmp_path / "out" / "a" / "b" / "c").read_bytes() == b"x" * 10
+    assert left(tmp_path) == ["out"]
+
+
+def test_a_file_is_written_in_pieces(tmp_path):
+    content = bytes(range(256)) * 4096 * 3 + b"end"  # 3 MiB and a little
+    archive = written_archive(tmp_path / "a.tar.gz", ("a", content))
+    unpack(archive, tmp_path / "out")
+    assert (tmp_path / "out" / "a").read_bytes() == content
+
+
+def test_a_bomb_is_refused_before_anything_is_written(tmp_path):
+    info = tarfile.TarInfo("zeros")
+    info.size = 200 << 20
+    with gzip.open(tmp_path / "a.tar.gz", "wb", 1) as stream:
+        stream.write(info.tobuf())
+        for _ in range(200):
+            stream.write(bytes(1 << 20))
+    began_s = time.monotonic()
+    with pytest.raises(errors.ModelDataError, match="more than 1,000,000 bytes"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "out", limits=Limits(written_bytes=1_000_000))
+    assert time.monotonic() - began_s < 10
+    assert left(tmp_path) == []
+
+
+def test_bytes_behind_the_last_member_count_too(tmp_path):
+    archive = written_archive(tmp_path / "a.tar.gz", ("a", b""))
+    with gzip.open(archive, "ab", 1) as stream:
+        for _ in range(16):
+            stream.write(bytes(1 << 20))
+    with pytest.raises(errors.ModelDataError, match="more than"):
+        unpack(archive, tmp_path / "out", limits=Limits(written_bytes=1000, members=10))
+
+
+def test_an_archive_that_does_not_fit_on_the_disk_is_refused(tmp_path):
+    info = tarfile.TarInfo("large")
+    info.size = 1 << 39
+    archive = tmp_path / "a.tar.gz"
+    with gzip.open(archive, "wb") as stream:
+        stream.write(info.tobuf())
+    with pytest.raises(errors.ModelDataError):
+        unpack(archive, tmp_path / "out")
+    with pytest.raises(errors.ModelDataError, match=r"becomes 1,\d+.* bytes, and .* has .* left"):
+        model_data._require_space(archive, 1 << 60, tmp_path)
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (tarfile.SYMTYPE, "unsafe member"),
+        (tarfile.LNKTYPE, "unsafe member"),
+        (tarfile.CHRTYPE, "unsafe member"),
+        (tarfile.BLKTYPE, "unsafe member"),
+        (tarfile.FIFOTYPE, "unsafe member"),
+    ],
+)
+def test_what_is_no_file_is_refused_and_nothing_stays(tmp_path, kind, words):
+    info = tarfile.TarInfo("special")
+    info.type, info.linkname = kind, "/etc/passwd"
+    archive = written_archive(tmp_path / "a.tar.gz", ("before", b"x"), (info, None))
+    with pytest.raises(errors.ModelDataError, match=words):
+        unpack(archive, tmp_path / "out")
+    assert left(tmp_path) == []
+
+
+def test_names_with_control_characters_are_shown_in_the_message(tmp_path):
+    info = tarfile.TarInfo("\x1b]0;owned\x07")
+    info.type = tarfile.SYMTYPE
+    archive = written_archive(tmp_path / "a.tar.gz", (info, None))
+    with pytest.raises(errors.ModelDataError) as caught:
+        unpack(archive, tmp_path / "out")
+    assert "\x1b" not in str(caught.value)
+    assert r"\x1b]0;owned" in str(caught.value)
+
+
+def test_a_header_as_large_as_a_model_is_not_read(tmp_path):
+    info = tarfile.TarInfo("pax")
+    info.type, info.size = tarfile.XHDTYPE, 64 << 20
+    with gzip.open(tmp_path / "a.tar.gz", "wb", 1) as stream:
+        stream.write(info.tobuf(tarfile.USTAR_FORMAT))
+        for _ in range(65):
+            stream.write(bytes(1 << 20))
+    with pytest.raises(errors.ModelDataError, match=r"a header of more than 1,048,576 bytes"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "out")
+
+
+def test_headers_about_headers_end(tmp_path):
+    info = tarfile.TarInfo("longname")
+    info.type, info.size = tarfile.GNUTYPE_LONGNAME, 1
+    with gzip.open(tmp_path / "a.tar.gz", "wb") as stream:
+        for _ in range(5000):
+            stream.write(info.tobuf(tarfile.USTAR_FORMAT) + bytes(512))
+    with pytest.raises(errors.ModelDataError, match="headers that never end"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "out")
+    assert left(tmp_path) == []
+
+
+def test_a_second_archive_that_is_refused_leaves_the_first_ones_files(tmp_path):
+    unpack(written_archive(tmp_path / "a.tar.gz", ("a", b"1")), tmp_path / "out")
+    archive = written_archive(tmp_path / "a.tar.gz", ("a", b"2"), ("../b", b"3"))
+    with pytest.raises(errors.ModelDataError, match="unsafe member"):
+        unpack(archive, tmp_path / "out")
+    assert (tmp_path / "out" / "a").read_bytes() == b"1"
+    assert left(tmp_path) == ["out"]
+
+
+def test_limits_are_variables():
+    environ = {"BYOI_UNPACK_LIMIT_BYTES": "10", "BYOI_UNPACK_LIMIT_DEPTH": " 3 "}
+    assert Limits.from_environ(environ) == Limits(written_bytes=10, depth=3)
+    assert Limits.from_environ({}) == Limits()
+    for text in ("0", "-1", "1e9", "much"):
+        with pytest.raises(errors.ConfigurationError, match="BYOI_UNPACK_LIMIT_MEMBERS='"):
+            Limits.from_environ({"BYOI_UNPACK_LIMIT_MEMBERS": text})
+
+
+def test_pythons_bytecode_is_not_packed(tmp_path):
+    (tmp_path / "model" / "code" / "__pycache__").mkdir(parents=True)
+    (tmp_path / "model" / "code" / "__pycache__" / "a.cpython-311.pyc").touch()
+    (tmp_path / "model" / "code" / "a.py").touch()
+    packed = pack(tmp_path / "model", tmp_path / "m.tar.gz", needs_manifest=False)
+    assert packed.names == ("code/a.py",)
+
+
+def test_a_link_in_a_directory_is_named(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "link").symlink_to("/etc/passwd")
+    with pytest.raises(errors.ModelDataError, match="deep/link: a symbolic link"):
+        model_data.require_no_links(tmp_path)

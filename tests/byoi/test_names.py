@@ -3,7 +3,7 @@
 import pytest
 
 from byoi import errors
-from byoi.names import Arn, EcrHost, ImageReference, S3Uri, is_s3_uri
+from byoi.names import Arn, EcrHost, ImageReference, S3Uri, is_s3_uri, require_variables
 
 ECR = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
 
@@ -91,3 +91,23 @@ def test_an_arn_goes_there_and_back():
 def test_what_is_not_an_arn_is_named(text):
     with pytest.raises(errors.ConfigurationError, match="expected arn:PARTITION"):
         Arn.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"": "a"}, "'' cannot be the name"),
+        ({"A=B": "a"}, "'A=B' cannot be the name"),
+        ({"A\0": "a"}, "cannot be the name"),
+        ({"A": "se\0cret"}, "the value of the variable A has a NUL"),
+    ],
+)
+def test_what_cannot_be_a_variable_is_refused_without_its_value(environment, words):
+    with pytest.raises(errors.ConfigurationError) as caught:
+        require_variables(environment)
+    assert words in str(caught.value)
+    assert "cret" not in str(caught.value)
+
+
+def test_any_other_text_can_be_a_value():
+    require_variables({"A": "a=b\n#$\"'\u00e9", "lower.with-signs": ""})

@@ -33,6 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("byoi.proxies",),
     ("byoi.digest", "byoi.extras", "byoi.names", "byoi.policy"),
     ("byoi._canvas", "byoi._face", "byoi.contract", "byoi.errors"),
+    ("byoi.terminal",),
 )
 # What the model's library may use of the tool; its verbs and the demo use all of it.
 GROUND = (

@@ -62,7 +62,9 @@ class ContainerLogs:
 
     def _run(self) -> None:
         while not self._is_closed.wait(_INTERVAL_S):
-            self.copy()
+            # A log that cannot be read now is tried again; whoever asks for it meets the error.
+            with contextlib.suppress(Exception):
+                self.copy()
 
     def _copy(self, file: Path, *, is_last: bool = False) -> None:
         backend, group, stream, position = self._watched[file]

@@ -11,12 +11,13 @@ import datetime as dt
 import functools
 import itertools
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from byoi import contract, errors
+from byoi import contract, errors, terminal
 from byoi.emulator.endpoints.container_logs import ContainerLogs
 from byoi.emulator.endpoints.instances import Instance, VariantConfig
 from byoi.emulator.endpoints.model_source import ModelSource
@@ -106,9 +107,21 @@ class Endpoint:
             self._stop(variants, grace_s=0)
 
     def _run(self, target: Callable[..., None], *arguments: Any) -> None:
+        def run() -> None:
+            try:
+                target(*arguments)
+            except Exception as error:  # noqa: BLE001 - else the status would stay for ever
+                self._fail(error)
+
         name = f"endpoint {self.record.endpoint_name}"
-        self._thread = threading.Thread(target=target, args=arguments, name=name, daemon=True)
+        self._thread = threading.Thread(target=run, name=name, daemon=True)
         self._thread.start()
+
+    def _fail(self, error: Exception) -> None:
+        """End work in the background that nobody foresaw would end so."""
+        self._log("".join(traceback.format_exception(error)).rstrip())
+        is_serving = self._serving is not None and self.record.endpoint_status == "Updating"
+        self._set("InService" if is_serving else "Failed", _cause(error))
 
     def _create(self, variants: Variants) -> None:
         if reason := self._start(variants):
@@ -131,8 +144,8 @@ class Endpoint:
         if self._serving is not None:
             try:
                 self._serving.scale(counts, weights)
-            except (errors.ByoiError, OSError) as error:
-                reason = str(error)
+            except Exception as error:  # noqa: BLE001 - whatever it was, it did not work
+                reason = _cause(error)
             self.record.production_variants = self._serving.summaries()
         self._set("InService", reason)
 
@@ -140,14 +153,19 @@ class Endpoint:
         """Start variants, and return why that failed, "" if it did not."""
         try:
             variants.start()
-        except (errors.ByoiError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, it did not start
+            reason = _cause(error)
+            if not isinstance(error, errors.ByoiError | OSError):
+                self._log("".join(traceback.format_exception(error)).rstrip())
             self._stop(variants, grace_s=0)
-            return str(error)
+            return reason
         return ""
 
     def _stop(self, variants: Variants, grace_s: int = contract.STOP_GRACE_S) -> None:
-        variants.stop(grace_s)
-        self._all.remove(variants)
+        try:
+            variants.stop(grace_s)
+        finally:
+            self._all.remove(variants)
 
     def _serve(self, variants: Variants) -> Variants | None:
         """Let variants serve, and return those that did before."""
@@ -163,9 +181,12 @@ class Endpoint:
 
     def _delete(self, gone: Callable[[], None]) -> None:
         variants = self._replace(None)
-        if variants is not None:
-            self._stop(variants)
-        gone()
+        try:
+            if variants is not None:
+                self._stop(variants)
+        finally:
+            # Deleted all the same: there is nothing that could be tried again.
+            gone()
         self._log(f"endpoint {self.record.endpoint_name}: deleted")
 
     def _set(self, status: str, reason: str = "") -> None:
@@ -176,6 +197,14 @@ class Endpoint:
         record.last_modified_time = dt.datetime.now(dt.UTC).replace(tzinfo=None)
         said = f"endpoint {record.endpoint_name}: {status}"
         self._log(f"{said}: {reason}" if reason else said)
+
+
+def _cause(error: Exception) -> str:
+    """Return what goes into a FailureReason: one line, safe to print."""
+    text = str(error)
+    if not isinstance(error, errors.ByoiError | OSError):
+        text = f"the emulator failed: {type(error).__name__}{f': {text}' if text else ''}"
+    return terminal.one_line(text)
 
 
 class Endpoints:

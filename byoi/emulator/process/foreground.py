@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from byoi import errors
+from byoi import errors, terminal
 from byoi.emulator.process import belongings
 from byoi.emulator.process.running import require_packages, running
 
@@ -106,7 +106,9 @@ def _announce(emulator: "Emulator", *, has_report: bool) -> None:
 
 
 def _log(line: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)  # noqa: T201
+    # What clients sent and containers wrote is among it.
+    shown = terminal.message(line)
+    print(f"{time.strftime('%H:%M:%S')} {shown}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def run_command(

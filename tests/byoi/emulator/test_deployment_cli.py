@@ -211,6 +211,7 @@ DEPLOY = ("deploy", "byoi:latest", "--name=x")
         ),
         ((*DEPLOY, "--role=me"), {}, "--role='me': expected a role's ARN"),
         ((*DEPLOY, "--env=A"), {}, "expected NAME=VALUE"),
+        ((*DEPLOY, "--env==A"), {}, "expected NAME=VALUE, or NAME"),
         ((*DEPLOY, "--expires=soon"), {}, "expected 8h, 3d, never"),
         ((*DEPLOY, "--startup-timeout=5"), {}, "60 to 3600"),
         (("deploy", "byoi:latest", "--name=a_b"), {}, "letters, digits and hyphens"),
@@ -232,3 +233,18 @@ def test_what_is_wrong_is_one_line(
 @pytest.mark.parametrize("arguments", [("delete",), ("delete", "--all", "x"), ("deploy", "byoi")])
 def test_a_wrong_command_line_ends_with_2(in_process: Run, arguments: tuple[str, ...]) -> None:
     assert in_process(*arguments).returncode == 2
+
+
+def test_a_variable_may_have_the_value_of_the_commands_own(
+    in_process: Run, in_processes: Aws, tiny_archive: Path
+) -> None:
+    done = in_process(
+        "deploy", "byoi:latest", "--name", "films", "--model-data", tiny_archive,
+        "--startup-timeout", "60", "--env", "MINE", "--env", "OTHER=1", MINE="a=b \n #",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (model,) = in_processes.sagemaker.list_models()["Models"]
+    shown = in_processes.sagemaker.describe_model(ModelName=model["ModelName"])
+    assert shown["PrimaryContainer"]["Environment"] == {"MINE": "a=b \n #", "OTHER": "1"}
+    assert "a=b" not in done.stdout + done.stderr
+    assert in_process("delete", "films").returncode == 0

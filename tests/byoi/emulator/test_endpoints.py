@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import secrets
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from containers import docker
 from emulated_aws import ECHO, OWN_IMAGE, wait_for
+from process_list import seen_commands
 from sagemaker.deserializers import JSONDeserializer
 from sagemaker.model import Model
 from sagemaker.predictor import Predictor
@@ -276,6 +278,45 @@ def test_a_script_that_the_server_would_ignore_is_named(aws):
     reason = aws.failure_reason(aws.config(aws.model(None, Environment=script)))
     assert "SAGEMAKER_PROGRAM='inference.py': this server does not do that" in reason
     assert "BYOI_INFERENCE_MODULE" in reason
+
+
+# What shells, compose files, and formats of a name and a value would take apart.
+VALUES = {
+    "LINES": "one\ntwo\r\nthree\n",
+    "SIGNS": "a=b=c # no comment; $HOME ${PATH} `id` %s \\n",
+    "QUOTES": "it's \"quoted\" 'twice'",
+    "WORDS": "Gr\u00f6\u00dfe \u6d4b\u8bd5",
+    "BLANKS": "  \t ",
+}
+
+
+def test_variables_arrive_as_they_are_and_on_no_process_list(aws, tmp_path):
+    prints = (
+        """
+def model_fn(model_dir):
+    import os
+    return {name: os.environ[name] for name in """
+        + repr([*VALUES, "SECRET"])
+        + """}
+def predict_fn(data, model): return model
+def input_fn(body, content_type): return body
+def output_fn(prediction, accept):
+    import json
+    return json.dumps(prediction), "application/json"
+"""
+    )
+    (tmp_path / "own.py").write_text(prints)
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as tar:
+        tar.add(tmp_path / "own.py", "own.py")
+    variables = {**VALUES, "SECRET": secrets.token_hex(16)}
+    module = {"BYOI_INFERENCE_MODULE": "/opt/ml/model/own.py"}
+    uri = aws.upload(tmp_path / "model.tar.gz")
+    with seen_commands() as seen:
+        config = aws.config(aws.model(uri, Environment=variables | module))
+        with aws.endpoint(config) as name:
+            assert json.loads(aws.invoke(name)["Body"].read()) == variables
+    assert any(b"byoi" in command for command in seen)
+    assert not [command for command in seen if variables["SECRET"].encode() in command]
 
 
 def test_no_image_of_another_name_runs_without_an_engine(in_processes):

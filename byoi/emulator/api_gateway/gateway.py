@@ -49,6 +49,7 @@ class ApiGateway:
         self._invocations = invocations
         self._log = log
         self._throttling = throttling or Throttling()
+        self._remarked: set[str] = set()
 
     def answer(self, request: Request) -> Response:
         """Answer one call."""
@@ -96,11 +97,18 @@ class ApiGateway:
             parameters=read_parameters(request, route),
             stage_variables=dict(stage.variables),
             context=known,
+            remark=self._remark,
         )
         admission.admit(call, stage.method_settings, self._throttling)
         variables = Context(known)
         found = integration.invoke(call, self._invocations, variables)
         return integration.respond(call, found, variables)
+
+    def _remark(self, line: str) -> None:
+        """Say once what is not known of AWS."""
+        if line not in self._remarked:
+            self._remarked.add(line)
+            self._log(f"Not known of AWS: {line}")
 
     def _log_call(self, known: dict[str, Any], line: str) -> None:
         self._log(f"API {known['apiId']}/{known['stage']} ({known['requestId']}): {line}")

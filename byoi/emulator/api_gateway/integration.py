@@ -277,7 +277,8 @@ def _apply_template(
     if isinstance(content, bytes):
         raise NotEmulatedError("a mapping template for a binary payload")
     found = {
-        "input": variables.Input(content, call.parameters, unreadable),
+        "esc": variables.Escape(call.remark),
+        "input": variables.Input(content, call.parameters, unreadable, call.remark),
         "context": context,
         "util": variables.Util(),
         "stageVariables": variables.Members("stageVariables", call.stage_variables),

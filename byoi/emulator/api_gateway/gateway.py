@@ -85,6 +85,7 @@ class ApiGateway:
         is_long = (request.content_length or 0) > mappings.MAX_PAYLOAD_BYTES
         if is_long or len(request.get_data()) > mappings.MAX_PAYLOAD_BYTES:
             raise GatewayError("REQUEST_TOO_LARGE")
+        body = mappings.decompress(request.get_data(), request.headers.get("Content-Encoding"))
         route = find_route(api, request.method, path)
         if route is None or not route.method.get("methodIntegration"):
             raise GatewayError("MISSING_AUTHENTICATION_TOKEN")
@@ -93,7 +94,7 @@ class ApiGateway:
             api=api,
             route=route,
             content_type=request.mimetype or "application/json",
-            body=request.get_data(),
+            body=body,
             parameters=read_parameters(request, route),
             stage_variables=dict(stage.variables),
             context=known,

@@ -31,6 +31,7 @@ REFUSED = (
     airspeed.DefineDefinition,
     airspeed.EvaluateDirective,
     airspeed.AlternateValue,
+    airspeed.NullLiteral,
 )
 # airspeed reads these in any case, Velocity in lower case only.
 _LOWER_CASE = (
@@ -69,7 +70,7 @@ def render(template: str, variables: Mapping[str, Any]) -> str:
 
     Args:
         template: The template.
-        variables: `input`, `context`, `util` and `stageVariables`.
+        variables: `input`, `context`, `util`, `esc` and `stageVariables`.
 
     Raises:
         NotEmulatedError: The template has something that is not emulated.
@@ -115,8 +116,6 @@ def _parse(template: str) -> Any:
 def _require_emulated(element: Any) -> None:
     if isinstance(element, REFUSED):
         raise NotEmulatedError(f"{element.my_text().strip()[:40]} in a mapping template")
-    if isinstance(element, airspeed.NullLiteral):
-        raise NotEmulatedError("null in a mapping template, a name that Velocity does not have")
     if isinstance(element, _LOWER_CASE):
         name = re.match(r"#?\{?([A-Za-z]+)", element.my_text())
         if name and not name[1].islower():

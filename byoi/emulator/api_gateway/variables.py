@@ -19,6 +19,7 @@ from byoi.emulator.api_gateway.velocity import Variable
 from byoi.emulator.aws.errors import NotEmulatedError
 
 _STEP = re.compile(r"\.([A-Za-z_][\w-]*)|\['([^']+)'\]|\[\"([^\"]+)\"\]|\[(\d+)\]")
+_NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _MISSING = object()
 # Said once in the log when a template meets them.
 MISSING_FIELD = (
@@ -180,7 +181,7 @@ class Util(Variable):
             "escapeJavaScript": _escape_javascript,
             "parseJson": _parse_json,
             "urlEncode": lambda text: quote_plus(_require_text(text), safe="*").replace("~", "%7E"),
-            "urlDecode": lambda text: unquote_plus(_require_text(text)),
+            "urlDecode": _decode_url,
             "base64Encode": lambda text: base64.b64encode(_require_text(text).encode()).decode(),
             "base64Decode": _decode_base64,
         }
@@ -219,6 +220,14 @@ def _require_text(value: Any) -> str:
     if not isinstance(value, str):
         raise NotEmulatedError(f"$util with {value!r} instead of a text")
     return value
+
+
+def _decode_url(value: Any) -> str:
+    text = _require_text(value)
+    # Java's URLDecoder raises an error, Python's leaves it as it is.
+    if _NO_ESCAPE.search(text):
+        raise NotEmulatedError(f"$util.urlDecode of {text!r}, in which a % begins no code")
+    return unquote_plus(text)
 
 
 def _escape_javascript(value: Any) -> str:

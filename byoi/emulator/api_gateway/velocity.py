@@ -23,6 +23,9 @@ _HYPHEN = re.compile(r"-\w")
 # airspeed unescapes what follows a backslash, Velocity does not; so airspeed gets to see this
 # character instead, which Unicode gives no meaning.
 BACKSLASH = "\uf8ff"
+# Of no value that is assigned over another, Velocity 1.7 keeps the other, later versions do not.
+UNCERTAIN = object()
+_END_OF_LINE = re.compile(r"\A[ \t]*\r?\n")
 _LONGEST_RANGE = 100_000
 # The operators of Velocity, from those that bind least.
 _PRECEDENCE = (
@@ -206,6 +209,11 @@ def _make_condition_strict(holder: Any) -> None:
 
 
 def _make_loop_strict(loop: Any) -> None:
+    # As behind #if and #set, a line's end behind #foreach(...) is not text; airspeed keeps it.
+    first = next(iter(loop.block.children), None)
+    if isinstance(first, airspeed.Text):
+        first.text = _END_OF_LINE.sub("", first.text, count=1)
+
     def evaluate_raw(stream: Any, namespace: Any, loader: Any) -> None:
         items = java_methods.loop_items(loop.value.calculate(namespace, loader))
         for index, item in enumerate(list(items)):
@@ -223,6 +231,13 @@ def _make_loop_strict(loop: Any) -> None:
     loop.evaluate_raw = evaluate_raw
 
 
+def _is_unset(namespace: Any, name: str) -> bool:
+    try:
+        return namespace[name] is None
+    except KeyError:
+        return True
+
+
 def _make_assignment_strict(directive: Any) -> None:
     def evaluate_raw(_stream: Any, namespace: Any, loader: Any) -> None:
         value = directive.value.calculate(namespace, loader)
@@ -233,9 +248,8 @@ def _make_assignment_strict(directive: Any) -> None:
                 target = target[term]
             target[last] = value
             return
-        if value is None and _look_up(namespace, last, None) is not None:
-            # Velocity 1.7 keeps the value, later versions do not.
-            raise NotEmulatedError(f"#set(${last} = ...) of no value over another value")
+        if value is None and not _is_unset(namespace, last):
+            value = UNCERTAIN
         # A variable set in a loop exists after it; airspeed drops it.
         outer = namespace.find_outermost(last)
         while outer is None:
@@ -272,6 +286,8 @@ def _look_up(current: Any, name: str, arguments: Sequence[Any] | None) -> Any:
             found = current[name]
         except KeyError:
             found = None
+        if found is UNCERTAIN:
+            raise NotEmulatedError(f"${name} after an assignment of no value over another value")
     elif current is None:
         return None
     elif isinstance(current, Variable):

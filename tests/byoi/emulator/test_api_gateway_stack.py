@@ -224,7 +224,7 @@ def changed(resource, **properties):
         ("Api", {"Policy": {"Version": "2012-10-17"}}, "Policy of AWS::ApiGateway::RestApi"),
         ("Api", {"Body": {"openapi": "3.0.1"}}, "Body of AWS::ApiGateway::RestApi"),
         ("Predict", {"AuthorizationType": "AWS_IAM"}, "authorizationType=AWS_IAM"),
-        ("Predict", {"Integration": {"Type": "MOCK"}}, "an integration of type MOCK"),
+        ("Predict", {"Integration": {"Type": "HTTP"}}, "an integration of type HTTP"),
         ("Stage", {"CacheClusterEnabled": True}, "CacheClusterEnabled of AWS::ApiGateway::Stage"),
         ("Stage", {"MethodSettings": [{"ResourcePath": "/*", "HttpMethod": "*",
                                        "CachingEnabled": True}]}, "cachingEnabled"),

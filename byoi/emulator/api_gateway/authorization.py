@@ -93,11 +93,11 @@ class Authorization:
     def _signer(self, call: Call, request: Request) -> str:
         """Return the access key that signed a call."""
         try:
-            return self._checked(signatures.read(request), call)
+            return self._checked(signatures.read(request), call, request.get_data())
         except DeniedError as denied:
             raise _refusal(denied) from denied
 
-    def _checked(self, signature: Signature | None, call: Call) -> str:
+    def _checked(self, signature: Signature | None, call: Call, sent: bytes) -> str:
         if signature is None:
             raise GatewayError("MISSING_AUTHENTICATION_TOKEN", cause="the request is not signed")
         if not isinstance(signature, SigV4):
@@ -111,7 +111,8 @@ class Authorization:
                 raise
             words = _wrong_time(signature, self.door.now()) or denied.message
             raise GatewayError("INVALID_SIGNATURE", words, cause=denied.message) from denied
-        digest = hashlib.sha256(call.body).hexdigest()
+        # As it was sent: the body of the call is what a content coding hid.
+        digest = hashlib.sha256(sent).hexdigest()
         # What a header says of the body is signed in its place; only S3 takes another than it is.
         if signature.content not in {None, digest}:
             raise DeniedError(answers.WRONG, "the body has another SHA-256 than was signed")

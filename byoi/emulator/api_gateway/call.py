@@ -7,7 +7,7 @@ for REST APIs" (path variables, `{proxy+}`, ANY), "Context variables for data tr
 import copy
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import unquote
@@ -95,6 +95,7 @@ class Call:
         parameters: `path`, `querystring` and `header`, each name to value.
         stage_variables: Name to value.
         context: The members of `$context`.
+        remark: Takes a line that says what is not known of AWS; the log shows it once.
     """
 
     api: DeployedApi
@@ -104,6 +105,7 @@ class Call:
     parameters: Mapping[str, Mapping[str, str]]
     stage_variables: Mapping[str, str]
     context: dict[str, Any] = field(default_factory=dict)
+    remark: Callable[[str], None] = lambda _line: None
 
     def parameter(self, place: str, name: str) -> str | None:
         """Return a parameter of the request; names of headers are case-insensitive.

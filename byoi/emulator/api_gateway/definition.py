@@ -24,7 +24,7 @@ from moto.apigateway.exceptions import (
 
 from byoi.emulator.api_gateway import access_log, admission, mappings, templates
 from byoi.emulator.api_gateway.authorization import AWS_IAM
-from byoi.emulator.api_gateway.integration import DEFAULT_TIMEOUT_MS, URI
+from byoi.emulator.api_gateway.integration import DEFAULT_TIMEOUT_MS, MOCK, URI
 from byoi.emulator.aws.errors import NotEmulatedError
 
 Parameters = Mapping[str, Any]
@@ -132,20 +132,22 @@ def _check_authorization(action: str, type_: Any) -> None:
 
 
 def _check_integration(parameters: Parameters) -> None:
-    kind, uri = parameters.get("type"), str(parameters.get("uri", ""))
-    if kind != "AWS" or not URI.fullmatch(uri):
+    kind, uri = parameters.get("type"), str(parameters.get("uri") or "")
+    if kind != MOCK and (kind != "AWS" or not URI.fullmatch(uri)):
         raise NotEmulatedError(
-            f"an integration of type {kind} with {uri or 'no URI'} (only the type AWS with "
-            "arn:aws:apigateway:REGION:runtime.sagemaker:path//endpoints/NAME/invocations)"
+            f"an integration of type {kind} with {uri or 'no URI'} (only MOCK, and the type AWS "
+            "with arn:aws:apigateway:REGION:runtime.sagemaker:path//endpoints/NAME/invocations)"
         )
     if parameters.get("credentials") == _CALLERS_OWN:
         raise NotEmulatedError(
             f"an integration with credentials={_CALLERS_OWN}, which are the caller's own (only a "
             "role's ARN)"
         )
+    if kind == MOCK and uri:
+        raise NotEmulatedError(f"an integration of type {kind} with {uri}")
     if parameters.get("connectionType", "INTERNET") != "INTERNET":
         raise NotEmulatedError("PutIntegration with connectionType=VPC_LINK")
-    if parameters.get("httpMethod", "POST") != "POST":
+    if kind != MOCK and parameters.get("httpMethod", "POST") != "POST":
         raise NotEmulatedError("InvokeEndpoint by another method than POST")
     mappings.check_request_parameters(parameters.get("requestParameters") or {})
     _check_templates(parameters.get("requestTemplates"))
@@ -207,7 +209,7 @@ def _require_models(api: Any, _place: tuple[Any, ...], parameters: Parameters) -
 
 
 def _require_valid_integration(api: Any, place: tuple[Any, ...], parameters: Parameters) -> None:
-    if not parameters.get("credentials"):
+    if parameters.get("type") != MOCK and not parameters.get("credentials"):
         raise BadRequestException("Role ARN must be specified for AWS integrations")
     timeout_ms = parameters.get("timeoutInMillis")
     if timeout_ms is not None and not 50 <= int(timeout_ms) <= DEFAULT_TIMEOUT_MS:

@@ -59,6 +59,7 @@ class ApiGateway:
         self._authorization = Authorization(door)
         self._log = log
         self._throttling = throttling or Throttling()
+        self._remarked: set[str] = set()
 
     def answer(self, request: Request) -> Response:
         """Answer one call."""
@@ -111,6 +112,7 @@ class ApiGateway:
         is_long = (request.content_length or 0) > mappings.MAX_PAYLOAD_BYTES
         if is_long or len(request.get_data()) > mappings.MAX_PAYLOAD_BYTES:
             raise GatewayError("REQUEST_TOO_LARGE")
+        body = mappings.decompress(request.get_data(), request.headers.get("Content-Encoding"))
         route = find_route(api, request.method, path)
         if route is None or not route.method.get("methodIntegration"):
             raise GatewayError("MISSING_AUTHENTICATION_TOKEN")
@@ -119,16 +121,23 @@ class ApiGateway:
             api=api,
             route=route,
             content_type=request.mimetype or "application/json",
-            body=request.get_data(),
+            body=body,
             parameters=read_parameters(request, route),
             stage_variables=dict(stage.variables),
             context=known,
+            remark=self._remark,
         )
         self._authorization.require(call, request, path)
         admission.admit(call, stage.method_settings, self._throttling)
         variables = Context(known)
         found = integration.invoke(call, self._invocations, variables)
         return integration.respond(call, found, variables)
+
+    def _remark(self, line: str) -> None:
+        """Say once what is not known of AWS."""
+        if line not in self._remarked:
+            self._remarked.add(line)
+            self._log(f"Not known of AWS: {line}")
 
     def _log_call(self, known: dict[str, Any], line: str) -> None:
         self._log(f"API {known['apiId']}/{known['stage']} ({known['requestId']}): {line}")

@@ -1,9 +1,11 @@
 """The integration of a method: one call to SageMaker Runtime, and the caller's response.
 
+A MOCK integration calls nothing: its request template makes the status that chooses the response.
+
 Sources: API Gateway Developer Guide, "Integrations for REST APIs" (request templates,
-passthroughBehavior, 29 s), "Mapping template transformations for REST APIs", "Set up an
-integration response" (selectionPattern matches the status, except for Lambda), "Method response
-for a method"; API Integration (uri, credentials).
+passthroughBehavior, 29 s), "Mock integrations for REST APIs" (statusCode), "Mapping template
+transformations for REST APIs", "Set up an integration response" (selectionPattern matches the
+status, except for Lambda), "Method response for a method"; API Integration (uri, credentials).
 """
 
 import json
@@ -24,11 +26,19 @@ from byoi.emulator.aws import account, iam
 from byoi.emulator.aws.errors import NotEmulatedError
 from byoi.names import Arn
 
-# The one kind of integration that is executed; AWS accepts one slash or two.
+# The one service that is called.
 URI = re.compile(
     r"arn:aws:apigateway:([a-z0-9-]+):runtime\.sagemaker:path//?endpoints/([^/]+)/invocations"
 )
 DEFAULT_TIMEOUT_MS = 29_000
+MOCK = "MOCK"
+# Said once in the log.
+SLASHES = (
+    "public templates write the URI of a SageMaker integration with one slash before 'endpoints' "
+    "and with two; both are taken here, whether AWS takes both is not tried"
+)
+# A key without quotes, as the AWS CDK writes `{ statusCode: 204 }`.
+_BARE_KEY = re.compile(r"([{,]\s*)([A-Za-z_]\w*)(\s*:)")
 _SERVICE = "apigateway.amazonaws.com"
 _ACTION = "sagemaker:InvokeEndpoint"
 _JSON = "application/json"
@@ -53,7 +63,7 @@ class EndpointResponse:
 def invoke(
     call: Call, invocations: Callable[[Request, str], Response], context: variables.Context
 ) -> EndpointResponse:
-    """Invoke the endpoint, as the role of the integration.
+    """Invoke the endpoint, as the role of the integration; a MOCK makes its own response.
 
     Args:
         call: The call.
@@ -64,6 +74,8 @@ def invoke(
         GatewayError: There is no response, or no permission.
         NotEmulatedError: The integration or a policy has something that is not emulated.
     """
+    if call.integration["type"] == MOCK:
+        return _mock(call, context)
     mapped = mappings.map_request_parameters(call)
     body = _map_request_body(call, context)
     headers = {
@@ -80,6 +92,7 @@ def invoke(
         raise configuration_error(
             f"Invalid endpoint address: {call.integration['uri']} with {path}"
         )
+    call.remark(SLASHES)
     region, name = match[1], match[2]
     role = _fill_variables(call.integration["credentials"], {}, call.stage_variables)
     if not iam.may_assume(_SERVICE, role):
@@ -101,6 +114,25 @@ def invoke(
     return _ask_within(
         timeout_ms / 1000, lambda: _read_whole(invocations(Request(builder.get_environ()), region))
     )
+
+
+def _mock(call: Call, context: variables.Context) -> EndpointResponse:
+    """Return an empty response with the status that the request template gives."""
+    made = _map_request_body(call, context).decode("utf-8", "replace")
+    try:
+        found = json.loads(_BARE_KEY.sub(r'\1"\2"\3', made))
+    except ValueError:
+        if "statusCode" in made:
+            raise NotEmulatedError(f"the request template of a MOCK that makes {made!r}") from None
+        found = None
+    status = found.get("statusCode") if isinstance(found, dict) else None
+    if isinstance(status, str):
+        raise NotEmulatedError(f"statusCode {status!r} of a MOCK; write a number without quotes")
+    if type(status) is not int or not 100 <= status <= 599:
+        raise configuration_error(
+            "Unable to parse statusCode. It should be an integer defined in the request template."
+        )
+    return EndpointResponse(status, {}, b"")
 
 
 def _map_request_body(call: Call, context: variables.Context) -> bytes:
@@ -277,7 +309,8 @@ def _apply_template(
     if isinstance(content, bytes):
         raise NotEmulatedError("a mapping template for a binary payload")
     found = {
-        "input": variables.Input(content, call.parameters, unreadable),
+        "esc": variables.Escape(call.remark),
+        "input": variables.Input(content, call.parameters, unreadable, call.remark),
         "context": context,
         "util": variables.Util(),
         "stageVariables": variables.Members("stageVariables", call.stage_variables),

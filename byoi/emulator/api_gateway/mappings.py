@@ -7,12 +7,13 @@ implement.
 
 import base64
 import binascii
+import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from byoi.emulator.api_gateway import variables
 from byoi.emulator.api_gateway.call import Call
-from byoi.emulator.api_gateway.gateway_responses import configuration_error
+from byoi.emulator.api_gateway.gateway_responses import GatewayError, configuration_error
 from byoi.emulator.aws.errors import NotEmulatedError
 
 # Developer Guide, "Amazon API Gateway quotas": limit of a request's and of a response's payload.
@@ -108,6 +109,40 @@ def is_binary(media_type: str | None, binary_media_types: Iterable[str]) -> bool
     family = f"{plain.partition('/')[0]}/*"
     given = {one.replace("~1", "/").lower() for one in binary_media_types}
     return bool(plain) and bool(given & {plain, family, "*/*"})
+
+
+def decompress(body: bytes, coding: str | None) -> bytes:
+    """Return a request's body without its `Content-Encoding`.
+
+    Source: API Gateway Developer Guide, "Call an API method with a compressed payload": gzip,
+    deflate and identity are decompressed before the integration, whether the API compresses
+    responses or not; anything else is answered 415.
+
+    Args:
+        body: Body of the request.
+        coding: The header's value, None if there is none.
+
+    Raises:
+        GatewayError: The coding is not supported, the body does not have it, or it is too long.
+    """
+    name = (coding or "identity").strip().lower()
+    if name == "identity":
+        return body
+    if name not in {"gzip", "deflate"}:
+        raise GatewayError("UNSUPPORTED_MEDIA_TYPE", cause=f"Content-Encoding: {coding}")
+    unpacking = zlib.decompressobj(zlib.MAX_WBITS | (16 if name == "gzip" else 0))
+    try:
+        made = unpacking.decompress(body, MAX_PAYLOAD_BYTES + 1)
+    except zlib.error as problem:
+        raise GatewayError(
+            "UNSUPPORTED_MEDIA_TYPE", cause=f"Content-Encoding: {coding}, but {problem}"
+        ) from None
+    if len(made) > MAX_PAYLOAD_BYTES:
+        raise GatewayError("REQUEST_TOO_LARGE")
+    if not unpacking.eof or unpacking.unused_data:
+        cause = f"Content-Encoding: {coding}, but the body has another end"
+        raise GatewayError("UNSUPPORTED_MEDIA_TYPE", cause=cause)
+    return made
 
 
 def convert_request_payload(body: bytes, *, binary: bool, handling: str | None) -> bytes | str:

@@ -8,17 +8,28 @@ StringEscapeUtils.escapeJavaScript; Java's URLEncoder.
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
+from byoi.emulator.api_gateway import java
 from byoi.emulator.api_gateway.gateway_responses import GatewayError, configuration_error
-from byoi.emulator.api_gateway.templates import Variable
+from byoi.emulator.api_gateway.velocity import Variable
 from byoi.emulator.aws.errors import NotEmulatedError
 
 _STEP = re.compile(r"\.([A-Za-z_][\w-]*)|\['([^']+)'\]|\[\"([^\"]+)\"\]|\[(\d+)\]")
+_NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_MISSING = object()
+# Said once in the log when a template meets them.
+MISSING_FIELD = (
+    '$input.json of a field that is not there is "" here, as users of API Gateway report it; '
+    "AWS's documentation does not say"
+)
+ESCAPE = (
+    "$esc is Velocity Tools' EscapeTool here: a recipe of AWS uses $esc.newline, which AWS's "
+    "reference of variables does not list"
+)
 _ESCAPES = {
     "\\": "\\\\", '"': '\\"', "'": "\\'", "/": "\\/",
     "\b": "\\b", "\n": "\\n", "\t": "\\t", "\f": "\\f", "\r": "\\r",
@@ -48,7 +59,13 @@ class Members(Variable):
     def __init__(self, name: str, members: Mapping[str, Any]) -> None:
         """Give the members a name, for messages."""
         self.name = name
-        self.members = members
+        found = dict(members)
+        read = {
+            "get": found.get,
+            "keySet": lambda: java.Collection(found),
+            "size": lambda: len(found),
+        }
+        self.members = {**read, "containsKey": lambda key: key in found, **found}
 
 
 class Override(Variable):
@@ -85,6 +102,7 @@ class Input(Variable):
         body: str,
         parameters: Mapping[str, Mapping[str, str]],
         unreadable: Callable[[str], GatewayError],
+        remark: Callable[[str], None] = lambda _line: None,
     ) -> None:
         """Hold a payload and parameters.
 
@@ -92,7 +110,9 @@ class Input(Variable):
             body: The payload as text.
             parameters: `path`, `querystring` and `header`, each name to value.
             unreadable: Makes the error for a payload that is not JSON, from the parser's message.
+            remark: Takes a line that says what is not known.
         """
+        self._remark = remark
         self._body = body
         self._parameters = {place: dict(values) for place, values in parameters.items()}
         self._unreadable = unreadable
@@ -103,18 +123,21 @@ class Input(Variable):
             "params": self._params,
         }
 
-    def _path(self, path: str) -> Any:
+    def _path(self, path: str, missing: Any = None) -> Any:
         try:
-            document = json.loads(self._body or "{}")
+            document = java.parse_json(self._body or "{}")
         except ValueError as problem:
             raise self._unreadable(str(problem)) from problem
-        return find_path(document, path)
+        return find_path(document, path, missing)
 
     def _json(self, path: str) -> str:
-        found = self._path(path)
+        found = self._path(path, _MISSING)
+        if found is _MISSING:
+            self._remark(MISSING_FIELD)
+            return '""'
         if found is None:
-            raise NotEmulatedError(f"$input.json('{path}') of a payload that has no such value")
-        return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+            raise NotEmulatedError(f"$input.json('{path}') of a null")
+        return java.to_json(found)
 
     def _params(self, name: str | None = None) -> Any:
         if name is None:
@@ -125,6 +148,26 @@ class Input(Variable):
         # Names of headers are case-insensitive.
         headers = {one.lower(): value for one, value in self._parameters["header"].items()}
         return headers.get(name.lower(), "")
+
+
+class Escape(Variable):
+    """`$esc`: the signs that Velocity itself would interpret, from Velocity Tools' EscapeTool."""
+
+    name = "esc"
+    members: Mapping[str, Any] = {
+        "newline": "\n", "n": "\n", "quote": '"', "q": '"', "singleQuote": "'", "s": "'",
+        "dollar": "$", "d": "$", "hash": "#", "h": "#", "exclamation": "!", "e": "!",
+        "backslash": "\\", "b": "\\",
+    }  # fmt: skip
+
+    def __init__(self, remark: Callable[[str], None] = lambda _line: None) -> None:
+        """Say with the first use what is not known."""
+        self._remark = remark
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a member."""
+        self._remark(ESCAPE)
+        return super().__getitem__(name)
 
 
 class Util(Variable):
@@ -138,18 +181,19 @@ class Util(Variable):
             "escapeJavaScript": _escape_javascript,
             "parseJson": _parse_json,
             "urlEncode": lambda text: quote_plus(_require_text(text), safe="*").replace("~", "%7E"),
-            "urlDecode": lambda text: unquote_plus(_require_text(text)),
+            "urlDecode": _decode_url,
             "base64Encode": lambda text: base64.b64encode(_require_text(text).encode()).decode(),
             "base64Decode": _decode_base64,
         }
 
 
-def find_path(document: Any, path: str) -> Any:
-    """Return the value at a path, None if there is none.
+def find_path(document: Any, path: str, missing: Any = None) -> Any:
+    """Return the value at a path.
 
     Args:
         document: Parsed JSON.
         path: A JSONPath, with or without `$`.
+        missing: Returned if there is no such value.
 
     Raises:
         NotEmulatedError: The path may name more than one place.
@@ -164,11 +208,11 @@ def find_path(document: Any, path: str) -> Any:
         rest = rest[step.end() :]
         name = step[1] or step[2] or step[3]
         if name is not None:
-            document = document.get(name) if isinstance(document, dict) else None
+            document = document.get(name, missing) if isinstance(document, dict) else missing
         else:
             index = int(step[4])
             has_it = isinstance(document, list) and index < len(document)
-            document = document[index] if has_it else None
+            document = document[index] if has_it else missing
     return document
 
 
@@ -176,6 +220,14 @@ def _require_text(value: Any) -> str:
     if not isinstance(value, str):
         raise NotEmulatedError(f"$util with {value!r} instead of a text")
     return value
+
+
+def _decode_url(value: Any) -> str:
+    text = _require_text(value)
+    # Java's URLDecoder raises an error, Python's leaves it as it is.
+    if _NO_ESCAPE.search(text):
+        raise NotEmulatedError(f"$util.urlDecode of {text!r}, in which a % begins no code")
+    return unquote_plus(text)
 
 
 def _escape_javascript(value: Any) -> str:
@@ -194,7 +246,7 @@ def _escape_javascript(value: Any) -> str:
 
 def _parse_json(value: Any) -> Any:
     try:
-        return json.loads(_require_text(value))
+        return java.parse_json(_require_text(value))
     except ValueError as problem:
         raise configuration_error(f"$util.parseJson: {problem}") from None
 

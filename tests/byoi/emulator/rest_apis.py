@@ -47,7 +47,8 @@ class Answer:
 def call(url: str, body: bytes | None = b"hello", method: str = "POST", **headers: str) -> Answer:
     """Send one request; `content_type` is `Content-Type`."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    named.setdefault("content-type", "text/plain")
+    if body is not None:
+        named.setdefault("content-type", "text/plain")
     request = urllib.request.Request(url, body, named, method=method)
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:

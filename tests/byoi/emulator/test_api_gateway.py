@@ -41,6 +41,10 @@ def test_one_slash_or_two_before_the_endpoint(api, slashes):
     uri = f"arn:aws:apigateway:us-east-1:runtime.sagemaker:path{slashes}endpoints"
     api.usual(uri=f"{uri}/{api.endpoint}/invocations")
     assert call(api.url).status == 200
+    call(api.url)
+    # Which of them AWS takes is said once by each emulator.
+    log = api.aws.emulator.log_file.read_text()
+    assert log.count("one slash before 'endpoints' and with two; both are taken here") == 1
 
 
 def test_what_is_not_there_is_refused_in_the_words_of_aws(api):
@@ -635,7 +639,7 @@ def test_a_template_that_meets_what_is_not_emulated_is_refused_when_it_runs(api)
         ("create_rest_api", {"name": "a", "endpointConfiguration": {"types": ["PRIVATE"]}},
          "PRIVATE"),
         ("put_method", {"authorizationType": "CUSTOM"}, "authorizationType=CUSTOM"),
-        ("put_integration", {"type": "MOCK"}, "an integration of type MOCK"),
+        ("put_integration", {"type": "HTTP", "uri": "http://a/"}, "an integration of type HTTP"),
         ("put_integration", {"type": "HTTP_PROXY", "uri": "http://a/"},
          "an integration of type HTTP_PROXY"),
         ("put_integration", {"type": "AWS_PROXY", "uri": "arn:aws:apigateway:us-east-1:lambda:path/"

@@ -85,10 +85,12 @@ def test_every_kind_of_element_is_kept_refused_or_made_strict():
     kept = {
         "ArrayIndex", "ArrayLiteral", "Block", "BooleanLiteral", "Comment", "Condition",
         "DictionaryLiteral", "ElseBlock", "End", "Expression", "FallthroughHashText",
-        "FloatingPointLiteral", "IntegerLiteral", "InterpolatedStringLiteral", "NullLiteral",
+        "FloatingPointLiteral", "IntegerLiteral", "InterpolatedStringLiteral",
         "ParameterList", "ParenthesizedExpression", "StopDirective", "SubExpression",
         "TemplateBody", "Text", "UserDefinedDirective", "Value", "ValueList",
         "VariableExpression",
+        # An expression applies its operators; a text is made strict by where it stands.
+        "BinaryOperator", "StringLiteral",
     }  # fmt: skip
     judged = kept | {kind.__name__ for kind in (*templates.REFUSED, *templates.STRICT)}
 

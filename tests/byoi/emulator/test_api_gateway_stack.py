@@ -338,7 +338,7 @@ def changed(resource, **properties):
         ("Stage", {"AccessLogSetting": {"Format": "$context.requestId ${context.a.b}"}},
          "context.a.b"),
         ("Stage", {"AccessLogSetting": {"Format": "$context.status"}}, "Invalid access log format"),
-        ("Predict", {"Integration": {"Type": "MOCK"}}, "an integration of type MOCK"),
+        ("Predict", {"Integration": {"Type": "HTTP"}}, "an integration of type HTTP"),
         ("Stage", {"CacheClusterEnabled": True}, "CacheClusterEnabled of AWS::ApiGateway::Stage"),
         ("Stage", {"MethodSettings": [{"ResourcePath": "/*", "HttpMethod": "*",
                                        "CachingEnabled": True}]}, "cachingEnabled"),

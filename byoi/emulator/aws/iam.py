@@ -228,7 +228,7 @@ def _limits(holder: Any) -> dict[str, tuple[Document, ...]]:
 
 def _find_role(number: str, arn: str) -> Any:
     try:
-        return _backend(number).get_role_by_arn(arn)
+        return iam_backends[number][_PARTITION].get_role_by_arn(arn)
     except NotFoundException:
         return None
 

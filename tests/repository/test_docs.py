@@ -13,7 +13,10 @@ from byoi.server.settings import Settings
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Said by pip, by AWS or by the SDK, and looked up by our readers.
-FOREIGN = ("THESE PACKAGES DO NOT MATCH", "did not pass the ping", "ValueError: Local Mode")
+FOREIGN = (
+    *("THESE PACKAGES DO NOT MATCH", "did not pass the ping", "ValueError: Local Mode"),
+    "The current AWS identity is not a role",
+)
 
 
 def read(*parts: str) -> str:

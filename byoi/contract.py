@@ -41,6 +41,8 @@ DRAIN_S = 25
 
 # API InvokeEndpoint: the request header that a caller may set freely; echoed.
 CUSTOM_ATTRIBUTES_HEADER = "X-Amzn-SageMaker-Custom-Attributes"
+# API InvokeEndpoint: an id that a caller gives a request.
+INFERENCE_ID_HEADER = "X-Amzn-SageMaker-Inference-Id"
 # DG inference-pipeline-real-time: set by the platform if the port is not 8080.
 BIND_TO_PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"
 # DG multi-container-troubleshooting: the label that an image needs for that.

@@ -15,6 +15,8 @@ def model_fn(model_dir):
 
 
 def input_fn(input_data, content_type):
+    if isinstance(input_data, str):
+        input_data = input_data.encode("utf-8")
     if content_type.startswith("application/unknown"):
         raise errors.UnsupportedContentType(f"received {content_type!r}, expected another")
     if input_data == b"DO:malformed":
@@ -48,7 +50,7 @@ def output_fn(prediction, accept):
     if "application/unknown" in accept:
         raise errors.NotAcceptable(f"received Accept {accept!r}, expected another")
     if prediction["text"] == "DO:wrong type":
-        return 5
+        return object()
     body = json.dumps({**prediction, "accept": accept})
     if prediction["text"] == "DO:body only":
         return body

@@ -39,7 +39,7 @@ STOP_GRACE_S = 30
 # Ours, below STOP_GRACE_S: in-flight requests are answered within this time.
 DRAIN_S = 25
 
-# API InvokeEndpoint: the request header that a caller may set freely; echoed.
+# API InvokeEndpoint: the header that a caller may set freely. Of a response only the model sets it.
 CUSTOM_ATTRIBUTES_HEADER = "X-Amzn-SageMaker-Custom-Attributes"
 # API InvokeEndpoint: an id that a caller gives a request.
 INFERENCE_ID_HEADER = "X-Amzn-SageMaker-Inference-Id"

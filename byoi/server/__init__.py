@@ -1,4 +1,4 @@
-"""The server: nginx, gunicorn and Flask around the four functions of an inference module.
+"""The server: nginx, gunicorn and Flask around the functions of an inference module.
 
 * `serve`: run all of it in the foreground, as the container does
 * `DEFAULT_MODULE`: the inference module where none is named
@@ -7,8 +7,7 @@
 * `create_app`: the Flask application alone, for tests
 * `find_nginx`: the nginx that would be used, if there is one
 
-Nothing here knows what the model does: the server gets a module's name and calls `model_fn`,
-`input_fn`, `predict_fn` and `output_fn`.
+Nothing here knows what the model does: the server gets a module's name and calls its functions.
 """
 
 from typing import TYPE_CHECKING

@@ -88,11 +88,8 @@ class _Routes:
         g.request_id = given or uuid.uuid4().hex
 
     def add_headers(self, response: Response) -> Response:
-        """Put the id and the caller's custom attributes on every response."""
+        """Put the id on every response."""
         response.headers[REQUEST_ID_HEADER] = g.request_id
-        attributes = request.headers.get(contract.CUSTOM_ATTRIBUTES_HEADER)
-        if attributes is not None:
-            response.headers[contract.CUSTOM_ATTRIBUTES_HEADER] = attributes
         return response
 
     def failure(self, status: int, name: str | None = None, message: str | None = None) -> Response:

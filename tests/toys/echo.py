@@ -46,7 +46,9 @@ def predict_fn(data, model):
     return {**data, **model, "pid": os.getpid(), "host": platform.node()}
 
 
-def output_fn(prediction, accept):
+def output_fn(prediction, accept, context):
+    if context.custom_attributes is not None:
+        context.custom_attributes = context.custom_attributes
     if "application/unknown" in accept:
         raise errors.NotAcceptable(f"received Accept {accept!r}, expected another")
     if prediction["text"] == "DO:wrong type":

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from byoi import errors
+from byoi.server import requirements
 from byoi.server.handler import Handler
 
 FUNCTIONS = ("model_fn", "input_fn", "predict_fn", "output_fn")
@@ -52,9 +53,11 @@ def find(name: str, code_dir: Path | None = None) -> Handler:
             `dependencies`.
 
     Raises:
-        ConfigurationError: There is no such module, or its functions cannot be called.
+        ConfigurationError: There is no such module, its functions cannot be called, or a package
+            of `code_dir`'s requirements.txt is missing.
     """
     if code_dir is not None:
+        requirements.check(code_dir)
         for folder in (code_dir / "lib", code_dir):
             _make_importable(folder)
     module = _from_file(Path(name)) if name.endswith(".py") else _from_name(name)

@@ -65,6 +65,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "urllib3": ("byoi.local._docker_sdk",),
     "flask": ("byoi.server.",),
     "gunicorn": ("byoi.server.",),
+    "packaging": ("byoi.server.requirements",),
     "werkzeug": ("byoi.emulator.", "byoi.formats.", "byoi.server."),
     "airspeed": ("byoi.emulator.",),
     "jsonschema": ("byoi.emulator.",),

@@ -119,7 +119,7 @@ class _Routes:
         return response
 
     def unexpected(self, error: BaseException) -> Response:
-        """Answer 500; the traceback goes to the log, not to the caller."""
+        """Answer 500, or what the error chooses; the traceback goes to the log."""
         _log.error(
             "%s %s failed: %s",
             request.method,
@@ -129,6 +129,8 @@ class _Routes:
             extra={"request_id": g.request_id},
         )
         kind = type(error).__name__
+        if status := statuses.chosen(error):
+            return self.failure(status, kind, str(getattr(error, "message", kind)))
         return self.failure(
             500, message=f"the server raised {kind}; its log has the cause under this request id"
         )

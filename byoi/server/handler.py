@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from werkzeug.datastructures import Headers
+from werkzeug.wrappers import Response
 
 from byoi import errors
 from byoi.formats import content_types
@@ -132,6 +133,9 @@ class Handler:
             data = self._part("input_fn", _default_input)(context, given, content_type)
             prediction = self._part("predict_fn", _default_predict)(context, data, model)
             result = self._part("output_fn", _default_output)(context, prediction, accept)
+        if isinstance(result, Response):  # as scripts for AWS's older framework make it
+            context.status = result.status_code
+            return Output(result.get_data(), result.content_type)
         if isinstance(result, tuple):
             return Output(_to_body(result[0]), result[1] if len(result) > 1 else None)
         return Output(_to_body(result), None)

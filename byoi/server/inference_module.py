@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from byoi import errors
-from byoi.server import requirements
+from byoi.server import aws_libraries, requirements
 from byoi.server.handler import Handler
 
 FUNCTIONS = ("model_fn", "input_fn", "predict_fn", "output_fn")
@@ -56,6 +56,7 @@ def find(name: str, code_dir: Path | None = None) -> Handler:
         ConfigurationError: There is no such module, its functions cannot be called, or a package
             of `code_dir`'s requirements.txt is missing.
     """
+    aws_libraries.install()
     if code_dir is not None:
         requirements.check(code_dir)
         for folder in (code_dir / "lib", code_dir):

@@ -70,7 +70,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "airspeed": ("byoi.emulator.",),
     "jsonschema": ("byoi.emulator.",),
     "moto": ("byoi.emulator.",),
-    "numpy": ("byoi.formats.", "byoi_lib."),
+    "numpy": ("byoi.formats.", "byoi.server.aws_libraries", "byoi_lib."),
     "keras": ("byoi_lib._tensorflow",),
     "tensorflow": ("byoi_lib._tensorflow",),
     "onnxruntime": ("byoi_lib.runtime",),

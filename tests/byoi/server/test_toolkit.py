@@ -69,6 +69,13 @@ REQUESTS = [
     ("echo_accept", b"[1, 2]", JSON, "*/*"),
     ("echo_accept", b"[1, 2]", JSON, CSV),
     ("folder/inference", b"[1, 2]", JSON, JSON),
+    ("toolkit_parts", b"[1, 2]", JSON, JSON),
+    ("toolkit_parts", b"1,2\n3,4", CSV, CSV),
+    ("toolkit_parts", npy([[0.5]]), NPY, NPY),
+    ("toolkit_parts", b"[1]", JSON, "image/png, text/csv"),
+    ("toolkit_parts", b"[1]", JSON, "image/png"),
+    ("toolkit_parts", b"[1]", "image/png", JSON),
+    ("toolkit_parts", b"", "application/x-npz", JSON),
 ]
 # The toolkit fails, for want of parsing the header or of an encoder, and this server does not.
 OURS_ALONE = [
@@ -160,7 +167,7 @@ def test_a_script_answers_as_in_the_toolkit(monkeypatch, model_dir, request_):
         assert (answer.status, answer.body) == (200, expected)
         assert answer.headers["Content-Type"] == media_type
     else:
-        assert answer.status in {400, 406, 415, 500}
+        assert answer.status in {400, 406, 415, 422, 500}
         assert set(answer.json) == {"error", "message", "request_id"}
 
 

@@ -1,6 +1,6 @@
 """BYOI: bring your own inference to Amazon SageMaker. The tool, for any model.
 
-* `server`: nginx, gunicorn and Flask around the four functions of an inference module
+* `server`: nginx, gunicorn and Flask around the functions of an inference module
 * `formats`: request bodies to data, data to response bodies
 * `model_data`: a model directory to model.tar.gz and back
 * `training`: what a training job gets from the platform

@@ -205,8 +205,8 @@ def _serve(options: argparse.Namespace) -> int:
     if options.module:
         environ["BYOI_INFERENCE_MODULE"] = options.module
     settings = server.Settings.from_environ(environ)
-    if "BYOI_INFERENCE_MODULE" not in environ:
-        _require_default_module(settings.inference_module)
+    if settings.module() == server.DEFAULT_MODULE and "BYOI_INFERENCE_MODULE" not in environ:
+        _require_default_module(server.DEFAULT_MODULE)
     return server.serve(settings, environ)
 
 

@@ -39,8 +39,10 @@ STOP_GRACE_S = 30
 # Ours, below STOP_GRACE_S: in-flight requests are answered within this time.
 DRAIN_S = 25
 
-# API InvokeEndpoint: the request header that a caller may set freely; echoed.
+# API InvokeEndpoint: the header that a caller may set freely. Of a response only the model sets it.
 CUSTOM_ATTRIBUTES_HEADER = "X-Amzn-SageMaker-Custom-Attributes"
+# API InvokeEndpoint: an id that a caller gives a request.
+INFERENCE_ID_HEADER = "X-Amzn-SageMaker-Inference-Id"
 # DG inference-pipeline-real-time: set by the platform if the port is not 8080.
 BIND_TO_PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"
 # DG multi-container-troubleshooting: the label that an image needs for that.

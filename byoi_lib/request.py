@@ -58,11 +58,11 @@ class Predictions:
     has_key: bool = False
 
 
-def decode(body: bytes, content_type: str) -> Instances:
+def decode(body: bytes | str, content_type: str) -> Instances:
     """Decode the reviews of a request.
 
     Args:
-        body: Body of POST /invocations.
+        body: Body of POST /invocations, or the text of it.
         content_type: Value of the Content-Type header, empty if absent.
 
     Returns:
@@ -75,8 +75,9 @@ def decode(body: bytes, content_type: str) -> Instances:
     """
     media_type, charset = content_types.parse(content_type)
     if media_type == content_types.NPY:
-        return _from_npy(body)
-    return _READERS[media_type](decoder.read_text(body, charset))
+        return _from_npy(body.encode() if isinstance(body, str) else body)
+    text = body if isinstance(body, str) else content_types.read_text(body, charset)
+    return _READERS[media_type](text)
 
 
 def encode(predictions: Predictions, accept: str) -> tuple[bytes, str]:
@@ -196,7 +197,7 @@ def _from_csv(text: str) -> Instances:
 
 def _from_text(text: str) -> Instances:
     """Read the whole body as one review."""
-    return Instances((decoder.without_mark(text),))
+    return Instances((content_types.without_mark(text),))
 
 
 def _from_npy(body: bytes) -> Instances:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from byoi import _face
 
 if TYPE_CHECKING:
-    from byoi.formats.content_types import ContentType, negotiate, parse
-    from byoi.formats.decoder import read_csv, read_json, read_json_lines, read_npy, read_text
+    from byoi.formats.content_types import ContentType, negotiate, parse, read_text
+    from byoi.formats.decoder import read_csv, read_json, read_json_lines, read_npy
     from byoi.formats.encoder import encode
 else:
     __getattr__, __dir__ = _face.make(
@@ -31,7 +31,7 @@ else:
             "read_json": "decoder",
             "read_json_lines": "decoder",
             "read_npy": "decoder",
-            "read_text": "decoder",
+            "read_text": "content_types",
         },
     )
 

@@ -7,6 +7,8 @@ Source: RFC 9110 section 8.3 (Content-Type) and 12.5.1 (Accept).
 """
 
 import codecs
+import functools
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from werkzeug.http import parse_list_header, parse_options_header
@@ -39,6 +41,8 @@ _MEANT = {other: name for name, others in OTHER_NAMES.items() for other in other
 # By Python's names. Not every codec of Python: some are slow on malicious input (idna), and
 # some are not character sets at all (zlib).
 _CHARSETS = ("utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252", "utf-16")
+
+_BYTE_ORDER_MARK = "\ufeff"
 
 # Of a header in a message, of which SageMaker shows the caller 2,048 characters.
 _SHOWN_CHARACTERS = 100
@@ -74,18 +78,57 @@ def parse(content_type: str) -> ContentType:
             f"send one of {', '.join(REQUEST_TYPES)}"
         )
         raise errors.UnsupportedContentType(message)
-    charset = parameters.get("charset", "utf-8")
-    try:
-        codec = codecs.lookup(charset).name
-    except (LookupError, ValueError):  # ValueError: not a possible name
-        codec = ""
-    if codec not in _CHARSETS:
-        message = f"charset {_shown(charset)} cannot be read; send utf-8"
-        raise errors.UnsupportedContentType(message)
+    codec = _codec(parameters)
     # RFC 4180: the first row would hold names, and would be taken for data.
     if media_type == CSV and parameters.get("header", "absent").lower() != "absent":
         raise errors.UnsupportedContentType("CSV is read without a header row; send rows only")
     return ContentType(media_type, codec)
+
+
+@functools.lru_cache(maxsize=64)
+def text_charset(content_type: str) -> str | None:
+    """Return Python's name of a text's character set, None where the type is not one of texts.
+
+    Texts are JSON, JSON Lines under each of its names, and `text/*`.
+
+    Args:
+        content_type: As received; empty if the header is absent, which counts as JSON.
+
+    Raises:
+        UnsupportedContentType: The character set cannot be read.
+    """
+    media_type, parameters = parse_options_header(content_type.strip() or JSON)
+    name = usual_name(media_type.lower())
+    if name in {JSON, JSON_LINES} or name.startswith("text/"):
+        return _codec(parameters)
+    return None
+
+
+def read_text(body: bytes, charset: str) -> str:
+    """Decode a body to text.
+
+    Args:
+        body: Request body.
+        charset: Python's name of its character set, as `content_types.parse` returns it.
+
+    Raises:
+        MalformedBody: The body is not in this character set.
+    """
+    try:
+        return body.decode(charset)
+    except UnicodeDecodeError as error:
+        raise errors.MalformedBody(
+            f"the body is not {charset} at byte {error.start}; send utf-8, or say the charset"
+        ) from error
+
+
+def without_mark(text: str) -> str:
+    """Remove the byte order mark that some programs write at the start of a text.
+
+    It is part of the encoding and not of the text (Unicode 16, 23.8; RFC 8259 section 8.1 allows
+    to ignore it); every reader of a text here removes it.
+    """
+    return text.removeprefix(_BYTE_ORDER_MARK)
 
 
 def usual_name(media_type: str) -> str:
@@ -128,6 +171,25 @@ def negotiate(accept: str) -> str:
         )
         raise errors.NotAcceptable(message)
     return chosen
+
+
+def is_any(accept: str) -> bool:
+    """Whether an Accept header leaves the choice to the server: it is empty, or takes anything."""
+    ranges = [_parse_range(entry) for entry in parse_list_header(accept)]
+    return all(name == "*/*" and quality > 0 for name, quality in ranges)
+
+
+def _codec(parameters: Mapping[str, str]) -> str:
+    """Return Python's name of the character set that a header's parameters name."""
+    charset = parameters.get("charset", "utf-8")
+    try:
+        codec = codecs.lookup(charset).name
+    except (LookupError, ValueError):  # ValueError: not a possible name
+        codec = ""
+    if codec not in _CHARSETS:
+        message = f"charset {_shown(charset)} cannot be read; send utf-8"
+        raise errors.UnsupportedContentType(message)
+    return codec
 
 
 def _parse_range(entry: str) -> tuple[str, float]:

@@ -19,37 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from byoi import contract, errors
+from byoi.formats import content_types
 
-_BYTE_ORDER_MARK = "\ufeff"
 # Texts, booleans, whole numbers and floating-point numbers: elements without structure.
 _PLAIN_KINDS = frozenset("Ubiufc")
-
-
-def read_text(body: bytes, charset: str) -> str:
-    """Decode a body to text.
-
-    Args:
-        body: Request body.
-        charset: Python's name of its character set, as `content_types.parse` returns it.
-
-    Raises:
-        MalformedBody: The body is not in this character set.
-    """
-    try:
-        return body.decode(charset)
-    except UnicodeDecodeError as error:
-        raise errors.MalformedBody(
-            f"the body is not {charset} at byte {error.start}; send utf-8, or say the charset"
-        ) from error
-
-
-def without_mark(text: str) -> str:
-    """Remove the byte order mark that some programs write at the start of a text.
-
-    It is part of the encoding and not of the text (Unicode 16, 23.8; RFC 8259 section 8.1 allows
-    to ignore it); every reader of a text here removes it.
-    """
-    return text.removeprefix(_BYTE_ORDER_MARK)
 
 
 def read_json(text: str, where: str = "the body") -> Any:
@@ -63,7 +36,7 @@ def read_json(text: str, where: str = "the body") -> Any:
         MalformedBody: The text is not JSON, has a key twice, NaN or Infinity, or is nested
             too deeply.
     """
-    text = without_mark(text)
+    text = content_types.without_mark(text)
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except RecursionError as error:
@@ -78,7 +51,7 @@ def read_json_lines(text: str) -> list[Any]:
     Raises:
         MalformedBody: As in `read_json`; the message names the line, counted from 1.
     """
-    text = without_mark(text)
+    text = content_types.without_mark(text)
     lines = text.rstrip("\r\n").split("\n") if text.strip() else []
     return [read_json(line, f"line {number}") for number, line in enumerate(lines, 1)]
 
@@ -92,7 +65,7 @@ def read_csv(text: str) -> list[list[str]]:
     # The module's default limit of 131,072 characters would refuse a long text.
     csv.field_size_limit(contract.REQUEST_BODY_BYTES)
     # The mark would become part of the first field.
-    reader = csv.reader(io.StringIO(without_mark(text), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(content_types.without_mark(text), newline=""), strict=True)
     try:
         rows = list(reader)
     except csv.Error as error:

@@ -1,13 +1,13 @@
-"""The server: nginx, gunicorn and Flask around the four functions of an inference module.
+"""The server: nginx, gunicorn and Flask around the functions of an inference module.
 
 * `serve`: run all of it in the foreground, as the container does
+* `DEFAULT_MODULE`: the inference module where none is named
 * `Settings`: every variable an operator may set, read from an environment
-* `InferenceModule`: what the server needs of your module
+* `InferenceModule`: what the server asks of your module
 * `create_app`: the Flask application alone, for tests
 * `find_nginx`: the nginx that would be used, if there is one
 
-Nothing here knows what the model does: the server gets a module's name and calls `model_fn`,
-`input_fn`, `predict_fn` and `output_fn`.
+Nothing here knows what the model does: the server gets a module's name and calls its functions.
 """
 
 from typing import TYPE_CHECKING
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from byoi.server.app import create_app
     from byoi.server.inference_module import InferenceModule
     from byoi.server.nginx import find_nginx
-    from byoi.server.settings import Settings
+    from byoi.server.settings import DEFAULT_MODULE, Settings
     from byoi.server.supervisor import serve
 else:
     __getattr__, __dir__ = _face.make(
         __name__,
         {
+            "DEFAULT_MODULE": "settings",
             "InferenceModule": "inference_module",
             "Settings": "settings",
             "create_app": "app",
@@ -33,6 +34,7 @@ else:
     )
 
 __all__ = [
+    "DEFAULT_MODULE",
     "InferenceModule",
     "Settings",
     "create_app",

@@ -12,6 +12,7 @@ from typing import Any
 
 from flask import Flask, Response, g, request
 from gunicorn.http.errors import ParseException
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import (
     BadRequest,
     ClientDisconnected,
@@ -21,8 +22,10 @@ from werkzeug.exceptions import (
 )
 
 from byoi import contract, errors
+from byoi.formats import content_types
 from byoi.server import statuses
-from byoi.server.inference_module import InferenceModule
+from byoi.server.context import Context
+from byoi.server.handler import Handler, Output
 from byoi.server.settings import Settings
 
 REQUEST_ID_HEADER = "X-Request-Id"
@@ -35,7 +38,7 @@ _log = logging.getLogger(__name__)
 def create_app(
     settings: Settings,
     *,
-    inference: InferenceModule,
+    handler: Handler,
     model: Any,
     ready: Callable[[], bool],
     behind_nginx: bool = False,
@@ -44,16 +47,17 @@ def create_app(
 
     Args:
         settings: The whole configuration of the application.
-        inference: The module whose four functions are called.
-        model: What `inference.model_fn` returned.
+        handler: Has the functions of the inference module.
+        model: What `handler.load` returned.
         ready: Returns whether /ping answers 200.
         behind_nginx: Whether nginx sets the request id and the time in the headers.
     """
     app = Flask("byoi", static_folder=None)
     # Werkzeug silently cuts a chunked body at this size, so `_body` counts one byte more.
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes + 1
+    app.config["BYOI_THREADS"] = settings.threads or handler.threads
     app.url_map.merge_slashes = False  # `//ping` is another path, not a redirect
-    routes = _Routes(settings, inference, model, ready, behind_nginx)
+    routes = _Routes(settings, handler, model, ready, behind_nginx)
     app.before_request(routes.name_request)
     app.after_request(routes.add_headers)
     app.register_error_handler(errors.ByoiError, routes.deliberate)
@@ -73,7 +77,7 @@ class _Routes:
     """The handlers of requests and errors; the fields are the arguments of `create_app`."""
 
     settings: Settings
-    inference: InferenceModule
+    handler: Handler
     model: Any
     is_ready: Callable[[], bool]
     behind_nginx: bool
@@ -84,11 +88,8 @@ class _Routes:
         g.request_id = given or uuid.uuid4().hex
 
     def add_headers(self, response: Response) -> Response:
-        """Put the id and the caller's custom attributes on every response."""
+        """Put the id on every response."""
         response.headers[REQUEST_ID_HEADER] = g.request_id
-        attributes = request.headers.get(contract.CUSTOM_ATTRIBUTES_HEADER)
-        if attributes is not None:
-            response.headers[contract.CUSTOM_ATTRIBUTES_HEADER] = attributes
         return response
 
     def failure(self, status: int, name: str | None = None, message: str | None = None) -> Response:
@@ -118,7 +119,7 @@ class _Routes:
         return response
 
     def unexpected(self, error: BaseException) -> Response:
-        """Answer 500; the traceback goes to the log, not to the caller."""
+        """Answer 500, or what the error chooses; the traceback goes to the log."""
         _log.error(
             "%s %s failed: %s",
             request.method,
@@ -128,6 +129,8 @@ class _Routes:
             extra={"request_id": g.request_id},
         )
         kind = type(error).__name__
+        if status := statuses.chosen(error):
+            return self.failure(status, kind, str(getattr(error, "message", kind)))
         return self.failure(
             500, message=f"the server raised {kind}; its log has the cause under this request id"
         )
@@ -143,14 +146,17 @@ class _Routes:
             return self.failure(504)  # nginx has already answered; do not run the model
         _require_no_encoding(request.headers.get("Content-Encoding", ""))
         body = _body(self.settings.body_limit_bytes)
-        accept = request.headers.get("Accept") or self.settings.default_accept
+        accept = request.headers.get("Accept", "")
+        if content_types.is_any(accept):
+            accept = self.settings.default_accept
+        context = Context(Headers(request.headers), request_id=g.request_id)
         try:
-            data = self.inference.input_fn(body, request.headers.get("Content-Type", ""))
-            prediction = self.inference.predict_fn(data, self.model)
-            output = self.inference.output_fn(prediction, accept)
+            output = self.handler.answer(
+                self.model, body, request.headers.get("Content-Type", ""), accept, context
+            )
         except SystemExit as error:  # a model that calls sys.exit() must not end the worker
             return self.unexpected(error)
-        return _response(output, accept, self.settings)
+        return _response(output, accept, context, self.settings)
 
 
 def _require_no_encoding(header: str) -> None:
@@ -195,19 +201,12 @@ def _is_late(sent: str | None, timeout_s: float) -> bool:
     return sent is not None and time.time() - float(sent) > timeout_s
 
 
-def _response(output: Any, accept: str, settings: Settings) -> Response:
-    """Return the response for the output of `output_fn`.
-
-    Raises:
-        TypeError: The output is neither bytes nor text, with or without a media type.
-    """
-    body, content_type = output if isinstance(output, tuple) else (output, None)
-    if not isinstance(body, bytes | bytearray | str):
-        raise TypeError(
-            f"output_fn returned {type(body).__name__}; expected bytes or str, "
-            "or a tuple of one of them and its media type"
-        )
+def _response(output: Output, accept: str, context: Context, settings: Settings) -> Response:
+    """Return the response for what the functions returned, and set in the context."""
+    content_type = output.content_type
     if content_type is None:
         one_type = not any(character in accept for character in "*,;")
         content_type = accept if one_type else settings.default_accept
-    return Response(bytes(body) if isinstance(body, bytearray) else body, content_type=content_type)
+    response = Response(output.body, context.status or 200, content_type=content_type)
+    response.headers.update(context.response_headers)
+    return response

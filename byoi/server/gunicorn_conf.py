@@ -31,13 +31,14 @@ backlog = 2048
 
 workers = _settings.workers
 worker_class = Worker
-threads = _settings.threads
+# 0 leaves the number to the inference module; a worker that has loaded it takes that.
+threads = _settings.threads or 1
 # Each worker loads its own model after the fork; see wsgi.py.
 preload_app = False
 
 # Behind nginx a worker accepts a connection only while a thread is free, so none waits for a
 # stuck worker while another is idle. Alone, idle keep-alive connections count as well.
-worker_connections = _settings.threads if _behind_nginx else 1000
+worker_connections = threads if _behind_nginx else 1000
 # nginx keeps the clients' connections alive; without it, gunicorn does.
 keepalive = 0 if _behind_nginx else 75
 

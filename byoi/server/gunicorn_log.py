@@ -55,6 +55,7 @@ class JsonLogger(Logger):  # type: ignore[misc] # gunicorn ships no types
             content_type=environ.get("CONTENT_TYPE", ""),
             accept=environ.get("HTTP_ACCEPT", ""),
             user_agent=environ.get("HTTP_USER_AGENT", ""),
+            inference_id=environ.get("HTTP_X_AMZN_SAGEMAKER_INFERENCE_ID", ""),
         )
 
     def answered(self, status: int, request_id: str, request: Any) -> None:

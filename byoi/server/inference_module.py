@@ -1,4 +1,4 @@
-"""The inference module: its four functions, and how the server finds it.
+"""The inference module: its functions, and how the server finds it.
 
 Source of the names and arguments: sagemaker-inference-toolkit, transformer.py.
 """
@@ -11,44 +11,58 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from byoi import errors
+from byoi.server import aws_libraries, requirements
+from byoi.server.handler import Handler
 
 FUNCTIONS = ("model_fn", "input_fn", "predict_fn", "output_fn")
 
 
 class InferenceModule(Protocol):
-    """The four functions of an inference module; all may raise a `RequestError`."""
+    """The functions of an inference module; all may raise a `RequestError`.
+
+    Each may take one more argument, the request's `Context`. `transform_fn(model, input_data,
+    content_type, accept)` may take the place of the last three.
+    """
 
     def model_fn(self, model_dir: str) -> Any:
         """Load the model; called once per worker, before it serves."""
 
-    def input_fn(self, input_data: bytes, content_type: str) -> Any:
-        """Decode a request body; `content_type` is the raw header, "" if absent."""
+    def input_fn(self, input_data: bytes | str, content_type: str) -> Any:
+        """Decode a request body; `content_type` is the raw header, "" if absent.
+
+        JSON, JSON Lines and `text/*` arrive as text, other types as bytes. By default
+        `byoi.formats.numbers.decode`.
+        """
 
     def predict_fn(self, data: Any, model: Any) -> Any:
-        """Run the model on the result of `input_fn`."""
+        """Run the model on the result of `input_fn`; by default its `predict`, or itself."""
 
     def output_fn(self, prediction: Any, accept: str) -> Any:
-        """Encode the result of `predict_fn`: a body, or a body and its media type."""
+        """Encode the result of `predict_fn`: a body, or a body and its media type.
+
+        By default `byoi.formats.numbers.encode`.
+        """
 
 
-def find(name: str) -> InferenceModule:
-    """Import an inference module and check that it has the four functions.
+def find(name: str, code_dir: Path | None = None) -> Handler:
+    """Import an inference module and return its functions.
 
     Args:
         name: A dotted name, or the path of a `.py` file, whose folder is added to `sys.path`.
+        code_dir: Added to `sys.path` where it exists, with `lib` in it, where the SDK packs
+            `dependencies`.
 
     Raises:
-        ConfigurationError: There is no such module, or one of the functions is missing.
+        ConfigurationError: There is no such module, its functions cannot be called, or a package
+            of `code_dir`'s requirements.txt is missing.
     """
-    module: Any = _from_file(Path(name)) if name.endswith(".py") else _from_name(name)
-    absent = [function for function in FUNCTIONS if not callable(getattr(module, function, None))]
-    if absent:
-        raise errors.ConfigurationError(
-            f"BYOI_INFERENCE_MODULE={name!r} defines no {' and no '.join(absent)}; "
-            f"an inference module has {', '.join(FUNCTIONS)}"
-        )
-    found: InferenceModule = module
-    return found
+    aws_libraries.install()
+    if code_dir is not None:
+        requirements.check(code_dir)
+        for folder in (code_dir / "lib", code_dir):
+            _make_importable(folder)
+    module = _from_file(Path(name)) if name.endswith(".py") else _from_name(name)
+    return Handler(module, name)
 
 
 def _from_name(name: str) -> ModuleType:
@@ -58,23 +72,27 @@ def _from_name(name: str) -> ModuleType:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise  # the module exists, and imports another one that does not
         raise errors.ConfigurationError(
-            f"BYOI_INFERENCE_MODULE={name!r} cannot be found: no module named {error.name!r}; "
-            "give a module that Python can import or the path of a .py file"
+            f"the inference module {name!r} cannot be found: no module named {error.name!r}; "
+            "give BYOI_INFERENCE_MODULE a module that Python can import or the path of a .py file"
         ) from error
 
 
 def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise errors.ConfigurationError(
-            f"BYOI_INFERENCE_MODULE={str(path)!r}: no such file in {Path.cwd()}"
+            f"the inference module {str(path)!r}: no such file in {Path.cwd()}; "
+            "BYOI_INFERENCE_MODULE, or SAGEMAKER_PROGRAM with SAGEMAKER_SUBMIT_DIRECTORY, names it"
         )
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    _make_importable(path.resolve().parent)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
-        raise errors.ConfigurationError(f"BYOI_INFERENCE_MODULE={str(path)!r} is not a Python file")
+        raise errors.ConfigurationError(f"{str(path)!r} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)
     return module
+
+
+def _make_importable(folder: Path) -> None:
+    if folder.is_dir() and str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))

@@ -87,8 +87,6 @@ def _error_locations(settings: Settings, request_id: str) -> str:
         "            internal;\n"
         + ("            add_header Allow $allow always;\n" if status == 405 else "")
         + f"            add_header X-Request-Id {request_id} always;\n"
-        f"            add_header {contract.CUSTOM_ATTRIBUTES_HEADER} "
-        "$http_x_amzn_sagemaker_custom_attributes always;\n"
         f"            return {status} '{_body(status, settings, request_id)}';\n"
         "        }"
         for status in _ANSWERED

@@ -33,15 +33,14 @@ OTHER_VARIABLES = {
 }
 # What AWS's own containers do with these would change every answer, so none is ignored.
 REFUSED_VARIABLES = {
-    "SAGEMAKER_PROGRAM": "An inference script, which AWS's containers run (`entry_point` of the "
-    "SDK); name it in `BYOI_INFERENCE_MODULE` instead.",
-    "SAGEMAKER_SUBMIT_DIRECTORY": "Where that script is (`source_dir` of the SDK); put it into "
-    "the image, and name it in `BYOI_INFERENCE_MODULE`.",
     "SAGEMAKER_REQUIREMENTS": "Packages to install at start; install them into the image instead.",
     "SAGEMAKER_MULTI_MODEL": "Several models behind one endpoint; make an endpoint for each.",
 }
 # The only name of this repository's model that the tool knows.
-_DEFAULT_MODULE = "byoi_lib.inference"
+DEFAULT_MODULE = "byoi_lib.inference"
+# What AWS's containers look for in the model data (sagemaker-inference-toolkit, environment.py).
+_SCRIPT = "inference.py"
+THREADS_VARIABLE = "BYOI_THREADS"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # They start threads on import, which a fork does not copy.
 _NEVER_BEFORE_A_FORK = {"tensorflow", "keras"}
@@ -114,6 +113,23 @@ def parse_word(text: str) -> str:
     if not text.strip():
         raise ValueError("a value that is not empty")
     return text
+
+
+def parse_script(text: str) -> str:
+    """Parse the name of a Python file, with or without `.py`; empty for none."""
+    name = text.strip()
+    return name if not name or name.endswith(".py") else f"{name}.py"
+
+
+def parse_directory(text: str) -> str:
+    """Parse a directory, or its file:// URI; empty for none."""
+    name = text.strip().removeprefix("file://")
+    if "://" in name:
+        raise ValueError(
+            "a directory of the container. Nothing is fetched at start: give the SDK's Model "
+            "model data, so that it packs the code with them, or put the code into the image"
+        )
+    return name
 
 
 def parse_modules(text: str) -> str:
@@ -206,9 +222,24 @@ class Settings:
     inference_module: str = _variable(
         "BYOI_INFERENCE_MODULE",
         parse_word,
-        _DEFAULT_MODULE,
-        "Module with `model_fn`, `input_fn`, `predict_fn` and `output_fn`: a dotted name that "
-        "Python can import, or the path of a `.py` file.",
+        "",
+        "Your inference module: a dotted name that Python can import, or the path of a `.py` "
+        "file. Where it is not set: the script of `SAGEMAKER_PROGRAM`, else `code/inference.py` "
+        f"of the model data, else `{DEFAULT_MODULE}`, the classifier of this repository.",
+    )
+    program: str = _variable(
+        "SAGEMAKER_PROGRAM",
+        parse_script,
+        "",
+        "A script in `SAGEMAKER_SUBMIT_DIRECTORY`; what the SDK makes of `entry_point`.",
+    )
+    submit_directory: str = _variable(
+        "SAGEMAKER_SUBMIT_DIRECTORY",
+        parse_directory,
+        "",
+        "The directory of the script and of the modules beside it; what the SDK makes of "
+        "`source_dir`. By default `code` in the model data. It is importable, and so is `lib` "
+        "in it.",
     )
     workers: int = _variable(
         "SAGEMAKER_MODEL_SERVER_WORKERS",
@@ -218,10 +249,12 @@ class Settings:
         "is replaced, the other serves.",
     )
     threads: int = _variable(
-        "BYOI_THREADS",
-        parse_whole(1, 256),
-        4,
-        "Requests that a worker processes at once; more wait in the queue.",
+        THREADS_VARIABLE,
+        parse_whole(0, 256),
+        0,
+        "Requests that a worker processes at once; more wait in the queue. 0 is what the inference "
+        "module says in its own `BYOI_THREADS`, and 1 where it says nothing: a model may keep "
+        "something that two requests at once would mix up.",
     )
     invocation_timeout_s: float = _variable(
         "BYOI_INVOCATION_TIMEOUT_S",
@@ -313,9 +346,25 @@ class Settings:
             field.metadata["variable"]: str(getattr(self, field.name))
             for field in dataclasses.fields(self)
         }
+        if not self.inference_module:
+            del values["BYOI_INFERENCE_MODULE"]
         if self.model_dir == contract.MODEL_DIR:
             del values["BYOI_MODEL_DIR"]  # unset, so that the baked model remains the fallback
         return values
+
+    def module(self) -> str:
+        """Return the inference module to serve: a dotted name, or the path of a `.py` file."""
+        if self.inference_module:
+            return self.inference_module
+        script = self.code_directory() / (self.program or _SCRIPT)
+        is_named = bool(self.program or self.submit_directory)
+        return str(script) if is_named or script.is_file() else DEFAULT_MODULE
+
+    def code_directory(self) -> Path:
+        """Return the directory of the scripts that come with the model data."""
+        if self.submit_directory:
+            return Path(self.submit_directory).absolute()
+        return self.model_directory() / "code"
 
     def model_directory(
         self, *, baked: Path = contract.BAKED_MODEL_DIR, mounted: Path = contract.MODEL_DIR

@@ -61,6 +61,17 @@ def of(error: errors.ByoiError) -> tuple[int, str]:
     return 500, ERRORS[500][0]
 
 
+def chosen(error: BaseException) -> int | None:
+    """Return the status that an error of AWS's inference toolkit chooses, None for any other.
+
+    Known by its attributes, because a script may bring the toolkit itself.
+    """
+    status = getattr(error, "status_code", None)
+    if isinstance(status, int) and 400 <= status <= 599 and hasattr(error, "phrase"):
+        return status
+    return None
+
+
 def body(name: str, message: str, request_id: str) -> bytes:
     """Return the JSON body of an error, short enough for the caller to see all of it.
 

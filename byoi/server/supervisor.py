@@ -224,7 +224,7 @@ class Stack:
         if not ready:
             say("error", "not ready: no loaded worker is alive; /ping answers 503 until one is")
         elif self._settings.log_level in {"DEBUG", "INFO"}:
-            say("info", f"ready: {self._settings.inference_module} on port {self._settings.port}")
+            say("info", f"ready: {self._settings.module()} on port {self._settings.port}")
 
     def _drain(self) -> None:
         """Answer the requests in flight, then stop; a second Ctrl-C stops immediately."""

@@ -28,7 +28,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from byoi import errors
 from byoi.server import logs, statuses
 from byoi.server.readiness import Readiness
-from byoi.server.settings import Settings
+from byoi.server.settings import THREADS_VARIABLE, Settings
 
 # Status of each error of gunicorn's parser; any other error is the server's, 500.
 CLIENT_FAULTS: dict[type[Exception], int] = {
@@ -118,9 +118,21 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
         try:
             with self._kept_alive():
                 super().load_wsgi()
+            self._take_threads(self.wsgi.config[THREADS_VARIABLE])
         except BaseException as error:  # noqa: BLE001 - also a module that calls sys.exit()
             self.readiness.fail(failure_line(error, self.settings))
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
+
+    def _take_threads(self, threads: int) -> None:
+        """Serve as many requests at once as the module asks for, known only now."""
+        if threads == self.cfg.threads:
+            return
+        self.cfg.set("threads", threads)
+        self.tpool.shutdown(wait=False)
+        self.tpool: Any = self.get_thread_pool()
+        if self.behind_nginx:  # as in gunicorn_conf.py
+            self.worker_connections = threads
+        self.max_keepalived = self.worker_connections - threads
 
     @contextmanager
     def _kept_alive(self) -> Iterator[None]:
@@ -193,7 +205,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
         timeout_s = self.settings.invocation_timeout_s
         _log.error(
             "%s did not answer within %g s; worker %s is replaced",
-            self.settings.inference_module, timeout_s, self.pid,
+            self.settings.module(), timeout_s, self.pid,
             extra={"request_id": request_id},
         )  # fmt: skip
         if not self.behind_nginx:
@@ -246,7 +258,7 @@ def failure_line(error: BaseException, settings: Settings) -> str:
         return logs.line("error", str(error))
     return logs.line(
         "error",
-        f"{settings.inference_module} cannot load {settings.model_directory()}: "
+        f"{settings.module()} cannot load {settings.model_directory()}: "
         f"{type(error).__name__}: {error}; the traceback shows where, "
         "BYOI_MODEL_DIR and BYOI_INFERENCE_MODULE choose others",
         traceback="".join(traceback.format_exception(error)),

@@ -16,12 +16,12 @@ from byoi.server.settings import Settings
 _settings = Settings.from_environ(os.environ)
 logs.configure(_settings.log_level)
 logging.captureWarnings(capture=True)
-_inference = inference_module.find(_settings.inference_module)
+_handler = inference_module.find(_settings.module(), _settings.code_directory())
 
 app = create_app(
     _settings,
-    inference=_inference,
-    model=_inference.model_fn(str(_settings.model_directory())),
+    handler=_handler,
+    model=_handler.load(str(_settings.model_directory())),
     ready=Readiness(Path(os.environ["BYOI_STATE_DIR"])).ready_file.exists,
     behind_nginx=_settings.proxy != "off",
 )

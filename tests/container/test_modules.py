@@ -37,12 +37,24 @@ def serve(image: str, model_dir: Path) -> str:
         return container.log
 
 
+def serve_numbers(image: str, model_dir: Path) -> str:
+    """Serve a script without functions for its bodies, and return the log."""
+    (model_dir / "code").mkdir(parents=True)
+    (model_dir / "code" / "inference.py").write_text(
+        "def model_fn(model_dir): return 2\ndef predict_fn(data, model): return data * model\n"
+    )
+    with started(image, *VERBOSE, *mounted(model_dir)) as container:
+        assert invoke(container.port, [1, 2]) == (200, [2, 4])
+        return container.log
+
+
 def test_every_module_of_the_default_image_serves_or_answers_train(
     image, model_dir, tmp_path
 ) -> None:
     refused = run_job(image, tmp_path, HYPERPARAMETERS, *VERBOSE)
     assert refused.status == 1
-    assert loaded(serve(image, model_dir)) | loaded(refused.log) == held(image)
+    serving = loaded(serve(image, model_dir)) | loaded(serve_numbers(image, tmp_path / "own"))
+    assert serving | loaded(refused.log) == held(image)
 
 
 def test_every_module_of_the_tensorflow_image_serves_or_trains(
@@ -52,6 +64,7 @@ def test_every_module_of_the_tensorflow_image_serves_or_trains(
     job = run_job(tensorflow_image, tmp_path, HYPERPARAMETERS, *VERBOSE)
     assert job.status == 0
     serving = loaded(serve(tensorflow_image, model_dir))
+    serving |= loaded(serve_numbers(tensorflow_image, tmp_path / "own"))
     assert serving | loaded(job.log) == held(tensorflow_image)
 
 

@@ -15,6 +15,8 @@ def model_fn(model_dir):
 
 
 def input_fn(input_data, content_type):
+    if isinstance(input_data, str):
+        input_data = input_data.encode("utf-8")
     if content_type.startswith("application/unknown"):
         raise errors.UnsupportedContentType(f"received {content_type!r}, expected another")
     if input_data == b"DO:malformed":
@@ -44,11 +46,13 @@ def predict_fn(data, model):
     return {**data, **model, "pid": os.getpid(), "host": platform.node()}
 
 
-def output_fn(prediction, accept):
+def output_fn(prediction, accept, context):
+    if context.custom_attributes is not None:
+        context.custom_attributes = context.custom_attributes
     if "application/unknown" in accept:
         raise errors.NotAcceptable(f"received Accept {accept!r}, expected another")
     if prediction["text"] == "DO:wrong type":
-        return 5
+        return object()
     body = json.dumps({**prediction, "accept": accept})
     if prediction["text"] == "DO:body only":
         return body

@@ -9,7 +9,7 @@ import pytest
 from npy_bodies import npy, raw_npy
 
 from byoi import errors
-from byoi.formats import decoder
+from byoi.formats import content_types, decoder
 from byoi.formats.decoder import read_npy
 
 
@@ -32,7 +32,7 @@ def refused(read, *arguments):
     ],
 )
 def test_a_text_is_read_in_its_charset(body, charset, text):
-    assert decoder.read_text(body, charset) == text
+    assert content_types.read_text(body, charset) == text
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,12 @@ def test_a_text_is_read_in_its_charset(body, charset, text):
     ],
 )
 def test_a_byte_of_another_charset_is_named_by_its_position(body, charset, words):
-    assert words in refused(decoder.read_text, body, charset)
+    assert words in refused(content_types.read_text, body, charset)
 
 
 def test_a_byte_order_mark_is_no_text():
-    assert decoder.without_mark("\ufeffa") == "a"
-    assert decoder.without_mark("a\ufeff") == "a\ufeff"
+    assert content_types.without_mark("\ufeffa") == "a"
+    assert content_types.without_mark("a\ufeff") == "a\ufeff"
 
 
 @pytest.mark.parametrize("ascii_only", [True, False])

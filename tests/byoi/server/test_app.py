@@ -1,6 +1,7 @@
 """The contract in process, through Flask's test client; nginx and gunicorn are not involved."""
 
 import logging
+import sys
 import time
 from types import SimpleNamespace
 
@@ -9,15 +10,17 @@ import pytest
 
 from byoi.server import inference_module
 from byoi.server.app import create_app
+from byoi.server.handler import Handler
 from byoi.server.settings import Settings
 
 
 def app_for(*, behind_nginx=False, is_ready=True, **functions):
-    echo = inference_module.find(str(contract_cases.ECHO))
+    inference_module.find(str(contract_cases.ECHO))
+    echo = sys.modules[contract_cases.ECHO.stem]
     names = {name: getattr(echo, name) for name in inference_module.FUNCTIONS} | functions
     return create_app(
         Settings(),
-        inference=SimpleNamespace(**names),
+        handler=Handler(SimpleNamespace(**names), "echo"),
         model=echo.model_fn("/m"),
         ready=lambda: is_ready,
         behind_nginx=behind_nginx,

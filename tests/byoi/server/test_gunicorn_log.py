@@ -52,6 +52,7 @@ def test_an_access_line_has_the_fields_of_nginxs(logger, capsys):
         "content_type": "",
         "accept": "",
         "user_agent": "",
+        "inference_id": "",
     }
 
 

@@ -89,8 +89,6 @@ def test_a_misspelt_variable_is_refused_and_the_right_one_named():
 @pytest.mark.parametrize(
     ("name", "value", "remedy"),
     [
-        ("SAGEMAKER_PROGRAM", "inference.py", "name it in `BYOI_INFERENCE_MODULE` instead"),
-        ("SAGEMAKER_SUBMIT_DIRECTORY", "/opt/ml/model/code", "put it into the image"),
         ("SAGEMAKER_REQUIREMENTS", "requirements.txt", "install them into the image"),
         ("SAGEMAKER_MULTI_MODEL", "true", "make an endpoint for each"),
     ],
@@ -106,6 +104,39 @@ def test_what_would_change_every_answer_is_refused_by_name(name, value, remedy):
 def test_what_asks_for_nothing_is_taken(value):
     names = settings.REFUSED_VARIABLES
     assert Settings.from_environ(dict.fromkeys(names, value)) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("environ", "module"),
+    [
+        ({}, "byoi_lib.inference"),
+        ({"SAGEMAKER_PROGRAM": "", "SAGEMAKER_SUBMIT_DIRECTORY": ""}, "byoi_lib.inference"),
+        ({"SAGEMAKER_PROGRAM": "own.py"}, "MODEL/code/own.py"),
+        ({"SAGEMAKER_PROGRAM": "own"}, "MODEL/code/own.py"),
+        (
+            {"SAGEMAKER_PROGRAM": "deep/own.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/c"},
+            "/c/deep/own.py",
+        ),
+        ({"SAGEMAKER_SUBMIT_DIRECTORY": "file:///c"}, "/c/inference.py"),
+        ({"SAGEMAKER_PROGRAM": "own.py", "BYOI_INFERENCE_MODULE": "mine"}, "mine"),
+    ],
+)
+def test_the_module_is_the_one_that_is_named_else_the_repositorys(tmp_path, environ, module):
+    found = Settings.from_environ({"BYOI_MODEL_DIR": str(tmp_path), **environ})
+    assert found.module() == module.replace("MODEL", str(tmp_path))
+    assert Settings.from_environ(found.to_environ()) == found
+
+
+def test_a_script_in_the_model_data_is_found(tmp_path):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "inference.py").touch()
+    found = Settings.from_environ({"BYOI_MODEL_DIR": str(tmp_path)})
+    assert found.module() == str(tmp_path / "code" / "inference.py")
+
+
+def test_a_script_that_would_have_to_be_fetched_is_refused():
+    with pytest.raises(errors.ConfigurationError, match="Nothing is fetched at start"):
+        Settings.from_environ({"SAGEMAKER_SUBMIT_DIRECTORY": "s3://bucket/code.tar.gz"})
 
 
 def test_settings_travel_through_the_environment_unchanged():

@@ -165,3 +165,78 @@ def test_an_error_is_written_as_a_whole_response_and_leaves_the_client_alone_if_
 
 def test_a_request_without_headers_has_no_id():
     assert worker.request_id_of(None) is None
+
+
+# Keeps something on its model between two statements, as many models do.
+STATEFUL = """
+import json, os, time
+def model_fn(model_dir): return type("Model", (), {})()
+def input_fn(body, content_type): return json.loads(body)
+def predict_fn(data, model):
+    model.last = data
+    time.sleep(0.02)
+    return [model.last, os.getpid()]
+def output_fn(prediction, accept): return json.dumps(prediction)
+"""
+
+
+def ask_at_once(stack, clients=8, each=10):
+    """Return what each client asked for, with the answer."""
+    found = []
+
+    def ask(client):
+        for number in range(each):
+            wanted = client * each + number
+            answer = stack.target.send("POST", "/invocations", json.dumps(wanted).encode())
+            found.append((wanted, answer))
+
+    threads = [threading.Thread(target=ask, args=(client,)) for client in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+@pytest.mark.parametrize("proxy", [pytest.param("auto", marks=pytest.mark.needs("nginx")), "off"])
+def test_a_module_that_does_not_ask_for_threads_runs_one_request_at_a_time(start, proxy):
+    found = ask_at_once(start(STATEFUL, BYOI_NGINX=proxy))
+    assert len(found) == 80
+    assert [answer.status for _, answer in found] == [200] * 80
+    assert [answer.json[0] for _, answer in found] == [wanted for wanted, _ in found]
+    assert len({answer.json[1] for _, answer in found}) == 2
+
+
+@pytest.mark.needs("nginx")
+@pytest.mark.parametrize(
+    ("module", "environ"),
+    [
+        ("BYOI_THREADS = 3\n", {}),
+        ("", {"BYOI_THREADS": "3"}),
+        ("BYOI_THREADS = 9\n", {"BYOI_THREADS": "3"}),
+    ],
+)
+def test_threads_are_the_modules_or_the_operators(start, module, environ):
+    source = (
+        module
+        + """
+import json, threading, time
+BARRIER = threading.Barrier(3)
+def model_fn(model_dir): return 1
+def predict_fn(data, model): return BARRIER.wait(5) >= 0
+"""
+    )
+    stack = start(source, SAGEMAKER_MODEL_SERVER_WORKERS="1", **environ)
+    # Three requests that end only together.
+    found = ask_at_once(stack, clients=3, each=1)
+    assert [answer.status for _, answer in found] == [200] * 3
+
+
+@pytest.mark.needs("nginx")
+def test_ping_is_200_while_every_worker_is_busy(start):
+    stack = start(STATEFUL.replace("0.02", "1"))
+    asking = threading.Thread(target=ask_at_once, args=(stack, 4, 1))
+    asking.start()
+    time.sleep(0.3)
+    assert stack.target.send("GET", "/ping").status == 200
+    asking.join()

@@ -1,0 +1,125 @@
+"""Numbers in request bodies and responses: what a module without functions of its own takes.
+
+Arrays come out as sagemaker-inference-toolkit makes them. Where that answers 500, or takes a
+missing whole number for -1, there is an error of the client here, or NaN.
+
+Sources: sagemaker-inference-toolkit 1.10.1, decoder.py and encoder.py.
+"""
+
+import io
+import json
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from byoi import errors
+from byoi.formats import content_types, decoder
+
+REQUEST_TYPES = (
+    content_types.JSON,
+    content_types.JSON_LINES,
+    content_types.CSV,
+    content_types.NPY,
+)
+
+
+def decode(body: bytes | str, content_type: str) -> npt.NDArray[Any]:
+    """Decode a body to an array.
+
+    Args:
+        body: As received, or the text of it.
+        content_type: Value of the Content-Type header, empty if absent, which counts as JSON.
+
+    Returns:
+        JSON: the array of a list, of whatever depth. JSON Lines: of the values of the lines.
+        CSV: int64 where all fields are whole numbers, else float64, NaN where a field is empty,
+        else texts; shape (rows, columns), without a dimension that is 1. NPY: as it is.
+
+    Raises:
+        UnsupportedContentType: The type is none of `REQUEST_TYPES`.
+        MalformedBody: The body is not in its format, or no array: rows of different lengths.
+    """
+    media_type, charset = content_types.parse(content_type)
+    if media_type not in REQUEST_TYPES:
+        raise errors.UnsupportedContentType(
+            f"no numbers are read from Content-Type {content_type[:100]!r}; send one of "
+            f"{', '.join(REQUEST_TYPES)}, or define input_fn"
+        )
+    if media_type == content_types.NPY:
+        return decoder.read_npy(body.encode() if isinstance(body, str) else body)
+    text = body if isinstance(body, str) else content_types.read_text(body, charset)
+    if media_type == content_types.CSV:
+        return _from_csv(text)
+    is_lines = media_type == content_types.JSON_LINES
+    return _array(decoder.read_json_lines(text) if is_lines else decoder.read_json(text))
+
+
+def encode(values: Any, accept: str) -> tuple[bytes | str, str]:
+    """Encode a prediction in the media type that the client prefers.
+
+    Args:
+        values: An array, or what NumPy makes one of; for JSON, whatever has a `tolist` inside.
+        accept: Value of the Accept header, empty if absent.
+
+    Returns:
+        The body and its media type.
+
+    Raises:
+        NotAcceptable: There is no encoder for `accept`.
+        TypeError: The values cannot be written in that type.
+    """
+    media_type = content_types.negotiate(accept)
+    name = content_types.usual_name(media_type)
+    if name == content_types.JSON:
+        return json.dumps(values, default=_listed), media_type
+    if name == content_types.JSON_LINES:
+        rows = values.tolist() if hasattr(values, "tolist") else list(values)
+        return "\n".join(json.dumps(row, default=_listed) for row in rows), media_type
+    if name == content_types.CSV:
+        text = io.StringIO()
+        np.savetxt(text, values, delimiter=",", fmt="%s")
+        return text.getvalue(), media_type
+    stream = io.BytesIO()
+    array = np.asarray(values)
+    if array.dtype.hasobject:
+        raise TypeError(f"a prediction of dtype {array.dtype} cannot be written as {media_type}")
+    np.save(stream, array, allow_pickle=False)
+    return stream.getvalue(), media_type
+
+
+def _from_csv(text: str) -> npt.NDArray[Any]:
+    rows = decoder.read_csv(text)
+    if not rows:
+        raise errors.MalformedBody("the body holds no row, expected at least one")
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(rows[0]):
+            raise errors.MalformedBody(
+                f"row {number} has {len(row)} columns, expected {len(rows[0])} as in row 1"
+            )
+    fields = np.array(rows)
+    for dtype in (np.int64, np.float64):
+        # An empty field is a number that is missing, as in NumPy's own reader.
+        missing = "nan" if dtype is np.float64 else ""
+        try:
+            fields = np.where(np.char.strip(fields) == "", missing, fields).astype(dtype)
+            break
+        except (ValueError, OverflowError):
+            continue
+    # One row, or one column, has one dimension, as the toolkit makes it by genfromtxt.
+    return fields.squeeze()
+
+
+def _array(content: Any) -> npt.NDArray[Any]:
+    try:
+        return np.array(content)
+    except ValueError as error:
+        raise errors.MalformedBody(
+            f"the body is no array ({error}); send rows of the same length"
+        ) from error
+
+
+def _listed(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"a prediction of {type(value).__name__} cannot be written as JSON")

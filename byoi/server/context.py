@@ -1,0 +1,133 @@
+"""The context of one request: what came beside its body, and what goes back beside the answer.
+
+The names are those of AWS's model server, whose object the functions of a script get there.
+
+Sources: multi-model-server 1.1.11, context.py; API InvokeEndpoint (custom attributes: "the model
+must set them"; inference id).
+"""
+
+from typing import Any
+
+from werkzeug.datastructures import Headers
+
+from byoi import contract
+
+
+class Context:
+    """One request, as the last argument of a function that takes one more.
+
+    Batches are of one request here: wherever AWS's server takes an index, it is 0.
+
+    Args:
+        headers: Of the request, found in whatever case.
+        model_dir: As `model_fn` got it.
+        request_id: That of the log.
+
+    Attributes:
+        response_headers: What the module set.
+        status: What the module set, None by default.
+    """
+
+    def __init__(self, headers: Headers, *, model_dir: str = "", request_id: str = "") -> None:
+        self._headers = headers
+        self.system_properties: dict[str, Any] = {
+            "model_dir": model_dir,
+            "gpu_id": None,
+            "batch_size": 1,
+            "server_name": "byoi",
+            "server_version": "1",
+        }
+        self.request_ids = {0: request_id}
+        self.response_headers = Headers()
+        self.status: int | None = None
+
+    @property
+    def request_processor(self) -> list["Context"]:
+        """This request, as AWS's server shows it."""
+        return [self]
+
+    @property
+    def custom_attributes(self) -> str | None:
+        """The custom attributes that the client sent, up to 1,024 characters; None without."""
+        return self._headers.get(contract.CUSTOM_ATTRIBUTES_HEADER)
+
+    @custom_attributes.setter
+    def custom_attributes(self, value: str) -> None:
+        self.set_response_header(0, contract.CUSTOM_ATTRIBUTES_HEADER, value)
+
+    @property
+    def inference_id(self) -> str | None:
+        """The inference id that the client sent; None without."""
+        return self._headers.get(contract.INFERENCE_ID_HEADER)
+
+    def get_request_id(self, idx: int = 0) -> str | None:
+        """Return the request's id, under which the log has it."""
+        return self.request_ids.get(idx)
+
+    def get_request_header(self, idx: int, key: str) -> str | None:
+        """Return one header of the request, in whatever case; None without."""
+        self._require_one(idx)
+        return self._headers.get(key)
+
+    def get_request_property(self, key: str) -> str | None:
+        """Return one header of the request."""
+        return self._headers.get(key)
+
+    def get_all_request_header(self, idx: int) -> dict[str, str]:
+        """Return all headers of the request."""
+        self._require_one(idx)
+        return dict(self._headers)
+
+    def get_request_properties(self) -> dict[str, str]:
+        """Return all headers of the request."""
+        return dict(self._headers)
+
+    def set_response_content_type(self, idx: int, value: str) -> None:
+        """Set the media type of the response, whatever the functions return with the body."""
+        self.set_response_header(idx, "Content-Type", value)
+
+    def get_response_content_type(self, idx: int) -> str | None:
+        """Return the media type that was set; None without."""
+        self._require_one(idx)
+        return self.response_headers.get("Content-Type")
+
+    def set_response_header(self, idx: int, key: str, value: str) -> None:
+        """Set one header of the response.
+
+        Raises:
+            ValueError: A line break, which would begin another header.
+        """
+        self._require_one(idx)
+        self.response_headers.set(key, value)
+
+    def get_response_headers(self, idx: int = 0) -> dict[str, str]:
+        """Return the headers that were set."""
+        self._require_one(idx)
+        return dict(self.response_headers)
+
+    def set_response_status(self, code: int = 200, phrase: str = "", idx: int = 0) -> None:  # noqa: ARG002 - HTTP/2 has no phrase, and no client here shows it
+        """Set the status of the response.
+
+        Raises:
+            ValueError: It is none of HTTP's, 200 to 599.
+        """
+        self._require_one(idx)
+        if not 200 <= int(code) <= 599:
+            raise ValueError(f"the status of a response is 200 to 599, received {code!r}")
+        self.status = int(code)
+
+    def set_all_response_status(self, code: int = 200, phrase: str = "") -> None:
+        """Set the status of the response."""
+        self.set_response_status(code, phrase)
+
+    def report_status(self, code: int, reason_phrase: str = "") -> None:
+        """Set the status of the response."""
+        self.set_response_status(code, reason_phrase)
+
+    def add_response_property(self, key: str, value: str) -> None:
+        """Set one header of the response."""
+        self.set_response_header(0, key, value)
+
+    def _require_one(self, idx: int) -> None:
+        if idx != 0:
+            raise IndexError(f"a batch has one request here, with the index 0; received {idx}")

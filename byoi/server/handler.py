@@ -1,0 +1,230 @@
+"""The functions of one inference module, called as SageMaker's inference toolkit calls them.
+
+A script that was written for AWS's containers gets the same arguments here, in the same order,
+and what it returns becomes the same response.
+
+Sources: sagemaker-inference-toolkit 1.10.1, transformer.py (order, arguments, context, defaults)
+and default_inference_handler.py; multi-model-server 1.1.11, protocol/otf_message_handler.py (what
+is neither text nor bytes becomes JSON).
+"""
+
+import inspect
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from werkzeug.datastructures import Headers
+from werkzeug.wrappers import Response
+
+from byoi import errors
+from byoi.formats import content_types
+from byoi.server.context import Context
+from byoi.server.settings import THREADS_VARIABLE
+
+# Of each function: how many arguments it gets, before the context.
+ARGUMENTS = {
+    "model_fn": 1,
+    "input_fn": 2,
+    "predict_fn": 2,
+    "output_fn": 2,
+    "transform_fn": 4,
+    "pre_model_fn": 1,
+    "model_warmup_fn": 2,
+}
+_TENSORFLOW_SERVING = ("input_handler", "output_handler", "handler")
+_PARTS = ("input_fn", "predict_fn", "output_fn")
+
+
+class Output(NamedTuple):
+    """What the functions made of one request.
+
+    Attributes:
+        body: Of the response.
+        content_type: Its media type; None where the module named none.
+    """
+
+    body: bytes | str
+    content_type: str | None
+
+
+class TextBody(str):
+    """A text whose bytes AWS's toolkit would pass on, for scripts that decode them."""
+
+    __slots__ = ()
+
+    def decode(self, *_: Any, **__: Any) -> str:
+        """Return the text, which the server has decoded already."""
+        return str(self)
+
+
+class Handler:
+    """The functions of one inference module, and defaults for those that it does not define.
+
+    Args:
+        module: With some of the functions of `ARGUMENTS`.
+        name: Of the module, for messages.
+
+    Attributes:
+        threads: How many requests may run at once in one process, from 1 on: `BYOI_THREADS` of
+            the module. 1 by default, since a model may keep what two would mix up.
+
+    Raises:
+        ConfigurationError: The module has functions that exclude each other, lacks one that has
+            no default, or one takes another number of arguments.
+    """
+
+    def __init__(self, module: Any, name: str) -> None:
+        self._name = name
+        found = {one: function for one in ARGUMENTS if (function := getattr(module, one, None))}
+        if "transform_fn" in found and (parts := [one for one in _PARTS if one in found]):
+            raise errors.ConfigurationError(
+                f"{name} defines transform_fn and {' and '.join(parts)}; transform_fn takes the "
+                "place of the three: keep it, or keep them"
+            )
+        if "model_fn" not in found and any(hasattr(module, one) for one in _TENSORFLOW_SERVING):
+            raise errors.ConfigurationError(
+                f"{name} is written for AWS's TensorFlow Serving container: "
+                f"{', '.join(one for one in _TENSORFLOW_SERVING if hasattr(module, one))}. Here a "
+                "module loads its model itself, by model_fn(model_dir), and predicts by "
+                "predict_fn(data, model); input_handler becomes input_fn(body, content_type), "
+                "output_handler output_fn(prediction, accept)"
+            )
+        if "model_fn" not in found:
+            raise errors.ConfigurationError(
+                f"{name} defines no model_fn, which loads the model: def model_fn(model_dir): "
+                "return ...; beside it a module may have input_fn, predict_fn, output_fn, or "
+                "transform_fn in the place of the three"
+            )
+        self._functions = {one: self._called(one, function) for one, function in found.items()}
+        self.threads = _threads(module, name)
+
+    def load(self, model_dir: str) -> Any:
+        """Return the model that `model_fn` makes of a directory; whatever it raises passes."""
+        context = Context(Headers(), model_dir=model_dir)
+        if before := self._functions.get("pre_model_fn"):
+            before(context, model_dir)
+        model = self._functions["model_fn"](context, model_dir)
+        if warm_up := self._functions.get("model_warmup_fn"):
+            warm_up(context, model_dir, model)
+        if not {"transform_fn", "predict_fn"} & self._functions.keys():
+            _require_prediction(model, self._name)
+        return model
+
+    def answer(
+        self, model: Any, body: bytes, content_type: str, accept: str, context: Context
+    ) -> Output:
+        """Return what the functions make of one request.
+
+        Args:
+            model: What `load` returned.
+            body: As received. A function gets text of it where the type is one of texts.
+            content_type: As received, "" if there is none.
+            accept: As received; the default where the client named none or takes anything.
+            context: Of this request.
+
+        Raises:
+            RequestError: The body, its type or the wanted one cannot be served.
+            TypeError: The output cannot be the body of a response.
+        """
+        given = _text_or_bytes(body, content_type)
+        if transform := self._functions.get("transform_fn"):
+            result = transform(context, model, given, content_type, accept)
+        else:
+            data = self._part("input_fn", _default_input)(context, given, content_type)
+            prediction = self._part("predict_fn", _default_predict)(context, data, model)
+            result = self._part("output_fn", _default_output)(context, prediction, accept)
+        if isinstance(result, Response):  # as scripts for AWS's older framework make it
+            context.status = result.status_code
+            return Output(result.get_data(), result.content_type)
+        if isinstance(result, tuple):
+            return Output(_to_body(result[0]), result[1] if len(result) > 1 else None)
+        return Output(_to_body(result), None)
+
+    def _part(self, name: str, default: Callable[..., Any]) -> Callable[..., Any]:
+        return self._functions.get(name) or default
+
+    def _called(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function as one whose first argument is the context."""
+        if not callable(function):
+            raise errors.ConfigurationError(
+                f"{name} of {self._name} is {type(function).__name__}, expected a function"
+            )
+        expected = ARGUMENTS[name]
+        parameters = list(inspect.signature(function).parameters.values())
+        named = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
+        # The toolkit counts parameters, whatever their names and defaults.
+        if len(parameters) == expected + 1 and not named:
+            return lambda context, *arguments: function(*(*arguments, context))
+        if len(parameters) == expected + 1 and named == ["context"]:
+            return lambda context, *arguments: function(*arguments, context=context)
+        try:
+            inspect.signature(function).bind(*range(expected))
+        except TypeError as error:
+            raise errors.ConfigurationError(
+                f"{name} of {self._name} takes {inspect.signature(function)}, expected "
+                f"{expected} argument{'s' * (expected > 1)}, or one more for the context"
+            ) from error
+        return lambda _context, *arguments: function(*arguments)
+
+
+def _threads(module: Any, name: str) -> int:
+    threads = getattr(module, THREADS_VARIABLE, 1)
+    if type(threads) is not int or not 1 <= threads <= 256:
+        raise errors.ConfigurationError(
+            f"{name} has {THREADS_VARIABLE} = {threads!r:.50}, expected a whole number from 1 to "
+            "256: how many requests its functions take at once"
+        )
+    return threads
+
+
+def _text_or_bytes(body: bytes, content_type: str) -> bytes | str:
+    """Return a body as a function of a module gets it."""
+    charset = content_types.text_charset(content_type)
+    if charset is None:
+        return body
+    text = content_types.without_mark(content_types.read_text(body, charset))
+    # The types of which the toolkit makes text.
+    return text if content_type in {content_types.JSON, content_types.CSV} else TextBody(text)
+
+
+def _to_body(output: Any) -> bytes | str:
+    """Return the body of a response.
+
+    Raises:
+        TypeError: The output is no text, no bytes and cannot be written as JSON.
+    """
+    if isinstance(output, bytes | str):
+        return output
+    if isinstance(output, bytearray):
+        return bytes(output)
+    try:
+        return json.dumps(output, indent=2)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"output_fn returned {type(output).__name__}; expected bytes, text or what JSON can "
+            "express, or a tuple of one of them and its media type"
+        ) from error
+
+
+def _require_prediction(model: Any, name: str) -> None:
+    if not callable(getattr(model, "predict", model)):
+        raise errors.ConfigurationError(
+            f"{name} defines no predict_fn, and its model, a {type(model).__name__}, has no "
+            "method predict: def predict_fn(data, model): return ..."
+        )
+
+
+def _default_input(_context: Context, body: bytes | str, content_type: str) -> Any:
+    from byoi.formats import numbers  # noqa: PLC0415 - NumPy, for modules that need it
+
+    return numbers.decode(body, content_type)
+
+
+def _default_predict(_context: Context, data: Any, model: Any) -> Any:
+    return model.predict(data) if hasattr(model, "predict") else model(data)
+
+
+def _default_output(_context: Context, prediction: Any, accept: str) -> Any:
+    from byoi.formats import numbers  # noqa: PLC0415 - as above
+
+    return numbers.encode(prediction, accept)

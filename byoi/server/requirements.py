@@ -1,0 +1,77 @@
+"""The requirements.txt beside a script: whether the packages that it asks for are installed.
+
+AWS's toolkits install them at each start. Here they belong into the image, and what is missing is
+said before the script fails at its import.
+
+Sources: pip documentation, "Requirements File Format"; PEP 508 by `packaging`.
+"""
+
+import importlib.metadata
+import re
+from pathlib import Path
+from typing import Any
+
+from byoi import errors
+
+FILE = "requirements.txt"
+# Options of pip after a requirement: what it is called with, not what is asked for.
+_OPTIONS = re.compile(r"\s+(--hash|--config-settings|--global-option)\b.*$")
+_COMMENT = re.compile(r"(^|\s)#.*$")
+
+
+def check(code_dir: Path) -> None:
+    """Check that the environment has what a script's requirements.txt asks for.
+
+    Args:
+        code_dir: The directory of the script; without such a file nothing is asked for.
+
+    Raises:
+        ConfigurationError: A package is missing or has another version, or a line cannot be
+            checked; the message names each, and how it gets into the image.
+    """
+    file = code_dir / FILE
+    if not file.is_file():
+        return
+    # Most model data have none, and importing it would be a part of each cold start.
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415
+
+    missing = []
+    for line in _lines(file):
+        if line.startswith("-"):
+            continue  # an option: where pip looks, or another file
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement:
+            missing.append((line, "which is no name of a package"))
+            continue
+        if requirement.marker is not None and not requirement.marker.evaluate():
+            continue
+        if cause := _lack(requirement):
+            missing.append((line, cause))
+    if missing:
+        named = "; ".join(f"{line} ({cause})" for line, cause in missing)
+        packages = " ".join(f"'{line}'" for line, _ in missing)
+        raise errors.ConfigurationError(
+            f"{file} asks for what is not installed: {named}. Nothing is installed at start; put "
+            "it into an image of your own, FROM this one: RUN apt-get update && apt-get install "
+            "--yes --no-install-recommends python3-pip && pip --python /opt/venv/bin/python "
+            f"install {packages}"
+        )
+
+
+def _lines(file: Path) -> list[str]:
+    """Return the lines that ask for something, without comments, options and line breaks."""
+    text = file.read_text(encoding="utf-8-sig").replace("\\\n", " ")
+    lines = (_OPTIONS.sub("", _COMMENT.sub("", line)).strip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def _lack(requirement: Any) -> str:
+    """Return what is wrong with the package that one of packaging's Requirements names, or ""."""
+    try:
+        version = importlib.metadata.version(requirement.name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not there"
+    if requirement.specifier.contains(version, prereleases=True):
+        return ""
+    return f"{version} is there"

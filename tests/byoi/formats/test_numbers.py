@@ -1,0 +1,59 @@
+"""Arrays from bodies of numbers, as SageMaker's inference toolkit makes them."""
+
+import json
+
+import numpy as np
+import pytest
+
+from byoi import errors
+from byoi.formats import numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1,2\n3,4\n", [[1, 2], [3, 4]]),
+        ("1,2\r\n3,4", [[1, 2], [3, 4]]),
+        ("\ufeff1,2", [1, 2]),
+        ("1\n2\n", [1, 2]),
+        ("7", 7),
+        ("1,2.5\n3,4", [[1, 2.5], [3, 4]]),
+        (" 1 , 2 ", [1, 2]),
+        ("1e3,-inf", [1000, -np.inf]),
+        ("a,1", ["a", "1"]),
+        ('"a,b",c', ["a,b", "c"]),
+        ("9223372036854775808,1", [9223372036854775808.0, 1]),
+    ],
+)
+def test_csv_becomes_the_narrowest_kind_of_number(text, expected):
+    read = numbers.decode(text, "text/csv")
+    np.testing.assert_array_equal(read, expected)
+    assert read.dtype.kind == np.asarray(expected).dtype.kind
+
+
+def test_a_missing_number_is_not_a_number():
+    read = numbers.decode("1,,3\n4,5,", "text/csv")
+    np.testing.assert_array_equal(read, [[1, np.nan, 3], [4, 5, np.nan]])
+
+
+@pytest.mark.parametrize("body", ["[1, 2]", b"[1, 2]"])
+def test_a_body_may_be_text_or_bytes(body):
+    assert numbers.decode(body, "").tolist() == [1, 2]
+
+
+def test_what_has_a_list_inside_is_written_as_json():
+    prediction = {"p": np.array([0.5, 1]), "label": np.int64(3), "name": "a"}
+    body, content_type = numbers.encode(prediction, "")
+    assert json.loads(body) == {"p": [0.5, 1], "label": 3, "name": "a"}
+    assert content_type == "application/json"
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/x-npy"])
+def test_what_cannot_be_written_is_an_error_of_the_model(accept):
+    with pytest.raises(TypeError, match="cannot be written"):
+        numbers.encode([object()], accept)
+
+
+def test_the_clients_fault_is_named():
+    with pytest.raises(errors.MalformedBody, match="line 2 is not JSON"):
+        numbers.decode("1\nx", "application/jsonlines")

@@ -1,0 +1,5 @@
+from . import numbers
+
+
+def scale(data, factor):
+    return [numbers.ONE * factor * one for one in data]

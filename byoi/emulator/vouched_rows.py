@@ -37,8 +37,7 @@ _INVOKE = (
 # Some clients send what has no effect where it is false or empty.
 _STACK = (
     "StackName TemplateBody TemplateURL Parameters(ParameterKey ParameterValue UsePreviousValue) "
-    "Capabilities Tags(Key Value) ~ClientRequestToken NotificationARNs=none "
-    "RollbackConfiguration(RollbackTriggers(Arn=none)) ResourceTypes=none"
+    "Capabilities Tags(Key Value) ~ClientRequestToken NotificationARNs=none ResourceTypes=none"
 )
 _API = "restApiId"
 _METHOD = "restApiId resourceId httpMethod"
@@ -134,7 +133,7 @@ ROWS: dict[str, dict[str, str]] = {
         "DescribeStacks": "StackName",
         "DescribeStackEvents": "StackName",
         "DescribeStackResource": "StackName LogicalResourceId",
-        "DescribeStackResources": "StackName LogicalResourceId PhysicalResourceId",
+        "DescribeStackResources": "StackName LogicalResourceId",
         "ListStackResources": "StackName",
         "ListStacks": "StackStatusFilter",
         "ListExports": "",

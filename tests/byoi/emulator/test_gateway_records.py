@@ -423,6 +423,57 @@ def test_only_one_of_two_ways_to_fail_may_be_asked_for(stacks):
         )
 
 
+def test_a_stack_may_be_made_without_notifications(stacks):
+    stacks.create_stack(
+        StackName="plain",
+        TemplateBody=TEMPLATE,
+        Parameters=[
+            {"ParameterKey": "Name", "ParameterValue": "plain-one", "UsePreviousValue": False}
+        ],
+        NotificationARNs=[],
+        ResourceTypes=[],
+    )
+    stacks.delete_stack(StackName="plain")
+
+
+def test_what_clients_send_without_a_meaning_is_taken(stacks, in_processes):
+    """As CDK and others do: empty lists, and false for what is not wanted."""
+    nothing = {"NotificationARNs": [], "ResourceTypes": []}
+    in_processes.s3.put_object(Bucket=in_processes.bucket, Key="n.json", Body=TEMPLATE.encode())
+    url = f"https://s3.amazonaws.com/{in_processes.bucket}/n.json"
+    assert stacks.validate_template(TemplateURL=url)["Description"] == "of a test"
+    change_set = {"StackName": "nothing", "ChangeSetName": "first"}
+    stacks.create_change_set(
+        **change_set,
+        TemplateURL=url,
+        ChangeSetType="CREATE",
+        ClientToken="any",
+        OnStackFailure="ROLLBACK",
+        IncludeNestedStacks=False,
+        ImportExistingResources=False,
+        **nothing,
+    )
+    assert stacks.describe_change_set(**change_set, IncludePropertyValues=False)["Changes"]
+    template = stacks.get_template(**change_set)["TemplateBody"]
+    assert template["Description"] == "of a test"
+    stacks.execute_change_set(**change_set, ClientRequestToken="any", RetainExceptOnCreate=False)
+    try:
+        resource = {"StackName": "nothing", "LogicalResourceId": "Bucket"}
+        detail = stacks.describe_stack_resource(**resource)["StackResourceDetail"]
+        assert detail["PhysicalResourceId"] == "around-of-a-stack"
+        stacks.update_stack(
+            StackName="nothing",
+            TemplateBody=json.dumps({**json.loads(TEMPLATE), "Description": "other"}),
+            **nothing,
+        )
+        stacks.create_change_set(
+            StackName="nothing", ChangeSetName="next", UsePreviousTemplate=True,
+            Parameters=[{"ParameterKey": "Name", "ParameterValue": "another-of-a-stack"}],
+        )  # fmt: skip
+    finally:
+        stacks.delete_stack(StackName="nothing", RetainResources=[])
+
+
 def test_a_protected_stack_is_not_deleted(stacks, stack):
     stacks.update_termination_protection(StackName=stack, EnableTerminationProtection=True)
     [shown] = stacks.describe_stacks(StackName=stack)["Stacks"]

@@ -135,6 +135,11 @@ def _of_query(request: Request, service: str, model: Any) -> Operation:
     operation = _find(model, action)
     shape = operation.input_shape if operation else None
     given = _nested(flat)
+    members = shape.members if shape else {}
+    for name, one in given.items():
+        # A list without elements has an empty text on the wire.
+        if one == "" and name in members and members[name].type_name == "list":
+            given[name] = []
     return Operation(service, action, given, flat, tuple(_unknown(shape, given, "")), operation)
 
 

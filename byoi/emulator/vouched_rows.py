@@ -37,8 +37,7 @@ _INVOKE = (
 # Some clients send what has no effect where it is false or empty.
 _STACK = (
     "StackName TemplateBody TemplateURL Parameters(ParameterKey ParameterValue UsePreviousValue) "
-    "Capabilities Tags(Key Value) ~ClientRequestToken NotificationARNs=none "
-    "RollbackConfiguration(RollbackTriggers(Arn=none)) ResourceTypes=none"
+    "Capabilities Tags(Key Value) ~ClientRequestToken NotificationARNs=none ResourceTypes=none"
 )
 _API = "restApiId"
 _METHOD = "restApiId resourceId httpMethod"
@@ -125,20 +124,20 @@ ROWS: dict[str, dict[str, str]] = {
             "ChangeSetName ChangeSetType=CREATE|UPDATE Description OnStackFailure "
             "IncludeNestedStacks ImportExistingResources=false"
         ),
-        "DescribeChangeSet": "ChangeSetName StackName NextToken IncludePropertyValues=false",
+        "DescribeChangeSet": "ChangeSetName StackName IncludePropertyValues=false",
         "ExecuteChangeSet": (
             "ChangeSetName StackName ~ClientRequestToken DisableRollback RetainExceptOnCreate=false"
         ),
         "DeleteChangeSet": "ChangeSetName StackName",
-        "ListChangeSets": "StackName NextToken",
-        "DescribeStacks": "StackName NextToken",
-        "DescribeStackEvents": "StackName NextToken",
+        "ListChangeSets": "StackName",
+        "DescribeStacks": "StackName",
+        "DescribeStackEvents": "StackName",
         "DescribeStackResource": "StackName LogicalResourceId",
-        "DescribeStackResources": "StackName LogicalResourceId PhysicalResourceId",
-        "ListStackResources": "StackName NextToken",
-        "ListStacks": "StackStatusFilter NextToken",
-        "ListExports": "NextToken",
-        "ListImports": "ExportName NextToken",
+        "DescribeStackResources": "StackName LogicalResourceId",
+        "ListStackResources": "StackName",
+        "ListStacks": "StackStatusFilter",
+        "ListExports": "",
+        "ListImports": "ExportName",
         "GetTemplate": "StackName ChangeSetName TemplateStage",
         "GetTemplateSummary": "TemplateBody TemplateURL StackName",
         "ValidateTemplate": "TemplateBody TemplateURL",

@@ -17,6 +17,16 @@ from byoi.emulator.aws.resource_types import Made, Place, ResourceType
 
 # Makes a resource from moto's backend, the name it is to have, and its properties.
 Make = Callable[[Any, str, dict[str, Any]], Made]
+# A parameter of a template is a text, also one of the type Number.
+_NUMBERS: Mapping[str, Callable[[str], int | float]] = {
+    "burstLimit": int,
+    "limit": int,
+    "offset": int,
+    "rateLimit": float,
+    "throttlingBurstLimit": int,
+    "throttlingRateLimit": float,
+    "timeoutInMillis": int,
+}
 # In these, names are chosen by the template's author, not by AWS.
 _NAMED_BY_AUTHOR = frozenset(
     {"requestTemplates", "responseTemplates", "requestParameters", "responseParameters"}
@@ -78,6 +88,11 @@ def _lower(name: str) -> str:
 def _to_parameter(name: str, value: Any) -> Any:
     if isinstance(value, str) and value in {"true", "false"}:
         return value == "true"
+    if name in _NUMBERS and isinstance(value, str):
+        try:
+            return _NUMBERS[name](value)
+        except ValueError:
+            raise ResourceFailedError(f"Value of property {name} must be a number.") from None
     if name in _NAMED_BY_AUTHOR:
         return value
     if isinstance(value, Mapping):

@@ -411,8 +411,8 @@ def _read_plan(name: str, properties: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _limits(given: Mapping[str, Any]) -> dict[str, Any]:
-    names = {"RateLimit": "rateLimit", "BurstLimit": "burstLimit"}
-    return {names.get(name, name): value for name, value in given.items()}
+    """Return the limits of a throttle, which `read_properties` leaves as a map of paths may be."""
+    return read_properties(given)
 
 
 def _make_plan_key(backend: Any, _name: str, properties: dict[str, Any]) -> Made:

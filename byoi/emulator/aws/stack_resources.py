@@ -34,12 +34,14 @@ def types(clients: Clients) -> Iterable[ResourceType]:
         "PolicyDocument PolicyName RoleName",
     )
     yield ResourceType(
-        "AWS::IAM::Policy", bind(_make_inline_policy, clients), "PolicyDocument PolicyName Roles"
+        "AWS::IAM::Policy",
+        bind(_make_inline_policy, clients),
+        "PolicyDocument PolicyName Roles Users Groups",
     )
     yield ResourceType(
         "AWS::IAM::ManagedPolicy",
         bind(_make_managed_policy, clients),
-        "Description ManagedPolicyName Path PolicyDocument Roles",
+        "Description ManagedPolicyName Path PolicyDocument Roles Users Groups",
         "ManagedPolicyName",
     )
     yield ResourceType(
@@ -139,31 +141,40 @@ def _make_role_policy(clients: Clients, place: Place, properties: dict[str, Any]
     )
 
 
+def _holders(properties: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return kind and name of each role, user and group that a policy is for."""
+    return [
+        (kind, str(name))
+        for kind in ("Role", "User", "Group")
+        for name in properties.get(f"{kind}s") or ()
+    ]
+
+
 def _make_inline_policy(clients: Clients, place: Place, properties: dict[str, Any]) -> Made:
     call = functools.partial(clients.call, "iam", place.region)
-    on: dict[str, list[str]] = {"names": [], "policy": []}
+    # Kind and name of whoever may have it, with the policy's name.
+    had: set[tuple[str, str, str]] = set()
+
+    def take(kind: str, holder: str, policy: str) -> None:
+        _forgiving(call, f"Delete{kind}Policy", {f"{kind}Name": holder, "PolicyName": policy})
 
     def change(wanted: dict[str, Any]) -> None:
-        roles = [str(one) for one in wanted.get("Roles") or ()]
-        if not roles:
+        if not _holders(wanted):
             raise ResourceFailedError("At least one of [Groups,Roles,Users] must be non-empty.")
-        policy = str(wanted["PolicyName"])
-        for role in roles:
-            call("PutRolePolicy", {"RoleName": role, **_picked(wanted, "PolicyName "
-                                                               "PolicyDocument")})  # fmt: skip
-        before = {(role, one) for role in on["names"] for one in on["policy"]}
-        for role, one in before - {(role, policy) for role in roles}:
-            _forgiving(call, "DeleteRolePolicy", {"RoleName": role, "PolicyName": one})
-        on["names"], on["policy"] = roles, [policy]
+        now = {(kind, holder, str(wanted["PolicyName"])) for kind, holder in _holders(wanted)}
+        before, asked = set(had), _picked(wanted, "PolicyName PolicyDocument")
+        had.update(now)
+        for kind, holder, _ in sorted(now):
+            call(f"Put{kind}Policy", {f"{kind}Name": holder, **asked})
+        for one in before - now:
+            take(*one)
+        had.intersection_update(now)
 
     def delete() -> None:
-        for role in on["names"]:
-            for policy in on["policy"]:
-                _forgiving(call, "DeleteRolePolicy", {"RoleName": role, "PolicyName": policy})
+        for one in had:
+            take(*one)
 
-    on["policy"] = [str(properties["PolicyName"])]
     made = Made(place.name, delete, change)
-    on["names"] = [str(one) for one in properties.get("Roles") or ()]
     _or_undo(made, lambda: change(properties))
     return made
 
@@ -175,12 +186,15 @@ def _make_managed_policy(clients: Clients, place: Place, properties: dict[str, A
     policy = {"PolicyArn": arn}
 
     def attach(wanted: Mapping[str, Any]) -> None:
-        roles = [str(one) for one in wanted.get("Roles") or ()]
-        for one in call("ListEntitiesForPolicy", policy)["PolicyRoles"]:
-            if one["RoleName"] not in roles:
-                call("DetachRolePolicy", {**policy, "RoleName": one["RoleName"]})
-        for role in roles:
-            call("AttachRolePolicy", {**policy, "RoleName": role})
+        now = _holders(wanted)
+        attached = call("ListEntitiesForPolicy", policy)
+        for kind in ("Role", "User", "Group"):
+            for one in attached[f"Policy{kind}s"]:
+                name = one[f"{kind}Name"]
+                if (kind, name) not in now:
+                    call(f"Detach{kind}Policy", {**policy, f"{kind}Name": name})
+        for kind, name in now:
+            call(f"Attach{kind}Policy", {**policy, f"{kind}Name": name})
 
     def change(wanted: dict[str, Any]) -> None:
         versions = call("ListPolicyVersions", policy)["Versions"]

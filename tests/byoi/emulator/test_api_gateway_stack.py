@@ -399,5 +399,5 @@ def test_an_update_of_a_method_takes_effect_and_one_that_fails_is_undone(in_proc
         assert operation() == "Other"
         assert update(AuthorizationType="COGNITO_USER_POOLS") == "UPDATE_ROLLBACK_COMPLETE"
         assert operation() == "Other"
-        assert call(url).status == 200
+        assert signed_call(in_processes.session, url).status == 200
     assert left(in_processes) == []

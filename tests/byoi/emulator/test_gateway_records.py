@@ -293,32 +293,27 @@ def stacks(in_processes):
 
 
 @pytest.fixture
-def stack(stacks, in_processes):
+def stack(stacks):
     stacks.create_stack(
         StackName="records",
         TemplateBody=TEMPLATE,
         Parameters=[{"ParameterKey": "Name", "ParameterValue": "of-records"}],
         Capabilities=["CAPABILITY_IAM"],
         Tags=[{"Key": "a", "Value": "b"}],
-        RoleARN=in_processes.role,
-        TimeoutInMinutes=5,
         EnableTerminationProtection=False,
         DisableRollback=False,
-        OnFailure="ROLLBACK",
         ClientRequestToken="any",
     )
     yield "records"
-    stacks.delete_stack(StackName="records", RoleARN=in_processes.role, ClientRequestToken="any")
+    stacks.delete_stack(StackName="records", ClientRequestToken="any")
 
 
-def test_a_stack_is_shown(stacks, stack, in_processes):
+def test_a_stack_is_shown(stacks, stack):
     [shown] = stacks.describe_stacks(StackName=stack)["Stacks"]
     assert shown["StackStatus"] == "CREATE_COMPLETE"
     assert shown["Tags"] == [{"Key": "a", "Value": "b"}]
     assert shown["Parameters"] == [{"ParameterKey": "Name", "ParameterValue": "of-records"}]
     assert shown["Outputs"] == [{"OutputKey": "Bucket", "OutputValue": "of-records"}]
-    assert shown["RoleARN"] == in_processes.role
-    assert shown["TimeoutInMinutes"] == 5
     assert shown["EnableTerminationProtection"] is False
     [listed] = stacks.list_stack_resources(StackName=stack)["StackResourceSummaries"]
     [described] = stacks.describe_stack_resources(StackName=stack)["StackResources"]
@@ -357,7 +352,6 @@ def test_a_stack_comes_from_a_template_in_s3(stacks, in_processes):
     stacks.update_stack(
         StackName="from-s3",
         TemplateURL=urls[1],
-        RoleARN=in_processes.role,
         ClientRequestToken="any",
         DisableRollback=False,
         Tags=[{"Key": "a", "Value": "b"}],
@@ -367,12 +361,126 @@ def test_a_stack_comes_from_a_template_in_s3(stacks, in_processes):
     assert shown["StackStatus"] == "UPDATE_COMPLETE"
 
 
-def test_stacks_have_pages(stacks, stack):
-    pages = stacks.get_paginator("describe_stacks").paginate()
-    ids = [one["StackId"] for page in pages for one in page["Stacks"]]
-    # A page begins after the stack that its token names, and has 50.
-    rest = stacks.describe_stacks(NextToken=ids[-1])["Stacks"]
-    assert (stack in "".join(ids), rest) == (True, [])
+def test_stacks_are_on_one_page(stacks, stack):
+    pages = list(stacks.get_paginator("describe_stacks").paginate())
+    assert len(pages) == 1
+    assert stack in "".join(one["StackId"] for one in pages[0]["Stacks"])
+    # No answer has a token, so that none can be meant.
+    with pytest.raises(ClientError, match="DescribeStacks with NextToken"):
+        stacks.describe_stacks(NextToken="any")
+
+
+FAILS = json.dumps(
+    {
+        "Resources": {
+            "Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "kept-or-not"}},
+            "Policy": {
+                "Type": "AWS::IAM::Policy",
+                "DependsOn": "Bucket",
+                "Properties": {
+                    "PolicyName": "any",
+                    "Roles": ["no-such-role"],
+                    "PolicyDocument": {"Version": "2012-10-17", "Statement": []},
+                },
+            },
+        }
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "has_bucket"),
+    [
+        ({}, "ROLLBACK_COMPLETE", False),
+        ({"OnFailure": "ROLLBACK"}, "ROLLBACK_COMPLETE", False),
+        ({"OnFailure": "DO_NOTHING"}, "CREATE_FAILED", True),
+        ({"DisableRollback": True}, "CREATE_FAILED", True),
+        ({"OnFailure": "DELETE"}, "DELETE_COMPLETE", False),
+    ],
+)
+def test_a_creation_that_fails_ends_as_it_was_asked_to(
+    stacks, in_processes, asked, status, has_bucket
+):
+    made = stacks.create_stack(
+        StackName="fails", TemplateBody=FAILS, Capabilities=["CAPABILITY_IAM"], **asked
+    )
+    try:
+        [shown] = stacks.describe_stacks(StackName=made["StackId"])["Stacks"]
+        assert shown["StackStatus"] == status
+        buckets = {one["Name"] for one in in_processes.s3.list_buckets()["Buckets"]}
+        assert ("kept-or-not" in buckets) is has_bucket
+        events = stacks.describe_stack_events(StackName=made["StackId"])["StackEvents"]
+        reasons = [one.get("ResourceStatusReason", "") for one in events]
+        assert any("no-such-role" in reason for reason in reasons)
+    finally:
+        stacks.delete_stack(StackName="fails")
+
+
+def test_only_one_of_two_ways_to_fail_may_be_asked_for(stacks):
+    with pytest.raises(ClientError, match="only one of OnFailure and DisableRollback"):
+        stacks.create_stack(
+            StackName="fails", TemplateBody=TEMPLATE, OnFailure="DELETE", DisableRollback=True
+        )
+
+
+def test_a_stack_may_be_made_without_notifications(stacks):
+    stacks.create_stack(
+        StackName="plain",
+        TemplateBody=TEMPLATE,
+        Parameters=[
+            {"ParameterKey": "Name", "ParameterValue": "plain-one", "UsePreviousValue": False}
+        ],
+        NotificationARNs=[],
+        ResourceTypes=[],
+    )
+    stacks.delete_stack(StackName="plain")
+
+
+def test_what_clients_send_without_a_meaning_is_taken(stacks, in_processes):
+    """As CDK and others do: empty lists, and false for what is not wanted."""
+    nothing = {"NotificationARNs": [], "ResourceTypes": []}
+    in_processes.s3.put_object(Bucket=in_processes.bucket, Key="n.json", Body=TEMPLATE.encode())
+    url = f"https://s3.amazonaws.com/{in_processes.bucket}/n.json"
+    assert stacks.validate_template(TemplateURL=url)["Description"] == "of a test"
+    change_set = {"StackName": "nothing", "ChangeSetName": "first"}
+    stacks.create_change_set(
+        **change_set,
+        TemplateURL=url,
+        ChangeSetType="CREATE",
+        ClientToken="any",
+        OnStackFailure="ROLLBACK",
+        IncludeNestedStacks=False,
+        ImportExistingResources=False,
+        **nothing,
+    )
+    assert stacks.describe_change_set(**change_set, IncludePropertyValues=False)["Changes"]
+    template = stacks.get_template(**change_set)["TemplateBody"]
+    assert template["Description"] == "of a test"
+    stacks.execute_change_set(**change_set, ClientRequestToken="any", RetainExceptOnCreate=False)
+    try:
+        resource = {"StackName": "nothing", "LogicalResourceId": "Bucket"}
+        detail = stacks.describe_stack_resource(**resource)["StackResourceDetail"]
+        assert detail["PhysicalResourceId"] == "around-of-a-stack"
+        stacks.update_stack(
+            StackName="nothing",
+            TemplateBody=json.dumps({**json.loads(TEMPLATE), "Description": "other"}),
+            **nothing,
+        )
+        stacks.create_change_set(
+            StackName="nothing", ChangeSetName="next", UsePreviousTemplate=True,
+            Parameters=[{"ParameterKey": "Name", "ParameterValue": "another-of-a-stack"}],
+        )  # fmt: skip
+    finally:
+        stacks.delete_stack(StackName="nothing", RetainResources=[])
+
+
+def test_a_protected_stack_is_not_deleted(stacks, stack):
+    stacks.update_termination_protection(StackName=stack, EnableTerminationProtection=True)
+    [shown] = stacks.describe_stacks(StackName=stack)["Stacks"]
+    assert shown["EnableTerminationProtection"] is True
+    with pytest.raises(ClientError, match="cannot be deleted while TerminationProtection"):
+        stacks.delete_stack(StackName=stack)
+    stacks.update_termination_protection(StackName=stack, EnableTerminationProtection=False)
 
 
 def test_a_stack_is_updated(stacks, stack):

@@ -51,6 +51,20 @@ def test_sends_body_and_headers_as_boto3_does(client: RuntimeClient, server: Ans
     assert response["CustomAttributes"] == "trace=1"
 
 
+def test_a_variant_that_the_endpoint_does_not_have_is_refused_and_not_asked(
+    client: RuntimeClient, server: AnsweringServer
+):
+    with pytest.raises(ClientError) as caught:
+        client.invoke_endpoint(Body=b"", EndpointName="mine", TargetVariant="Green")
+    assert caught.value.response["Error"]["Code"] == "ValidationError"
+    assert "Variant Green does not exist in endpoint mine; it has one: AllTraffic" in str(
+        caught.value
+    )
+    assert server.requests == []
+    client.invoke_endpoint(Body=b"", EndpointName="mine", TargetVariant="AllTraffic")
+    assert len(server.requests) == 1
+
+
 def test_reports_the_content_type_of_the_answer_not_the_one_asked_for(
     client: RuntimeClient, server: AnsweringServer
 ):

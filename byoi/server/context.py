@@ -53,6 +53,7 @@ class Context:
 
     @custom_attributes.setter
     def custom_attributes(self, value: str) -> None:
+        """Set those of the response."""
         self.set_response_header(0, contract.CUSTOM_ATTRIBUTES_HEADER, value)
 
     @property

@@ -48,7 +48,7 @@ class Output(NamedTuple):
 
 
 class TextBody(str):
-    """A text whose bytes AWS's toolkit would pass on, for scripts that decode them."""
+    """A text that a script may decode once more: AWS's toolkit gives some types as bytes."""
 
     __slots__ = ()
 
@@ -182,9 +182,7 @@ def _text_or_bytes(body: bytes, content_type: str) -> bytes | str:
     charset = content_types.text_charset(content_type)
     if charset is None:
         return body
-    text = content_types.without_mark(content_types.read_text(body, charset))
-    # The types of which the toolkit makes text.
-    return text if content_type in {content_types.JSON, content_types.CSV} else TextBody(text)
+    return TextBody(content_types.without_mark(content_types.read_text(body, charset)))
 
 
 def _to_body(output: Any) -> bytes | str:

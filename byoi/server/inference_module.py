@@ -72,8 +72,8 @@ def _from_name(name: str) -> ModuleType:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise  # the module exists, and imports another one that does not
         raise errors.ConfigurationError(
-            f"the inference module {name!r} cannot be found: no module named {error.name!r}; "
-            "give BYOI_INFERENCE_MODULE a module that Python can import or the path of a .py file"
+            f"BYOI_INFERENCE_MODULE={name!r} cannot be found: no module named {error.name!r}; "
+            "give a module that Python can import or the path of a .py file"
         ) from error
 
 

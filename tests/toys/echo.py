@@ -10,6 +10,10 @@ import time
 from byoi import errors
 
 
+# It keeps nothing.
+BYOI_THREADS = 4
+
+
 def model_fn(model_dir):
     return {"model_dir": model_dir, "type": type(model_dir).__name__}
 

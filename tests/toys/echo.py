@@ -9,7 +9,6 @@ import time
 
 from byoi import errors
 
-
 # It keeps nothing.
 BYOI_THREADS = 4
 

@@ -70,14 +70,11 @@ def pack(model_dir: Path, archive: Path, *, needs_manifest: bool = True) -> Mode
     if not archive.name.endswith(".tar.gz"):
         message = f"SageMaker takes archives named *.tar.gz, received {archive.name!r}; rename it"
         raise errors.ConfigurationError(message)
+    _require_regular(model_dir / digest.MANIFEST_FILE)
     has_manifest = needs_manifest or digest.has_manifest(model_dir)
     packed = _list_manifest(model_dir) if has_manifest else _list_all(model_dir, archive)
     for name in packed:
-        path = model_dir / name
-        if path.is_symlink():
-            raise errors.refusal(path, "a symbolic link", "put the file itself there")
-        if not path.is_file():  # opening a named pipe would never return
-            raise errors.refusal(path, "not a regular file", "move it out of the directory")
+        _require_regular(model_dir / name)
     archive.parent.mkdir(parents=True, exist_ok=True)
     unfinished = archive.with_name(archive.name + ".part")
     with (
@@ -324,10 +321,19 @@ def local_path(location: "ModelData | Path | str | None") -> Path | None:
     return Path(path).absolute()
 
 
+def _require_regular(path: Path) -> None:
+    """Refuse what is no regular file, before it is opened; what is absent is reported later."""
+    if path.is_symlink():
+        raise errors.refusal(path, "a symbolic link", "put the file itself there")
+    if path.exists() and not path.is_file():  # opening a named pipe would never return
+        raise errors.refusal(path, "not a regular file", "move it out of the directory")
+
+
 def _list_manifest(model_dir: Path) -> list[str]:
     """Return the files that the manifest lists, verified, and the manifest; sorted."""
     listed = digest.read_files(model_dir, _REWRITE)
     for name, expected in listed.items():
+        _require_regular(model_dir / name)
         expected.verify(model_dir / name, _REWRITE)
     return sorted([digest.MANIFEST_FILE, *listed])
 

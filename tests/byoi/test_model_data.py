@@ -552,3 +552,14 @@ def test_a_link_in_a_directory_is_named(tmp_path):
     (tmp_path / "deep" / "link").symlink_to("/etc/passwd")
     with pytest.raises(errors.ModelDataError, match="deep/link: a symbolic link"):
         model_data.require_no_links(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "model.onnx"])
+def test_a_named_pipe_is_refused_and_not_waited_for(tiny_model_dir, tmp_path, name):
+    directory = tmp_path / "pipes"
+    shutil.copytree(tiny_model_dir, directory)
+    (directory / name).unlink()
+    os.mkfifo(directory / name)
+    for needs_manifest in (True, False):
+        with pytest.raises(errors.ModelDataError, match=f"{name}: not a regular file"):
+            pack(directory, tmp_path / "m.tar.gz", needs_manifest=needs_manifest)

@@ -291,8 +291,7 @@ def require_no_links(directory: Path) -> None:
         ModelDataError: There is one; the message names it.
     """
     for path in sorted(directory.rglob("*")):
-        if path.is_symlink():
-            raise errors.refusal(path, "a symbolic link", "put the file itself there")
+        _require_no_link(path)
 
 
 def local_path(location: "ModelData | Path | str | None") -> Path | None:
@@ -323,10 +322,14 @@ def local_path(location: "ModelData | Path | str | None") -> Path | None:
 
 def _require_regular(path: Path) -> None:
     """Refuse what is no regular file, before it is opened; what is absent is reported later."""
-    if path.is_symlink():
-        raise errors.refusal(path, "a symbolic link", "put the file itself there")
+    _require_no_link(path)
     if path.exists() and not path.is_file():  # opening a named pipe would never return
         raise errors.refusal(path, "not a regular file", "move it out of the directory")
+
+
+def _require_no_link(path: Path) -> None:
+    if path.is_symlink():
+        raise errors.refusal(path, "a symbolic link", "put the file itself there")
 
 
 def _list_manifest(model_dir: Path) -> list[str]:

@@ -16,19 +16,10 @@ from botocore.utils import parse_timestamp
 from werkzeug.wrappers import Response
 
 from byoi.emulator import refusals
-from byoi.emulator.operations import Operation, protocol
+from byoi.emulator.operations import JSON_TYPES, Operation, protocol
 
-_JSON_TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "blob": (str,),
-    "boolean": (bool,),
-    "integer": (int,),
-    "long": (int,),
-    "float": (int, float),
-    "double": (int, float),
-    # Seconds; of API Gateway also a text.
-    "timestamp": (int, float),
-}
+# Seconds in an answer; of API Gateway also a text.
+_JSON_TYPES = {**JSON_TYPES, "timestamp": (int, float)}
 _JSON_CONTAINERS: dict[str, type] = {"structure": dict, "map": dict, "list": list}
 
 

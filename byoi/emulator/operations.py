@@ -209,11 +209,14 @@ def require_types(shape: Any, value: Any) -> None:
             raise _mismatch(value, "a list")
         for one in value:
             require_types(shape.member, one)
-    elif isinstance(value, dict | list) or (kind in _TYPES and type(value) not in _TYPES[kind]):
+    elif isinstance(value, dict | list) or (
+        kind in JSON_TYPES and type(value) not in JSON_TYPES[kind]
+    ):
         raise _mismatch(value, kind.capitalize())
 
 
-_TYPES: dict[str, tuple[type, ...]] = {
+# What a scalar of a service model is in JSON.
+JSON_TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "blob": (str,),
     "boolean": (bool,),

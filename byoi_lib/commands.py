@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from byoi import cli, errors, extras
+from byoi import cli_serving, errors, extras
 
 # What a training run imports from beginning to end; checked before it begins.
 _TRAINING = ("tensorflow", "onnx", "tf2onnx", "onnxruntime", "matplotlib", "tqdm")
@@ -114,7 +114,7 @@ def _predict_remotely(endpoint: str, texts: Sequence[str]) -> None:
         )
     serializer, deserializer = ReviewSerializer(), PredictionDeserializer()
     body = serializer.serialize(list(texts))
-    answer = cli.send(
+    answer = cli_serving.send(
         endpoint, body, content_type=serializer.CONTENT_TYPE, accept=deserializer.ACCEPT[0]
     )
     for text, pair in zip(texts, deserializer.parse(answer.body), strict=True):

@@ -8,7 +8,9 @@ Source: RFC 9110 section 8.3 (Content-Type) and 12.5.1 (Accept).
 
 import codecs
 import functools
+import json
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import NamedTuple
 
 from werkzeug.http import parse_list_header, parse_options_header
@@ -20,6 +22,7 @@ JSON_LINES = "application/jsonlines"
 CSV = "text/csv"
 TEXT = "text/plain"
 NPY = "application/x-npy"
+BYTES = "application/octet-stream"
 
 REQUEST_TYPES = (JSON, JSON_LINES, CSV, TEXT, NPY)
 # In the order of preference for a client that states none.
@@ -41,6 +44,16 @@ _MEANT = {other: name for name, others in OTHER_NAMES.items() for other in other
 # By Python's names. Not every codec of Python: some are slow on malicious input (idna), and
 # some are not character sets at all (zlib).
 _CHARSETS = ("utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252", "utf-16")
+
+# By the ending of a file's name.
+ENDINGS = {
+    ".json": JSON,
+    ".jsonl": JSON_LINES,
+    ".ndjson": JSON_LINES,
+    ".csv": CSV,
+    ".txt": TEXT,
+    ".npy": NPY,
+}
 
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -171,6 +184,24 @@ def negotiate(accept: str) -> str:
         )
         raise errors.NotAcceptable(message)
     return chosen
+
+
+def of_file(name: str) -> str:
+    """Return the media type of a file by the ending of its name; `BYTES` of an unknown one."""
+    return ENDINGS.get(PurePath(name).suffix.lower(), BYTES)
+
+
+def of_body(body: bytes) -> str:
+    """Return the media type of a body by its content: JSON, another text, or `BYTES`."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return BYTES
+    try:
+        json.loads(text)
+    except ValueError:
+        return TEXT
+    return JSON
 
 
 def is_any(accept: str) -> bool:

@@ -1,0 +1,145 @@
+"""The verbs of `byoi` for a running server: `serve`, `invoke`.
+
+As in `cli`, a verb imports what it needs when it runs.
+"""
+
+import argparse
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from byoi import contract, errors, extras, terminal
+
+if TYPE_CHECKING:  # http.client, which only invocations need
+    from byoi.invocation import Answer
+
+
+def add_verbs(verbs: Any) -> None:
+    """Add the verbs to argparse's subparsers."""
+    serve = verbs.add_parser("serve", help="serve a model directory in the foreground")
+    serve.add_argument(
+        "--model-dir", required=True, type=Path, metavar="DIR", help="given to model_fn"
+    )
+    serve.add_argument(
+        "--port", type=int, default=contract.PORT, metavar="N", help=f"default: {contract.PORT}"
+    )
+    serve.add_argument(
+        "--module",
+        metavar="NAME|FILE.py",
+        help="inference module; default: BYOI_INFERENCE_MODULE, else this repository's own",
+    )
+    serve.set_defaults(run=_serve)
+
+    invoke = verbs.add_parser("invoke", help="send a body to a running endpoint")
+    invoke.add_argument(
+        "endpoint", metavar="URL|NAME", help="a URL (http://localhost:8080) or an endpoint's name"
+    )
+    body = invoke.add_mutually_exclusive_group(required=True)
+    body.add_argument("text", nargs="?", metavar="TEXT", help="same as --data")
+    body.add_argument("--data", metavar="TEXT", help="the body")
+    body.add_argument("--file", metavar="FILE", help="a file with the body; - is standard input")
+    invoke.add_argument(
+        "--content-type",
+        metavar="TYPE",
+        help="media type of the body; default: from the file's ending; for a text, "
+        "application/json if it is JSON, else text/plain",
+    )
+    invoke.add_argument(
+        "--accept", default="", metavar="TYPE", help="wanted media type; default: the endpoint's"
+    )
+    invoke.set_defaults(run=_invoke)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    extras.require("byoi serve", "flask", "gunicorn")
+    from byoi import server
+
+    environ = {
+        # Reachable from this machine only, unless the user wants more.
+        "BYOI_BIND_ADDRESS": "127.0.0.1",
+        **os.environ,
+        "BYOI_MODEL_DIR": str(options.model_dir.absolute()),
+        contract.BIND_TO_PORT_VARIABLE: str(options.port),
+    }
+    if options.module:
+        environ["BYOI_INFERENCE_MODULE"] = options.module
+    settings = server.Settings.from_environ(environ)
+    if settings.module() == server.DEFAULT_MODULE and "BYOI_INFERENCE_MODULE" not in environ:
+        _require_default_module(server.DEFAULT_MODULE)
+    return server.serve(settings, environ)
+
+
+def _require_default_module(name: str) -> None:
+    """Raise where the library of the default module is not installed."""
+    library = name.partition(".")[0]
+    if importlib.util.find_spec(library) is None:
+        raise errors.ConfigurationError(
+            f"the default inference module is {name}, and {library} is not installed; name "
+            "yours: byoi serve --module FILE.py, or set BYOI_INFERENCE_MODULE"
+        )
+
+
+def _invoke(options: argparse.Namespace) -> None:
+    from byoi.formats import content_types
+
+    if options.file is None:
+        text = options.text if options.data is None else options.data
+        # As typed, also where the terminal's characters are no UTF-8.
+        body = os.fsencode(text)
+    else:
+        body = _read(options.file)
+    content_type = options.content_type or (
+        content_types.of_body(body)
+        if options.file in {None, "-"}
+        else content_types.of_file(options.file)
+    )
+    answer = send(options.endpoint, body, content_type=content_type, accept=options.accept)
+    if sys.stdout.isatty():
+        # A pipe or a file gets the bytes; a terminal would obey some of them.
+        print(terminal.escape(answer.body.decode("utf-8", "replace")))
+        return
+    sys.stdout.buffer.write(answer.body)
+    media_type = answer.headers.get("content-type", "").lower()
+    is_text = media_type.startswith("text/") or "json" in media_type
+    # A body has no end of line, and a terminal wants one after a text.
+    if is_text and not answer.body.endswith(b"\n"):
+        sys.stdout.buffer.write(b"\n")
+    sys.stdout.buffer.flush()
+
+
+def send(endpoint: str, body: bytes, *, content_type: str, accept: str = "") -> "Answer":
+    """Invoke an endpoint by its URL or its name.
+
+    Args:
+        endpoint: The URL of a running container, or the name of an endpoint on AWS or the
+            emulator.
+        body: Request body.
+        content_type: Media type of `body`.
+        accept: Wanted media type of the answer; empty leaves the choice to the container.
+
+    Raises:
+        InvocationError: The container answered with an error status.
+        HostingError: The endpoint does not answer.
+        MissingPackageError: A name needs boto3, which is not installed.
+    """
+    # A URL has a colon, and a name of SageMaker's cannot have one.
+    if ":" in endpoint:
+        from byoi import invocation
+
+        return invocation.invoke(endpoint, body, content_type=content_type, accept=accept)
+    extras.require("an endpoint's name", "boto3")
+    from byoi import deployment
+
+    runtime = deployment.connect().runtime
+    return deployment.invoke(runtime, endpoint, body, content_type=content_type, accept=accept)
+
+
+def _read(name: str) -> bytes:
+    if name == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise errors.ConfigurationError(f"--file {name}: {error.strerror}") from error

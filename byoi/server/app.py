@@ -17,6 +17,7 @@ from werkzeug.exceptions import (
     BadRequest,
     ClientDisconnected,
     HTTPException,
+    MethodNotAllowed,
     RequestEntityTooLarge,
     RequestTimeout,
 )
@@ -114,8 +115,8 @@ class _Routes:
         """Answer an error of Flask or Werkzeug."""
         status = error.code if error.code in statuses.ERRORS else 400
         response = self.failure(status)
-        if status == 405:
-            response.headers["Allow"] = ", ".join(statuses.ROUTES[request.path])
+        if isinstance(error, MethodNotAllowed):
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
         return response
 
     def unexpected(self, error: BaseException) -> Response:

@@ -65,6 +65,7 @@ class Handler:
         name: Of the module, for messages.
 
     Attributes:
+        functions: The names of those that the module defines.
         threads: How many requests may run at once in one process, from 1 on: `BYOI_THREADS` of
             the module. 1 by default, since a model may keep what two would mix up.
 
@@ -96,6 +97,7 @@ class Handler:
                 "transform_fn in the place of the three"
             )
         self._functions = {one: self._called(one, function) for one, function in found.items()}
+        self.functions = tuple(self._functions)
         self.threads = _threads(module, name)
 
     def load(self, model_dir: str) -> Any:

@@ -108,6 +108,14 @@ def parse_proxy(text: str) -> str:
     return text
 
 
+def parse_switch(text: str) -> str:
+    """Parse a switch, on or off; 1 and 0 mean the same."""
+    switch = {"1": "on", "0": "off"}.get(text, text)
+    if switch not in {"on", "off"}:
+        raise ValueError("on or off")
+    return switch
+
+
 def parse_word(text: str) -> str:
     """Parse any text that is not blank."""
     if not text.strip():
@@ -292,6 +300,28 @@ class Settings:
         "auto",
         "`auto` puts nginx in front if it is installed; `off` serves through gunicorn alone.",
     )
+    page: str = _variable(
+        "BYOI_PAGE",
+        parse_switch,
+        "off",
+        "`on` puts a page at `/`: what the model takes and gives, a form to ask it, the last "
+        "requests, `/openapi.json`. While it is on, a request from another Host or Origin than "
+        "this machine gets 403. `byoi serve` sets `on` where nothing is set.",
+    )
+    reload: str = _variable(
+        "BYOI_RELOAD",
+        parse_switch,
+        "off",
+        "`on` loads changed code before the next request, and the model where its files or the "
+        "code around it changed: for development; `byoi serve --reload` sets it.",
+    )
+    sample_request: str = _variable(
+        "BYOI_SAMPLE_REQUEST",
+        parse_word,
+        "",
+        "A file with a request body, which the page's form starts with; `byoi serve` names the "
+        "project's own.",
+    )
     preload: str = _variable(
         "BYOI_PRELOAD",
         parse_modules,
@@ -348,6 +378,8 @@ class Settings:
         }
         if not self.inference_module:
             del values["BYOI_INFERENCE_MODULE"]
+        if not self.sample_request:
+            del values["BYOI_SAMPLE_REQUEST"]
         if self.model_dir == contract.MODEL_DIR:
             del values["BYOI_MODEL_DIR"]  # unset, so that the baked model remains the fallback
         return values

@@ -28,6 +28,13 @@ _EXISTING = "; ".join(f"{', '.join(methods)} {path}" for path, methods in ROUTES
 
 ERRORS: dict[int, tuple[str, str]] = {
     400: ("BadRequest", "received no well-formed HTTP request"),
+    403: (
+        "Forbidden",
+        (
+            "received a Host or Origin of another place; a server that shows a page answers only "
+            "http://127.0.0.1:{port} and http://localhost:{port}: use one, or set BYOI_PAGE=off"
+        ),
+    ),
     404: ("NotFound", f"received a path that does not exist; there are {_EXISTING}"),
     405: ("MethodNotAllowed", f"received a method this path does not take; there are {_EXISTING}"),
     406: ("NotAcceptable", "no response format satisfies the Accept header"),

@@ -16,12 +16,21 @@ from byoi.server.settings import Settings
 _settings = Settings.from_environ(os.environ)
 logs.configure(_settings.log_level)
 logging.captureWarnings(capture=True)
+_state_dir = Path(os.environ["BYOI_STATE_DIR"])
 _handler = inference_module.find(_settings.module(), _settings.code_directory())
+_model = _handler.load(str(_settings.model_directory()))
 
 app = create_app(
     _settings,
     handler=_handler,
-    model=_handler.load(str(_settings.model_directory())),
-    ready=Readiness(Path(os.environ["BYOI_STATE_DIR"])).ready_file.exists,
+    model=_model,
+    ready=Readiness(_state_dir).ready_file.exists,
     behind_nginx=_settings.proxy != "off",
 )
+if _settings.page == "on":
+    from byoi.server import page, page_routes, publication
+
+    _folder = page.Folder(_state_dir)
+    publication.publish(_folder, _settings, _handler, _model)
+    if _settings.proxy == "off":
+        page_routes.add(app, _settings, _folder)

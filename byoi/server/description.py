@@ -5,7 +5,6 @@ from typing import Any, Self
 
 from byoi.formats import content_types
 from byoi.formats.signature import Signature, Tensor
-from byoi.server.handler import Handler
 
 
 @dataclass(frozen=True)
@@ -27,17 +26,17 @@ class Description:
     signature: Signature | None
 
     @classmethod
-    def of(cls, name: str, handler: Handler, model: Any) -> Self:
+    def of(cls, name: str, functions: tuple[str, ...], model: Any) -> Self:
         """Describe a loaded model."""
         from byoi.formats import numbers  # noqa: PLC0415 - NumPy, only where it is used
 
         signature = getattr(model, "signature", None)
-        transforms = "transform_fn" in handler.functions
+        transforms = "transform_fn" in functions
         return cls(
             name,
-            handler.functions,
-            () if transforms or "input_fn" in handler.functions else numbers.REQUEST_TYPES,
-            () if transforms or "output_fn" in handler.functions else content_types.RESPONSE_TYPES,
+            functions,
+            () if transforms or "input_fn" in functions else numbers.REQUEST_TYPES,
+            () if transforms or "output_fn" in functions else content_types.RESPONSE_TYPES,
             signature if isinstance(signature, Signature) else None,
         )
 

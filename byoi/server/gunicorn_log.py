@@ -25,7 +25,7 @@ class JsonLogger(Logger):  # type: ignore[misc] # gunicorn ships no types
         """Replace gunicorn's handlers; gunicorn calls this at start."""
         super().setup(cfg)
         to_stderr = logging.StreamHandler(sys.stderr)
-        to_stderr.setFormatter(logs.JsonFormatter())
+        to_stderr.setFormatter(logs.formatter(sys.stderr))
         to_stderr.addFilter(self._is_news)
         self.error_log.handlers[:] = [to_stderr]
         # For its last requests, which nginx's access log gives where it is in front.
@@ -70,7 +70,9 @@ class JsonLogger(Logger):  # type: ignore[misc] # gunicorn ships no types
             self._write(request_id=request_id, method=method, path=path, status=status)
 
     def _write(self, **fields: Any) -> None:
-        sys.stdout.write(logs.line("info", "request", **fields))
+        is_read = sys.stdout.isatty()
+        written = logs.access_text(fields) if is_read else logs.line("info", "request", **fields)
+        sys.stdout.write(written)
         sys.stdout.flush()
         if self._page is not None:
             self._page.add_request(fields)

@@ -11,7 +11,7 @@ is neither text nor bytes becomes JSON).
 import inspect
 import json
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response
@@ -45,6 +45,17 @@ class Output(NamedTuple):
 
     body: bytes | str
     content_type: str | None
+
+
+class Answering(Protocol):
+    """What the application needs of a `Handler`."""
+
+    threads: int
+
+    def answer(
+        self, model: Any, body: bytes, content_type: str, accept: str, context: Context
+    ) -> Output:
+        """Return what the functions make of one request."""
 
 
 class TextBody(str):

@@ -3,6 +3,8 @@
 As /ping, they then wait while every worker is busy.
 """
 
+from pathlib import Path
+
 from flask import Flask, Response, request
 from werkzeug.exceptions import Forbidden, ServiceUnavailable
 
@@ -11,14 +13,19 @@ from byoi.server import page
 from byoi.server.settings import Settings
 
 
-def add(app: Flask, settings: Settings, folder: page.Folder) -> None:
+def add(app: Flask, settings: Settings, state_dir: Path) -> None:
     """Add the page's paths to the application, and refuse foreign requests.
+
+    Nothing is added where the page is off, or nginx in front.
 
     Args:
         app: As `create_app` returns it.
-        settings: Address and port.
-        folder: Where the page's files are.
+        settings: Of the server.
+        state_dir: Its private directory.
     """
+    if settings.page == "off" or settings.proxy != "off":
+        return
+    folder = page.Folder(state_dir)
 
     def refuse_foreign() -> None:
         is_guarded = request.path in page.FILES or request.path == contract.INVOCATIONS_PATH

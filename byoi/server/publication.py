@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,33 @@ from byoi.server.settings import Settings
 SAMPLE_BYTES = 2**20
 
 
-def publish(folder: page.Folder, settings: Settings, handler: Handler, model: Any) -> None:
-    """Write what the page shows of a loaded model.
+def publisher(settings: Settings, state_dir: Path) -> Callable[[Handler | None, Any], None]:
+    """Return a function that writes what the page shows; it does nothing where that is off.
+
+    It takes the functions of a module and its model, or None and the text of the error for which
+    they do not load.
+
+    Args:
+        settings: Of the server.
+        state_dir: Its private directory.
 
     Raises:
         ConfigurationError: BYOI_SAMPLE_REQUEST names a file that cannot be read.
     """
-    description = Description.of(settings.module(), handler, model)
-    document = openapi.document(description, settings)
-    folder.write(page.OPENAPI, json.dumps(document, indent=2))
-    shown = {**description.to_json(), "sample": sample(settings.sample_request)}
-    folder.write(page.MODEL, json.dumps(shown))
+    if settings.page == "off":
+        return lambda _handler, _model: None
+    folder, shown_sample = page.Folder(state_dir), sample(settings.sample_request)
+
+    def publish(handler: Handler | None, model: Any) -> None:
+        failure = str(model) if handler is None else None
+        functions = handler.functions if handler else ()
+        description = Description.of(settings.module(), functions, model)
+        document = openapi.document(description, settings)
+        shown = {**description.to_json(), "sample": shown_sample, "failure": failure}
+        folder.write(page.OPENAPI, json.dumps(document, indent=2))
+        folder.write(page.MODEL, json.dumps(shown))
+
+    return publish
 
 
 def sample(name: str) -> dict[str, str] | None:

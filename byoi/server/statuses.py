@@ -16,8 +16,9 @@ STATUSES: dict[type[errors.ByoiError], HTTPStatus] = {
     errors.UnsupportedContentEncoding: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.UnsupportedContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.RequestError: HTTPStatus.BAD_REQUEST,
+    errors.ModuleFailed: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-"""The client's errors; any other deliberate error is the server's, 500."""
+"""The client's errors, and one that passes; any other deliberate error is the server's, 500."""
 
 ROUTES = {
     contract.PING_PATH: ("GET", "HEAD", "POST"),

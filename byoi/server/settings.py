@@ -26,6 +26,7 @@ OTHER_VARIABLES = {
     "BYOI_ROLE_ARN": "The execution role of endpoints; read by `byoi deploy` and `byoi.hosting`.",
     "BYOI_RUNTIME": "`onnx` or `keras`: the runtime of the network; read by `byoi_lib.inference`.",
     "BYOI_TRACEBACK": "`1` lets the command show where an unforeseen error happened.",
+    "BYOI_TRAINING_SCRIPT": "The script that the image's `train` runs; `byoi image` sets it.",
     "BYOI_UNPACK_LIMIT_BYTES": "Most bytes that an archive may become; read where one is unpacked.",
     "BYOI_UNPACK_LIMIT_MEMBERS": "Most files and folders of an archive; read in the same place.",
     "BYOI_UNPACK_LIMIT_DEPTH": "Most folders in one another; read in the same place.",

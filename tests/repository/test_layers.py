@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("byoi.deployment.",),
     ("byoi.local.",),
     ("byoi.server.",),
+    ("byoi.training_script",),
     (
         "byoi.invocation",
         "byoi.model_data",

@@ -78,7 +78,8 @@ class Handler:
     Attributes:
         functions: The names of those that the module defines.
         threads: How many requests may run at once in one process, from 1 on: `BYOI_THREADS` of
-            the module. 1 by default, since a model may keep what two would mix up.
+            the module or, once it is loaded, of the model. 1 by default, since a model may keep
+            what two would mix up.
 
     Raises:
         ConfigurationError: The module has functions that exclude each other, lacks one that has
@@ -119,6 +120,8 @@ class Handler:
         model = self._functions["model_fn"](context, model_dir)
         if warm_up := self._functions.get("model_warmup_fn"):
             warm_up(context, model_dir, model)
+        if hasattr(model, THREADS_VARIABLE):
+            self.threads = _threads(model, self._name)
         if not {"transform_fn", "predict_fn"} & self._functions.keys():
             _require_prediction(model, self._name)
         return model

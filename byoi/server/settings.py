@@ -280,6 +280,13 @@ class Settings:
         float(contract.INVOCATION_TIMEOUT_S),
         "Seconds for one invocation. After that the client gets 504 and the worker is replaced.",
     )
+    stream_timeout_s: float = _variable(
+        "BYOI_STREAM_TIMEOUT_S",
+        parse_seconds,
+        float(contract.STREAM_TIMEOUT_S),
+        "Seconds for a response that is sent in pieces, from its first piece on; the first one "
+        "has the time of an invocation. After that the connection is closed before its end.",
+    )
     body_timeout_s: float = _variable(
         "BYOI_BODY_TIMEOUT_S",
         parse_seconds,

@@ -16,6 +16,8 @@ INVOCATIONS_PATH = "/invocations"
 
 # DG your-algorithms-inference-code: where model data is unpacked, read-only.
 MODEL_DIR = Path("/opt/ml/model")
+# sagemaker-inference-toolkit, environment.py: the code that does not come with the model data.
+CODE_DIR = Path("/opt/ml/code")
 # DG your-algorithms-training-algo-running-container and -algo-output.
 HYPERPARAMETERS_FILE = Path("/opt/ml/input/config/hyperparameters.json")
 RESOURCE_CONFIG_FILE = Path("/opt/ml/input/config/resourceconfig.json")

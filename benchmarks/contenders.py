@@ -1,7 +1,8 @@
 """The servers that `own_model.py` compares: what the user of each writes, types and sends.
 
 Each is taken from its own quick start: `peers/NAME/` has the files that the user writes,
-`peers/NAME.txt` the locked packages. The requests differ as the protocols do; the rows in them are the same.
+`peers/NAME.txt` the locked packages. The requests differ as the protocols do; the rows in them are
+the same.
 """
 
 import json

@@ -20,7 +20,7 @@ stay.
 import argparse
 import contextlib
 import dataclasses
-import datetime
+import datetime as dt
 import hashlib
 import http.client
 import json
@@ -117,7 +117,7 @@ class Measurements:
 
 
 def environment(name: str) -> Path:
-    """Return the folder of an environment, which is made where it is missing or its lock changed."""
+    """Return the folder of an environment; make it where it is missing or its lock changed."""
     lock = PEERS / f"{name}.txt"
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()
     folder = CACHE / name
@@ -462,16 +462,20 @@ def page(all_measured: Sequence[Measurements], rounds: int, load: float) -> str:
         [
             "# A model of one's own: BYOI, LitServe, MLServer, BentoML",
             "",
-            f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, commit {commit}, "
-            f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, "
-            f"{versions}, scikit-learn {version(CACHE / 'byoi_script', 'scikit-learn')}, "
-            f"load {load:.1f} before and {os.getloadavg()[0]:.1f} after, made by",
+            (
+                f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, commit {commit}, "
+                f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, "
+                f"{versions}, scikit-learn {version(CACHE / 'byoi_script', 'scikit-learn')}, "
+                f"load {load:.1f} before and {os.getloadavg()[0]:.1f} after, made by"
+            ),
             "",
             f"    .venv/bin/python benchmarks/own_model.py --rounds {rounds} --keep",
             "",
-            "What each column means, and how it is measured, says the head of that script. "
-            f"Values are medians (ranges) of {rounds} rounds; after the semicolon the ratio to "
-            f"`{reference.contender.name}`. The first of each column is bold.",
+            (
+                "What each column means, and how it is measured, says the head of that script. "
+                f"Values are medians (ranges) of {rounds} rounds; after the semicolon the ratio to "
+                f"`{reference.contender.name}`. The first of each column is bold."
+            ),
             "",
             *table(all_measured, reference),
             "",

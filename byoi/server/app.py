@@ -28,6 +28,7 @@ from byoi.server import inference_module, statuses, tracebacks
 from byoi.server.context import Context
 from byoi.server.handler import Answering, Output
 from byoi.server.settings import Settings
+from byoi.server.streams import PROCESSING, Pieces, Stream
 
 REQUEST_ID_HEADER = "X-Request-Id"
 # Set by nginx: when the request left it, seconds since the epoch.
@@ -159,7 +160,18 @@ class _Routes:
             )
         except SystemExit as error:  # a model that calls sys.exit() must not end the worker
             return self.unexpected(error)
-        return _response(output, accept, context, self.settings)
+        response = _response(output, accept, context, self.settings)
+        if isinstance(output.body, Pieces):
+            self._send_in_pieces(response, output.body)
+        return response
+
+    def _send_in_pieces(self, response: Response, pieces: Pieces) -> None:
+        stream = Stream(pieces, request_id=g.request_id, timeout_s=self.settings.stream_timeout_s)
+        response.response = stream
+        if self.behind_nginx:
+            response.headers["X-Accel-Buffering"] = "no"  # nginx.conf.in: it goes no further
+        if processing := request.environ.get(PROCESSING):
+            processing.stream = stream  # the worker's deadline is another one from here on
 
 
 def _require_no_encoding(header: str) -> None:

@@ -56,7 +56,7 @@ def render(template: str, settings: Settings, state_dir: Path) -> str:
         "BODY_TIMEOUT_S": math.ceil(settings.body_timeout_s),
         "OUTER_BODY_TIMEOUT_S": math.ceil(settings.body_timeout_s) + 5,
         "INVOCATION_TIMEOUT_S": f"{math.ceil(deadline_s * 1000)}ms",
-        "OUTER_READ_TIMEOUT_S": math.ceil(deadline_s) + 5,
+        "OUTER_READ_TIMEOUT_S": math.ceil(max(deadline_s, settings.stream_timeout_s)) + 5,
         "SHUTDOWN_S": contract.DRAIN_S - 4,
         "CONNECTIONS": _CONNECTIONS,
         "FILES": 2 * _CONNECTIONS,

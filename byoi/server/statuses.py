@@ -60,6 +60,16 @@ ERRORS: dict[int, tuple[str, str]] = {
 }
 """Status to stable name and default message; names in braces are fields of `Settings`."""
 
+BUSY = (
+    "Busy",
+    (
+        "all {workers} workers were busy for {invocation_timeout_s:g} s, and none took this "
+        "request; more at once need a larger SAGEMAKER_MODEL_SERVER_WORKERS, or BYOI_THREADS if "
+        "the inference module may be called from several threads"
+    ),
+)
+"""Another 503: the server is ready, but each worker had other requests for the whole time."""
+
 
 def of(error: errors.ByoiError) -> tuple[int, str]:
     """Return the status and the stable name of a deliberate error."""

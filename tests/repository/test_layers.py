@@ -28,6 +28,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("byoi.deployment.",),
     ("byoi.local.",),
     ("byoi.server.",),
+    ("byoi.training_script",),
+    ("byoi.models.",),
     (
         "byoi.invocation",
         "byoi.model_data",
@@ -85,7 +87,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "jsonschema": ("byoi.emulator.",),
     "moto": ("byoi.emulator.",),
     "yaml": ("byoi.emulator.aws.template",),
-    "numpy": ("byoi.formats.", "byoi.server.aws_libraries", "byoi_lib."),
+    "numpy": ("byoi.formats.", "byoi.models.", "byoi.server.aws_libraries", "byoi_lib."),
     "keras": ("byoi_lib._tensorflow",),
     "tensorflow": ("byoi_lib._tensorflow",),
     "onnxruntime": ("byoi_lib.runtime",),

@@ -1,8 +1,11 @@
 """A streamed answer of a container, through the client of local mode and the SDK's Predictor."""
 
+import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError, EventStreamError, ParamValidationError
@@ -145,3 +148,19 @@ def test_what_cannot_be_asked_is_refused_as_for_a_whole_answer(client: RuntimeCl
         ask(EndpointName="mine", Body=b"", Acept="x")
     with pytest.raises(ParamValidationError):
         ask(Body=b"")
+
+
+@pytest.mark.needs("docker", "compose")
+def test_a_container_streams_what_the_script_yields(
+    image: str, toy_dir: Path, session: hosting.LocalSession
+):
+    module = {"BYOI_INFERENCE_MODULE": "/opt/ml/model/stream.py"}
+    with hosting.endpoint(image, toy_dir, session=session, environment=module) as predictor:
+        arrived = [
+            (time.monotonic(), event["PayloadPart"]["Bytes"])
+            for event in predictor.predict_stream(
+                json.dumps(["one", 0.5, "two"]), {"ContentType": "application/json"}, iterator=iter
+            )
+        ]
+    assert b"".join(piece for _, piece in arrived) == b"onetwo"
+    assert arrived[-1][0] - arrived[0][0] > 0.25

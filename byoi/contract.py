@@ -16,6 +16,8 @@ INVOCATIONS_PATH = "/invocations"
 
 # DG your-algorithms-inference-code: where model data is unpacked, read-only.
 MODEL_DIR = Path("/opt/ml/model")
+# sagemaker-inference-toolkit, environment.py: the code that does not come with the model data.
+CODE_DIR = Path("/opt/ml/code")
 # DG your-algorithms-training-algo-running-container and -algo-output.
 HYPERPARAMETERS_FILE = Path("/opt/ml/input/config/hyperparameters.json")
 RESOURCE_CONFIG_FILE = Path("/opt/ml/input/config/resourceconfig.json")
@@ -50,5 +52,7 @@ BIND_TO_PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"
 # DG multi-container-troubleshooting: the label that an image needs for that.
 BIND_TO_PORT_LABEL = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true"
 
+# Ours: where the image has this program.
+PROGRAM_DIR = Path("/opt/program")
 # Ours: model data baked into the image; outside /opt/ml, over which the platform mounts.
 BAKED_MODEL_DIR = Path("/opt/byoi/model")

@@ -11,7 +11,7 @@ is neither text nor bytes becomes JSON).
 import inspect
 import json
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response
@@ -48,6 +48,17 @@ class Output(NamedTuple):
     content_type: str | None
 
 
+class Answering(Protocol):
+    """What the application needs of a `Handler`."""
+
+    threads: int
+
+    def answer(
+        self, model: Any, body: bytes, content_type: str, accept: str, context: Context
+    ) -> Output:
+        """Return what the functions make of one request."""
+
+
 class TextBody(str):
     """A text that a script may decode once more: AWS's toolkit gives some types as bytes."""
 
@@ -66,8 +77,10 @@ class Handler:
         name: Of the module, for messages.
 
     Attributes:
+        functions: The names of those that the module defines.
         threads: How many requests may run at once in one process, from 1 on: `BYOI_THREADS` of
-            the module. 1 by default, since a model may keep what two would mix up.
+            the module or, once it is loaded, of the model. 1 by default, since a model may keep
+            what two would mix up.
 
     Raises:
         ConfigurationError: The module has functions that exclude each other, lacks one that has
@@ -97,6 +110,7 @@ class Handler:
                 "transform_fn in the place of the three"
             )
         self._functions = {one: self._called(one, function) for one, function in found.items()}
+        self.functions = tuple(self._functions)
         self.threads = _threads(module, name)
 
     def load(self, model_dir: str) -> Any:
@@ -107,6 +121,8 @@ class Handler:
         model = self._functions["model_fn"](context, model_dir)
         if warm_up := self._functions.get("model_warmup_fn"):
             warm_up(context, model_dir, model)
+        if hasattr(model, THREADS_VARIABLE):
+            self.threads = _threads(model, self._name)
         if not {"transform_fn", "predict_fn"} & self._functions.keys():
             _require_prediction(model, self._name)
         return model

@@ -28,7 +28,7 @@ from gunicorn.http import errors as http_errors
 from gunicorn.workers.gthread import ThreadWorker
 
 from byoi import contract, errors
-from byoi.server import logs, statuses
+from byoi.server import inference_module, logs, statuses, tracebacks
 from byoi.server.readiness import Readiness
 from byoi.server.settings import THREADS_VARIABLE, Settings
 from byoi.server.streams import PROCESSING, Stream
@@ -160,7 +160,8 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
             self._take_threads(self.wsgi.config[THREADS_VARIABLE])
             self.wsgi: Any = self._with_processing(self.wsgi)
         except BaseException as error:  # noqa: BLE001 - also a module that calls sys.exit()
-            self.readiness.fail(failure_line(error, self.settings))
+            write = failure_text if sys.stderr.isatty() else failure_line
+            self.readiness.fail(write(error, self.settings))
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
     def _with_processing(self, application: Any) -> Any:
@@ -395,9 +396,23 @@ def failure_line(error: BaseException, settings: Settings) -> str:
     if isinstance(error, errors.ByoiError):
         return logs.line("error", str(error))
     return logs.line(
-        "error",
+        "error", _failure(error, settings), traceback="".join(traceback.format_exception(error))
+    )
+
+
+def failure_text(error: BaseException, settings: Settings) -> str:
+    """Return the same for a terminal: the user's own frames first."""
+    if isinstance(error, errors.ByoiError):
+        return logs.text("error", str(error))
+    folders = inference_module.folders_of(settings)
+    return (
+        logs.text("error", _failure(error, settings)) + tracebacks.readable(error, folders) + "\n"
+    )
+
+
+def _failure(error: BaseException, settings: Settings) -> str:
+    return (
         f"{settings.module()} cannot load {settings.model_directory()}: "
         f"{type(error).__name__}: {error}; the traceback shows where, "
-        "BYOI_MODEL_DIR and BYOI_INFERENCE_MODULE choose others",
-        traceback="".join(traceback.format_exception(error)),
+        "BYOI_MODEL_DIR and BYOI_INFERENCE_MODULE choose others"
     )

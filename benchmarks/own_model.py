@@ -465,8 +465,8 @@ def page(all_measured: Sequence[Measurements], rounds: int, load: float) -> str:
             (
                 f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, commit {commit}, "
                 f"{os.cpu_count()} cores ({platform.machine()}), "
-                f"Python {platform.python_version()}, "
-                f"{versions}, scikit-learn {version(CACHE / 'byoi_script', 'scikit-learn')}, "
+                f"Python {platform.python_version()}, {versions}, "
+                f"scikit-learn {version(CACHE / 'byoi_script', 'scikit-learn')}, "
                 f"load {load:.1f} before and {os.getloadavg()[0]:.1f} after, made by"
             ),
             "",

@@ -112,7 +112,7 @@ def test_the_first_of_each_column_is_bold_and_ratios_are_to_the_reference(own_mo
     head, _, ours, peer = list(own_model.table(measured, measured[0]))
     assert head.startswith("| server | lines | first answer, cold, s |")
     assert ours == (
-        "| BYOI, inference.py | **3** | 3.0 (2.0 to 4.0); 1.00 | 2.0; 1.00 | **2.00; 1.00** "
+        "| BYOI, inference.py | **5** | 3.0 (2.0 to 4.0); 1.00 | 2.0; 1.00 | **2.00; 1.00** "
         "| **1,000; 1.00** | **300** | **3 of 4** |"
     )
     assert "| **1.5; 0.50** | **1.0; 0.50** | 3.00; 1.50 | 500; 0.50 | **300** | 0 of 4 |" in peer

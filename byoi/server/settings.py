@@ -19,6 +19,8 @@ from byoi import contract, errors
 
 # Variables that start with BYOI_ and are read elsewhere; any other unknown one is a typo.
 OTHER_VARIABLES = {
+    "BYOI_ALLOW_PICKLE": "`1` loads a pickle or joblib file, which may run any program; read by "
+    "`byoi.models`.",
     "BYOI_BUCKET": "The S3 bucket for model data; read by `byoi deploy` and `byoi.hosting`.",
     "BYOI_CALLS_FILE": "A file for each call that an emulator answers; read by `byoi.emulator`.",
     "BYOI_PLATFORM": "`emulator` or `aws`: where the notebooks deploy to; read by `byoi.emulator`.",
@@ -27,6 +29,8 @@ OTHER_VARIABLES = {
     "BYOI_RUNTIME": "`onnx` or `keras`: the runtime of the network; read by `byoi_lib.inference`.",
     "BYOI_TRACEBACK": "`1` lets the command show where an unforeseen error happened.",
     "BYOI_TRAINING_SCRIPT": "The script that the image's `train` runs; `byoi image` sets it.",
+    "BYOI_TRUSTED_TYPES": "Names of types, separated by commas, that a `.skops` file may hold "
+    "beside those that skops trusts; read by `byoi.models`.",
     "BYOI_UNPACK_LIMIT_BYTES": "Most bytes that an archive may become; read where one is unpacked.",
     "BYOI_UNPACK_LIMIT_MEMBERS": "Most files and folders of an archive; read in the same place.",
     "BYOI_UNPACK_LIMIT_DEPTH": "Most folders in one another; read in the same place.",
@@ -37,8 +41,12 @@ REFUSED_VARIABLES = {
     "SAGEMAKER_REQUIREMENTS": "Packages to install at start; install them into the image instead.",
     "SAGEMAKER_MULTI_MODEL": "Several models behind one endpoint; make an endpoint for each.",
 }
-# The only name of this repository's model that the tool knows.
+# The only name of this repository's model that the tool knows, and the file that its model data
+# have and no other.
 DEFAULT_MODULE = "byoi_lib.inference"
+_MANIFEST = "manifest.json"
+# Serves model data that are one file of a known library.
+MODELS_MODULE = "byoi.models.inference"
 # What AWS's containers look for in the model data (sagemaker-inference-toolkit, environment.py).
 _SCRIPT = "inference.py"
 THREADS_VARIABLE = "BYOI_THREADS"
@@ -107,6 +115,14 @@ def parse_proxy(text: str) -> str:
     if text not in {"auto", "off"}:
         raise ValueError("auto or off")
     return text
+
+
+def parse_switch(text: str) -> str:
+    """Parse a switch, on or off; 1 and 0 mean the same."""
+    switch = {"1": "on", "0": "off"}.get(text, text)
+    if switch not in {"on", "off"}:
+        raise ValueError("on or off")
+    return switch
 
 
 def parse_word(text: str) -> str:
@@ -226,7 +242,8 @@ class Settings:
         "",
         "Your inference module: a dotted name that Python can import, or the path of a `.py` "
         "file. Where it is not set: the script of `SAGEMAKER_PROGRAM`, else `code/inference.py` "
-        f"of the model data, else `{DEFAULT_MODULE}`, the classifier of this repository.",
+        f"of the model data, else `{DEFAULT_MODULE}`, the classifier of this repository, where "
+        f"they have its `{_MANIFEST}`, else the one model file that they hold.",
     )
     program: str = _variable(
         "SAGEMAKER_PROGRAM",
@@ -263,6 +280,13 @@ class Settings:
         float(contract.INVOCATION_TIMEOUT_S),
         "Seconds for one invocation. After that the client gets 504 and the worker is replaced.",
     )
+    stream_timeout_s: float = _variable(
+        "BYOI_STREAM_TIMEOUT_S",
+        parse_seconds,
+        float(contract.STREAM_TIMEOUT_S),
+        "Seconds for a response that is sent in pieces, from its first piece on; the first one "
+        "has the time of an invocation. After that the connection is closed before its end.",
+    )
     body_timeout_s: float = _variable(
         "BYOI_BODY_TIMEOUT_S",
         parse_seconds,
@@ -292,6 +316,28 @@ class Settings:
         parse_proxy,
         "auto",
         "`auto` puts nginx in front if it is installed; `off` serves through gunicorn alone.",
+    )
+    page: str = _variable(
+        "BYOI_PAGE",
+        parse_switch,
+        "off",
+        "`on` puts a page at `/`: what the model takes and gives, a form to ask it, the last "
+        "requests, `/openapi.json`. While it is on, a request from another Host or Origin than "
+        "this machine gets 403. `byoi serve` sets `on` where nothing is set.",
+    )
+    reload: str = _variable(
+        "BYOI_RELOAD",
+        parse_switch,
+        "off",
+        "`on` loads changed code before the next request, and the model where its files or the "
+        "code around it changed: for development; `byoi serve --reload` sets it.",
+    )
+    sample_request: str = _variable(
+        "BYOI_SAMPLE_REQUEST",
+        parse_word,
+        "",
+        "A file with a request body, which the page's form starts with; `byoi serve` names the "
+        "project's own.",
     )
     preload: str = _variable(
         "BYOI_PRELOAD",
@@ -349,6 +395,8 @@ class Settings:
         }
         if not self.inference_module:
             del values["BYOI_INFERENCE_MODULE"]
+        if not self.sample_request:
+            del values["BYOI_SAMPLE_REQUEST"]
         if self.model_dir == contract.MODEL_DIR:
             del values["BYOI_MODEL_DIR"]  # unset, so that the baked model remains the fallback
         return values
@@ -358,8 +406,10 @@ class Settings:
         if self.inference_module:
             return self.inference_module
         script = self.code_directory() / (self.program or _SCRIPT)
-        is_named = bool(self.program or self.submit_directory)
-        return str(script) if is_named or script.is_file() else DEFAULT_MODULE
+        if self.program or self.submit_directory or script.is_file():
+            return str(script)
+        is_ours = (self.model_directory() / _MANIFEST).is_file()
+        return DEFAULT_MODULE if is_ours else MODELS_MODULE
 
     def code_directory(self) -> Path:
         """Return the directory of the scripts that come with the model data."""

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FACES = (
     *("byoi", "byoi.deployment", "byoi.emulator", "byoi.formats", "byoi.hosting", "byoi.local"),
-    *("byoi.server", "byoi_lib"),
+    *("byoi.models", "byoi.server", "byoi_lib"),
 )
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 # Programs of ours that use the tool as a user does.

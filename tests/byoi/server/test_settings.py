@@ -109,8 +109,8 @@ def test_what_asks_for_nothing_is_taken(value):
 @pytest.mark.parametrize(
     ("environ", "module"),
     [
-        ({}, "byoi_lib.inference"),
-        ({"SAGEMAKER_PROGRAM": "", "SAGEMAKER_SUBMIT_DIRECTORY": ""}, "byoi_lib.inference"),
+        ({}, "byoi.models.inference"),
+        ({"SAGEMAKER_PROGRAM": "", "SAGEMAKER_SUBMIT_DIRECTORY": ""}, "byoi.models.inference"),
         ({"SAGEMAKER_PROGRAM": "own.py"}, "MODEL/code/own.py"),
         ({"SAGEMAKER_PROGRAM": "own"}, "MODEL/code/own.py"),
         (
@@ -121,10 +121,17 @@ def test_what_asks_for_nothing_is_taken(value):
         ({"SAGEMAKER_PROGRAM": "own.py", "BYOI_INFERENCE_MODULE": "mine"}, "mine"),
     ],
 )
-def test_the_module_is_the_one_that_is_named_else_the_repositorys(tmp_path, environ, module):
+def test_the_module_is_the_one_that_is_named_else_that_of_model_files(tmp_path, environ, module):
     found = Settings.from_environ({"BYOI_MODEL_DIR": str(tmp_path), **environ})
     assert found.module() == module.replace("MODEL", str(tmp_path))
     assert Settings.from_environ(found.to_environ()) == found
+
+
+def test_this_repositorys_model_data_are_known_by_their_manifest(tmp_path):
+    (tmp_path / "manifest.json").touch()
+    (tmp_path / "model.onnx").touch()
+    found = Settings.from_environ({"BYOI_MODEL_DIR": str(tmp_path)})
+    assert found.module() == "byoi_lib.inference"
 
 
 def test_a_script_in_the_model_data_is_found(tmp_path):

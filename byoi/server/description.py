@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from byoi.formats import content_types
 from byoi.formats.signature import Signature, Tensor
+from byoi.server.settings import MODELS_MODULE, Settings
 
 
 @dataclass(frozen=True)
@@ -12,38 +13,48 @@ class Description:
     """What one model takes and gives.
 
     Attributes:
-        module: The name of the inference module.
-        functions: Those that it defines.
+        name: The inference module; the model directory where there is no script.
+        functions: Those that the module defines; none where there is no script.
         request_types: Media types of requests; none where the module reads bodies itself.
         response_types: Media types of responses; none where the module writes them itself.
         signature: Of the model, where it has one.
     """
 
-    module: str
+    name: str
     functions: tuple[str, ...]
     request_types: tuple[str, ...]
     response_types: tuple[str, ...]
     signature: Signature | None
 
     @classmethod
-    def of(cls, name: str, functions: tuple[str, ...], model: Any) -> Self:
-        """Describe a loaded model."""
+    def of(cls, settings: Settings, functions: tuple[str, ...], model: Any) -> Self:
+        """Describe a loaded model.
+
+        Args:
+            settings: Name the module and the model directory.
+            functions: Those that the module defines.
+            model: What `model_fn` returned.
+        """
         from byoi.formats import numbers  # noqa: PLC0415 - NumPy, only where it is used
 
+        has_script = settings.module() != MODELS_MODULE
+        own = functions if has_script else ()
         signature = getattr(model, "signature", None)
-        transforms = "transform_fn" in functions
+        reads, writes = (
+            {name, "transform_fn"}.isdisjoint(own) for name in ("input_fn", "output_fn")
+        )
         return cls(
-            name,
-            functions,
-            () if transforms or "input_fn" in functions else numbers.REQUEST_TYPES,
-            () if transforms or "output_fn" in functions else content_types.RESPONSE_TYPES,
+            settings.module() if has_script else str(settings.model_directory()),
+            own,
+            numbers.REQUEST_TYPES if reads else (),
+            content_types.RESPONSE_TYPES if writes else (),
             signature if isinstance(signature, Signature) else None,
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return what the page shows."""
         return {
-            "module": self.module,
+            "name": self.name,
             "functions": self.functions,
             "request_types": self.request_types,
             "response_types": self.response_types,

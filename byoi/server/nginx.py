@@ -62,10 +62,14 @@ def render(template: str, settings: Settings, state_dir: Path) -> str:
         "FILES": 2 * _CONNECTIONS,
         "USER": _user(),
         **_page_values(settings, state_dir),
+        "SILENT_FILE": readiness.silent_file,
+        "RUNNING": readiness.running_dir,
+        "BODY_504": _body(504, settings, "$http_x_request_id"),
+        "BODY_BUSY": _body(503, settings, "$http_x_request_id", statuses.BUSY),
         "BODY_408": _body(408, settings, "$request_id"),
         "BODY_502": _body(502, settings, "$request_id"),
         "OUTER_ERROR_PAGES": _error_pages(status for status in _ANSWERED if status != 502),
-        "INNER_ERROR_PAGES": _error_pages(_ANSWERED),
+        "INNER_ERROR_PAGES": _error_pages(status for status in _ANSWERED if status != 504),
         "OUTER_ERROR_LOCATIONS": _error_locations(settings, "$request_id"),
         "INNER_ERROR_LOCATIONS": _error_locations(settings, "$http_x_request_id"),
     }
@@ -132,9 +136,11 @@ def _error_locations(settings: Settings, request_id: str) -> str:
     )
 
 
-def _body(status: int, settings: Settings, request_id: str) -> str:
+def _body(
+    status: int, settings: Settings, request_id: str, error: tuple[str, str] | None = None
+) -> str:
     """Return the JSON body of an error, escaped for nginx's single quotes."""
-    name, message = statuses.ERRORS[status]
+    name, message = error or statuses.ERRORS[status]
     body = statuses.body(name, message.format_map(vars(settings)), request_id).decode()
     return body.replace("\\", "\\\\").replace("'", "\\'")
 

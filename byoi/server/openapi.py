@@ -6,8 +6,7 @@ Source: OpenAPI Specification 3.1.1; its schemas are JSON Schema 2020-12.
 from typing import Any
 
 from byoi import contract
-from byoi.formats.signature import Signature, Tensor
-from byoi.server import statuses
+from byoi.server import schemas, statuses
 from byoi.server.description import Description
 from byoi.server.settings import Settings
 
@@ -28,7 +27,7 @@ def document(description: Description, settings: Settings) -> dict[str, Any]:
     return {
         "openapi": VERSION,
         "info": {
-            "title": description.module.rpartition("/")[2],
+            "title": description.name.rpartition("/")[2],
             "version": "1",
             "description": "SageMaker's container contract: a body is sent to /invocations, and "
             f"its answer comes back. A body has at most {settings.body_limit_bytes} bytes, an "
@@ -84,9 +83,14 @@ def _failures(numbers: tuple[int, ...], *, has_body: bool = True) -> dict[str, A
 
 
 def _invocation(description: Description) -> dict[str, Any]:
-    signature = description.signature
-    taken = _body(description.request_types, _request(signature) if signature else None)
-    given = _body(description.response_types, _response(signature) if signature else None)
+    # Where a module reads bodies itself, its model's signature says nothing of them.
+    request = response = None
+    if description.signature is not None and description.request_types:
+        request = schemas.request(description.signature)
+    if description.signature is not None and description.response_types:
+        response = schemas.response(description.signature)
+    taken = _body(description.request_types, request)
+    given = _body(description.response_types, response)
     return {
         "operationId": "invoke",
         "summary": "Ask the model",
@@ -104,51 +108,3 @@ def _body(media_types: tuple[str, ...], schema: dict[str, Any] | None) -> dict[s
         media_type: {"schema": schema} if schema and media_type == _JSON else {}
         for media_type in media_types or ("*/*",)
     }
-
-
-def _request(signature: Signature) -> dict[str, Any]:
-    """Return the schema of a JSON request: rows by `instances`, or columns by `inputs`."""
-    return _rows_or_columns(signature.inputs, "instances", "inputs")
-
-
-def _response(signature: Signature) -> dict[str, Any]:
-    """Return the schema of a JSON response: as the request, `predictions` or `outputs`."""
-    return _rows_or_columns(signature.outputs, "predictions", "outputs")
-
-
-def _rows_or_columns(tensors: tuple[Tensor, ...], rows: str, columns: str) -> dict[str, Any]:
-    row, whole = _one_or_named(tensors, batch=False), _one_or_named(tensors, batch=True)
-    return {
-        "oneOf": [
-            {
-                "type": "object",
-                "required": [rows],
-                "properties": {rows: {"type": "array", "items": row}},
-            },
-            {"type": "object", "required": [columns], "properties": {columns: whole}},
-        ]
-    }
-
-
-def _one_or_named(tensors: tuple[Tensor, ...], *, batch: bool) -> dict[str, Any]:
-    """Return the schema of the values of all tensors; that of one may stand without its name."""
-    values = {one.name: _values(one, batch=batch) for one in tensors}
-    named = {"type": "object", "required": list(values), "properties": values}
-    return {"anyOf": [named, *values.values()]} if len(values) == 1 else named
-
-
-def _values(tensor: Tensor, *, batch: bool) -> dict[str, Any]:
-    """Return the schema of one tensor's values, as lists in lists."""
-    schema: dict[str, Any] = {"type": _json_type(tensor.dtype)}
-    for size in reversed(tensor.shape if batch else tensor.shape[1:]):
-        sizes = {} if size is None else {"minItems": size, "maxItems": size}
-        schema = {"type": "array", "items": schema, **sizes}
-    return schema
-
-
-def _json_type(dtype: str) -> str:
-    if dtype == "str":
-        return "string"
-    if dtype == "bool":
-        return "boolean"
-    return "integer" if dtype.lstrip("u").startswith("int") else "number"

@@ -33,14 +33,15 @@ def publisher(settings: Settings, state_dir: Path) -> Callable[[Handler | None, 
     if settings.page == "off":
         return lambda _handler, _model: None
     folder, shown_sample = page.Folder(state_dir), sample(settings.sample_request)
+    last = Description(settings.module(), (), (), (), None)  # before the first that loads
 
     def publish(handler: Handler | None, model: Any) -> None:
+        nonlocal last
         failure = str(model) if handler is None else None
-        functions = handler.functions if handler else ()
-        description = Description.of(settings.module(), functions, model)
-        document = openapi.document(description, settings)
-        shown = {**description.to_json(), "sample": shown_sample, "failure": failure}
-        folder.write(page.OPENAPI, json.dumps(document, indent=2))
+        if handler is not None:
+            last = Description.of(settings, handler.functions, model)
+            folder.write(page.OPENAPI, json.dumps(openapi.document(last, settings), indent=2))
+        shown = {**last.to_json(), "sample": shown_sample, "failure": failure}
         folder.write(page.MODEL, json.dumps(shown))
 
     return publish

@@ -50,6 +50,8 @@ CLIENT_FAULTS: dict[type[Exception], int] = {
 # nginx answers 504 at the deadline; the worker acts later, so that no 502 comes first.
 AFTER_NGINX_S = 1.0
 _BEAT_S = 0.5
+# How long before its deadline a request is marked as running.
+_MARGIN_S = 1.0
 _LOOK_S = 0.05
 _LINGER_S = 10.0
 # Without nginx: requests that a worker reads beside those it runs; /ping is one of them.
@@ -69,12 +71,20 @@ class Processing:
         socket: The connection of its response.
         since_s: Start of the processing, in seconds on the clock of `InFlight`.
         stream: Set by the application when the response has begun and is sent in pieces.
+        is_marked: Whether `Readiness.mark_running` has been called for it.
     """
 
     request: Any
     socket: Any
     since_s: float
     stream: Stream | None = None
+    is_marked: bool = False
+
+    @property
+    def sent_s(self) -> float | None:
+        """When nginx sent it, seconds since the epoch; None without nginx."""
+        sent = header_of(self.request, "X-BYOI-SENT")
+        return None if sent is None else float(sent)
 
 
 class InFlight:
@@ -139,6 +149,8 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
         self._next_beat_s = float("inf")
         self._of_thread = threading.local()
         self._turns = Turns(self.cfg.threads)
+        # Connections whose first request is not read yet; it may want the last turn.
+        self._new: set[Any] = set()
 
     def load_wsgi(self) -> None:
         """Load the application and its model; on failure, write the reason and exit."""
@@ -180,9 +192,20 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
 
     def accept(self, listener: Any) -> None:
         """Accept a connection; without nginx, let a worker that is free be the first."""
-        if not self.behind_nginx and not self._turns.is_free():
+        if not self.behind_nginx and (self._new or not self._turns.is_free()):
             time.sleep(_COURTESY_S)
         super().accept(listener)
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Let a thread read a request."""
+        if not conn.initialized:
+            self._new.add(conn)
+        super().enqueue_req(conn)
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """End a request."""
+        self._new.discard(conn)
+        super().finish_request(conn, fs)
 
     @contextmanager
     def _kept_alive(self) -> Iterator[None]:
@@ -223,6 +246,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
         if req.path != contract.INVOCATIONS_PATH:
             keep = self._process(req, conn)
         elif self._turns.take(self.settings.invocation_timeout_s):
+            self._new.discard(conn)
             try:
                 keep = self._process(req, conn)
             finally:
@@ -240,7 +264,11 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
     def _process(self, req: Any, conn: Any) -> Any:
         with self.in_flight.track(req, conn.sock) as processing:
             self._of_thread.processing = processing
-            return super().handle_request(req, conn)
+            try:
+                return super().handle_request(req, conn)
+            finally:
+                if processing.is_marked:
+                    self.readiness.unmark_running(str(request_id_of(req)))
 
     def _watch(self) -> None:
         """Wait for a request past its deadline, then drain the worker and exit."""
@@ -267,13 +295,23 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
             time.sleep(_LOOK_S)
 
     def _look(self) -> tuple[set[Processing], set[Processing]]:
-        """Return the requests as `InFlight.split` does, and keep the streams alive."""
+        """Return the requests as `InFlight.split` does, and tell nginx what it must know."""
         on_time, overdue = self.in_flight.split()
         if self.behind_nginx:
             for processing in on_time:
                 if (stream := processing.stream) is not None:
                     stream.keep_alive(processing.socket, self._keep_alive_s)
+                elif not processing.is_marked:
+                    self._mark_if_late(processing)
         return on_time, overdue
+
+    def _mark_if_late(self, processing: Processing) -> None:
+        """Shortly before its deadline, tell nginx that the request runs: 504, and not 503."""
+        sent_s, request_id = processing.sent_s, request_id_of(processing.request)
+        late_s = time.time() + _MARGIN_S - self.settings.invocation_timeout_s
+        if sent_s is not None and request_id is not None and sent_s < late_s:
+            processing.is_marked = True
+            self.readiness.mark_running(request_id)
 
     def _give_up(self, processing: Processing) -> None:
         stream, settings = processing.stream, self.settings
@@ -312,8 +350,13 @@ def status_of(error: Exception) -> int:
 
 def request_id_of(request: Any) -> str | None:
     """Return the request id that nginx assigned, None if there is none."""
+    return header_of(request, "X-REQUEST-ID")
+
+
+def header_of(request: Any, wanted: str) -> str | None:
+    """Return a header of gunicorn's request by its name in capitals, None without."""
     headers = getattr(request, "headers", None) or []
-    return next((value for name, value in headers if name == "X-REQUEST-ID"), None)
+    return next((value for name, value in headers if name == wanted), None)
 
 
 def send_error(

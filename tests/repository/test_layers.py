@@ -77,7 +77,7 @@ EMULATOR: tuple[tuple[str, ...], ...] = (
 # Which modules may import a package that is not in the standard library; "." as above.
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "docker": ("byoi.local._docker_sdk", "byoi.registry"),
-    "urllib3": ("byoi.local._docker_sdk",),
+    "urllib3": ("byoi.hosting.response_stream", "byoi.local._docker_sdk"),
     "flask": ("byoi.server.",),
     "gunicorn": ("byoi.server.",),
     "packaging": ("byoi.server.requirements",),

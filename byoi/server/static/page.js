@@ -72,8 +72,8 @@ function options(list, values) {
 }
 
 function showModel() {
-  at("module").textContent = model.module.split("/").pop();
-  at("module").title = model.module;
+  at("module").textContent = model.name.split("/").pop();
+  at("module").title = model.name;
   document.title = `${at("module").textContent} · byoi serve`;
   at("notice").hidden = !model.failure;
   at("notice").textContent = model.failure ?? "";
@@ -87,7 +87,7 @@ function showModel() {
     pairs(element("dl", "", "pairs"), [
       ["Takes", types(model.request_types, "the module’s input_fn")],
       ["Gives", types(model.response_types, "the module’s output_fn")],
-      ["Functions", model.functions.join(", ") || "–"],
+      ["Functions", model.functions.join(", ") || "none: a model without a script"],
     ]),
   );
   at("model").replaceChildren(...shown);

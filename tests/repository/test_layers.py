@@ -42,7 +42,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("byoi.formats.",),
     ("byoi.proxies",),
-    ("byoi.digest", "byoi.extras", "byoi.names", "byoi.policy"),
+    ("byoi.digest", "byoi.extras", "byoi.names", "byoi.new_project", "byoi.policy"),
     ("byoi._canvas", "byoi._face", "byoi.contract", "byoi.errors"),
     ("byoi.terminal",),
 )

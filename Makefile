@@ -40,6 +40,9 @@ image: ## build byoi:latest (MODEL_DIR=dir bakes a model in, TARGET=tensorflow t
 bench: .venv ## run the benchmarks that need only the built-in sample
 	@.venv/bin/python benchmarks/encode.py
 
+peers: .venv ## compare serving one scikit-learn model with LitServe, MLServer and BentoML (15 minutes, needs the package index once)
+	@.venv/bin/python benchmarks/own_model.py --keep
+
 cycles: .venv ## create, use and delete fifty emulated endpoints: is anything left? (2 minutes, needs docker)
 	@.venv/bin/python benchmarks/cycles.py
 
@@ -52,10 +55,13 @@ lock: ## resolve requirements/*.in again (needs uv)
 			requirements/$$name.in --output-file requirements/$$name.txt; done
 	@uv pip compile --universal --generate-hashes --python-version 3.11 --quiet --no-header --no-annotate \
 		--excludes requirements/sdk3_without.in requirements/sdk3.in --output-file requirements/sdk3.txt
+	@for name in benchmarks/peers/*.in; do \
+		uv pip compile --universal --generate-hashes --python-version 3.11 --quiet --no-header --no-annotate \
+			$$name --output-file $${name%.in}.txt; done
 	@uv pip compile --universal --python-version 3.11 --quiet --no-header --no-annotate \
 		--constraint requirements/dev.txt requirements/notebooks.in --output-file requirements/conda.txt
 
 clean: ## remove what the targets above made in this folder
 	@rm -rf .venv build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: demo test check notebooks lab image bench cycles mutants lock clean
+.PHONY: demo test check notebooks lab image bench peers cycles mutants lock clean

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from byoi import contract, errors, extras, terminal
+from byoi import contract, errors, extras, project, terminal
 
 if TYPE_CHECKING:  # http.client, which only invocations need
     from byoi.invocation import Answer
@@ -20,7 +20,14 @@ def add_verbs(verbs: Any) -> None:
     """Add the verbs to argparse's subparsers."""
     serve = verbs.add_parser("serve", help="serve a model directory in the foreground")
     serve.add_argument(
-        "--model-dir", required=True, type=Path, metavar="DIR", help="given to model_fn"
+        "folder",
+        nargs="?",
+        type=Path,
+        metavar="DIR",
+        help="a project's folder, with inference.py, model/ and sample_request; default: this one",
+    )
+    serve.add_argument(
+        "--model-dir", type=Path, metavar="DIR", help="given to model_fn; default: the project's"
     )
     serve.add_argument(
         "--port", type=int, default=contract.PORT, metavar="N", help=f"default: {contract.PORT}"
@@ -28,7 +35,13 @@ def add_verbs(verbs: Any) -> None:
     serve.add_argument(
         "--module",
         metavar="NAME|FILE.py",
-        help="inference module; default: BYOI_INFERENCE_MODULE, else this repository's own",
+        help="inference module; default: BYOI_INFERENCE_MODULE, else the project's, else this "
+        "repository's own",
+    )
+    serve.add_argument(
+        "--reload",
+        action="store_true",
+        help="load changed code before the next request, and the model where it must be",
     )
     serve.set_defaults(run=_serve)
 
@@ -56,19 +69,58 @@ def _serve(options: argparse.Namespace) -> int:
     extras.require("byoi serve", "flask", "gunicorn")
     from byoi import server
 
+    of_project = _project_environ(options)
     environ = {
-        # Reachable from this machine only, unless the user wants more.
+        # Reachable from this machine only, and with a page, unless the user wants otherwise.
         "BYOI_BIND_ADDRESS": "127.0.0.1",
+        "BYOI_PAGE": "on",
+        **of_project,
         **os.environ,
-        "BYOI_MODEL_DIR": str(options.model_dir.absolute()),
+        # A folder that is named counts more than a variable, one that is found less.
+        **(of_project if options.folder else {}),
         contract.BIND_TO_PORT_VARIABLE: str(options.port),
     }
+    if options.model_dir:
+        environ["BYOI_MODEL_DIR"] = str(options.model_dir.absolute())
     if options.module:
         environ["BYOI_INFERENCE_MODULE"] = options.module
+    if options.reload:
+        environ["BYOI_RELOAD"] = "on"
+        # One loads and shows errors once; more work as well, where they are asked for.
+        environ.setdefault("SAGEMAKER_MODEL_SERVER_WORKERS", "1")
     settings = server.Settings.from_environ(environ)
     if settings.module() == server.DEFAULT_MODULE and "BYOI_INFERENCE_MODULE" not in environ:
         _require_default_module(server.DEFAULT_MODULE)
     return server.serve(settings, environ)
+
+
+def _project_environ(options: argparse.Namespace) -> dict[str, str]:
+    """Return the variables of the parts of a project's folder, below those of the user.
+
+    `--model-dir` without a folder serves that directory alone, whatever lies here.
+
+    Raises:
+        ConfigurationError: The folder has no part that could be served, and no option names one.
+    """
+    if options.model_dir and options.folder is None:
+        return {}
+    found = project.Project.find(options.folder or Path())
+    folder = found.folder.absolute()
+    variables = os.environ.keys() & {"BYOI_INFERENCE_MODULE", "BYOI_MODEL_DIR"}
+    named = options.module or options.model_dir or variables
+    if found.module is None and found.model_dir is None and not named:
+        raise errors.ConfigurationError(
+            f"{folder} has no {project.MODULE}, no code/{project.MODULE} and no folder "
+            f"{project.MODEL_DIR}; name a project's folder: byoi serve DIR, or the parts: "
+            "byoi serve --module FILE.py --model-dir DIR"
+        )
+    # Also where it does not exist yet: not every model_fn reads it, and one that does says so.
+    environ = {"BYOI_MODEL_DIR": str(folder / project.MODEL_DIR)}
+    if found.module is not None:
+        environ["BYOI_INFERENCE_MODULE"] = str(found.module.absolute())
+    if found.sample is not None:
+        environ["BYOI_SAMPLE_REQUEST"] = str(found.sample.absolute())
+    return environ
 
 
 def _require_default_module(name: str) -> None:

@@ -16,6 +16,8 @@ INVOCATIONS_PATH = "/invocations"
 
 # DG your-algorithms-inference-code: where model data is unpacked, read-only.
 MODEL_DIR = Path("/opt/ml/model")
+# sagemaker-inference-toolkit, environment.py: the code that does not come with the model data.
+CODE_DIR = Path("/opt/ml/code")
 # DG your-algorithms-training-algo-running-container and -algo-output.
 HYPERPARAMETERS_FILE = Path("/opt/ml/input/config/hyperparameters.json")
 RESOURCE_CONFIG_FILE = Path("/opt/ml/input/config/resourceconfig.json")
@@ -28,6 +30,8 @@ FAILURE_REASON_CHARACTERS = 1024
 # DG your-algorithms-inference-code: limits of one request.
 INVOCATION_TIMEOUT_S = 60
 PING_TIMEOUT_S = 2
+# DG deploy-model-options: a response that is streamed, from its first to its last byte.
+STREAM_TIMEOUT_S = 8 * 60
 CONNECT_TIMEOUT_S = 0.25
 # DG deploy-model-options says 25 MB, API InvokeEndpoint 6,291,456 B; the larger one is used.
 REQUEST_BODY_BYTES = 25 * 1024 * 1024

@@ -8,6 +8,7 @@
     * MalformedBody
   * DatasetError                 the training data cannot be used
   * ModelDataError               the model directory or archive cannot be used
+  * ModuleFailed                 the inference module, as it was saved last, does not load
   * ConfigurationError           a setting or argument cannot be used
   * MissingProgramError          a program this step needs is not installed
   * MissingPackageError          a Python package this step needs is not installed
@@ -61,6 +62,10 @@ class DatasetError(ByoiError):
 
 class ModelDataError(ByoiError):
     """The model directory lacks a file, or its files disagree with each other."""
+
+
+class ModuleFailed(ByoiError):  # noqa: N818 - named after the condition
+    """The inference module was changed while the server runs, and does not load."""
 
 
 class ConfigurationError(ByoiError):

@@ -48,6 +48,8 @@ class Job:
         model_dir: Its content becomes model.tar.gz.
         output_data_dir: Its content becomes output.tar.gz: plots, for example.
         hosts: Names of the instances; empty if the platform gave none.
+        current_host: The name of this one; "" likewise.
+        input_dir: Has the channels, and the files that describe the job.
     """
 
     hyperparameters: Mapping[str, Any]
@@ -55,6 +57,8 @@ class Job:
     model_dir: Path
     output_data_dir: Path
     hosts: tuple[str, ...] = ()
+    current_host: str = ""
+    input_dir: Path = contract.INPUT_DATA_DIR.parent
 
     @classmethod
     def read(cls, root: Path = Path("/"), environ: Mapping[str, str] | None = None) -> "Job":
@@ -74,13 +78,24 @@ class Job:
         _refuse_foreign(hyperparameters, os.environ if environ is None else environ)
         inputs = _under(root, contract.INPUT_DATA_DIR)
         folders = sorted(inputs.iterdir()) if inputs.is_dir() else []
+        resources = _read_object(_under(root, contract.RESOURCE_CONFIG_FILE))
         return cls(
             hyperparameters,
             {folder.name: folder for folder in folders},
             _under(root, contract.MODEL_DIR),
             _under(root, contract.OUTPUT_DATA_DIR),
-            tuple(_read_object(_under(root, contract.RESOURCE_CONFIG_FILE)).get("hosts", [])),
+            tuple(resources.get("hosts", [])),
+            resources.get("current_host", ""),
+            inputs.parent,
         )
+
+    def own_hyperparameters(self) -> dict[str, Any]:
+        """Return the hyperparameters of the algorithm, without those of the platform."""
+        return {
+            name: value
+            for name, value in self.hyperparameters.items()
+            if not name.startswith(_FOREIGN_PREFIXES)
+        }
 
     def require_one_host(self) -> None:
         """Refuse several instances: each would train a whole model, and only one would be kept.
@@ -111,9 +126,7 @@ class Job:
             for field in dataclasses.fields(target):
                 kinds[field.name] = (index, type(field.default))
         chosen: list[dict[str, Any]] = [{} for _ in (*targets, int)]
-        for name, text in self.hyperparameters.items():
-            if name.startswith(_FOREIGN_PREFIXES):
-                continue
+        for name, text in self.own_hyperparameters().items():
             if name not in kinds:
                 raise errors.ConfigurationError(
                     f"hyperparameter {name!r} is unknown; there are {', '.join(sorted(kinds))}"
@@ -178,7 +191,7 @@ def _refuse_foreign(hyperparameters: Mapping[str, Any], environ: Mapping[str, st
         raise errors.ConfigurationError(
             f"received {', '.join(asked)}, which train does not act on: it runs the fit that is "
             "in the image. Leave out entry_point, source_dir and distribution of the estimator, "
-            "or use an image whose own train runs the script"
+            "or use an image with the script in it, which `byoi image` builds"
         )
 
 

@@ -51,29 +51,15 @@ if [[ $base =~ ^debian:([a-z]+)-slim$ ]] && ! present "$base"; then
 fi
 echo "base image: $base"
 
-secrets=()
-ca_bundle=${CA_BUNDLE:-${PIP_CERT:-}}
-if [ -n "$ca_bundle" ]; then secrets+=(--secret "id=ca-bundle,src=$ca_bundle"); fi
-if [ -n "${PIP_CONF:-}" ]; then secrets+=(--secret "id=pip-conf,src=$PIP_CONF"); fi
-for file in "$ca_bundle" "${PIP_CONF:-}"; do
-  [ -z "$file" ] || [ -r "$file" ] || fail "$file cannot be read; CA_BUNDLE, PIP_CERT and PIP_CONF name files"
-done
-
-# SageMaker takes no attestations and no OCI media types. An engine that keeps images in
-# containerd's store writes OCI unless told; the others know no such option.
-export DOCKER_BUILDKIT=1 BUILDX_NO_DEFAULT_ATTESTATIONS=1
-options=(--platform "$platform")
-if "$client" info --format '{{.DriverStatus}}' | grep -q io.containerd.snapshotter; then
-  options+=(--output 'type=image,oci-mediatypes=false')
-fi
+export DOCKER=$client PLATFORM=$platform
 
 model_dir=${MODEL_DIR:-}
 [ -z "$model_dir" ] || [ -n "$(ls -A "$model_dir" 2>/dev/null)" ] || fail "MODEL_DIR=$model_dir is no directory with a model in it; make one: byoi train --output $model_dir"
 program_tag=$tag
 if [ -n "$model_dir" ]; then program_tag=${tag%:*}:without-model; fi
-"$client" build "${options[@]}" ${secrets[@]+"${secrets[@]}"} --build-arg "BASE_IMAGE=$base" \
+container/docker_build.sh --build-arg "BASE_IMAGE=$base" \
   --target "$target" --tag "$program_tag" --file container/Dockerfile "$@" .
 if [ -n "$model_dir" ]; then
-  "$client" build "${options[@]}" --build-arg "IMAGE=$program_tag" --tag "$tag" --file container/Dockerfile.model "$model_dir"
+  container/docker_build.sh --build-arg "IMAGE=$program_tag" --tag "$tag" --file container/Dockerfile.model "$model_dir"
 fi
 "$client" image inspect --format "built $tag ({{.Architecture}}, {{.Size}} bytes)" "$tag"

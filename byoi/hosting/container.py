@@ -24,7 +24,7 @@ from sagemaker.local.image import DOCKER_COMPOSE_FILENAME, _SageMakerContainer, 
 from sagemaker.local.utils import check_for_studio
 
 from byoi import contract, errors
-from byoi.hosting import staging
+from byoi.hosting import script, staging
 from byoi.local import compose, health, orphans, processes
 from byoi.local.docker import ContainerState, Engine
 from byoi.names import require_variables
@@ -164,6 +164,13 @@ def _cause(state: ContainerState) -> str:
     return f"was not started{': ' + state.error if state.error else ''}"
 
 
+def _read_only(directory: Path, mounted: Path) -> Any:
+    """Return the SDK's volume, read-only as on the platform (DG your-algorithms-inference-code)."""
+    volume = _Volume(str(directory), str(mounted))
+    volume.map += ",ro" if volume.map.endswith(":z") else ":ro"
+    return volume
+
+
 class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships no types
     """The containers of one endpoint, batch transform or, in its subclass, training job.
 
@@ -219,23 +226,27 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
 
         Args:
             model_dir: Location of the model data, see `staging.stage_model_data`.
-            environment: All variables of the container.
+            environment: All variables of the container; what they name by `script` is given to it.
             startup_timeout_s: Seconds for /ping to turn 200; by default the session's.
 
         Raises:
             ModelDataError: The model data cannot be used.
+            ConfigurationError: The script that the variables name is not there.
             HostingError: The port in the session's config is taken.
             EndpointFailedError: The container did not become healthy.
         """
         require_variables(environment)
         try:
-            model = self.workspace / "model"
+            model, code = self.workspace / "model", self.workspace / "code"
             staging.stage_model_data(model_dir, model, self.sagemaker_session)
-            volume = _Volume(str(model), str(contract.MODEL_DIR))
-            # Read-only, as on the platform (DG your-algorithms-inference-code).
-            volume.map += ",ro" if volume.map.endswith(":z") else ":ro"
+            variables = script.stage(
+                environment, model_dir=model, directory=code, session=self.sagemaker_session
+            )
+            volumes = [_read_only(model, contract.MODEL_DIR)]
+            if code.exists():
+                volumes.append(_read_only(code, contract.CODE_DIR))
             self._find_url()
-            self._generate_compose_file("serve", [volume], dict(environment))
+            self._generate_compose_file("serve", volumes, variables)
             self._start()
             wait_until_healthy(
                 self.container_names[0],

@@ -21,7 +21,7 @@ from sagemaker.local.entities import (
 from sagemaker.local.local_session import LocalSagemakerClient
 
 from byoi import errors
-from byoi.hosting import parameters, staging
+from byoi.hosting import missing_bucket, parameters, staging
 from byoi.hosting.container import LocalContainer, Place
 from byoi.hosting.jobs import TrainingContainer, TransformJob
 from byoi.local import orphans
@@ -247,6 +247,7 @@ class LocalClient(LocalSagemakerClient):  # type: ignore[misc] # the SDK ships n
         Raises:
             ConfigurationError: A parameter is none that local mode does, see `parameters`.
         """
+        missing_bucket.check(asked)
         parameters.check("CreateProcessingJob", asked)
         super().create_processing_job(**asked)
 
@@ -283,7 +284,9 @@ class LocalClient(LocalSagemakerClient):  # type: ignore[misc] # the SDK ships n
 def _check(action: str, given: dict[str, Any]) -> None:
     """Check the parameters of a method of the client, which are its `locals()`."""
     named = {name: value for name, value in given.items() if name not in {"self", "others"}}
-    parameters.check(action, named | given["others"])
+    named |= given["others"]
+    missing_bucket.check(named)
+    parameters.check(action, named)
 
 
 def _require(name: str, known: Mapping[str, Any], kind: str) -> None:

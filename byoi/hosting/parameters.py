@@ -270,6 +270,13 @@ TABLE: Mapping[str, Mapping[str, Treatment]] = {
         "EnableExplanations": Refused(f"explanations of predictions: {ON_AWS}"),
         "InferenceComponentName": Refused(f"inference components: {ON_AWS}"),
     },
+    "InvokeEndpointWithResponseStream": {
+        **_each(_DONE, "EndpointName", "Body", "ContentType", "Accept", "CustomAttributes"),
+        **_each(_DONE, "InferenceId", "SessionId", "TargetVariant"),
+        "PrefixAwareId": _ONE_INSTANCE,
+        "TargetContainerHostname": Refused(f"several containers: {ON_AWS}"),
+        "InferenceComponentName": Refused(f"inference components: {ON_AWS}"),
+    },
 }
 
 
@@ -296,12 +303,11 @@ def check(action: str, parameters: Mapping[str, Any]) -> None:
 
 # Calls that the emulator answers; those that neither does are AWS's.
 _EMULATED = {
-    *("UpdateEndpoint", "UpdateEndpointWeightsAndCapacities", "InvokeEndpointWithResponseStream"),
+    *("UpdateEndpoint", "UpdateEndpointWeightsAndCapacities"),
     *("ListEndpoints", "ListEndpointConfigs", "ListModels", "AddTags", "ListTags", "DeleteTags"),
 }
 _CALLS_INSTEAD = {
     "UpdateEndpoint": "here, delete the endpoint and deploy again",
-    "InvokeEndpointWithResponseStream": "here, invoke_endpoint returns the whole answer",
 }
 # What boto3's clients have beside the API's calls.
 _CLIENT_METHODS = {

@@ -1,4 +1,4 @@
-"""InvokeEndpoint for endpoints on this machine, by boto3's own client.
+"""InvokeEndpoint, whole or as a stream, for endpoints on this machine, by boto3's own client.
 
 boto3 checks, sends and parses as it does against AWS; two of its events do the platform's part:
 the address before a request is sent, and the container's error status, which AWS reports as
@@ -16,7 +16,7 @@ from typing import Any
 import boto3
 import botocore.session
 import sagemaker
-from botocore import UNSIGNED
+from botocore import UNSIGNED, xform_name
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
 from botocore.credentials import CredentialResolver
@@ -25,10 +25,16 @@ from sagemaker.predictor import Predictor
 
 from byoi import contract, invocation, proxies
 from byoi.hosting import parameters
+from byoi.hosting.response_stream import ResponseStream
 
 # Above the platform's own limit, so that the endpoint's answer comes before this time-out.
 READ_TIMEOUT_S = contract.INVOCATION_TIMEOUT_S + 10
 CONNECT_TIMEOUT_S = 5
+_WHOLE = "InvokeEndpoint"
+_STREAM = "InvokeEndpointWithResponseStream"
+# API InvokeEndpointWithResponseStream: names there, other than those beside a whole answer.
+_STREAM_ACCEPT = "X-Amzn-SageMaker-Accept"
+_STREAM_CONTENT_TYPE = "X-Amzn-SageMaker-Content-Type"
 # Each request gets the address of its container instead, before it is sent.
 _PLACEHOLDER = "http://127.0.0.1"
 # Nothing is sent to it, so any region will do.
@@ -99,8 +105,12 @@ class RuntimeClient:
         )
         self.exceptions = self._client.exceptions
         events = self._client.meta.events
-        events.register("before-send.sagemaker-runtime.InvokeEndpoint", self._address)
-        events.register("before-parse.sagemaker-runtime.InvokeEndpoint", _report_as_model_error)
+        for operation, is_stream in ((_WHOLE, False), (_STREAM, True)):
+            events.register(f"before-send.sagemaker-runtime.{operation}", self._address)
+            events.register(
+                f"before-parse.sagemaker-runtime.{operation}",
+                _name_as_a_stream if is_stream else _report_as_model_error,
+            )
 
     def invoke_endpoint(
         self,
@@ -119,21 +129,17 @@ class RuntimeClient:
             HTTPClientError: botocore's class for a refused connection or no answer in time.
         """
         asked |= {"ContentType": ContentType, "Accept": Accept}
-        asked = {name: value for name, value in asked.items() if value is not None}
-        # What boto3 does not know, boto3 refuses.
-        known = self._client.meta.service_model.operation_model("InvokeEndpoint").input_shape
-        parameters.check(
-            "InvokeEndpoint", {name: asked[name] for name in asked.keys() & known.members.keys()}
-        )
-        if "TargetVariant" in asked:
-            self._check_variant(EndpointName, asked["TargetVariant"])
-        try:
-            response: dict[str, Any] = self._client.invoke_endpoint(
-                Body=Body, EndpointName=EndpointName, **asked
-            )
-        except self.exceptions.ModelError as error:
-            error.response["LogStreamArn"] = self._find_log(EndpointName)
-            raise
+        return self._invoke(_WHOLE, Body=Body, EndpointName=EndpointName, **asked)
+
+    def invoke_endpoint_with_response_stream(self, **asked: Any) -> dict[str, Any]:
+        """Send one invocation; `Body` of the response gives the pieces as they come.
+
+        Parameters, response and errors are those of boto3 and `invoke_endpoint`; see
+        `ResponseStream`.
+        """
+        response = self._invoke(_STREAM, **asked)
+        # botocore's own reads the frames that AWS makes of the pieces.
+        response["Body"] = ResponseStream(response["Body"]._raw_stream)  # noqa: SLF001
         return response
 
     def __getattr__(self, name: str) -> Any:
@@ -147,6 +153,21 @@ class RuntimeClient:
             if refused is not None:
                 return refused
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _invoke(self, operation: str, **asked: Any) -> dict[str, Any]:
+        asked = {name: value for name, value in asked.items() if value is not None}
+        # What boto3 does not know, boto3 refuses.
+        known = self._client.meta.service_model.operation_model(operation).input_shape.members
+        parameters.check(operation, {name: asked[name] for name in asked.keys() & known.keys()})
+        name = asked.get("EndpointName", "")
+        if "TargetVariant" in asked:
+            self._check_variant(name, asked["TargetVariant"])
+        try:
+            response: dict[str, Any] = getattr(self._client, xform_name(operation))(**asked)
+        except self.exceptions.ModelError as error:
+            error.response["LogStreamArn"] = self._find_log(name)
+            raise
+        return response
 
     def _check_variant(self, endpoint: str, wanted: str) -> None:
         try:
@@ -166,6 +187,9 @@ class RuntimeClient:
         except KeyError as error:
             raise _validation_error(f"Endpoint {name} not found.") from error
         request.url = url.rstrip("/") + contract.INVOCATIONS_PATH
+        if _STREAM_ACCEPT in request.headers:
+            request.headers["Accept"] = request.headers[_STREAM_ACCEPT]
+            del request.headers[_STREAM_ACCEPT]
 
 
 def _validation_error(message: str) -> ClientError:
@@ -182,6 +206,14 @@ def _report_as_model_error(response_dict: dict[str, Any], **_: Any) -> None:
     response_dict["status_code"] = http.client.FAILED_DEPENDENCY
     response_dict["headers"]["x-amzn-errortype"] = "ModelError"
     response_dict["body"] = json.dumps(body).encode()
+
+
+def _name_as_a_stream(response_dict: dict[str, Any], **_: Any) -> None:
+    """Give the headers of a container's answer the names that they have beside a stream."""
+    _report_as_model_error(response_dict)
+    headers = response_dict["headers"]
+    if "Content-Type" in headers:
+        headers[_STREAM_CONTENT_TYPE] = headers["Content-Type"]
 
 
 def predictor(

@@ -13,8 +13,8 @@ import sagemaker
 import sagemaker.local
 from botocore.config import Config
 
-from byoi import deployment, errors, proxies
-from byoi.hosting import parameters, runtime_client, staging
+from byoi import deployment, proxies
+from byoi.hosting import missing_bucket, parameters, runtime_client, staging
 from byoi.hosting.container import LocalContainer, Place
 from byoi.hosting.leftovers import TellingSession
 from byoi.hosting.local_client import LocalClient
@@ -118,8 +118,11 @@ class LocalSession(TellingSession, sagemaker.local.LocalSession):  # type: ignor
         logging.getLogger("sagemaker").setLevel(logging.CRITICAL)
         self._has_bucket = bool(arguments.get("default_bucket"))
         config = arguments.pop("sagemaker_config", None)
+        used = boto_session or runtime_client.boto_session(runtime_client.LOCAL_REGION)
+        # First: the SDK makes clients at once.
+        missing_bucket.watch(used, has_credentials=boto_session is not None)
         super().__init__(
-            boto_session or runtime_client.boto_session(runtime_client.LOCAL_REGION),
+            used,
             sagemaker_config=config or runtime_client.SDK_CONFIG,
             **arguments,
         )
@@ -171,18 +174,8 @@ class LocalSession(TellingSession, sagemaker.local.LocalSession):  # type: ignor
         parameters.refuse_call("UpdateEndpoint")
 
     def default_bucket(self) -> str:
-        """Return the bucket given to the session.
-
-        Raises:
-            ConfigurationError: None was given; without credentials none can be found or made.
-        """
-        if not self._has_bucket:
-            raise errors.ConfigurationError(
-                "this call wants the account's default bucket, and local mode has no account; "
-                "give the call a place on this machine: output_path='file:///absolute/path' "
-                "(asynchronous inference has no local mode, nor has data capture)"
-            )
-        return str(super().default_bucket())
+        """Return the bucket given to the session, else the name of one that nothing may use."""
+        return str(super().default_bucket()) if self._has_bucket else missing_bucket.NAME
 
 
 def _clean_up(containers: dict[str, LocalContainer], directory: Path) -> None:

@@ -17,16 +17,18 @@ from werkzeug.exceptions import (
     BadRequest,
     ClientDisconnected,
     HTTPException,
+    MethodNotAllowed,
     RequestEntityTooLarge,
     RequestTimeout,
 )
 
 from byoi import contract, errors
 from byoi.formats import content_types
-from byoi.server import statuses
+from byoi.server import inference_module, statuses, tracebacks
 from byoi.server.context import Context
-from byoi.server.handler import Handler, Output
+from byoi.server.handler import Answering, Output
 from byoi.server.settings import Settings
+from byoi.server.streams import PROCESSING, Pieces, Stream
 
 REQUEST_ID_HEADER = "X-Request-Id"
 # Set by nginx: when the request left it, seconds since the epoch.
@@ -38,7 +40,7 @@ _log = logging.getLogger(__name__)
 def create_app(
     settings: Settings,
     *,
-    handler: Handler,
+    handler: Answering,
     model: Any,
     ready: Callable[[], bool],
     behind_nginx: bool = False,
@@ -77,7 +79,7 @@ class _Routes:
     """The handlers of requests and errors; the fields are the arguments of `create_app`."""
 
     settings: Settings
-    handler: Handler
+    handler: Answering
     model: Any
     is_ready: Callable[[], bool]
     behind_nginx: bool
@@ -114,8 +116,8 @@ class _Routes:
         """Answer an error of Flask or Werkzeug."""
         status = error.code if error.code in statuses.ERRORS else 400
         response = self.failure(status)
-        if status == 405:
-            response.headers["Allow"] = ", ".join(statuses.ROUTES[request.path])
+        if isinstance(error, MethodNotAllowed):
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
         return response
 
     def unexpected(self, error: BaseException) -> Response:
@@ -131,9 +133,11 @@ class _Routes:
         kind = type(error).__name__
         if status := statuses.chosen(error):
             return self.failure(status, kind, str(getattr(error, "message", kind)))
-        return self.failure(
-            500, message=f"the server raised {kind}; its log has the cause under this request id"
-        )
+        message = f"the server raised {kind}; its log has the cause under this request id"
+        if self.settings.page == "on":  # only the model's author sees it
+            cause = tracebacks.summary(error, inference_module.folders_of(self.settings))
+            message = f"{cause}; the log has more under this request id"
+        return self.failure(500, message=message)
 
     def ping(self) -> Response:
         """Answer 200 while the server is ready."""
@@ -156,7 +160,18 @@ class _Routes:
             )
         except SystemExit as error:  # a model that calls sys.exit() must not end the worker
             return self.unexpected(error)
-        return _response(output, accept, context, self.settings)
+        response = _response(output, accept, context, self.settings)
+        if isinstance(output.body, Pieces):
+            self._send_in_pieces(response, output.body)
+        return response
+
+    def _send_in_pieces(self, response: Response, pieces: Pieces) -> None:
+        stream = Stream(pieces, request_id=g.request_id, timeout_s=self.settings.stream_timeout_s)
+        response.response = stream
+        if self.behind_nginx:
+            response.headers["X-Accel-Buffering"] = "no"  # nginx.conf.in: it goes no further
+        if processing := request.environ.get(PROCESSING):
+            processing.stream = stream  # the worker's deadline is another one from here on
 
 
 def _require_no_encoding(header: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 from byoi import contract
-from byoi.server import logs
+from byoi.server import logs, page
 from byoi.server.readiness import Readiness
 
 
@@ -25,9 +25,12 @@ class JsonLogger(Logger):  # type: ignore[misc] # gunicorn ships no types
         """Replace gunicorn's handlers; gunicorn calls this at start."""
         super().setup(cfg)
         to_stderr = logging.StreamHandler(sys.stderr)
-        to_stderr.setFormatter(logs.JsonFormatter())
+        to_stderr.setFormatter(logs.formatter(sys.stderr))
         to_stderr.addFilter(self._is_news)
         self.error_log.handlers[:] = [to_stderr]
+        # For its last requests, which nginx's access log gives where it is in front.
+        is_on = os.environ.get("BYOI_PAGE") == "on"
+        self._page = page.Folder(Path(os.environ["BYOI_STATE_DIR"])) if is_on else None
 
     def _is_news(self, _record: logging.LogRecord) -> bool:
         """Whether the supervisor does not print the cause already."""
@@ -42,6 +45,8 @@ class JsonLogger(Logger):  # type: ignore[misc] # gunicorn ships no types
         path = environ.get("PATH_INFO", getattr(req, "path", "") or "")
         if path == contract.PING_PATH and status == 200:
             return
+        if self._page is not None and path in page.FILES and status == 200:
+            return  # the page asks again every few seconds
         headers = {name.lower(): value for name, value in resp.headers}
         length = environ.get("CONTENT_LENGTH", "")
         self._write(
@@ -65,8 +70,12 @@ class JsonLogger(Logger):  # type: ignore[misc] # gunicorn ships no types
             self._write(request_id=request_id, method=method, path=path, status=status)
 
     def _write(self, **fields: Any) -> None:
-        sys.stdout.write(logs.line("info", "request", **fields))
+        is_read = sys.stdout.isatty()
+        written = logs.access_text(fields) if is_read else logs.line("info", "request", **fields)
+        sys.stdout.write(written)
         sys.stdout.flush()
+        if self._page is not None:
+            self._page.add_request(fields)
 
     def now(self) -> str:
         """Return the time in the format of every other line."""

@@ -10,8 +10,8 @@ is neither text nor bytes becomes JSON).
 
 import inspect
 import json
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Protocol
 
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response
@@ -20,6 +20,7 @@ from byoi import errors
 from byoi.formats import content_types
 from byoi.server.context import Context
 from byoi.server.settings import THREADS_VARIABLE
+from byoi.server.streams import Pieces
 
 # Of each function: how many arguments it gets, before the context.
 ARGUMENTS = {
@@ -39,12 +40,23 @@ class Output(NamedTuple):
     """What the functions made of one request.
 
     Attributes:
-        body: Of the response.
+        body: Of the response; in pieces where the module makes an iterator of them.
         content_type: Its media type; None where the module named none.
     """
 
-    body: bytes | str
+    body: bytes | str | Pieces
     content_type: str | None
+
+
+class Answering(Protocol):
+    """What the application needs of a `Handler`."""
+
+    threads: int
+
+    def answer(
+        self, model: Any, body: bytes, content_type: str, accept: str, context: Context
+    ) -> Output:
+        """Return what the functions make of one request."""
 
 
 class TextBody(str):
@@ -65,6 +77,7 @@ class Handler:
         name: Of the module, for messages.
 
     Attributes:
+        functions: The names of those that the module defines.
         threads: How many requests may run at once in one process, from 1 on: `BYOI_THREADS` of
             the module or, once it is loaded, of the model. 1 by default, since a model may keep
             what two would mix up.
@@ -97,6 +110,7 @@ class Handler:
                 "transform_fn in the place of the three"
             )
         self._functions = {one: self._called(one, function) for one, function in found.items()}
+        self.functions = tuple(self._functions)
         self.threads = _threads(module, name)
 
     def load(self, model_dir: str) -> Any:
@@ -140,8 +154,19 @@ class Handler:
             context.status = result.status_code
             return Output(result.get_data(), result.content_type)
         if isinstance(result, tuple):
-            return Output(_to_body(result[0]), result[1] if len(result) > 1 else None)
-        return Output(_to_body(result), None)
+            return Output(self._to_body(result[0]), result[1] if len(result) > 1 else None)
+        return Output(self._to_body(result), None)
+
+    def _to_body(self, output: Any) -> bytes | str | Pieces:
+        """Return the body of a response.
+
+        Raises:
+            TypeError: The output is no text, no bytes and cannot be written as JSON.
+        """
+        if isinstance(output, Iterator):
+            pieces = Pieces(output, self._name)
+            return b"" if pieces.is_empty else pieces
+        return _to_body(output)
 
     def _part(self, name: str, default: Callable[..., Any]) -> Callable[..., Any]:
         return self._functions.get(name) or default
@@ -189,11 +214,6 @@ def _text_or_bytes(body: bytes, content_type: str) -> bytes | str:
 
 
 def _to_body(output: Any) -> bytes | str:
-    """Return the body of a response.
-
-    Raises:
-        TypeError: The output is no text, no bytes and cannot be written as JSON.
-    """
     if isinstance(output, bytes | str):
         return output
     if isinstance(output, bytearray):
@@ -202,8 +222,8 @@ def _to_body(output: Any) -> bytes | str:
         return json.dumps(output, indent=2)
     except (TypeError, ValueError) as error:
         raise TypeError(
-            f"output_fn returned {type(output).__name__}; expected bytes, text or what JSON can "
-            "express, or a tuple of one of them and its media type"
+            f"output_fn returned {type(output).__name__}; expected bytes, text, an iterator of "
+            "them, or what JSON can express, or a tuple of one of them and its media type"
         ) from error
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from byoi import errors
 from byoi.server import aws_libraries, requirements
 from byoi.server.handler import Handler
+from byoi.server.settings import Settings
 
 FUNCTIONS = ("model_fn", "input_fn", "predict_fn", "output_fn")
 
@@ -63,6 +64,28 @@ def find(name: str, code_dir: Path | None = None) -> Handler:
             _make_importable(folder)
     module = _from_file(Path(name)) if name.endswith(".py") else _from_name(name)
     return Handler(module, name)
+
+
+def folders(name: str, code_dir: Path | None = None) -> tuple[Path, ...]:
+    """Return the folders of the user's code, as far as they are known.
+
+    Args:
+        name: As `find`; that of a module that is not imported yet tells no folder.
+        code_dir: As `find`.
+    """
+    found = [code_dir.resolve()] if code_dir is not None and code_dir.is_dir() else []
+    if name.endswith(".py"):
+        found += [Path(name).absolute().parent, Path(name).resolve().parent]
+    else:
+        for one in (name.partition(".")[0], name):
+            if file := getattr(sys.modules.get(one), "__file__", None):
+                found.append(Path(file).parent)
+    return tuple(dict.fromkeys(found))
+
+
+def folders_of(settings: Settings) -> tuple[Path, ...]:
+    """Return the folders of the user's code that settings name."""
+    return folders(settings.module(), settings.code_directory())
 
 
 def _from_name(name: str) -> ModuleType:

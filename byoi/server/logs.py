@@ -1,7 +1,7 @@
 """Log lines: one JSON object per line, of the server, of nginx and of the inference module.
 
 CloudWatch Logs takes every line of stdout and stderr as one event, so a traceback is part of
-one line.
+one line. A terminal has a reader, and gets texts in their place.
 
 Source: SageMaker Developer Guide, logging-cloudwatch.
 """
@@ -11,8 +11,12 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import IO, Any, TextIO
+
+from byoi import terminal
+from byoi.server import tracebacks
 
 
 def line(level: str, message: str, **fields: Any) -> str:
@@ -49,15 +53,58 @@ class JsonFormatter(logging.Formatter):
         return line(record.levelname.lower(), record.getMessage(), **fields).rstrip("\n")
 
 
-def configure(level: str, stream: TextIO | None = None) -> None:
-    """Send Python's logging, and so the inference module's, to `stream` as JSON lines.
+class TerminalFormatter(logging.Formatter):
+    """Formats records for a reader: the time, the message, an error with its author's frames.
+
+    Args:
+        folders: Returns the folders of the user's code, as far as they are known by then.
+    """
+
+    def __init__(self, folders: Callable[[], Sequence[Path]]) -> None:
+        super().__init__()
+        self._folders = folders
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text without its last newline."""
+        message = text(record.levelname.lower(), record.getMessage()).rstrip("\n")
+        if record.exc_info and record.exc_info[1] is not None:
+            return f"{message}\n{tracebacks.readable(record.exc_info[1], self._folders())}"
+        return message
+
+
+def text(level: str, message: str) -> str:
+    """Return one log line with its newline, for a terminal.
+
+    Args:
+        level: Lower-case name of a level; the usual ones are left out.
+        message: What happened.
+    """
+    shown = "" if level in {"info", "debug"} else f"{level}: "
+    return f"{time.strftime('%H:%M:%S')} {shown}{terminal.message(message)}\n"
+
+
+def formatter(
+    stream: TextIO, folders: Callable[[], Sequence[Path]] = lambda: ()
+) -> logging.Formatter:
+    """Return the formatter for a stream: readable on a terminal, else JSON lines."""
+    return TerminalFormatter(folders) if stream.isatty() else JsonFormatter()
+
+
+def configure(
+    level: str,
+    stream: TextIO | None = None,
+    folders: Callable[[], Sequence[Path]] = lambda: (),
+) -> None:
+    """Send Python's logging, and so the inference module's, to `stream`.
 
     Args:
         level: Lowest level that is written, a name of `logging`.
-        stream: None for standard error.
+        stream: None for standard error; JSON lines, or readable where it is a terminal.
+        folders: As `TerminalFormatter`.
     """
-    to_stderr = logging.StreamHandler(stream or sys.stderr)
-    to_stderr.setFormatter(JsonFormatter())
+    stream = stream or sys.stderr
+    to_stderr = logging.StreamHandler(stream)
+    to_stderr.setFormatter(formatter(stream, folders))
     root = logging.getLogger()
     root.handlers[:] = [to_stderr]
     root.setLevel(level)
@@ -65,13 +112,25 @@ def configure(level: str, stream: TextIO | None = None) -> None:
 
 def say(level: str, message: str) -> None:
     """Write a line of the server to stderr."""
-    sys.stderr.write(line(level, message))
+    sys.stderr.write((text if sys.stderr.isatty() else line)(level, message))
     sys.stderr.flush()
 
 
 def write_access_line(received: bytes) -> None:
     """Write a line of nginx's access log; header bytes that are not UTF-8 are replaced."""
-    os.write(1, received.decode(errors="replace").encode())
+    decoded = received.decode(errors="replace")
+    os.write(1, (access_text(json.loads(decoded)) if os.isatty(1) else decoded).encode())
+
+
+def access_text(fields: Mapping[str, Any]) -> str:
+    """Return one line of an access log with its newline, for a terminal.
+
+    Args:
+        fields: Those of the JSON line.
+    """
+    duration_s = fields.get("duration_s")
+    took = "" if duration_s is None else f" in {1000 * duration_s:.0f} ms"
+    return text("info", f"{fields['method']} {fields['path']} {fields['status']}{took}")
 
 
 def write_nginx_error(received: bytes) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from byoi import contract
-from byoi.server import statuses
+from byoi.server import page, statuses
 from byoi.server.readiness import Readiness
 from byoi.server.settings import Settings
 
@@ -23,7 +23,7 @@ _CONNECTIONS = 2048
 # 494 is nginx's own number for headers that are too large.
 _OWN_NUMBERS = {431: 494}
 # Errors that nginx itself can answer with; 406 and 415 are up to the inference module.
-_ANSWERED = (400, 404, 405, 408, 413, 414, 431, 500, 501, 502, 503, 504, 505)
+_ANSWERED = (400, 403, 404, 405, 408, 413, 414, 431, 500, 501, 502, 503, 504, 505)
 
 
 def find_nginx() -> str | None:
@@ -56,21 +56,64 @@ def render(template: str, settings: Settings, state_dir: Path) -> str:
         "BODY_TIMEOUT_S": math.ceil(settings.body_timeout_s),
         "OUTER_BODY_TIMEOUT_S": math.ceil(settings.body_timeout_s) + 5,
         "INVOCATION_TIMEOUT_S": f"{math.ceil(deadline_s * 1000)}ms",
-        "OUTER_READ_TIMEOUT_S": math.ceil(deadline_s) + 5,
+        "OUTER_READ_TIMEOUT_S": math.ceil(max(deadline_s, settings.stream_timeout_s)) + 5,
         "SHUTDOWN_S": contract.DRAIN_S - 4,
         "CONNECTIONS": _CONNECTIONS,
         "FILES": 2 * _CONNECTIONS,
         "USER": _user(),
+        **_page_values(settings, state_dir),
+        "SILENT_FILE": readiness.silent_file,
+        "RUNNING": readiness.running_dir,
+        "BODY_504": _body(504, settings, "$http_x_request_id"),
+        "BODY_BUSY": _body(503, settings, "$http_x_request_id", statuses.BUSY),
         "BODY_408": _body(408, settings, "$request_id"),
         "BODY_502": _body(502, settings, "$request_id"),
         "OUTER_ERROR_PAGES": _error_pages(status for status in _ANSWERED if status != 502),
-        "INNER_ERROR_PAGES": _error_pages(_ANSWERED),
+        "INNER_ERROR_PAGES": _error_pages(status for status in _ANSWERED if status != 504),
         "OUTER_ERROR_LOCATIONS": _error_locations(settings, "$request_id"),
         "INNER_ERROR_LOCATIONS": _error_locations(settings, "$http_x_request_id"),
     }
     for name, value in values.items():
         template = template.replace(f"@{name}@", str(value))
     return template
+
+
+def _page_values(settings: Settings, state_dir: Path) -> dict[str, str]:
+    """Return what the page adds to the configuration; nothing where it is off."""
+    if settings.page == "off":
+        return dict.fromkeys(
+            ("PAGE_ALLOW", "PAGE_IS_NO_NEWS", "PAGE_MAPS", "PAGE_GUARD", "PAGE_LOCATIONS"), ""
+        )
+    methods = ", ".join(page.METHODS)
+    guard = "            if ($is_foreign) {\n                return 403;\n            }\n"
+    headers = "".join(
+        f'            add_header {name} "{value}";\n' for name, value in page.HEADERS.items()
+    )
+    return {
+        "PAGE_ALLOW": "".join(f'        "{path}" "{methods}";\n' for path in page.FILES),
+        "PAGE_IS_NO_NEWS": "".join(f'        "{path} 200" 0;\n' for path in page.FILES),
+        "PAGE_MAPS": _map("$http_host", "$foreign_host", page.hosts(settings))
+        + _map("$http_origin", "$foreign_origin", ["", *page.origins(settings)])
+        + _map('"$foreign_host$foreign_origin"', "$is_foreign", ["00"]),
+        "PAGE_GUARD": guard,
+        "PAGE_LOCATIONS": "".join(
+            f"        location = {path} {{\n{guard}"
+            f"            if ($request_method !~ ^({'|'.join(page.METHODS)})$) {{\n"
+            "                return 405;\n            }\n"
+            f'            root "{page.Folder(state_dir).path}";\n'
+            f'            types {{}}\n            default_type "{file.media_type}";\n{headers}'
+            "            add_header X-Request-Id $request_id;\n"
+            # Before a worker has loaded the model, nothing describes it.
+            f"            try_files /{file.name} =503;\n        }}\n"
+            for path, file in page.FILES.items()
+        ),
+    }
+
+
+def _map(variable: str, name: str, known: Iterable[str]) -> str:
+    """Return a variable that is 0 where another one has a known value, else 1."""
+    rows = "".join(f'        "{value}" 0;\n' for value in known)
+    return f"    map {variable} {name} {{\n        default 1;\n{rows}    }}\n"
 
 
 def _error_pages(numbers: Iterable[int]) -> str:
@@ -93,9 +136,11 @@ def _error_locations(settings: Settings, request_id: str) -> str:
     )
 
 
-def _body(status: int, settings: Settings, request_id: str) -> str:
+def _body(
+    status: int, settings: Settings, request_id: str, error: tuple[str, str] | None = None
+) -> str:
     """Return the JSON body of an error, escaped for nginx's single quotes."""
-    name, message = statuses.ERRORS[status]
+    name, message = error or statuses.ERRORS[status]
     body = statuses.body(name, message.format_map(vars(settings)), request_id).decode()
     return body.replace("\\", "\\\\").replace("'", "\\'")
 

@@ -14,6 +14,8 @@ from pathlib import Path
 # A healthy worker beats each second. /ping must change within 10 s after the last worker stops:
 # at most 1 s since its last beat, this time, and one look of the supervisor.
 FRESH_S = 7.0
+# A worker without a beat for so long cannot tell what it runs.
+SILENT_S = 3.0
 
 
 class Readiness:
@@ -22,6 +24,8 @@ class Readiness:
     Attributes:
         ready_file: Exists while at least one loaded worker is fresh.
         loaded_file: Exists from the moment that all workers have loaded, permanently.
+        silent_file: Exists while a worker that has loaded gives no sign of life.
+        running_dir: Has a file for each request, by its id, that runs and will be late.
         failure_file: One JSON object, written by the first worker that could not load.
         socket: Where gunicorn listens for nginx.
     """
@@ -29,14 +33,17 @@ class Readiness:
     def __init__(self, state_dir: Path, *, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self.ready_file = state_dir / "ready"
         self.loaded_file = state_dir / "loaded"
+        self.silent_file = state_dir / "silent"
+        self.running_dir = state_dir / "running"
         self.failure_file = state_dir / "failure"
         self.socket = state_dir / "gunicorn.sock"
         self._beats = state_dir / "workers"
         self._clock_ns = clock_ns
 
     def prepare(self) -> None:
-        """Create the folder of the workers' files."""
+        """Create the folders of the workers' files."""
         self._beats.mkdir()
+        self.running_dir.mkdir()
 
     def beat(self, pid: int) -> None:
         """Report that worker `pid` is loaded and accepts requests."""
@@ -48,16 +55,28 @@ class Readiness:
         """Report that worker `pid` has exited or accepts no more requests."""
         (self._beats / str(pid)).unlink(missing_ok=True)
 
+    def mark_running(self, request_id: str) -> None:
+        """Report that a worker runs this request, which will not be answered in time."""
+        (self.running_dir / request_id).touch(mode=0o600)
+
+    def unmark_running(self, request_id: str) -> None:
+        """Report that the request has ended."""
+        (self.running_dir / request_id).unlink(missing_ok=True)
+
     def fresh_workers(self) -> int:
         """Return the number of workers that reported within the last `FRESH_S` seconds."""
-        oldest_ns = self._clock_ns() - int(FRESH_S * 1e9)
-        fresh = 0
+        return sum(age_s <= FRESH_S for age_s in self._ages_s())
+
+    def _ages_s(self) -> list[float]:
+        """Return the seconds since the last report of each worker."""
+        now_ns = self._clock_ns()
+        ages_s = []
         for entry in os.scandir(self._beats):
             try:
-                fresh += entry.stat().st_mtime_ns >= oldest_ns
+                ages_s.append((now_ns - entry.stat().st_mtime_ns) / 1e9)
             except FileNotFoundError:  # its worker has just exited
                 continue
-        return fresh
+        return ages_s
 
     def update(self, workers: int) -> bool:
         """Count the workers, and create or remove the files that nginx looks at.
@@ -68,15 +87,14 @@ class Readiness:
         Returns:
             Whether the server is ready.
         """
-        fresh = self.fresh_workers()
+        ages_s = self._ages_s()
+        fresh = sum(age_s <= FRESH_S for age_s in ages_s)
         if not self.loaded_file.exists():
             if fresh < workers:
                 return False
             self.loaded_file.touch()
-        if fresh:
-            self.ready_file.touch()
-        else:
-            self.ready_file.unlink(missing_ok=True)
+        _exist(self.ready_file, wanted=fresh > 0)
+        _exist(self.silent_file, wanted=any(age_s > SILENT_S for age_s in ages_s))
         return fresh > 0
 
     def fail(self, line: str) -> None:
@@ -94,3 +112,10 @@ class Readiness:
             return self.failure_file.read_text(encoding="utf-8") or None
         except FileNotFoundError:
             return None
+
+
+def _exist(file: Path, *, wanted: bool) -> None:
+    if wanted:
+        file.touch()
+    else:
+        file.unlink(missing_ok=True)

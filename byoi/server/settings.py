@@ -28,6 +28,7 @@ OTHER_VARIABLES = {
     "BYOI_ROLE_ARN": "The execution role of endpoints; read by `byoi deploy` and `byoi.hosting`.",
     "BYOI_RUNTIME": "`onnx` or `keras`: the runtime of the network; read by `byoi_lib.inference`.",
     "BYOI_TRACEBACK": "`1` lets the command show where an unforeseen error happened.",
+    "BYOI_TRAINING_SCRIPT": "The script that the image's `train` runs; `byoi image` sets it.",
     "BYOI_TRUSTED_TYPES": "Names of types, separated by commas, that a `.skops` file may hold "
     "beside those that skops trusts; read by `byoi.models`.",
     "BYOI_UNPACK_LIMIT_BYTES": "Most bytes that an archive may become; read where one is unpacked.",
@@ -114,6 +115,14 @@ def parse_proxy(text: str) -> str:
     if text not in {"auto", "off"}:
         raise ValueError("auto or off")
     return text
+
+
+def parse_switch(text: str) -> str:
+    """Parse a switch, on or off; 1 and 0 mean the same."""
+    switch = {"1": "on", "0": "off"}.get(text, text)
+    if switch not in {"on", "off"}:
+        raise ValueError("on or off")
+    return switch
 
 
 def parse_word(text: str) -> str:
@@ -271,6 +280,13 @@ class Settings:
         float(contract.INVOCATION_TIMEOUT_S),
         "Seconds for one invocation. After that the client gets 504 and the worker is replaced.",
     )
+    stream_timeout_s: float = _variable(
+        "BYOI_STREAM_TIMEOUT_S",
+        parse_seconds,
+        float(contract.STREAM_TIMEOUT_S),
+        "Seconds for a response that is sent in pieces, from its first piece on; the first one "
+        "has the time of an invocation. After that the connection is closed before its end.",
+    )
     body_timeout_s: float = _variable(
         "BYOI_BODY_TIMEOUT_S",
         parse_seconds,
@@ -300,6 +316,28 @@ class Settings:
         parse_proxy,
         "auto",
         "`auto` puts nginx in front if it is installed; `off` serves through gunicorn alone.",
+    )
+    page: str = _variable(
+        "BYOI_PAGE",
+        parse_switch,
+        "off",
+        "`on` puts a page at `/`: what the model takes and gives, a form to ask it, the last "
+        "requests, `/openapi.json`. While it is on, a request from another Host or Origin than "
+        "this machine gets 403. `byoi serve` sets `on` where nothing is set.",
+    )
+    reload: str = _variable(
+        "BYOI_RELOAD",
+        parse_switch,
+        "off",
+        "`on` loads changed code before the next request, and the model where its files or the "
+        "code around it changed: for development; `byoi serve --reload` sets it.",
+    )
+    sample_request: str = _variable(
+        "BYOI_SAMPLE_REQUEST",
+        parse_word,
+        "",
+        "A file with a request body, which the page's form starts with; `byoi serve` names the "
+        "project's own.",
     )
     preload: str = _variable(
         "BYOI_PRELOAD",
@@ -357,6 +395,8 @@ class Settings:
         }
         if not self.inference_module:
             del values["BYOI_INFERENCE_MODULE"]
+        if not self.sample_request:
+            del values["BYOI_SAMPLE_REQUEST"]
         if self.model_dir == contract.MODEL_DIR:
             del values["BYOI_MODEL_DIR"]  # unset, so that the baked model remains the fallback
         return values

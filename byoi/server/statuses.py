@@ -16,8 +16,9 @@ STATUSES: dict[type[errors.ByoiError], HTTPStatus] = {
     errors.UnsupportedContentEncoding: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.UnsupportedContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.RequestError: HTTPStatus.BAD_REQUEST,
+    errors.ModuleFailed: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-"""The client's errors; any other deliberate error is the server's, 500."""
+"""The client's errors, and one that passes; any other deliberate error is the server's, 500."""
 
 ROUTES = {
     contract.PING_PATH: ("GET", "HEAD", "POST"),
@@ -28,6 +29,13 @@ _EXISTING = "; ".join(f"{', '.join(methods)} {path}" for path, methods in ROUTES
 
 ERRORS: dict[int, tuple[str, str]] = {
     400: ("BadRequest", "received no well-formed HTTP request"),
+    403: (
+        "Forbidden",
+        (
+            "received a Host or Origin of another place; a server that shows a page answers only "
+            "http://127.0.0.1:{port} and http://localhost:{port}: use one, or set BYOI_PAGE=off"
+        ),
+    ),
     404: ("NotFound", f"received a path that does not exist; there are {_EXISTING}"),
     405: ("MethodNotAllowed", f"received a method this path does not take; there are {_EXISTING}"),
     406: ("NotAcceptable", "no response format satisfies the Accept header"),
@@ -51,6 +59,16 @@ ERRORS: dict[int, tuple[str, str]] = {
     505: ("HttpVersionNotSupported", "this server speaks HTTP/1.0 and HTTP/1.1"),
 }
 """Status to stable name and default message; names in braces are fields of `Settings`."""
+
+BUSY = (
+    "Busy",
+    (
+        "all {workers} workers were busy for {invocation_timeout_s:g} s, and none took this "
+        "request; more at once need a larger SAGEMAKER_MODEL_SERVER_WORKERS, or BYOI_THREADS if "
+        "the inference module may be called from several threads"
+    ),
+)
+"""Another 503: the server is ready, but each worker had other requests for the whole time."""
 
 
 def of(error: errors.ByoiError) -> tuple[int, str]:

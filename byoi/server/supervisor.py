@@ -9,6 +9,7 @@ SIGKILL 30 s later).
 """
 
 import dataclasses
+import json
 import os
 import select
 import shutil
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import IO
 
 from byoi import contract, errors
+from byoi.server import page
 from byoi.server.children import Children
 from byoi.server.logs import relay, say, write_access_line, write_nginx_error
 from byoi.server.nginx import TEMPLATE_FILE, find_nginx, render
@@ -74,6 +76,8 @@ def serve(settings: Settings, environ: Mapping[str, str]) -> int:
     state_dir = STATE_ROOT / f"byoi-{os.getpid()}-{time.time_ns():x}"
     state_dir.mkdir(mode=0o700)  # fails if another process created it
     Readiness(state_dir).prepare()
+    if settings.page == "on":
+        page.Folder(state_dir).prepare()
     nginx = nginx if settings.proxy == "auto" else None
     environ = children_environ(settings, state_dir, environ)
     children = Children()
@@ -193,12 +197,18 @@ class Stack:
                 piped=True,
             )
             assert nginx.stdout is not None and nginx.stderr is not None  # noqa: PT018, S101
-            streams = [(nginx.stdout, write_access_line), (nginx.stderr, write_nginx_error)]
+            streams = [(nginx.stdout, self._access), (nginx.stderr, write_nginx_error)]
         # Threads only after the last fork.
         for stream, write in streams:
             thread = threading.Thread(target=relay, args=(stream, write), daemon=True)
             thread.start()
             self._relays.append(thread)
+
+    def _access(self, received: bytes) -> None:
+        """Write a line of nginx's access log, and keep it for the page."""
+        write_access_line(received)
+        if self._settings.page == "on":
+            page.Folder(self._state_dir).add_request(json.loads(received.decode(errors="replace")))
 
     def _watch(self) -> int:
         """Maintain /ping until there is a reason to stop."""
@@ -224,7 +234,10 @@ class Stack:
         if not ready:
             say("error", "not ready: no loaded worker is alive; /ping answers 503 until one is")
         elif self._settings.log_level in {"DEBUG", "INFO"}:
-            say("info", f"ready: {self._settings.module()} on port {self._settings.port}")
+            text = f"ready: {self._settings.module()} on port {self._settings.port}"
+            if self._settings.page == "on":
+                text += f"; its page is http://127.0.0.1:{self._settings.port}/"
+            say("info", text)
 
     def _drain(self) -> None:
         """Answer the requests in flight, then stop; a second Ctrl-C stops immediately."""

@@ -4,24 +4,41 @@ gunicorn imports it in each worker, after the fork: TensorFlow and ONNX Runtime 
 which a fork does not copy.
 """
 
+import functools
 import logging
 import os
 from pathlib import Path
 
-from byoi.server import inference_module, logs
+from byoi.server import inference_module, logs, page_routes, publication
 from byoi.server.app import create_app
+from byoi.server.handler import Answering
 from byoi.server.readiness import Readiness
+from byoi.server.reloading import Reloading
 from byoi.server.settings import Settings
 
 _settings = Settings.from_environ(os.environ)
-logs.configure(_settings.log_level)
+logs.configure(
+    _settings.log_level, folders=functools.partial(inference_module.folders_of, _settings)
+)
 logging.captureWarnings(capture=True)
-_handler = inference_module.find(_settings.module(), _settings.code_directory())
+_state_dir = Path(os.environ["BYOI_STATE_DIR"])
+_find = functools.partial(inference_module.find, _settings.module(), _settings.code_directory())
+
+_told = publication.publisher(_settings, _state_dir)
+if _settings.reload == "on":
+    _handler: Answering = Reloading(_settings, _find, _told)
+    _model = None
+else:
+    _loaded = _find()
+    _model = _loaded.load(str(_settings.model_directory()))
+    _told(_loaded, _model)
+    _handler = _loaded
 
 app = create_app(
     _settings,
     handler=_handler,
-    model=_handler.load(str(_settings.model_directory())),
-    ready=Readiness(Path(os.environ["BYOI_STATE_DIR"])).ready_file.exists,
+    model=_model,
+    ready=Readiness(_state_dir).ready_file.exists,
     behind_nginx=_settings.proxy != "off",
 )
+page_routes.add(app, _settings, _state_dir)

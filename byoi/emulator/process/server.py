@@ -46,7 +46,6 @@ from byoi.emulator.endpoints.endpoints import Endpoints
 from byoi.emulator.endpoints.model_source import ModelSource
 from byoi.emulator.process import belongings, environment
 from byoi.emulator.runners import ContainerRunner, ProcessRunner, Runner
-from byoi.emulator.runtime.forwarding import STREAM_TIMEOUT_S
 from byoi.emulator.runtime.invocations import Invocations
 from byoi.local.docker import Engine
 
@@ -146,7 +145,7 @@ class Emulator:
         region: str = REGION,
         startup_timeout_s: float = STARTUP_TIMEOUT_S,
         timeout_s: float = contract.INVOCATION_TIMEOUT_S,
-        stream_timeout_s: float = STREAM_TIMEOUT_S,
+        stream_timeout_s: float = contract.STREAM_TIMEOUT_S,
         stacks_answer_s: float = ANSWER_S,
         log: Callable[[str], None] = lambda _line: None,
         calls_file: Path | None = None,

@@ -32,8 +32,6 @@ _RETURNED = (
     f"{PREFIX}New-Session-Id",
     f"{PREFIX}Closed-Session-Id",
 )
-# DG deploy-model-options.
-STREAM_TIMEOUT_S = 480.0
 _PIECE_BYTES = 64 * 1024
 _EVENT_STREAM = "application/vnd.amazon.eventstream"
 _ENCODER = EventStreamEncoder()

@@ -18,7 +18,7 @@ from byoi.emulator.aws import constraints
 from byoi.emulator.endpoints.container_logs import group_name
 from byoi.emulator.endpoints.endpoints import Endpoint
 from byoi.emulator.operations import Operation
-from byoi.emulator.runtime.forwarding import PREFIX, STREAM_TIMEOUT_S, ContainerError, Invocation
+from byoi.emulator.runtime.forwarding import PREFIX, ContainerError, Invocation
 from byoi.invocation import to_model_error
 from byoi.names import Arn
 
@@ -46,7 +46,7 @@ class Invocations:
         account: str,
         log: Callable[[str], None],
         timeout_s: float = contract.INVOCATION_TIMEOUT_S,
-        stream_timeout_s: float = STREAM_TIMEOUT_S,
+        stream_timeout_s: float = contract.STREAM_TIMEOUT_S,
     ) -> None:
         self._find = find
         self._account = account

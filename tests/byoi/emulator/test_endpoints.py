@@ -273,39 +273,6 @@ def test_a_server_that_fails_to_load_is_named_with_its_last_words(aws, tmp_path)
     assert "the weights do not fit" in reason
 
 
-def test_the_sdk_brings_a_script(aws, archive, tmp_path, monkeypatch):
-    # The SDK makes an S3 client of its own for the code.
-    monkeypatch.setenv("AWS_ENDPOINT_URL", aws.emulator.url)
-    (tmp_path / "code").mkdir()
-    (tmp_path / "code" / "own_inference.py").write_text(
-        "from beside import FACTOR\ndef model_fn(model_dir): return FACTOR\n"
-        "def predict_fn(data, model): return data * model\n"
-    )
-    (tmp_path / "code" / "beside.py").write_text("FACTOR = 3\n")
-    session = aws.sdk_session()
-    model = Model(
-        image_uri=OWN_IMAGE,
-        model_data=aws.upload(archive),
-        role=aws.role,
-        entry_point="own_inference.py",
-        source_dir=str(tmp_path / "code"),
-        predictor_cls=Predictor,
-        sagemaker_session=session,
-    )
-    predictor = model.deploy(
-        initial_instance_count=1,
-        instance_type="ml.m5.large",
-        serializer=JSONSerializer(),
-        deserializer=JSONDeserializer(),
-        wait=False,
-    )
-    session.wait_for_endpoint(predictor.endpoint_name, poll=0.2)
-    assert predictor.predict([1, 2]) == [3, 6]
-    predictor.delete_model()
-    predictor.delete_endpoint()
-    aws.wait_until_deleted(predictor.endpoint_name)
-
-
 def test_a_script_that_is_not_there_is_named(aws):
     reason = aws.failure_reason(aws.config(aws.model(None, Environment={"SAGEMAKER_PROGRAM": "a"})))
     assert "code/a.py': no such file" in reason

@@ -1,10 +1,12 @@
 """Invocations as on AWS: limits, headers, errors, streams."""
 
 import json
+import tarfile
 import time
 
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
+from contract_cases import ECHO
 
 MIB = 1024 * 1024
 
@@ -151,6 +153,62 @@ def test_a_stream_arrives_as_events(aws, archive):
     )
     assert answer["ContentType"] == "application/json"
     assert answer["InvokedProductionVariant"] == "variant-0"
+
+
+@pytest.fixture(scope="module")
+def streaming(in_processes, tmp_path_factory):
+    """An endpoint of a module that streams, served by this project's own server."""
+    path = tmp_path_factory.mktemp("stream") / "model.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        tar.add(ECHO.with_name("stream.py"), "code/inference.py")
+    model = in_processes.model(in_processes.upload(path), Environment={})
+    with in_processes.endpoint(in_processes.config(model)) as name:
+        yield name
+
+
+def events_of(aws, endpoint, *steps):
+    """Return the pieces that arrived with their times, and the error that ended them."""
+    answer = aws.runtime.invoke_endpoint_with_response_stream(
+        EndpointName=endpoint, Body=json.dumps(steps)
+    )
+    assert answer["ContentType"] == "text/plain"
+    pieces, error = [], None
+    try:
+        pieces.extend((event["PayloadPart"]["Bytes"], time.monotonic()) for event in answer["Body"])
+    except EventStreamError as caught:
+        error = caught.response["Error"]
+    finally:
+        answer["Body"].close()
+    return pieces, error
+
+
+def test_pieces_of_the_own_server_arrive_when_they_are_made(in_processes, streaming):
+    pieces, error = events_of(in_processes, streaming, "one", 0.7, "two", 0.7, "three")
+    assert error is None
+    assert [piece for piece, _ in pieces] == [b"one", b"two", b"three"]
+    assert pieces[-1][1] - pieces[0][1] > 1.3
+
+
+def test_a_stream_of_the_own_server_that_breaks_ends_with_an_error(in_processes, streaming):
+    ((piece, _),), error = events_of(in_processes, streaming, "one", "DO:raise")
+    assert piece == b"one"
+    assert error["Code"] == "ModelStreamError"
+    assert "the container broke the connection" in error["Message"]
+
+
+def test_what_fails_before_the_first_piece_is_a_model_error(in_processes, streaming):
+    with pytest.raises(ClientError) as caught:
+        events_of(in_processes, streaming, "DO:malformed")
+    assert caught.value.response["Error"]["Code"] == "ModelError"
+    assert caught.value.response["OriginalStatusCode"] == 400
+
+
+def test_invoke_endpoint_has_a_stream_as_a_whole(in_processes, streaming):
+    answer = in_processes.invoke(streaming, json.dumps(["one", 0.1, "two"]))
+    assert answer["Body"].read() == b"onetwo"
+    failed = error_of(in_processes.invoke, streaming, json.dumps(["one", "DO:raise"]))
+    assert failed["Error"]["Code"] == "ModelError"
+    assert "broke the connection" in failed["OriginalMessage"]
 
 
 @pytest.mark.needs("docker")

@@ -32,7 +32,7 @@ def test_numbers_are_the_contracts():
     assert directives(text, "listen")[0] == "0.0.0.0:8080 backlog=1024"
     assert directives(text, "client_max_body_size") == [str(contract.REQUEST_BODY_BYTES), "0"]
     outer, inner = directives(text, "proxy_read_timeout")
-    assert (outer, inner) == ("65s", "60000ms")
+    assert (outer, inner) == ("485s", "60000ms")
     assert int(directives(text, "worker_shutdown_timeout")[0].rstrip("s")) < contract.DRAIN_S
     assert contract.DRAIN_S < contract.STOP_GRACE_S
 

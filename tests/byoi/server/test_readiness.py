@@ -2,7 +2,7 @@
 
 import pytest
 
-from byoi.server.readiness import FRESH_S, Readiness
+from byoi.server.readiness import FRESH_S, SILENT_S, Readiness
 
 
 class Clock:
@@ -63,6 +63,28 @@ def test_without_a_fresh_one_ready_goes_and_loaded_stays(readiness, clock):
     assert readiness.loaded_file.exists()
     readiness.beat(1)
     assert readiness.update(1) is True
+
+
+def test_a_worker_is_silent_before_it_is_no_longer_fresh(readiness, clock):
+    readiness.beat(1)
+    readiness.beat(2)
+    readiness.update(2)
+    assert not readiness.silent_file.exists()
+    clock.pass_s(SILENT_S + 0.1)
+    readiness.beat(2)
+    assert readiness.update(2) is True
+    assert readiness.silent_file.exists()
+    readiness.forget(1)
+    readiness.update(2)
+    assert not readiness.silent_file.exists()
+
+
+def test_a_request_that_runs_has_a_file_until_it_ends(readiness):
+    readiness.mark_running("a1")
+    assert [file.name for file in readiness.running_dir.iterdir()] == ["a1"]
+    readiness.unmark_running("a1")
+    readiness.unmark_running("a1")
+    assert list(readiness.running_dir.iterdir()) == []
 
 
 def test_a_forgotten_worker_counts_no_more(readiness):

@@ -1,0 +1,9 @@
+import joblib
+from byoi.formats import decode_rows
+
+
+def model_fn(model_dir):
+    return joblib.load(f"{model_dir}/model.joblib")
+
+
+input_fn = lambda body, content_type: decode_rows(body, content_type, columns=4)

@@ -1,0 +1,322 @@
+"""What goes into an image of a user's own: a Dockerfile, and the files that it copies.
+
+The image stands on a serving image. It gets the packages of a requirements.txt, the inference
+module and what that may import, a training script, and a model; each of them only where there
+is one. Nothing is built here.
+"""
+
+import ast
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from byoi import contract, errors
+from byoi.project import Project
+
+DEFAULT_BASE = "byoi:latest"
+TRAINING_SCRIPT = "train.py"
+TRAINING_VARIABLE = "BYOI_TRAINING_SCRIPT"
+# Where a project's files lie in the image: in the same places as in its folder.
+PROGRAM_DIR = "/opt/program/project"
+# Imported once before the workers are forked, and so in memory once: none starts threads at its
+# import. TensorFlow does, and must never be here.
+_PRELOADED = {
+    "lightgbm": "lightgbm",
+    "numpy": "numpy",
+    "onnxruntime": "onnxruntime",
+    "pandas": "pandas",
+    "scikit-learn": "sklearn",
+    "scipy": "scipy",
+    "xgboost": "xgboost",
+    "xgboost-cpu": "xgboost",
+}
+_PLAIN = re.compile(r"[\w.-]+")
+_REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NESTED = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]?\s*(\S+)")
+_TEST = re.compile(r"tests?|test_.*\.py|.*_test\.py|conftest\.py")
+_JUNK = re.compile(r"\..*|__pycache__|.*\.pyc")
+_PIP = """\
+RUN --mount=type=secret,id=ca-bundle,target=/run/secrets/ca-bundle \\
+    --mount=type=secret,id=pip-conf,target=/etc/pip.conf \\
+    --mount=type=cache,target=/root/.cache/pip \\
+{mounts}    if [ -s /run/secrets/ca-bundle ]; then export PIP_CERT=/run/secrets/ca-bundle; fi; \\
+    pip install --cache-dir /root/.cache/pip --progress-bar off -r /tmp/project/{file} \\
+ && pip check \\
+ && python -c 'import {imports}'
+"""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The parts of an image; all paths lie in one folder, and None or empty is what is not there.
+
+    Attributes:
+        folder: The folder; paths below are relative to it.
+        base: The image that it stands on.
+        module: The inference module.
+        script: The training script.
+        sources: Modules and packages that are copied; `module` and `script` are among them.
+        requirements: The requirements.txt, then the files that it names with -r and -c.
+        model_dir: The model directory.
+        left_out: What lies beside the module and is not copied.
+    """
+
+    folder: Path
+    base: str
+    module: Path | None
+    script: Path | None
+    sources: tuple[Path, ...]
+    requirements: tuple[Path, ...]
+    model_dir: Path | None
+    left_out: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, project: Project, base: str = DEFAULT_BASE) -> Self:
+        """Collect the parts of a project.
+
+        Args:
+            project: Its module, requirements and model directory go into the image.
+            base: The image to stand on.
+
+        Raises:
+            ConfigurationError: A part does not exist, is outside of the project's folder or has a
+                name that a Dockerfile cannot hold; or there is nothing to put into the image.
+        """
+        folder = Path(os.path.abspath(project.folder))  # noqa: PTH100 - links stay as they are
+        module = _inside(folder, project.module, "the inference module", is_file=True)
+        requirements = _inside(folder, project.requirements, "the requirements", is_file=True)
+        model_dir = _inside(folder, project.model_dir, "the model directory", is_file=False)
+        if not (module or requirements or model_dir):
+            raise errors.ConfigurationError(
+                f"{project.folder} has no inference.py, no requirements.txt and no model: there is "
+                "nothing to put into an image; name the parts with --module, --requirements and "
+                "--model-dir"
+            )
+        if model_dir and not any(_files(folder / model_dir)):
+            raise errors.ConfigurationError(
+                f"the model directory {model_dir} is empty; train first, or bake none in: "
+                "--without-model"
+            )
+        homes = list(dict.fromkeys([module.parent if module else Path(), Path()]))
+        scripts = [home / TRAINING_SCRIPT for home in homes]
+        script = next((path for path in scripts if (folder / path).is_file()), None)
+        sources, left_out = _sources(folder, [module, script], model_dir)
+        return cls(
+            folder,
+            base,
+            module,
+            script,
+            sources,
+            tuple(_with_nested(folder, requirements)) if requirements else (),
+            model_dir,
+            left_out,
+        )
+
+    def packages(self) -> list[str]:
+        """Return the lines of the requirements that ask for a package, without their options."""
+        lines = [line for file in self.requirements for line in _lines(self.folder / file)]
+        return [re.split(r"\s+--", line)[0] for line in lines if _REQUIREMENT.match(line)]
+
+    def preloaded(self) -> list[str]:
+        """Return the modules that the server imports before it forks: large, and safe to share."""
+        wanted = {"numpy"}
+        for line in self.packages():
+            name = re.sub(r"[-_.]+", "-", _REQUIREMENT.match(line)[0]).lower()  # type: ignore[index]
+            # A marker may leave it out, and what cannot be imported would end the start.
+            if name in _PRELOADED and ";" not in line:
+                wanted.add(_PRELOADED[name])
+        for path in self.sources:
+            for file, _ in _files(self.folder / path):
+                if file.suffix == ".py" and path != self.script:
+                    wanted |= _imported(file) & {"numpy", "onnxruntime"}
+        return sorted(wanted)
+
+    def dockerfile(self) -> str:
+        """Return the Dockerfile, which is built with the folder as its context."""
+        text = f"FROM {self.base}\n"
+        if self.requirements:
+            mounts = "".join(
+                f"    --mount=type=bind,source={file},target=/tmp/project/{file} \\\n"
+                for file in self.requirements
+            )
+            imports = ", ".join(self.preloaded())
+            text += _PIP.format(
+                mounts=mounts,
+                file=self.requirements[0],
+                imports=imports,
+            )
+        if self.model_dir:
+            text += f"COPY {self.model_dir} {contract.BAKED_MODEL_DIR}\n"
+        files = [path for path in self.sources if (self.folder / path).is_file()]
+        for home in sorted({path.parent for path in files}):
+            names = " ".join(str(path) for path in files if path.parent == home)
+            text += f"COPY {names} {_in_image(home)}/\n"
+        for path in self.sources:
+            if path not in files:
+                text += f"COPY {path} {_in_image(path)}\n"
+        variables = []
+        if self.module:
+            variables.append(f"BYOI_INFERENCE_MODULE={_in_image(self.module)}")
+            variables.append(f"BYOI_PRELOAD={','.join(self.preloaded())}")
+        if self.script:
+            variables.append(f"{TRAINING_VARIABLE}={_in_image(self.script)}")
+        if variables:
+            text += "ENV " + " \\\n    ".join(variables) + "\n"
+        return f"{text}LABEL org.opencontainers.image.base.name={self.base}\n"
+
+    def describe(self) -> list[str]:
+        """Return what goes in and what does not, a line each."""
+        parts = {"base": self.base}
+        if self.requirements:
+            names = ", ".join(str(path) for path in self.requirements)
+            parts["packages"] = f"{names}: {', '.join(self.packages()) or 'none'}"
+        if self.module:
+            parts["module"] = str(self.module)
+            parts["preloaded"] = ", ".join(self.preloaded())
+        if self.script:
+            parts["train"] = str(self.script)
+        others = [str(path) for path in self.sources if path not in (self.module, self.script)]
+        if others:
+            parts["with"] = ", ".join(others)
+        if self.model_dir:
+            files = [file for file, _ in _files(self.folder / self.model_dir)]
+            size = sum(file.stat().st_size for file in files)
+            parts["model"] = f"{self.model_dir} ({len(files)} files, {size:,} bytes)"
+        if self.left_out:
+            parts["left out"] = ", ".join(self.left_out)
+        return [f"{name:<10} {value}" for name, value in parts.items()]
+
+    def files(self) -> Iterator[tuple[Path, Path]]:
+        """Yield each file that the Dockerfile needs, and its path in the folder.
+
+        Raises:
+            ConfigurationError: One is a link to a folder, or no regular file.
+        """
+        for part in (*self.requirements, *filter(None, [self.model_dir]), *self.sources):
+            for file, name in _files(self.folder / part):
+                yield file, part / name
+
+
+def _in_image(path: Path) -> str:
+    return f"{PROGRAM_DIR}/{path}" if path.name else PROGRAM_DIR
+
+
+def _inside(folder: Path, path: Path | None, what: str, *, is_file: bool) -> Path | None:
+    """Return a path relative to the folder, of a part that exists."""
+    if path is None:
+        return None
+    if not (path.is_file() if is_file else path.is_dir()):
+        kind = "file" if is_file else "directory"
+        raise errors.ConfigurationError(f"{what}: {path} is no {kind}; name one that exists")
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - as above
+    if not absolute.is_relative_to(folder) or absolute == folder:
+        raise errors.ConfigurationError(
+            f"{what}: {path} is not below {folder}, and a build reads one folder; name one that "
+            "holds all parts: byoi image FOLDER ..."
+        )
+    return _plain(absolute.relative_to(folder))
+
+
+def _plain(path: Path) -> Path:
+    """Return a path that means itself in a Dockerfile."""
+    if not all(_PLAIN.fullmatch(part) for part in path.parts):
+        raise errors.ConfigurationError(
+            f"{str(path)!r} cannot stand in a Dockerfile, which takes letters, digits and . _ - in "
+            "a name; rename it"
+        )
+    return path
+
+
+def _sources(
+    folder: Path, programs: Iterable[Path | None], model_dir: Path | None
+) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """Return what the programs may import, and the names of what lies beside and is left out.
+
+    The folder itself has much that is no program: of it, modules and packages are taken. A folder
+    in it, such as `code`, is the program's own, and is taken whole.
+    """
+    sources, left_out = [], []
+    for home in dict.fromkeys(program.parent for program in programs if program):
+        if home != Path():
+            sources.append(Path(home.parts[0]))
+            continue
+        for path in sorted(folder.iterdir()):
+            name = Path(path.name)
+            if _JUNK.fullmatch(path.name) or name == model_dir:
+                continue
+            if _is_importable(path) or name in programs:
+                sources.append(_plain(name))
+            else:
+                left_out.append(path.name + "/" * path.is_dir())
+    taken = tuple(dict.fromkeys(sources))
+    return taken, tuple(name for name in left_out if Path(name) not in taken)
+
+
+def _is_importable(path: Path) -> bool:
+    """Whether a module of the same folder could import it, and it is no test."""
+    if _TEST.fullmatch(path.name):
+        return False
+    if path.is_file():
+        return path.suffix == ".py"
+    return path.name.isidentifier() and path.is_dir() and any(path.glob("*.py"))
+
+
+def _files(path: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield the files of a file or directory, and their paths below it, in one order."""
+    if path.is_file():
+        yield path, Path()
+        return
+    for place, folders, names in os.walk(path):
+        folders[:] = sorted(name for name in folders if not _JUNK.fullmatch(name))
+        for name in [*folders, *sorted(name for name in names if not _JUNK.fullmatch(name))]:
+            file = Path(place, name)
+            if file.is_file():
+                yield file, file.relative_to(path)
+            elif file.is_symlink() or not file.is_dir():
+                raise errors.ConfigurationError(
+                    f"{file} is a link to a folder, or no regular file, and an image cannot get "
+                    "it; put a copy in its place"
+                )
+
+
+def _with_nested(folder: Path, file: Path) -> Iterator[Path]:
+    """Yield a file of requirements, and those that it names with -r and -c."""
+    waiting, seen = [file], set[Path]()
+    while waiting:
+        current = waiting.pop(0)
+        if current in seen:
+            continue
+        seen.add(current)
+        yield current
+        for line in _lines(folder / current):
+            match = _NESTED.match(line)
+            if match and "://" not in match[1]:
+                named = folder / current.parent / match[1]
+                found = _inside(folder, named, f"{current} names a file", is_file=True)
+                if found:
+                    waiting.append(found)
+
+
+def _lines(file: Path) -> list[str]:
+    """Return the lines of a file of requirements, without comments."""
+    text = file.read_text(encoding="utf-8-sig").replace("\\\n", " ")
+    lines = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def _imported(file: Path) -> set[str]:
+    """Return the top names that a module imports; none where it cannot be parsed."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
+        return set()  # the server says so, with the line
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found

@@ -1,0 +1,133 @@
+"""The files of the page that `byoi serve` shows at `/`, and who may ask for them.
+
+All of them are in one folder of the state directory, so that nginx answers while every worker is
+busy. The supervisor writes those that are always the same and, from nginx's access log, the last
+requests of all workers; a worker that has loaded the model describes it there.
+
+A browser sends requests to this machine for any site that it shows. So a Host that is not this
+machine's (DNS rebinding) and the Origin of another site are refused, and what the page shows of a
+model or a client cannot run.
+
+Sources: Fetch standard (Origin, Cross-Origin-Resource-Policy); Content Security Policy level 3.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from byoi import contract
+from byoi.server.settings import Settings
+
+METHODS = ("GET", "HEAD")
+HEADERS = {
+    # No inline script or style, nothing from elsewhere, no frame of another site around it.
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    # The files change while the page is open.
+    "Cache-Control": "no-store",
+}
+MODEL = "model.json"
+OPENAPI = "openapi.json"
+REQUESTS = "requests.json"
+KEPT_REQUESTS = 50
+_STATIC = Path(__file__).with_name("static")
+_JSON = "application/json"
+
+
+class File(NamedTuple):
+    """A file of the page: its name in the folder, and its media type."""
+
+    name: str
+    media_type: str
+
+
+FILES = {
+    "/": File("index.html", "text/html; charset=utf-8"),
+    "/page/page.css": File("page.css", "text/css; charset=utf-8"),
+    "/page/icon.svg": File("icon.svg", "image/svg+xml"),
+    "/page/page.js": File("page.js", "text/javascript; charset=utf-8"),
+    f"/page/{MODEL}": File(MODEL, _JSON),
+    f"/page/{REQUESTS}": File(REQUESTS, _JSON),
+    f"/{OPENAPI}": File(OPENAPI, _JSON),
+}
+"""By path."""
+
+# Of a line of the access log, what the page shows.
+_SHOWN = (
+    *("time", "request_id", "status", "duration_s"),
+    *("content_type", "request_bytes", "response_bytes"),
+)
+
+
+def hosts(settings: Settings) -> list[str]:
+    """Return the values of the Host header that mean this server, in lower case."""
+    names = dict.fromkeys(("localhost", "127.0.0.1", "[::1]", settings.bind_address))
+    ports = ["", ":80"] if settings.port == 80 else [f":{settings.port}"]
+    return [f"{name}{port}" for name in names for port in ports]
+
+
+def origins(settings: Settings) -> list[str]:
+    """Return the values of the Origin header that mean the page itself."""
+    return [f"http://{host}" for host in hosts(settings)]
+
+
+def is_foreign(settings: Settings, host: str, origin: str | None) -> bool:
+    """Whether a request was sent by, or to, another place than this machine's server.
+
+    Args:
+        settings: Address and port.
+        host: Value of the Host header, "" without.
+        origin: Value of the Origin header, None without: a browser sends it with every request
+            that could change something, other programs do not.
+    """
+    if host.lower() not in hosts(settings):
+        return True
+    return origin is not None and origin.lower() not in origins(settings)
+
+
+class Folder:
+    """The folder of the page's files; safe to write from several processes.
+
+    Args:
+        state_dir: The server's private directory.
+
+    Attributes:
+        path: The folder.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self.path = state_dir / "page"
+
+    def prepare(self) -> None:
+        """Create the folder with the files that are always the same."""
+        self.path.mkdir(mode=0o700)
+        for file in _STATIC.iterdir():
+            shutil.copyfile(file, self.path / file.name)
+        self.write(REQUESTS, "[]")
+
+    def write(self, name: str, text: str) -> None:
+        """Replace one file as a whole, so that no reader sees half of it."""
+        written = self.path / f"{name}.{os.getpid()}"
+        written.write_text(text, encoding="utf-8")
+        written.replace(self.path / name)
+
+    def add_request(self, fields: Mapping[str, Any]) -> None:
+        """Add one invocation to the last requests; other paths are left out.
+
+        Args:
+            fields: Those of its line in the access log.
+        """
+        if fields.get("path") != contract.INVOCATIONS_PATH:
+            return
+        entry = {name: fields.get(name) for name in _SHOWN}
+        with (self.path / "requests.lock").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            earlier = json.loads((self.path / REQUESTS).read_bytes())
+            self.write(REQUESTS, json.dumps([entry, *earlier[: KEPT_REQUESTS - 1]]))

@@ -1,0 +1,215 @@
+"""`byoi serve --reload`: the functions of an inference module, as they were saved last.
+
+A thread looks at the files a few times a second, and each request looks again before it is
+answered, so that it gets the code that was saved before it was sent. Code that does not load is
+shown once, answers 503 with its error until it is mended, and ends nothing.
+"""
+
+import importlib
+import logging
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from byoi import errors
+from byoi.server import inference_module, tracebacks, watched
+from byoi.server.context import Context
+from byoi.server.handler import Handler, Output
+from byoi.server.settings import Settings
+from byoi.server.source import Source
+
+LOOK_S = 0.3
+# How far a file system's clock may be behind.
+_CLOCK_NS = 20_000_000
+
+_log = logging.getLogger(__name__)
+
+
+class Reloading:
+    """Stands for a `Handler` and its model, which it loads again where it must.
+
+    Args:
+        settings: Name the module and the model directory.
+        find: Imports the module and returns its functions.
+        told: Called after each load with the functions and the model, and with None and the
+            error's text where it failed.
+
+    Attributes:
+        threads: As `Handler.threads` of the code that was loaded first.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        find: Callable[[], Handler],
+        told: Callable[[Handler | None, Any], None],
+    ) -> None:
+        self._settings = settings
+        self._find = find
+        self._told = told
+        self._lock = threading.Lock()
+        self._before = set(sys.modules)  # of the server and what it shares: never loaded again
+        self._handler: Handler | None = None
+        self._model: Any = None
+        self._source: Source | None = None
+        self._failure: BaseException | None = None
+        self._failed_files: list[str] = []
+        self._load_started_ns = 0
+        # A saved file may have the time in seconds and the size of the one before, by which
+        # Python would take its bytecode for this one's.
+        sys.dont_write_bytecode = True
+        self._code, self._data = self._look()
+        self._load()
+        self.threads = self._handler.threads if self._handler else 1
+        threading.Thread(target=self._watch, daemon=True, name="reload").start()
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(LOOK_S)
+            with self._lock:
+                self._refresh()
+
+    def answer(
+        self, _model: Any, body: bytes, content_type: str, accept: str, context: Context
+    ) -> Output:
+        """Answer as `Handler.answer`, with the model that is loaded now.
+
+        Raises:
+            ModuleFailed: The code, or its model, does not load.
+        """
+        with self._lock:
+            self._refresh()
+            handler, model, failure = self._handler, self._model, self._failure
+        if failure is not None or handler is None:
+            raise errors.ModuleFailed(self._text(failure))
+        return handler.answer(model, body, content_type, accept, context)
+
+    def _text(self, failure: BaseException | None) -> str:
+        cause = tracebacks.summary(failure, self._folders()) if failure else "it is not loaded"
+        return f"{self._settings.module()} does not load: {cause}; save the mended file, send again"
+
+    def _folders(self) -> Sequence[Path]:
+        return inference_module.folders_of(self._settings)
+
+    def _module(self) -> ModuleType | None:
+        name = self._settings.module()
+        return sys.modules.get(Path(name).stem if name.endswith(".py") else name)
+
+    def _look(self) -> tuple[watched.Stamps, watched.Stamps]:
+        """Return the stamps of the code and of the model directory."""
+        folders = self._folders()
+        modules = watched.modules_below(folders, without=self._before)
+        files = {str(module.__file__) for module in modules.values()}
+        name = self._settings.module()
+        if name.endswith(".py"):
+            files.add(str(Path(name).absolute()))
+        if self._failure is not None:
+            # What mends it may be a file that was not imported yet.
+            files.update(self._failed_files)
+            files.update(str(path) for folder in folders for path in folder.glob("*.py"))
+        code = watched.stamps(files)
+        data = watched.files_below(
+            self._settings.model_directory(), without=[self._settings.code_directory()]
+        )
+        return code, watched.stamps(file for file in data if file not in code)
+
+    def _refresh(self) -> None:
+        """Load again what changed since the last look."""
+        if not self._changed(*self._look()):
+            return
+        watched.settle([*self._code, *self._data])
+        # Before anything is read: what is saved while it loads is seen at the next look.
+        code, data = self._look()
+        changed, is_same_data = self._changed(code, data), data == self._data
+        self._code, self._data = code, data
+        started_s = time.monotonic()
+        if is_same_data and self._replace_functions(changed):
+            what = "the functions that answer; the model stays"
+        else:
+            self._unload()
+            self._load()
+            what = "the code and the model"
+        if self._failure is None:
+            _log.info("reloaded %s, in %.0f ms", what, 1000 * (time.monotonic() - started_s))
+
+    def _changed(self, code: watched.Stamps, data: watched.Stamps) -> set[str]:
+        """Return the files that differ from the last look."""
+        changed = {file for file, stamp in self._code.items() if code.get(file) != stamp}
+        new = code.keys() - self._code.keys()
+        if self._failure is None:
+            # What a function imported while it ran is not watched yet, and not changed.
+            self._code |= {file: code[file] for file in new}
+        else:
+            changed |= new
+        changed |= {file for file, _ in self._data.items() ^ data.items()}
+        return changed
+
+    def _replace_functions(self, changed: set[str]) -> bool:
+        """Replace the functions that answer, if nothing else changed."""
+        module = self._module()
+        is_loaded = self._handler is not None and self._source is not None
+        if module is None or not is_loaded or changed - {str(module.__file__)}:
+            return False
+        try:
+            source = Source.read(str(module.__file__))
+        except (OSError, SyntaxError, ValueError) as error:
+            self._fail(error)
+            return True  # the model stays for the version that mends it
+        if self._source is None or not self._source.leaves_the_model(source):
+            return False
+        try:
+            source.put_into(module)
+            handler = Handler(module, self._settings.module())
+        except BaseException as error:  # noqa: BLE001 - a default value may raise anything
+            self._fail(error)
+            return True
+        self._handler, self._source, self._failure = handler, source, None
+        self._told(handler, self._model)
+        return True
+
+    def _unload(self) -> None:
+        """Forget the model, before another one takes as much memory, and the code."""
+        self._handler = self._model = self._source = None
+        for name in watched.modules_below(self._folders(), without=self._before):
+            del sys.modules[name]
+        importlib.invalidate_caches()
+
+    def _load(self) -> None:
+        self._load_started_ns = time.time_ns()
+        try:
+            handler = self._find()
+            file = str(getattr(self._module(), "__file__", None))
+            self._source = Source.read(file) if file.endswith(".py") else None
+            self._model = handler.load(str(self._settings.model_directory()))
+        except BaseException as error:  # noqa: BLE001 - also a module that calls sys.exit()
+            self._fail(error)
+            return
+        self._handler, self._failure = handler, None
+        self._adopt_new_modules()
+        self._told(handler, self._model)
+
+    def _adopt_new_modules(self) -> None:
+        """Watch what was imported now; of what was watched before, the stamps are older."""
+        code, _ = self._look()
+        for file, stamp in code.items():
+            # Saved while it was imported: which version was read cannot be known.
+            if self._load_started_ns - _CLOCK_NS < stamp[0] < time.time_ns():
+                code[file] = (0, 0, 0)
+        self._code = code | {file: stamp for file, stamp in self._code.items() if file in code}
+
+    def _fail(self, error: BaseException) -> None:
+        frames = traceback.extract_tb(error.__traceback__)
+        self._failed_files = [frame.filename for frame in frames]
+        if isinstance(error, SyntaxError) and error.filename:
+            self._failed_files.append(error.filename)
+        self._failure = error
+        self._adopt_new_modules()
+        # A deliberate error says it all; of another one its author needs the lines.
+        frames_of = None if isinstance(error, errors.ByoiError) else error
+        _log.error("%s", self._text(error), exc_info=frames_of)
+        self._told(None, self._text(error))

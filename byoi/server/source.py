@@ -1,0 +1,122 @@
+"""The source of an inference module: what of it can change while the loaded model stays.
+
+The functions that answer a request run after the model was loaded, so that it does not depend on
+them. They are replaced inside the module, which keeps what `model_fn` left there and the classes
+that the model is made of. Whatever else changed, the model is loaded again.
+"""
+
+import ast
+import os
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, Self, TypeGuard
+
+ANSWERING = ("input_fn", "predict_fn", "output_fn", "transform_fn")
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+# Their code knows its lines, which a traceback shows.
+_WITH_CODE = (*(ast.FunctionDef, ast.AsyncFunctionDef), ast.ClassDef, ast.Lambda)
+
+
+class Source:
+    """One version of a module's source.
+
+    Args:
+        text: The source.
+        file: Its path, for messages and tracebacks.
+
+    Attributes:
+        around: Of each statement that the model may depend on, a text that tells it from others.
+
+    Raises:
+        SyntaxError: It is no Python.
+        ValueError: It holds a null character.
+    """
+
+    def __init__(self, text: bytes, file: str) -> None:
+        self._file = file
+        self._tree = ast.parse(text, file)
+        self._answering = [node for node in self._tree.body if _is_answering(node)]
+        around = [
+            node
+            for node in self._tree.body
+            if not _is_answering(node) and not _is_of_a_program(node)
+        ]
+        uses_them = any(
+            isinstance(node, ast.Name) and node.id in ANSWERING
+            for part in around
+            for node in ast.walk(part)
+        )
+        # Where other code uses a function that answers, the model may depend on it.
+        self.around = [_text(node) for node in (self._tree.body if uses_them else around)]
+
+    @classmethod
+    def read(cls, file: str) -> Self:
+        """Read a file.
+
+        Raises:
+            OSError: The file cannot be read.
+            SyntaxError: As above; ValueError too.
+        """
+        with open(file, "rb") as opened:  # noqa: PTH123 - the path is Python's own text
+            return cls(opened.read(), os.fspath(file))
+
+    def leaves_the_model(self, other: "Source") -> bool:
+        """Whether the other version differs at most in the functions that answer."""
+        return self.around == other.around
+
+    def put_into(self, module: ModuleType) -> None:
+        """Replace the functions that answer in a module made from an earlier version.
+
+        Args:
+            module: Made from a version for which `leaves_the_model` is true.
+        """
+        future = [
+            node
+            for node in self._tree.body
+            if isinstance(node, ast.ImportFrom) and node.module == "__future__"
+        ]
+        names = vars(module)
+        for name in ANSWERING:
+            if _is_from(names.get(name), self._file):
+                del names[name]
+        replaced = ast.Module([*future, *self._answering], type_ignores=[])
+        code = compile(replaced, self._file, "exec", dont_inherit=True)
+        exec(code, names)  # noqa: S102 - the user's own module, which they have just saved
+        self._move_lines(names)
+
+    def _move_lines(self, names: dict[str, Any]) -> None:
+        """Let the other functions know the lines where they are now."""
+        whole = compile(self._tree, self._file, "exec", dont_inherit=True)
+        for code in whole.co_consts:
+            if isinstance(code, CodeType) and code.co_name not in ANSWERING:
+                function = names.get(code.co_name)
+                if _is_from(function, self._file) and function.__code__.co_name == code.co_name:
+                    function.__code__ = code
+
+
+def _is_answering(node: ast.stmt) -> bool:
+    return isinstance(node, _Function) and node.name in ANSWERING
+
+
+def _is_of_a_program(node: ast.stmt) -> bool:
+    """Whether it is `if __name__ == "__main__":`, which a server never runs."""
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
+
+
+def _text(node: ast.stmt) -> str:
+    """Return a text that differs where what the node does differs.
+
+    A plain function may move, because `put_into` tells it its lines. Other code may not.
+    """
+    is_plain = (
+        isinstance(node, _Function)
+        and not node.decorator_list
+        and not node.args.defaults
+        and not any(node.args.kw_defaults)
+    )
+    parts = ast.walk(node)
+    has_lines = not is_plain and any(isinstance(part, _WITH_CODE) for part in parts)
+    return ast.dump(node, include_attributes=has_lines)
+
+
+def _is_from(function: Any, file: str) -> TypeGuard[FunctionType]:
+    return isinstance(function, FunctionType) and function.__code__.co_filename == file

@@ -1,0 +1,1 @@
+../byoi/local/docker_build.sh

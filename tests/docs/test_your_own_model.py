@@ -1,0 +1,203 @@
+"""docs/your-own-model.md is a program: its files are written and its commands run, in order.
+
+A block of commands stands in a folder of the page, the one of its last `cd`; the blocks of a folder
+are one test. Blocks marked `sh index` or `sh docker` need the package index or a container engine
+and are not run here.
+"""
+
+import contextlib
+import dataclasses
+import importlib.machinery
+import importlib.util
+import os
+import pickle
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from byoi import cli, training
+from byoi.local import health, processes
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "your-own-model.md"
+FOLDERS = ("churn", "trees", "leaves")
+FENCE = re.compile(r"^( *)```(\w*) ?(\w*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
+FILE = re.compile(r"# (\w+/[\w.-]+)\n")
+VARIABLE = r"[A-Z_]+=\S+ "
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """A fenced block.
+
+    Attributes:
+        folder: Where it belongs, one of the page's.
+        file: The file that it is the content of, below `folder`; empty for commands.
+        needs: `index`, `docker` or empty.
+        text: Content.
+    """
+
+    folder: str
+    file: str
+    needs: str
+    text: str
+
+    def commands(self) -> list[str]:
+        """The lines of commands without their comments."""
+        lines = (re.sub(r"\s+# .*", "", line) for line in self.text.splitlines())
+        return [line for line in lines if line]
+
+
+def blocks() -> Iterator[Block]:
+    folder = ""
+    for indent, language, needs, text in FENCE.findall(PAGE.read_text(encoding="utf-8")):
+        content = textwrap.dedent(text) if indent else text
+        if language == "sh":
+            for name in re.findall(r"^cd (?:\.\./)?(\w+)$", content, re.MULTILINE):
+                folder = name
+            yield Block(folder, "", needs, content)
+        elif match := FILE.match(content):
+            home, _, file = match[1].partition("/")
+            yield Block(home, file, "", content[match.end() :])
+
+
+class Terminal:
+    """Runs commands one after another, as typed; `byoi serve` keeps running until the next one.
+
+    Attributes:
+        outputs: What each command printed, in order, without those of `byoi serve`.
+    """
+
+    def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
+        self.folder = folder
+        self.outputs: list[str] = []
+        self._stack = stack
+        self._server = stack.enter_context(contextlib.ExitStack())
+        self._port = processes.find_free_port()
+        programs = Path(sys.executable).parent
+        kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
+        path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+        # Bytecode beside the files would outlive a file that the page replaces within a second.
+        self._environ = {**kept, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def run(self, command: str) -> None:
+        if command.startswith("cd "):
+            self.folder = (self.folder / command.removeprefix("cd ")).resolve()
+            self.folder.mkdir(exist_ok=True)
+        elif re.match(rf"(?:{VARIABLE})*byoi serve\b", command):
+            self._server.close()
+            self._server.enter_context(self._serving(f"{command} --port {self._port}"))
+        else:
+            command = command.replace("localhost:8080", f"127.0.0.1:{self._port}")
+            done = subprocess.run(
+                ["bash", "-c", command],
+                cwd=self.folder,
+                env=self._environ,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
+            assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+            self.outputs.append(done.stdout)
+
+    @contextlib.contextmanager
+    def _serving(self, command: str) -> Iterator[None]:
+        log_file = self.folder / "serve.log"
+        with log_file.open("wb") as log:
+            server = subprocess.Popen(
+                ["bash", "-c", f"exec env {command}"],
+                cwd=self.folder,
+                env=self._environ,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            deadline = time.monotonic() + 60
+            while not health.is_healthy(f"http://127.0.0.1:{self._port}"):
+                assert server.poll() is None, f"{command}\n{log_file.read_text()}"
+                assert time.monotonic() < deadline, f"{command}\n{log_file.read_text()}"
+                time.sleep(0.05)
+            yield
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def run(folder: str, tmp_path: Path) -> list[str]:
+    """Write the files of a folder of the page, run its commands; gives what they printed."""
+    with contextlib.ExitStack() as stack:
+        terminal = Terminal(tmp_path, stack)
+        for block in blocks():
+            if block.folder == folder and block.file:
+                file = tmp_path / folder / block.file
+                file.parent.mkdir(exist_ok=True)
+                file.write_text(block.text, encoding="utf-8")
+            elif block.folder == folder and not block.needs:
+                for command in block.commands():
+                    where = (
+                        command.replace("cd ../", "cd ") if terminal.folder == tmp_path else command
+                    )
+                    terminal.run(where)
+        return terminal.outputs
+
+
+def test_every_block_belongs_to_a_folder_and_is_run_or_says_what_it_needs() -> None:
+    found = list(blocks())
+    assert {block.folder for block in found if not block.needs} == set(FOLDERS)
+    assert {block.needs for block in found} == {"", "index", "docker"}
+    for block in found:
+        commands = [] if block.file else block.commands()
+        needs_docker = any(
+            re.match(r"docker |byoi (image|deploy|emulator)", one) for one in commands
+        )
+        assert (block.needs == "docker") == needs_docker, block.text
+
+
+@pytest.mark.parametrize("command", [
+    command for block in blocks() if not block.file for command in block.commands()
+    if re.search(r"\bbyoi ", command)
+])  # fmt: skip
+def test_every_command_has_the_verbs_and_options_of_the_parser(command: str) -> None:
+    words = shlex.split(re.sub(rf"^(?:{VARIABLE})*byoi ", "", command))
+    cli._parser(words).parse_args(words)
+
+
+def test_a_project_from_init_trains_is_tested_serves_and_answers(tmp_path: Path) -> None:
+    *_, answer = run("churn", tmp_path)
+    assert answer.strip()
+
+
+def test_the_sample_of_aws_taken_across_answers_as_before(tmp_path: Path) -> None:
+    outputs = run("trees", tmp_path)
+    assert [one.strip() for one in outputs[1:3]] == ["setosa", '["setosa"]']
+    assert "1 passed" in outputs[-1]
+
+
+def test_a_model_file_is_served_without_a_script(tmp_path: Path) -> None:
+    _, answer = run("leaves", tmp_path)
+    assert '"predictions"' in answer
+
+
+def test_the_training_program_writes_the_model_that_the_script_loads(tmp_path: Path) -> None:
+    (text,) = (block.text for block in blocks() if block.file == "train")
+    assert text.startswith("#!/usr/bin/env python3\n")
+    program = tmp_path / "train"
+    program.write_text(text, encoding="utf-8")
+    loader = importlib.machinery.SourceFileLoader("train_of_the_page", str(program))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    channel = tmp_path / "opt" / "ml" / "input" / "data" / "training"
+    channel.mkdir(parents=True)
+    (channel / "leaves.csv").write_text("small,1.0,0.2\nlarge,6.0,2.5\n", encoding="utf-8")
+    # The platform makes it before the container starts.
+    (tmp_path / "opt" / "ml" / "model").mkdir()
+    assert training.run(module.fit, tmp_path) == 0
+    model = pickle.loads((tmp_path / "opt/ml/model/decision-tree-model.pkl").read_bytes())
+    assert model.predict([[5.9, 2.4]]).tolist() == ["large"]

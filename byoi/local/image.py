@@ -30,9 +30,10 @@ _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _TAG = re.compile(rf"(?:[A-Za-z0-9.-]+(?::\d+)?/)?{_PART}(?:/{_PART})*(?::\w[\w.-]{{0,127}})?")
 # Every serving image of this project has it.
 _MARK = "PYTHONPATH=/opt/program"
-# `#7 12.34 ERROR: No matching distribution`: BuildKit's number and seconds, and pip's line.
-_STEP = re.compile(r"#\d+ (?:[\d.]+ )?")
-_TELLING = re.compile(r"ERROR: (?!process|failed)| has requirement |^\w*Error: ")
+# `#7 12.34 ERROR: No matching distribution`: BuildKit's number and seconds, and a program's line.
+# BuildKit's own lines have no seconds.
+_OUTPUT = re.compile(r"#\d+ \d+\.\d+ (.*\S)")
+_TELLING = re.compile(r"^\s*ERROR: | has requirement | requires \S+, which is not installed")
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,13 @@ class ImageBuilder:
         self._environ = dict(os.environ if environ is None else environ)
         self._build_script = build_script
 
-    def build(self, recipe: Recipe, tag: str) -> Built:
+    def build(self, recipe: Recipe, tag: str, labels: Mapping[str, str] | None = None) -> Built:
         """Build an image; its base is built first where it is this project's and is missing.
+
+        Args:
+            recipe: What goes in.
+            tag: Name of the image.
+            labels: Labels of the image.
 
         Raises:
             ConfigurationError: The tag cannot be used, or the base is missing or another image.
@@ -96,8 +102,10 @@ class ImageBuilder:
         platform = f"{base.os}/{base.architecture}"
         environ = {**self._environ, "DOCKER": client, "PLATFORM": platform}
         script = _HERE / "docker_build.sh"
-        command = ["bash", str(script), "--progress=plain", "--pull=false", f"--tag={tag}", "-"]
-        self._run(command, environ, lambda stream: _write_context(recipe, stream), f"image {tag}")
+        options = [f"--label={name}={value}" for name, value in (labels or {}).items()]
+        options += ["--progress=plain", "--pull=false", f"--tag={tag}", "-"]
+        command = ["bash", str(script), *options]
+        self._run(command, environ, lambda stream: _write_context(recipe, stream), tag)
         made = self._find_image(client, tag)
         if made is None:
             raise errors.HostingError(
@@ -224,12 +232,10 @@ def require_tag(tag: str, base: str) -> None:
 
 
 def telling(lines: Sequence[str]) -> str:
-    """Return the line of a build's progress that says why it failed."""
-    plain = [_STEP.sub("", line, count=1) for line in lines]
-    return next(
-        (line.strip() for line in reversed(plain) if _TELLING.search(line)),
-        plain[-1].strip() if plain else "it said nothing",
-    )
+    """Return the line of a build's progress that says why it failed: pip's, else the last."""
+    output = [match[1] for line in lines if (match := _OUTPUT.match(line))]
+    found = [line for line in output if _TELLING.search(line)] or output or list(lines)
+    return found[-1].strip() if found else "it said nothing"
 
 
 def _feed(

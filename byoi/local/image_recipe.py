@@ -8,7 +8,7 @@ is one. Nothing is built here.
 import ast
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -103,14 +103,15 @@ class Recipe:
         homes = list(dict.fromkeys([module.parent if module else Path(), Path()]))
         scripts = [home / TRAINING_SCRIPT for home in homes]
         script = next((path for path in scripts if (folder / path).is_file()), None)
-        sources, left_out = _sources(folder, [module, script], model_dir)
+        used = tuple(_with_nested(folder, requirements)) if requirements else ()
+        sources, left_out = _sources(folder, [module, script], {*used, model_dir})
         return cls(
             folder,
             base,
             module,
             script,
             sources,
-            tuple(_with_nested(folder, requirements)) if requirements else (),
+            used,
             model_dir,
             left_out,
         )
@@ -184,7 +185,8 @@ class Recipe:
         if self.model_dir:
             files = [file for file, _ in _files(self.folder / self.model_dir)]
             size = sum(file.stat().st_size for file in files)
-            parts["model"] = f"{self.model_dir} ({len(files)} files, {size:,} bytes)"
+            count = f"{len(files)} file{'s' * (len(files) != 1)}"
+            parts["model"] = f"{self.model_dir} ({count}, {size:,} bytes)"
         if self.left_out:
             parts["left out"] = ", ".join(self.left_out)
         return [f"{name:<10} {value}" for name, value in parts.items()]
@@ -231,12 +233,17 @@ def _plain(path: Path) -> Path:
 
 
 def _sources(
-    folder: Path, programs: Iterable[Path | None], model_dir: Path | None
+    folder: Path, programs: Collection[Path | None], others: Collection[Path | None]
 ) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """Return what the programs may import, and the names of what lies beside and is left out.
 
     The folder itself has much that is no program: of it, modules and packages are taken. A folder
     in it, such as `code`, is the program's own, and is taken whole.
+
+    Args:
+        folder: The folder.
+        programs: The inference module and the training script.
+        others: Parts that get into the image in another way.
     """
     sources, left_out = [], []
     for home in dict.fromkeys(program.parent for program in programs if program):
@@ -245,7 +252,7 @@ def _sources(
             continue
         for path in sorted(folder.iterdir()):
             name = Path(path.name)
-            if _JUNK.fullmatch(path.name) or name == model_dir:
+            if _JUNK.fullmatch(path.name) or name in others:
                 continue
             if _is_importable(path) or name in programs:
                 sources.append(_plain(name))

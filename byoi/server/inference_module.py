@@ -45,13 +45,14 @@ class InferenceModule(Protocol):
         """
 
 
-def find(name: str, code_dir: Path | None = None) -> Handler:
+def find(name: str, code_dir: Path | None = None, *, is_installed: bool = False) -> Handler:
     """Import an inference module and return its functions.
 
     Args:
         name: A dotted name, or the path of a `.py` file, whose folder is added to `sys.path`.
         code_dir: Added to `sys.path` where it exists, with `lib` in it, where the SDK packs
             `dependencies`.
+        is_installed: Whether pip has installed `code_dir`'s requirements.txt for this start.
 
     Raises:
         ConfigurationError: There is no such module, its functions cannot be called, or a package
@@ -59,7 +60,8 @@ def find(name: str, code_dir: Path | None = None) -> Handler:
     """
     aws_libraries.install()
     if code_dir is not None:
-        requirements.check(code_dir)
+        if not is_installed:
+            requirements.check(code_dir)
         for folder in (code_dir / "lib", code_dir):
             _make_importable(folder)
     module = _from_file(Path(name)) if name.endswith(".py") else _from_name(name)

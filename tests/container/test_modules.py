@@ -48,13 +48,24 @@ def serve_numbers(image: str, model_dir: Path) -> str:
         return container.log
 
 
+def train_by_script(image: str, directory: Path) -> str:
+    """Run a training job whose fit is a script, and return the log."""
+    directory.mkdir()
+    (directory / "fit.py").write_text("print('fitted')\n")
+    script = ("--env", "BYOI_TRAINING_SCRIPT=/opt/ml/fit.py")
+    job = run_job(image, directory, {}, *VERBOSE, *script)
+    assert job.status == 0
+    return job.log
+
+
 def test_every_module_of_the_default_image_serves_or_answers_train(
     image, model_dir, tmp_path
 ) -> None:
     refused = run_job(image, tmp_path, HYPERPARAMETERS, *VERBOSE)
     assert refused.status == 1
     serving = loaded(serve(image, model_dir)) | loaded(serve_numbers(image, tmp_path / "own"))
-    assert serving | loaded(refused.log) == held(image)
+    training = loaded(refused.log) | loaded(train_by_script(image, tmp_path / "script"))
+    assert serving | training == held(image)
 
 
 def test_every_module_of_the_tensorflow_image_serves_or_trains(
@@ -65,7 +76,8 @@ def test_every_module_of_the_tensorflow_image_serves_or_trains(
     assert job.status == 0
     serving = loaded(serve(tensorflow_image, model_dir))
     serving |= loaded(serve_numbers(tensorflow_image, tmp_path / "own"))
-    assert serving | loaded(job.log) == held(tensorflow_image)
+    training = loaded(job.log) | loaded(train_by_script(tensorflow_image, tmp_path / "script"))
+    assert serving | training == held(tensorflow_image)
 
 
 def imports(path: str, *, deep: bool) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """docs/your-own-model.md is a program: its files are written and its commands run, in order.
 
-A block of commands stands in a folder of the page, the one of its last `cd`; the blocks of a folder
+So is the section of the README that leads to it. A block of commands stands in a folder of the page, the one of its last `cd`; the blocks of a folder
 are one test. Blocks marked `sh index` or `sh docker` need the package index or a container engine
 and are not run here.
 """
@@ -26,7 +26,10 @@ import pytest
 from byoi import cli, training
 from byoi.local import health, processes
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "your-own-model.md"
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "your-own-model.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SECTION = README[README.index("## Your own model") : README.index("## The journey")]
 FOLDERS = ("churn", "trees", "leaves")
 FENCE = re.compile(r"^( *)```(\w*) ?(\w*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"# (\w+/[\w.-]+)\n")
@@ -55,12 +58,12 @@ class Block:
         return [line for line in lines if line]
 
 
-def blocks() -> Iterator[Block]:
+def blocks(page: str = PAGE) -> Iterator[Block]:
     folder = ""
-    for indent, language, needs, text in FENCE.findall(PAGE.read_text(encoding="utf-8")):
+    for indent, language, needs, text in FENCE.findall(page):
         content = textwrap.dedent(text) if indent else text
         if language == "sh":
-            for name in re.findall(r"^cd (?:\.\./)?(\w+)$", content, re.MULTILINE):
+            for name in re.findall(r"^cd (?:\.\./)?([\w-]+)$", content, re.MULTILINE):
                 folder = name
             yield Block(folder, "", needs, content)
         elif match := FILE.match(content):
@@ -131,11 +134,11 @@ class Terminal:
             server.wait(30)
 
 
-def run(folder: str, tmp_path: Path) -> list[str]:
+def run(folder: str, tmp_path: Path, page: str = PAGE) -> list[str]:
     """Write the files of a folder of the page, run its commands; gives what they printed."""
     with contextlib.ExitStack() as stack:
         terminal = Terminal(tmp_path, stack)
-        for block in blocks():
+        for block in blocks(page):
             if block.folder == folder and block.file:
                 file = tmp_path / folder / block.file
                 file.parent.mkdir(exist_ok=True)
@@ -162,7 +165,8 @@ def test_every_block_belongs_to_a_folder_and_is_run_or_says_what_it_needs() -> N
 
 
 @pytest.mark.parametrize("command", [
-    command for block in blocks() if not block.file for command in block.commands()
+    command for page in (PAGE, SECTION)
+    for block in blocks(page) if not block.file for command in block.commands()
     if re.search(r"\bbyoi ", command)
 ])  # fmt: skip
 def test_every_command_has_the_verbs_and_options_of_the_parser(command: str) -> None:
@@ -173,6 +177,12 @@ def test_every_command_has_the_verbs_and_options_of_the_parser(command: str) -> 
 def test_a_project_from_init_trains_is_tested_serves_and_answers(tmp_path: Path) -> None:
     *_, answer = run("churn", tmp_path)
     assert answer.strip()
+
+
+def test_the_commands_of_the_readme_lead_to_an_answer(tmp_path: Path) -> None:
+    outputs = run("my-model", tmp_path, SECTION)
+    assert "passed" in outputs[-2]
+    assert len(json.loads(outputs[-1])) == 2
 
 
 def test_the_sample_of_aws_taken_across_answers_as_before(tmp_path: Path) -> None:

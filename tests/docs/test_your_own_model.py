@@ -1,6 +1,8 @@
 """docs/your-own-model.md is a program: its files are written and its commands run, in order.
 
-So is the section of the README that leads to it. A block of commands stands in a folder of the page, the one of its last `cd`; the blocks of a folder
+So is the section of the README that leads to it.
+
+A block of commands stands in a folder of the page, the one of its last `cd`; the blocks of a folder
 are one test. Blocks marked `sh index` or `sh docker` need the package index or a container engine
 and are not run here.
 """

@@ -38,7 +38,8 @@ OTHER_VARIABLES = {
 }
 # What AWS's own containers do with these would change every answer, so none is ignored.
 REFUSED_VARIABLES = {
-    "SAGEMAKER_REQUIREMENTS": "Packages to install at start; install them into the image instead.",
+    "SAGEMAKER_REQUIREMENTS": "Packages to install at start; install them into the image instead, "
+    "or set BYOI_INSTALL_REQUIREMENTS=1 for the requirements.txt beside the script.",
     "SAGEMAKER_MULTI_MODEL": "Several models behind one endpoint; make an endpoint for each.",
 }
 # The only name of this repository's model that the tool knows, and the file that its model data
@@ -123,6 +124,13 @@ def parse_switch(text: str) -> str:
     if switch not in {"on", "off"}:
         raise ValueError("on or off")
     return switch
+
+
+def parse_flag(text: str) -> int:
+    """Parse a yes or no: 1 or 0."""
+    if text not in {"0", "1"}:
+        raise ValueError("1 or 0")
+    return int(text)
 
 
 def parse_word(text: str) -> str:
@@ -258,6 +266,14 @@ class Settings:
         "The directory of the script and of the modules beside it; what the SDK makes of "
         "`source_dir`. By default `code` in the model data. It is importable, and so is `lib` "
         "in it.",
+    )
+    install_requirements: int = _variable(
+        "BYOI_INSTALL_REQUIREMENTS",
+        parse_flag,
+        0,
+        "`1` installs the `requirements.txt` beside the script at each start, as AWS's containers "
+        "do: with pip, its variables and its files, into a directory under /tmp. It costs each "
+        "start seconds, and fails under network isolation. In a container only.",
     )
     workers: int = _variable(
         "SAGEMAKER_MODEL_SERVER_WORKERS",

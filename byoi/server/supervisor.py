@@ -80,6 +80,8 @@ def serve(settings: Settings, environ: Mapping[str, str]) -> int:
         page.Folder(state_dir).prepare()
     nginx = nginx if settings.proxy == "auto" else None
     environ = children_environ(settings, state_dir, environ)
+    if settings.install_requirements:
+        environ = _install_requirements(settings, state_dir, environ)
     children = Children()
     # First, because it takes longest to become ready.
     if children.fork("gunicorn", environ=environ):
@@ -90,6 +92,25 @@ def serve(settings: Settings, environ: Mapping[str, str]) -> int:
         return Stack(settings, state_dir, nginx, environ, children).run()
     finally:
         shutil.rmtree(state_dir, ignore_errors=True)
+
+
+def _install_requirements(
+    settings: Settings, state_dir: Path, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """Install the script's packages, and return the environment of those who use them."""
+    from byoi.server import installation  # noqa: PLC0415 - most starts need none of it
+
+    target = installation.folder(state_dir)
+    try:
+        told = installation.install(
+            settings.code_directory(), target, environ, in_image=installation.is_image()
+        )
+    except BaseException:
+        shutil.rmtree(state_dir, ignore_errors=True)
+        raise
+    if told:
+        say("warning", told)
+    return installation.for_programs(environ, target)
 
 
 def choose_proxy(settings: Settings, nginx: str | None) -> Settings:

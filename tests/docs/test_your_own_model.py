@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import importlib.machinery
 import importlib.util
+import json
 import os
 import pickle
 import re
@@ -182,7 +183,9 @@ def test_the_sample_of_aws_taken_across_answers_as_before(tmp_path: Path) -> Non
 
 def test_a_model_file_is_served_without_a_script(tmp_path: Path) -> None:
     _, answer = run("leaves", tmp_path)
-    assert '"predictions"' in answer
+    (row,) = json.loads(answer)["predictions"]
+    assert row["label"] == 0
+    assert len(row["probabilities"]) == 3
 
 
 def test_the_training_program_writes_the_model_that_the_script_loads(tmp_path: Path) -> None:

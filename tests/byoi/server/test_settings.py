@@ -43,6 +43,10 @@ def test_the_platforms_and_other_programs_variables_are_left_alone():
         ("SAGEMAKER_CONTAINER_LOG_LEVEL", "debug", "log_level", "DEBUG"),
         ("SAGEMAKER_CONTAINER_LOG_LEVEL", str(logging.ERROR), "log_level", "ERROR"),
         ("BYOI_NGINX", "off", "proxy", "off"),
+        ("BYOI_PAGE", "on", "page", "on"),
+        ("BYOI_PAGE", "1", "page", "on"),
+        ("BYOI_RELOAD", "0", "reload", "off"),
+        ("BYOI_SAMPLE_REQUEST", "sample.json", "sample_request", "sample.json"),
     ],
 )
 def test_a_variable_sets_its_field(variable, text, field, value):

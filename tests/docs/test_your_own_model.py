@@ -1,14 +1,11 @@
 """docs/your-own-model.md is a program: its files are written and its commands run, in order.
 
-So is the section of the README that leads to it.
-
-A block of commands stands in a folder of the page, the one of its last `cd`; the blocks of a folder
-are one test. Blocks marked `sh index` or `sh docker` need the package index or a container engine
-and are not run here.
+So is the section of the README that leads to it. The blocks of a folder of the page are one test.
+Those that need a container engine are run by tests/container/test_own_model_page.py and
+test_own_image.py.
 """
 
 import contextlib
-import dataclasses
 import importlib.machinery
 import importlib.util
 import json
@@ -18,59 +15,18 @@ import re
 import shlex
 import subprocess
 import sys
-import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from own_model_page import PAGE, SECTION, blocks
 
 from byoi import cli, training
 from byoi.local import health, processes
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "your-own-model.md").read_text(encoding="utf-8")
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-SECTION = README[README.index("## Your own model") : README.index("## The journey")]
 FOLDERS = ("churn", "trees", "leaves")
-FENCE = re.compile(r"^( *)```(\w*) ?(\w*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
-FILE = re.compile(r"# (\w+/[\w.-]+)\n")
 VARIABLE = r"[A-Z_]+=\S+ "
-
-
-@dataclasses.dataclass(frozen=True)
-class Block:
-    """A fenced block.
-
-    Attributes:
-        folder: Where it belongs, one of the page's.
-        file: The file that it is the content of, below `folder`; empty for commands.
-        needs: `index`, `docker` or empty.
-        text: Content.
-    """
-
-    folder: str
-    file: str
-    needs: str
-    text: str
-
-    def commands(self) -> list[str]:
-        """The lines of commands without their comments."""
-        lines = (re.sub(r"\s+# .*", "", line) for line in self.text.splitlines())
-        return [line for line in lines if line]
-
-
-def blocks(page: str = PAGE) -> Iterator[Block]:
-    folder = ""
-    for indent, language, needs, text in FENCE.findall(page):
-        content = textwrap.dedent(text) if indent else text
-        if language == "sh":
-            for name in re.findall(r"^cd (?:\.\./)?([\w-]+)$", content, re.MULTILINE):
-                folder = name
-            yield Block(folder, "", needs, content)
-        elif match := FILE.match(content):
-            home, _, file = match[1].partition("/")
-            yield Block(home, file, "", content[match.end() :])
 
 
 class Terminal:
@@ -188,9 +144,11 @@ def test_the_commands_of_the_readme_lead_to_an_answer(tmp_path: Path) -> None:
 
 
 def test_the_sample_of_aws_taken_across_answers_as_before(tmp_path: Path) -> None:
-    outputs = run("trees", tmp_path)
-    assert [one.strip() for one in outputs[1:3]] == ["setosa", '["setosa"]']
-    assert "1 passed" in outputs[-1]
+    _, csv, dockerfile, preloaded, tests = (one.strip() for one in run("trees", tmp_path))
+    assert csv == "setosa"
+    assert "pip install" in dockerfile
+    assert preloaded == '["setosa"]'
+    assert "1 passed" in tests
 
 
 def test_a_model_file_is_served_without_a_script(tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
-"""The verbs of `byoi` for the files of a model: `pack`, `image`.
+"""The verbs of `byoi` for the files of a model: `init`, `pack`, `image`.
 
 As in `cli`, a verb imports what it needs when it runs.
 """
 
 import argparse
 import dataclasses
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,31 @@ if TYPE_CHECKING:
 
 def add_verbs(verbs: Any) -> None:
     """Add the verbs to argparse's subparsers."""
+    init = verbs.add_parser("init", help="write a small project for a model of your own")
+    init.add_argument("folder", type=Path, metavar="NAME", help="its folder, and its endpoint")
+    init.add_argument(
+        "--kind",
+        required=True,
+        metavar="KIND",
+        help="sklearn, xgboost, keras, onnx or custom",
+    )
+    init.set_defaults(run=_init)
     pack = verbs.add_parser("pack", help="pack a model directory into model.tar.gz")
     pack.add_argument("model_dir", type=Path, metavar="DIR", help="model directory")
     pack.add_argument("archive", type=Path, metavar="FILE.tar.gz", help="archive to write")
     pack.set_defaults(run=_pack)
     _add_image(verbs)
+
+
+def _init(options: argparse.Namespace) -> None:
+    from byoi import new_project
+
+    files = new_project.create(options.folder, options.kind)
+    print(f"{options.folder}: {', '.join(files)}")
+    print(
+        f"next: cd {options.folder} && pip install -r requirements-dev.txt && python train.py && "
+        "pytest && byoi serve"
+    )
 
 
 def _pack(options: argparse.Namespace) -> None:
@@ -100,10 +121,12 @@ def _image(options: argparse.Namespace) -> None:
 
 def _told(built: "Built", recipe: "Recipe", project: "Project") -> list[str]:
     """Return the lines about an image that was built, and what to do next with it."""
+    from byoi.names import ImageReference
+
     above = (built.size_bytes - built.base_bytes) / 1e6
     size = f"{built.size_bytes / 1e6:,.1f} MB, {above:,.1f} MB of them above {recipe.base}"
     lines = [f"built {built.tag} ({built.architecture}): {size}"]
-    name = built.tag.rpartition("/")[2].partition(":")[0]
+    name = re.sub(r"[._-]+", "-", ImageReference.parse(built.tag).base_name)
     data = "" if recipe.model_dir else " --model-data model.tar.gz"
     mount = "" if recipe.model_dir else " -v MODEL_DIR:/opt/ml/model:ro"
     lines.append(f"next: docker run --rm -p 8080:8080{mount} {built.tag} serve")

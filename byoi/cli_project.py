@@ -1,4 +1,4 @@
-"""The verbs of `byoi` for the files of a model: `pack`, `image`.
+"""The verbs of `byoi` for the files of a model: `init`, `pack`, `image`.
 
 As in `cli`, a verb imports what it needs when it runs.
 """
@@ -17,11 +17,31 @@ if TYPE_CHECKING:
 
 def add_verbs(verbs: Any) -> None:
     """Add the verbs to argparse's subparsers."""
+    init = verbs.add_parser("init", help="write a small project for a model of your own")
+    init.add_argument("folder", type=Path, metavar="NAME", help="its folder, and its endpoint")
+    init.add_argument(
+        "--kind",
+        required=True,
+        metavar="KIND",
+        help="sklearn, xgboost, keras, onnx or custom",
+    )
+    init.set_defaults(run=_init)
     pack = verbs.add_parser("pack", help="pack a model directory into model.tar.gz")
     pack.add_argument("model_dir", type=Path, metavar="DIR", help="model directory")
     pack.add_argument("archive", type=Path, metavar="FILE.tar.gz", help="archive to write")
     pack.set_defaults(run=_pack)
     _add_image(verbs)
+
+
+def _init(options: argparse.Namespace) -> None:
+    from byoi import new_project
+
+    files = new_project.create(options.folder, options.kind)
+    print(f"{options.folder}: {', '.join(files)}")
+    print(
+        f"next: cd {options.folder} && pip install -r requirements-dev.txt && python train.py && "
+        "pytest && byoi serve"
+    )
 
 
 def _pack(options: argparse.Namespace) -> None:

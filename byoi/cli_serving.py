@@ -15,6 +15,8 @@ from byoi import contract, errors, extras, project, terminal
 if TYPE_CHECKING:  # http.client, which only invocations need
     from byoi.invocation import Answer
 
+_LOOPBACK = "127.0.0.1"
+
 
 def add_verbs(verbs: Any) -> None:
     """Add the verbs to argparse's subparsers."""
@@ -70,10 +72,12 @@ def _serve(options: argparse.Namespace) -> int:
     from byoi import server
 
     of_project = _project_environ(options)
+    address = os.environ.get("BYOI_BIND_ADDRESS", _LOOPBACK)
     environ = {
         # Reachable from this machine only, and with a page, unless the user wants otherwise.
-        "BYOI_BIND_ADDRESS": "127.0.0.1",
-        "BYOI_PAGE": "on",
+        "BYOI_BIND_ADDRESS": address,
+        # While it is on, other machines are refused.
+        "BYOI_PAGE": "on" if address == _LOOPBACK else "off",
         **of_project,
         **os.environ,
         # A folder that is named counts more than a variable, one that is found less.

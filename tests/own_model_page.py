@@ -1,4 +1,4 @@
-"""The files and the commands of docs/your-own-model.md.
+"""The files and the commands of docs/your-own-model.md, and of the README's section before it.
 
 A block whose first line is a comment with a path is that file. A block of commands stands in a
 folder of the page: the one of its last `cd`. Blocks marked `sh index` and `sh docker` need the
@@ -11,7 +11,10 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "your-own-model.md"
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = (ROOT / "docs" / "your-own-model.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SECTION = README[README.index("## Your own model") : README.index("## The journey")]
 FENCE = re.compile(r"^( *)```(\w*) ?(\w*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"# (\w+/[\w.-]+)\n")
 
@@ -38,12 +41,12 @@ class Block:
         return [line for line in lines if line]
 
 
-def blocks() -> Iterator[Block]:
+def blocks(page: str = PAGE) -> Iterator[Block]:
     folder = ""
-    for indent, language, needs, text in FENCE.findall(PAGE.read_text(encoding="utf-8")):
+    for indent, language, needs, text in FENCE.findall(page):
         content = textwrap.dedent(text) if indent else text
         if language == "sh":
-            for name in re.findall(r"^cd (?:\.\./)?(\w+)$", content, re.MULTILINE):
+            for name in re.findall(r"^cd (?:\.\./)?([\w-]+)$", content, re.MULTILINE):
                 folder = name
             yield Block(folder, "", needs, content)
         elif match := FILE.match(content):

@@ -41,6 +41,9 @@ class Reloading:
 
     Attributes:
         threads: As `Handler.threads` of the code that was loaded first.
+
+    Raises:
+        ConfigurationError: `BYOI_PRELOAD` names a module of the user.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Reloading:
         self._settings = settings
         self._find = find
         self._told = told
+        self._refuse_preloaded()
         self._lock = threading.Lock()
         self._before = set(sys.modules)  # of the server and what it shares: never loaded again
         self._handler: Handler | None = None
@@ -67,6 +71,14 @@ class Reloading:
         self._load()
         self.threads = self._handler.threads if self._handler else 1
         threading.Thread(target=self._watch, daemon=True, name="reload").start()
+
+    def _refuse_preloaded(self) -> None:
+        names = filter(None, self._settings.preload.split(","))
+        if found := watched.modules_below(self._folders(), without=()).keys() & set(names):
+            raise errors.ConfigurationError(
+                f"BYOI_PRELOAD names {', '.join(sorted(found))}, which BYOI_RELOAD=on could not "
+                "load again; leave your own modules out of BYOI_PRELOAD while you change them"
+            )
 
     def _watch(self) -> None:
         while True:

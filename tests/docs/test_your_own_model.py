@@ -1,6 +1,6 @@
 """docs/your-own-model.md is a program: its files are written and its commands run, in order.
 
-The blocks of a folder of the page are one test. Those that need a container engine are run by
+So is the section of the README that leads to it. The blocks of a folder of the page are one test. Those that need a container engine are run by
 tests/container/test_own_model_page.py and test_own_image.py.
 """
 
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from own_model_page import blocks
+from own_model_page import PAGE, SECTION, blocks
 
 from byoi import cli, training
 from byoi.local import health, processes
@@ -91,11 +91,11 @@ class Terminal:
             server.wait(30)
 
 
-def run(folder: str, tmp_path: Path) -> list[str]:
+def run(folder: str, tmp_path: Path, page: str = PAGE) -> list[str]:
     """Write the files of a folder of the page, run its commands; gives what they printed."""
     with contextlib.ExitStack() as stack:
         terminal = Terminal(tmp_path, stack)
-        for block in blocks():
+        for block in blocks(page):
             if block.folder == folder and block.file:
                 file = tmp_path / folder / block.file
                 file.parent.mkdir(exist_ok=True)
@@ -122,7 +122,8 @@ def test_every_block_belongs_to_a_folder_and_is_run_or_says_what_it_needs() -> N
 
 
 @pytest.mark.parametrize("command", [
-    command for block in blocks() if not block.file for command in block.commands()
+    command for page in (PAGE, SECTION)
+    for block in blocks(page) if not block.file for command in block.commands()
     if re.search(r"\bbyoi ", command)
 ])  # fmt: skip
 def test_every_command_has_the_verbs_and_options_of_the_parser(command: str) -> None:
@@ -133,6 +134,12 @@ def test_every_command_has_the_verbs_and_options_of_the_parser(command: str) -> 
 def test_a_project_from_init_trains_is_tested_serves_and_answers(tmp_path: Path) -> None:
     *_, answer = run("churn", tmp_path)
     assert answer.strip()
+
+
+def test_the_commands_of_the_readme_lead_to_an_answer(tmp_path: Path) -> None:
+    outputs = run("my-model", tmp_path, SECTION)
+    assert "passed" in outputs[-2]
+    assert len(json.loads(outputs[-1])) == 2
 
 
 def test_the_sample_of_aws_taken_across_answers_as_before(tmp_path: Path) -> None:

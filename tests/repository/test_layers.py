@@ -42,7 +42,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("byoi.formats.",),
     ("byoi.proxies",),
-    ("byoi.digest", "byoi.extras", "byoi.names", "byoi.policy"),
+    ("byoi.digest", "byoi.extras", "byoi.names", "byoi.new_project", "byoi.policy"),
     ("byoi._canvas", "byoi._face", "byoi.contract", "byoi.errors"),
     ("byoi.terminal",),
 )
@@ -93,6 +93,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "numpy": ("byoi.formats.", "byoi.models.", "byoi.server.aws_libraries", "byoi_lib."),
     "keras": ("byoi_lib._tensorflow",),
     "tensorflow": ("byoi_lib._tensorflow",),
+    "joblib": ("byoi.models.pickled",),
     "onnxruntime": ("byoi_lib.runtime",),
     "matplotlib": ("byoi._canvas",),
     "tqdm": ("byoi_lib.training",),

@@ -223,6 +223,7 @@ def test_an_error_is_shown_with_its_status(tab, nginx, body, status, message):
     send(tab, body)
     assert tab.locator("#summary").text_content().startswith(status)
     assert message in json.loads(tab.locator("#answer").text_content())["message"]
+    assert message in tab.locator("#reason").text_content()
 
 
 @needs_chromium
@@ -240,7 +241,7 @@ def test_markup_of_a_model_and_of_a_client_stays_text(tab, nginx):
 def test_the_signature_is_shown(tab):
     text = tab.locator("#model").inner_text()
     assert "float32" in text
-    assert "(any, 2)" in text
+    assert "(rows, 2)" in text
     assert tab.get_by_role("link", name="openapi.json").get_attribute("href") == "/openapi.json"
 
 

@@ -114,8 +114,8 @@ def _project_environ(options: argparse.Namespace) -> dict[str, str]:
     named = options.module or options.model_dir or variables
     if found.module is None and found.model_dir is None and not named:
         raise errors.ConfigurationError(
-            f"{folder} has no {project.MODULE}, no code/{project.MODULE} and no folder "
-            f"{project.MODEL_DIR}; name a project's folder: byoi serve DIR, or the parts: "
+            f"{folder} has no inference.py, no code/inference.py and no folder model; "
+            "name a project's folder: byoi serve DIR, or the parts: "
             "byoi serve --module FILE.py --model-dir DIR"
         )
     # Also where it does not exist yet: not every model_fn reads it, and one that does says so.

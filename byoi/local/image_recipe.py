@@ -165,7 +165,7 @@ class Recipe:
             text += f"COPY --chmod=755 {self.program} {_TRAIN}\n"
         variables = []
         if self.module:
-            variables.append(f"BYOI_INFERENCE_MODULE={_in_image(self.module)}")
+            variables.append(f"BYOI_IMAGE_MODULE={_in_image(self.module)}")
             variables.append(f"BYOI_PRELOAD={','.join(self.preloaded())}")
         if self.script:
             variables.append(f"{TRAINING_VARIABLE}={_in_image(self.script)}")

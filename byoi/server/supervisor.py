@@ -9,7 +9,6 @@ SIGKILL 30 s later).
 """
 
 import dataclasses
-import json
 import os
 import select
 import shutil
@@ -204,7 +203,7 @@ class Stack:
 
     def _start(self) -> None:
         """Start nginx, which answers at once, while gunicorn's master is still importing."""
-        streams: list[tuple[IO[bytes], Callable[[bytes], None]]] = []
+        streams: list[tuple[IO[bytes], Callable[[bytes], object]]] = []
         if self._nginx is not None:
             configuration = self._state_dir / "nginx.conf"
             template = TEMPLATE_FILE.read_text(encoding="utf-8")
@@ -227,9 +226,9 @@ class Stack:
 
     def _access(self, received: bytes) -> None:
         """Write a line of nginx's access log, and keep it for the page."""
-        write_access_line(received)
+        fields = write_access_line(received)
         if self._settings.page == "on":
-            page.Folder(self._state_dir).add_request(json.loads(received.decode(errors="replace")))
+            page.Folder(self._state_dir).add_request(fields)
 
     def _watch(self) -> int:
         """Maintain /ping until there is a reason to stop."""

@@ -1,13 +1,8 @@
 """docs/your-own-model.md is a program: its files are written and its commands run, in order.
 
-<<<<<<< HEAD
-So is the section of the README that leads to it. The blocks of a folder are one test. Those that
-need a container engine are run by tests/container/test_own_model_page.py and test_own_image.py.
-=======
 So is the section of the README that leads to it. The blocks of a folder of the page are one test.
 Those that need a container engine are run by tests/container/test_own_model_page.py and
 test_own_image.py.
->>>>>>> main
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""The files and the commands of docs/your-own-model.md, and of the README's section before it.
+"""The files and the commands of docs/your-own-model.md, and of the README's section on it.
 
 A block whose first line is a comment with a path is that file. A block of commands stands in a
 folder of the page: the one of its last `cd`. Blocks marked `sh index` and `sh docker` need the

@@ -103,15 +103,14 @@ def test_an_answer_in_one_piece_may_be_streamed_too() -> None:
 def test_what_did_not_come_to_its_end_is_not_taken_for_an_answer(
     answer: bytes, received: bytes, cause: str
 ) -> None:
-    found = b""
+    found: list[bytes] = []
     with (
         answering(answer) as url,
         invocation.streamed(url, b"[]", content_type="application/json") as stream,
         pytest.raises(errors.HostingError, match=f"the stream broke after {cause}; the"),
     ):
-        for piece in stream.pieces:
-            found += piece
-    assert found == received
+        found.extend(stream.pieces)
+    assert b"".join(found) == received
 
 
 def test_silence_ends_a_stream() -> None:

@@ -1,6 +1,5 @@
 """The projects of `byoi init`, taken from nothing to an emulated endpoint as their README says."""
 
-import os
 import subprocess
 import sys
 
@@ -13,8 +12,7 @@ pytestmark = pytest.mark.needs("docker")
 @pytest.mark.parametrize("kind", ["sklearn", "custom"])
 def test_a_project_goes_the_whole_way(kind: str, image: str) -> None:
     done = subprocess.run(
-        [sys.executable, ROOT / "benchmarks" / "init_all.py", kind],
-        env={**os.environ, "BYOI_INIT_BASE": image},
+        [sys.executable, ROOT / "benchmarks" / "init_all.py", kind, "--base", image],
         capture_output=True,
         text=True,
         check=False,

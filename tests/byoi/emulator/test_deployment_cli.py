@@ -126,7 +126,7 @@ def test_pieces_are_printed_as_they_come_and_a_break_is_an_error(
     # The model data lie in the project's folder, this command's folder is none.
     assert f"byoi invoke streams --file {tmp_path}/sample_request.json\n" in done.stdout
 
-    ask = ("invoke", "streams", "--stream")
+    ask = ("invoke", "streams", "--stream", "--data")
     command = [BYOI, *ask, '["one ", 3.0, "two"]']
     with subprocess.Popen(command, env=environ_of(in_processes), stdout=subprocess.PIPE) as process:
         assert process.stdout

@@ -5,6 +5,7 @@ As in `cli`, a verb imports what it needs when it runs.
 
 import argparse
 import dataclasses
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -154,10 +155,12 @@ def _image(options: argparse.Namespace) -> None:
 
 def _told(built: "Built", recipe: "Recipe", project: "Project") -> list[str]:
     """Return the lines about an image that was built, and what to do next with it."""
+    from byoi.names import ImageReference
+
     above = (built.size_bytes - built.base_bytes) / 1e6
     size = f"{built.size_bytes / 1e6:,.1f} MB, {above:,.1f} MB of them above {recipe.base}"
     lines = [f"built {built.tag} ({built.architecture}): {size}"]
-    name = built.tag.rpartition("/")[2].partition(":")[0]
+    name = re.sub(r"[._-]+", "-", ImageReference.parse(built.tag).base_name)
     data = "" if recipe.model_dir else " --model-data model.tar.gz"
     mount = "" if recipe.model_dir else " -v MODEL_DIR:/opt/ml/model:ro"
     lines.append(f"next: docker run --rm -p 8080:8080{mount} {built.tag} serve")

@@ -18,6 +18,8 @@ from byoi import contract, errors, extras, project, terminal
 if TYPE_CHECKING:  # http.client, which only invocations need
     from byoi.invocation import Answer, Stream
 
+_LOOPBACK = "127.0.0.1"
+
 
 def add_verbs(verbs: Any) -> None:
     """Add the verbs to argparse's subparsers."""
@@ -81,10 +83,12 @@ def _serve(options: argparse.Namespace) -> int:
     from byoi import server
 
     of_project = _project_environ(options)
+    address = os.environ.get("BYOI_BIND_ADDRESS", _LOOPBACK)
     environ = {
         # Reachable from this machine only, and with a page, unless the user wants otherwise.
-        "BYOI_BIND_ADDRESS": "127.0.0.1",
-        "BYOI_PAGE": "on",
+        "BYOI_BIND_ADDRESS": address,
+        # While it is on, other machines are refused.
+        "BYOI_PAGE": "on" if address == _LOOPBACK else "off",
         **of_project,
         **os.environ,
         # A folder that is named counts more than a variable, one that is found less.
@@ -121,8 +125,8 @@ def _project_environ(options: argparse.Namespace) -> dict[str, str]:
     named = options.module or options.model_dir or variables
     if found.module is None and found.model_dir is None and not named:
         raise errors.ConfigurationError(
-            f"{folder} has no {project.MODULE}, no code/{project.MODULE} and no folder "
-            f"{project.MODEL_DIR}; name a project's folder: byoi serve DIR, or the parts: "
+            f"{folder} has no inference.py, no code/inference.py and no folder model; "
+            "name a project's folder: byoi serve DIR, or the parts: "
             "byoi serve --module FILE.py --model-dir DIR"
         )
     # Also where it does not exist yet: not every model_fn reads it, and one that does says so.

@@ -78,7 +78,7 @@ def folders(name: str, code_dir: Path | None = None) -> tuple[Path, ...]:
     found = [code_dir.resolve()] if code_dir is not None and code_dir.is_dir() else []
     if name.endswith(".py"):
         found += [Path(name).absolute().parent, Path(name).resolve().parent]
-    else:
+    elif name.partition(".")[0] != "byoi":  # what serves a model file is nobody's script
         for one in (name.partition(".")[0], name):
             if file := getattr(sys.modules.get(one), "__file__", None):
                 found.append(Path(file).parent)

@@ -170,6 +170,15 @@ def test_a_module_that_does_not_load_is_shown_with_its_authors_frames(
     assert text.index("  helper.py, line 2, in f") < text.index("(frames left out: byoi")
 
 
+def test_a_server_for_other_machines_has_no_page_unless_it_is_asked_for(
+    project: Path, free_port: int
+) -> None:
+    with serving(project, free_port, BYOI_BIND_ADDRESS="0.0.0.0") as served:
+        with pytest.raises(Exception, match="404"):
+            get(served.url, "/")
+        assert served.ask() == "mine model True"
+
+
 def test_a_folder_without_parts_is_refused_with_what_was_looked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,6 +31,7 @@ def model_dir(tmp_path):
     write_wheel(wheels, "byoi_toy_two")
     write_wheel(wheels, "flask", version="9.9")  # the server must go on with its own
     (tmp_path / "code" / "inference.py").write_text(SCRIPT)
+    tmp_path.chmod(0o755)  # another user runs the container
     requirements = "--no-index\n--find-links ./wheels\nbyoi_toy_one>=1 # comment\n"
     (tmp_path / "code" / "requirements.txt").write_text(requirements)
     return tmp_path

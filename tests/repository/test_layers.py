@@ -97,6 +97,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "numpy": ("byoi.formats.", "byoi.models.", "byoi.server.aws_libraries", "byoi_lib."),
     "keras": ("byoi_lib._tensorflow",),
     "tensorflow": ("byoi_lib._tensorflow",),
+    "joblib": ("byoi.models.pickled",),
     "onnxruntime": ("byoi_lib.runtime",),
     "matplotlib": ("byoi._canvas",),
     "tqdm": ("byoi_lib.training",),

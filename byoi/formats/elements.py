@@ -259,6 +259,8 @@ def _wrong(tensor: Tensor, index: tuple[int, ...], value: Any) -> errors.Malform
         expected = _expected(tensor)
         if isinstance(value, list | dict):
             expected += _of_shape(tensor)
+        elif type(value) in {int, float} and dtype_of(tensor).kind == "f":
+            expected += f" up to {np.finfo(dtype_of(tensor)).max:.3g}"
     return errors.MalformedBody(
         f"{_where(tensor, index)}: received {described(value)}, expected {expected}"
     )
@@ -270,7 +272,7 @@ def _expected(tensor: Tensor) -> str:
         limits = np.iinfo(dtype)
         return f"a whole number from {limits.min} to {limits.max} ({dtype})"
     if dtype.kind == "f":
-        return f"a number up to {np.finfo(dtype).max:.3g} ({dtype})"
+        return f"a number ({dtype})"
     return {"b": "true or false", "U": "a text", "O": "a number or a text"}[dtype.kind]
 
 

@@ -55,6 +55,7 @@ class Reloading:
         self._settings = settings
         self._find = find
         self._told = told
+        self._seen_folders: dict[Path, None] = {}
         self._refuse_preloaded()
         self._lock = threading.Lock()
         self._before = set(sys.modules)  # of the server and what it shares: never loaded again
@@ -63,7 +64,7 @@ class Reloading:
         self._source: Source | None = None
         self._failure: BaseException | None = None
         self._failed_files: list[str] = []
-        self._load_started_ns = 0
+        self._started_ns = time.time_ns()
         # A saved file may have the time in seconds and the size of the one before, by which
         # Python would take its bytecode for this one's.
         sys.dont_write_bytecode = True
@@ -106,7 +107,9 @@ class Reloading:
         return f"{self._settings.module()} does not load: {cause}; save the mended file, send again"
 
     def _folders(self) -> Sequence[Path]:
-        return inference_module.folders_of(self._settings)
+        """Return the folders of the user's code, also while their module does not load."""
+        self._seen_folders |= dict.fromkeys(inference_module.folders_of(self._settings))
+        return tuple(self._seen_folders)
 
     def _module(self) -> ModuleType | None:
         name = self._settings.module()
@@ -135,11 +138,11 @@ class Reloading:
         if not self._changed(*self._look()):
             return
         watched.settle([*self._code, *self._data])
+        self._started_ns, started_s = time.time_ns(), time.monotonic()
         # Before anything is read: what is saved while it loads is seen at the next look.
         code, data = self._look()
         changed, is_same_data = self._changed(code, data), data == self._data
         self._code, self._data = code, data
-        started_s = time.monotonic()
         if is_same_data and self._replace_functions(changed):
             what = "the functions that answer; the model stays"
         else:
@@ -147,7 +150,10 @@ class Reloading:
             self._load()
             what = "the code and the model"
         if self._failure is None:
-            _log.info("reloaded %s, in %.0f ms", what, 1000 * (time.monotonic() - started_s))
+            took_ms = 1000 * (time.monotonic() - started_s)
+            names = sorted(Path(file).name for file in changed)
+            because = ", ".join(names[:3]) + ", ..." * (len(names) > 3)
+            _log.info("%s changed: reloaded %s, in %.0f ms", because, what, took_ms)
 
     def _changed(self, code: watched.Stamps, data: watched.Stamps) -> set[str]:
         """Return the files that differ from the last look."""
@@ -192,7 +198,6 @@ class Reloading:
         importlib.invalidate_caches()
 
     def _load(self) -> None:
-        self._load_started_ns = time.time_ns()
         try:
             handler = self._find()
             file = str(getattr(self._module(), "__file__", None))
@@ -210,7 +215,7 @@ class Reloading:
         code, _ = self._look()
         for file, stamp in code.items():
             # Saved while it was imported: which version was read cannot be known.
-            if self._load_started_ns - _CLOCK_NS < stamp[0] < time.time_ns():
+            if self._started_ns - _CLOCK_NS < stamp[0] < time.time_ns():
                 code[file] = (0, 0, 0)
         self._code = code | {file: stamp for file, stamp in self._code.items() if file in code}
 

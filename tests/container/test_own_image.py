@@ -144,6 +144,7 @@ def test_the_verb_builds_what_it_says_and_the_image_answers(image, tmp_path) -> 
     )
     (tmp_path / "words.py").write_text("NAME = 'twice'\n")
     (tmp_path / "notes.md").write_text("not for the image\n")
+    (tmp_path / "train").write_text("#!/bin/sh\necho a train of its own\n")
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "factor").write_text("2")
     # A file of one user must be readable to the one that serves.
@@ -161,6 +162,7 @@ def test_the_verb_builds_what_it_says_and_the_image_answers(image, tmp_path) -> 
         )
         assert f"next: docker run --rm -p 8080:8080 {tag} serve" in lines
         assert "] COPY words.py" in done.stderr or "] COPY inference.py" in done.stderr
+        assert docker("run", "--rm", tag, "train") == "a train of its own\n"
         with started(tag, *RESTRICTED) as container:
             assert invoke(container.port, [1, 2]) == (200, ["twice", [2, 4]])
 

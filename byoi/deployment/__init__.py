@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         find_everything,
         find_expired,
     )
-    from byoi.deployment.invocation import invoke
+    from byoi.deployment.invocation import invoke, streamed
     from byoi.deployment.plan import EndpointSpec, Plan
     from byoi.deployment.preparation import prepare
     from byoi.deployment.rollout import Outcome, deploy
@@ -46,6 +46,7 @@ else:
             "deploy": "rollout",
             "find_expired": "inventory",
             "invoke": "invocation",
+            "streamed": "invocation",
             "invoke_url": "account",
             "find_endpoints": "inventory",
             "find_everything": "inventory",
@@ -73,5 +74,6 @@ __all__ = [
     "make_tags",
     "platform_of",
     "prepare",
+    "streamed",
     "wait",
 ]

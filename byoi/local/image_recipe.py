@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Self
 
 from byoi import contract, errors
-from byoi.project import Project
+from byoi.project import TRAINING_SCRIPT, Project, is_hidden, is_importable
 
 DEFAULT_BASE = "byoi:latest"
-TRAINING_SCRIPT = "train.py"
 TRAINING_PROGRAM = "train"
 TRAINING_VARIABLE = "BYOI_TRAINING_SCRIPT"
 # Where a project's files lie in the image: in the same places as in its folder.
@@ -39,8 +38,6 @@ _PRELOADED = {
 _PLAIN = re.compile(r"[\w.-]+")
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NESTED = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]?\s*(\S+)")
-_TEST = re.compile(r"tests?|test_.*\.py|.*_test\.py|conftest\.py")
-_JUNK = re.compile(r"\..*|__pycache__|.*\.pyc")
 _PIP = """\
 RUN --mount=type=secret,id=ca-bundle,target=/run/secrets/ca-bundle \\
     --mount=type=secret,id=pip-conf,target=/etc/pip.conf \\
@@ -165,7 +162,7 @@ class Recipe:
             text += f"COPY --chmod=755 {self.program} {_TRAIN}\n"
         variables = []
         if self.module:
-            variables.append(f"BYOI_INFERENCE_MODULE={_in_image(self.module)}")
+            variables.append(f"BYOI_IMAGE_MODULE={_in_image(self.module)}")
             variables.append(f"BYOI_PRELOAD={','.join(self.preloaded())}")
         if self.script:
             variables.append(f"{TRAINING_VARIABLE}={_in_image(self.script)}")
@@ -262,9 +259,9 @@ def _sources(
             continue
         for path in sorted(folder.iterdir()):
             name = Path(path.name)
-            if _JUNK.fullmatch(path.name) or name in others:
+            if is_hidden(path.name) or name in others:
                 continue
-            if _is_importable(path) or name in programs:
+            if is_importable(path) or name in programs:
                 sources.append(_plain(name))
             else:
                 left_out.append(path.name + "/" * path.is_dir())
@@ -273,23 +270,14 @@ def _sources(
     return taken, tuple(name for name in left_out if name.rstrip("/") not in tops)
 
 
-def _is_importable(path: Path) -> bool:
-    """Whether a module of the same folder could import it, and it is no test."""
-    if _TEST.fullmatch(path.name):
-        return False
-    if path.is_file():
-        return path.suffix == ".py"
-    return path.name.isidentifier() and path.is_dir() and any(path.glob("*.py"))
-
-
 def _files(path: Path) -> Iterator[tuple[Path, Path]]:
     """Yield the files of a file or directory, and their paths below it, in one order."""
     if path.is_file():
         yield path, Path()
         return
     for place, folders, names in os.walk(path):
-        folders[:] = sorted(name for name in folders if not _JUNK.fullmatch(name))
-        for name in [*folders, *sorted(name for name in names if not _JUNK.fullmatch(name))]:
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        for name in [*folders, *sorted(name for name in names if not is_hidden(name))]:
             file = Path(place, name)
             if file.is_file():
                 yield file, file.relative_to(path)

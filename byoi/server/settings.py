@@ -250,8 +250,16 @@ class Settings:
         "",
         "Your inference module: a dotted name that Python can import, or the path of a `.py` "
         "file. Where it is not set: the script of `SAGEMAKER_PROGRAM`, else `code/inference.py` "
-        f"of the model data, else `{DEFAULT_MODULE}`, the classifier of this repository, where "
+        "of the model data, else `BYOI_IMAGE_MODULE`, else "
+        f"`{DEFAULT_MODULE}`, the classifier of this repository, where "
         f"they have its `{_MANIFEST}`, else the one model file that they hold.",
+    )
+    image_module: str = _variable(
+        "BYOI_IMAGE_MODULE",
+        parse_word,
+        "",
+        "The inference module of an image of your own, set in its Dockerfile; used where neither "
+        "the endpoint's variables nor the model data name one.",
     )
     program: str = _variable(
         "SAGEMAKER_PROGRAM",
@@ -409,8 +417,9 @@ class Settings:
             field.metadata["variable"]: str(getattr(self, field.name))
             for field in dataclasses.fields(self)
         }
-        if not self.inference_module:
-            del values["BYOI_INFERENCE_MODULE"]
+        for name in ("BYOI_INFERENCE_MODULE", "BYOI_IMAGE_MODULE"):
+            if not values[name]:
+                del values[name]
         if not self.sample_request:
             del values["BYOI_SAMPLE_REQUEST"]
         if self.model_dir == contract.MODEL_DIR:
@@ -424,8 +433,16 @@ class Settings:
         script = self.code_directory() / (self.program or _SCRIPT)
         if self.program or self.submit_directory or script.is_file():
             return str(script)
+        if self.image_module:
+            return self.image_module
         is_ours = (self.model_directory() / _MANIFEST).is_file()
         return DEFAULT_MODULE if is_ours else MODELS_MODULE
+
+    def unused_script(self) -> Path | None:
+        """Return the script of the SDK or the model data that `BYOI_INFERENCE_MODULE` hides."""
+        script = self.code_directory() / (self.program or _SCRIPT)
+        is_hidden = self.inference_module and script != Path(self.inference_module).absolute()
+        return script if is_hidden and script.is_file() else None
 
     def code_directory(self) -> Path:
         """Return the directory of the scripts that come with the model data."""

@@ -72,6 +72,12 @@ def serve(settings: Settings, environ: Mapping[str, str]) -> int:
     nginx = find_nginx()
     settings = choose_proxy(settings, nginx)
     _check_port(settings)
+    if script := settings.unused_script():
+        say(
+            "warning",
+            f"{script} is not used: BYOI_INFERENCE_MODULE={settings.inference_module} names "
+            "another module; unset it to serve that script",
+        )
     state_dir = STATE_ROOT / f"byoi-{os.getpid()}-{time.time_ns():x}"
     state_dir.mkdir(mode=0o700)  # fails if another process created it
     Readiness(state_dir).prepare()

@@ -349,7 +349,7 @@ def test_invoke_names_a_file_that_cannot_be_read(echo_url: str, tmp_path: Path, 
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("good", "--data", "good"), ("--data", "good", "--file", "body.json")]
+    "arguments", [("good", "--data", "good"), ("--data", "good", "--file", "body.json")]
 )
 def test_invoke_takes_one_body(arguments: tuple[str, ...]) -> None:
     done = invoke("http://localhost:8080", *arguments)

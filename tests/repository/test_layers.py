@@ -30,7 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("byoi.deployment.",),
     ("byoi.local.",),
     ("byoi.server.",),
-    ("byoi.training_script",),
+    ("byoi.project_data", "byoi.starting", "byoi.training_script"),
     ("byoi.models.",),
     (
         "byoi.invocation",
@@ -42,7 +42,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("byoi.formats.",),
     ("byoi.proxies",),
-    ("byoi.digest", "byoi.extras", "byoi.names", "byoi.new_project", "byoi.policy"),
+    ("byoi.digest", "byoi.extras", "byoi.names", "byoi.policy"),
     ("byoi._canvas", "byoi._face", "byoi.contract", "byoi.errors"),
     ("byoi.terminal",),
 )
@@ -79,7 +79,11 @@ EMULATOR: tuple[tuple[str, ...], ...] = (
 # Which modules may import a package that is not in the standard library; "." as above.
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "docker": ("byoi.local._docker_sdk", "byoi.registry"),
-    "urllib3": ("byoi.hosting.response_stream", "byoi.local._docker_sdk"),
+    "urllib3": (
+        "byoi.deployment.invocation",
+        "byoi.hosting.response_stream",
+        "byoi.local._docker_sdk",
+    ),
     "flask": ("byoi.server.",),
     "gunicorn": ("byoi.server.",),
     "pytest": ("byoi.pytest_plugin",),
@@ -108,6 +112,8 @@ def modules() -> list[str]:
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for package in PACKAGES
         for path in (ROOT / package).rglob("*.py")
+        # Templates are no modules of this project, but files of a user's.
+        if "templates" not in path.parts
         if path.parent != ROOT / package or path.name != "__init__.py"
     )
 

@@ -73,7 +73,7 @@ def test_an_endpoint_from_the_first_to_the_last(byoi: Run, tiny_archive: Path) -
         "films: Creating",
         "films: InService",
         "endpoint films: created, until 20",
-        'byoi invoke films "Not bad at all."',
+        "byoi invoke films --file BODY",
         "byoi delete films",
     ):
         assert words in said, words

@@ -52,7 +52,7 @@ def test_the_parts_of_a_project_go_into_the_image_and_the_rest_is_named(tmp_path
         "COPY model /opt/byoi/model",
         "COPY helper.py inference.py train.py /opt/program/project/",
         "COPY parts /opt/program/project/parts",
-        "ENV BYOI_INFERENCE_MODULE=/opt/program/project/inference.py \\",
+        "ENV BYOI_IMAGE_MODULE=/opt/program/project/inference.py \\",
         "    BYOI_PRELOAD=numpy,sklearn \\",
         "    BYOI_TRAINING_SCRIPT=/opt/program/project/train.py",
         "LABEL org.opencontainers.image.base.name=byoi:latest",
@@ -72,7 +72,7 @@ def test_a_folder_of_code_is_taken_whole(tmp_path) -> None:
     text = recipe(write(tmp_path, files)).dockerfile()
     assert "COPY other.py train.py /opt/program/project/\n" in text
     assert "COPY code /opt/program/project/code\n" in text
-    assert "BYOI_INFERENCE_MODULE=/opt/program/project/code/inference.py" in text
+    assert "BYOI_IMAGE_MODULE=/opt/program/project/code/inference.py" in text
     assert "RUN" not in text
     assert "/opt/byoi" not in text
 

@@ -131,8 +131,9 @@ def test_every_command_has_the_verbs_and_options_of_the_parser(command: str) -> 
 
 
 def test_a_project_from_init_trains_is_tested_serves_and_answers(tmp_path: Path) -> None:
-    *_, answer = run("churn", tmp_path)
-    assert answer.strip()
+    *_, tests, answer = run("churn", tmp_path)
+    assert "passed" in tests
+    assert len(json.loads(answer)) == 2  # rows of the sample request
 
 
 def test_the_commands_of_the_readme_lead_to_an_answer(tmp_path: Path) -> None:

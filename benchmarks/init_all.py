@@ -5,8 +5,8 @@
 
 Each step is a command of the project's README, run as a user types it; the first that fails ends
 the run. The deployment is rehearsed on emulated AWS. The training packages are those of this
-environment; the image is built on `byoi:latest` or BYOI_INIT_BASE, of the kind `keras` on
-`byoi:tensorflow` or BYOI_INIT_TENSORFLOW, and pip gets its packages from the index.
+environment; the image is built on `byoi:latest`, of the kind `keras` on `byoi:tensorflow`, or on
+what the options name, and pip gets its packages from the index.
 """
 
 import argparse
@@ -28,8 +28,6 @@ from byoi import starting
 from byoi.local import health, processes
 
 RESULT = Path(__file__).with_name("results") / "init.md"
-BASES = {"keras": ("BYOI_INIT_TENSORFLOW", "byoi:tensorflow")}
-BASE = ("BYOI_INIT_BASE", "byoi:latest")
 STEPS = ("init", "train", "test", "serve, invoke", "pack", "image", "deploy, invoke, delete")
 _WORDS_SHOWN = 4000
 
@@ -43,6 +41,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("kinds", nargs="*", metavar="KIND", help="default: all")
     parser.add_argument("--write", action="store_true", help=f"write results/{RESULT.name}")
+    parser.add_argument("--base", default="byoi:latest", metavar="IMAGE")
+    parser.add_argument("--tensorflow", default="byoi:tensorflow", metavar="IMAGE")
     options = parser.parse_args(arguments)
     kinds = options.kinds or starting.KINDS
     rows, failed = {}, False
@@ -51,7 +51,8 @@ def main(arguments: Sequence[str]) -> int:
         rows[kind] = times
         try:
             with tempfile.TemporaryDirectory(prefix="byoi-init-") as folder:
-                walk(kind, Path(folder), times)
+                base = options.tensorflow if kind == "keras" else options.base
+                walk(kind, base, Path(folder), times)
         except Step as error:
             failed = True
             print(f"{kind}: {error}", file=sys.stderr, flush=True)
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
     return int(failed)
 
 
-def walk(kind: str, folder: Path, times: dict[str, float]) -> None:
+def walk(kind: str, base: str, folder: Path, times: dict[str, float]) -> None:
     """Run every step for one kind, and note the seconds of each.
 
     Raises:
@@ -71,8 +72,6 @@ def walk(kind: str, folder: Path, times: dict[str, float]) -> None:
     """
     name = f"try-{kind}-{os.getpid()}"
     project, tag = folder / name, f"{name}:1"
-    variable, base = BASES.get(kind, BASE)
-    base = os.environ.get(variable, base)
     python = shlex.quote(sys.executable)
 
     @contextlib.contextmanager

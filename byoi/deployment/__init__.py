@@ -4,7 +4,8 @@
 * `EndpointSpec`, `prepare`: what is wanted, and the plan, checks, price and upload for it
 * `Plan`, `deploy`, `Outcome`: create or update an endpoint; a failure has its cause and log
 * `wait`: until an endpoint is in service, or has failed
-* `invoke`, `invoke_url`: call an endpoint by its name; the URL of a REST API in front of one
+* `invoke`, `streamed`, `invoke_url`: call an endpoint by its name, for an answer or its pieces;
+  the URL of a REST API in front of one
 * `make_tags`: the tags that say whose an endpoint is and when it expires
 * `find_endpoints`, `find_expired`, `delete_endpoints`: what runs, and its end
 * `find_everything`: endpoints and everything around them

@@ -24,7 +24,7 @@ from byoi.names import ImageReference
 _HERE = Path(__file__).resolve().parent
 _BUILD_SCRIPT = _HERE.parents[1] / "container" / "build_image.sh"
 # The images of this project that can be built where they are missing, and their TARGET.
-_TARGETS = {DEFAULT_BASE: "serve", "byoi:tensorflow": "tensorflow"}
+TARGETS = {DEFAULT_BASE: "serve", "byoi:tensorflow": "tensorflow"}
 # distribution/reference: what docker accepts.
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _TAG = re.compile(rf"(?:[A-Za-z0-9.-]+(?::\d+)?/)?{_PART}(?:/{_PART})*(?::\w[\w.-]{{0,127}})?")
@@ -71,6 +71,7 @@ class ImageBuilder:
         environ: The variables: DOCKER, CA_BUNDLE, PIP_CERT and PIP_CONF, as `make image` takes
             them, and those that lead to an engine.
         build_script: Builds this project's own images; need not exist.
+        targets: Those images, and the TARGET of each.
     """
 
     def __init__(
@@ -78,10 +79,12 @@ class ImageBuilder:
         show: Callable[[str], None],
         environ: Mapping[str, str] | None = None,
         build_script: Path = _BUILD_SCRIPT,
+        targets: Mapping[str, str] = TARGETS,
     ) -> None:
         self._show = show
         self._environ = dict(os.environ if environ is None else environ)
         self._build_script = build_script
+        self._targets = targets
 
     def build(self, recipe: Recipe, tag: str, labels: Mapping[str, str] | None = None) -> Built:
         """Build an image; its base is built first where it is this project's and is missing.
@@ -129,20 +132,20 @@ class ImageBuilder:
 
     def _require_base(self, client: str, base: str) -> _Found:
         found = self._find_image(client, base)
-        if found is None and base in _TARGETS and self._build_script.is_file():
+        if found is None and base in self._targets and self._build_script.is_file():
             self._show(f"{base} is not on this machine yet: {self._build_script} builds it first")
             environ = {
                 name: value
                 for name, value in self._environ.items()
                 if name not in ("MODEL_DIR", "PLATFORM", "BASE_IMAGE")
             }
-            environ |= {"DOCKER": client, "TAG": base, "TARGET": _TARGETS[base]}
+            environ |= {"DOCKER": client, "TAG": base, "TARGET": self._targets[base]}
             self._run([str(self._build_script), "--progress=plain"], environ, None, base)
             found = self._find_image(client, base)
         if found is None:
             remedy = (
                 "build it in a checkout of this project, with `make image`"
-                if base in _TARGETS
+                if base in self._targets
                 else "build or pull it first"
             )
             raise errors.ConfigurationError(

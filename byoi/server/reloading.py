@@ -68,6 +68,7 @@ class Reloading:
         # A saved file may have the time in seconds and the size of the one before, by which
         # Python would take its bytecode for this one's.
         sys.dont_write_bytecode = True
+        self._sample = self._sample_stamps()
         self._code, self._data = self._look()
         self._load()
         self.threads = self._handler.threads if self._handler else 1
@@ -133,8 +134,16 @@ class Reloading:
         )
         return code, watched.stamps(file for file in data if file not in code)
 
+    def _sample_stamps(self) -> watched.Stamps:
+        name = self._settings.sample_request
+        return watched.stamps([name] if name else [])
+
     def _refresh(self) -> None:
         """Load again what changed since the last look."""
+        if (sample := self._sample_stamps()) != self._sample:
+            self._sample = sample
+            if self._handler is not None and self._failure is None:
+                self._told(self._handler, self._model)
         if not self._changed(*self._look()):
             return
         watched.settle([*self._code, *self._data])

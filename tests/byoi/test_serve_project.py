@@ -154,6 +154,9 @@ def test_a_module_may_do_without_a_model_directory_and_reload_takes_one_worker(
         assert served.ask() == "mine model False"
         (project / "inference.py").write_text(module("saved"), encoding="utf-8")
         assert served.ask() == "saved model False"
+        (project / "sample_request.csv").write_text("3,4\n", encoding="utf-8")
+        assert served.ask() == "saved model False"
+        assert json.loads(get(served.url, "/page/model.json"))["sample"]["text"] == "3,4\n"
     assert "reloaded the code and the model" in served.shown.decode()
 
 

@@ -18,6 +18,11 @@ from containers import RESTRICTED, ROOT, docker, mounted, started
 from jobs import Job, run_job
 from test_serve import invoke
 
+from byoi import errors
+from byoi.local.image import ImageBuilder
+from byoi.local.image_recipe import Recipe
+from byoi.project import Project
+
 pytestmark = pytest.mark.needs("docker")
 
 
@@ -165,6 +170,25 @@ def test_the_verb_builds_what_it_says_and_the_image_answers(image, tmp_path) -> 
         assert docker("run", "--rm", tag, "train") == "a train of its own\n"
         with started(tag, *RESTRICTED) as container:
             assert invoke(container.port, [1, 2]) == (200, ["twice", [2, 4]])
+
+
+def test_a_serving_image_that_is_missing_is_built_first_where_that_can_be(tmp_path) -> None:
+    (tmp_path / "inference.py").write_text("def predict_fn(data, model): return data\n")
+    lines: list[str] = []
+    with (
+        removed(f"byoi-test-base:{uuid.uuid4().hex[:12]}") as base,
+        removed(f"byoi-test-own:{uuid.uuid4().hex[:12]}") as tag,
+    ):
+        recipe = Recipe.of(Project.find(tmp_path), base)
+        elsewhere = ImageBuilder(
+            lines.append, build_script=tmp_path / "absent", targets={base: "serve"}
+        )
+        with pytest.raises(errors.ConfigurationError, match=f"{base} is not on .* `make image`"):
+            elsewhere.build(recipe, tag)
+        assert lines == []
+        built = ImageBuilder(lines.append, targets={base: "serve"}).build(recipe, tag)
+        assert lines[0].startswith(f"{base} is not on this machine yet: ")
+        assert built.size_bytes >= built.base_bytes > 100e6
 
 
 @pytest.mark.parametrize(

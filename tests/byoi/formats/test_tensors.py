@@ -91,7 +91,9 @@ def test_several_inputs_are_taken_by_name_or_in_their_order(body, content_type):
 @pytest.mark.parametrize(
     ("dtype", "values", "expected"),
     [
-        ("int64", [1.0, -2, 2**62], [1, -2, 2**62]),
+        ("int64", [1.0, -2, 2**53 + 1], [1, -2, 2**53 + 1]),
+        ("int64", [1.0, -2.0], [1, -2]),
+        ("int64", [1, -(2**63)], [1, -(2**63)]),
         ("uint8", [0, 255.0], [0, 255]),
         ("uint64", [2**64 - 1], [2**64 - 1]),
         ("float32", [1, 2.5, None], [1, 2.5, NAN]),
@@ -111,10 +113,11 @@ def test_elements_of_json_become_the_type_of_the_input(dtype, values, expected):
     ("dtype", "text", "expected"),
     [
         ("int64", "1.0\n-2\n", [1, -2]),
+        ("int64", "9007199254740993\n 1 ", [2**53 + 1, 1]),
         ("float32", '1e3\nnan\n""\n', [1000, NAN, NAN]),
         ("bool", "true\nFalse\n1\n0", [True, False, True, False]),
         ("str", '"a,b"\n1.0\n" x"', ["a,b", "1.0", " x"]),
-        ("object", "a\n1\n", ["a", 1]),
+        ("object", 'a\n1\n""', ["a", "1", None]),
     ],
 )
 def test_fields_of_csv_become_the_type_of_the_input(dtype, text, expected):
@@ -199,6 +202,11 @@ def test_a_wrong_json_body_is_named(body, words):
         ([[2**63, "ann", 1]], "input 'age', row 1: received 9223372036854775808"),
         ([[1e300, "ann", 1]], "input 'age', row 1: received 1e+300"),
         ([[None, "ann", 1]], "input 'age', row 1: received null, expected a whole number"),
+        (
+            [[-1, "ann", 1], [2**63, "ann", 1]],
+            "input 'age', row 2: received 9223372036854775808, a number",
+        ),
+        ([[-(10**30), "ann", 1]], "input 'age', row 1: received -1000000000"),
         ([[1, 7, 1]], "input 'name', row 1: received 7, a number, expected a text"),
         ([[1, None, 1]], "input 'name', row 1: received null, expected a text"),
         (

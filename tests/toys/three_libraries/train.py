@@ -26,7 +26,7 @@ def main() -> None:
 
     numbers = np.loadtxt(Path(options.train, "numbers.csv"), delimiter=",")
     x, y = numbers[:, :-1], special.expit(numbers[:, -1])
-    forest = RandomForestRegressor(options.trees, random_state=0, n_jobs=2).fit(x, y)
+    forest = RandomForestRegressor(options.trees, random_state=0).fit(x, y)
     light = lightgbm.train(
         {"objective": "regression", "verbose": -1, "num_threads": 2},
         lightgbm.Dataset(x, y),

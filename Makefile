@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo "$$p" && break; done)
 
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z.]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .venv: .venv/installed ## make the virtual environment from the locked requirements
 
@@ -45,6 +45,9 @@ peers: .venv ## compare serving one scikit-learn model with LitServe, MLServer a
 
 cycles: .venv ## create, use and delete fifty emulated endpoints: is anything left? (2 minutes, needs docker)
 	@.venv/bin/python benchmarks/cycles.py
+
+init-all: .venv ## take the project of each kind of `byoi init` from nothing to an emulated endpoint (needs docker)
+	@.venv/bin/python benchmarks/init_all.py --write
 
 mutants: .venv ## does a test fail for each small change of the encoder and the formats? (12 minutes)
 	@.venv/bin/python benchmarks/mutants.py

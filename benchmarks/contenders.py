@@ -62,12 +62,18 @@ def count_lines(source: str) -> int:
 
 
 def _integers(values: Any) -> list[int]:
-    """Return labels; a label may be alone in its row."""
-    return [int(one[0] if isinstance(one, list) else one) for one in values]
+    """Return the labels of rows; a label may be alone in a row, or the first of its outputs."""
+    return [int(_first(one)) for one in values]
 
 
-def _of_model_file(document: Any) -> list[int]:
-    """Return the labels in the answer of a served model file: of several outputs, the first."""
+def _first(value: Any) -> Any:
+    if isinstance(value, dict):
+        return next(iter(value.values()))
+    return value[0] if isinstance(value, list) else value
+
+
+def _predictions(document: Any) -> list[int]:
+    """Return the labels in an answer to `instances`."""
     return _integers(document["predictions"])
 
 
@@ -80,7 +86,7 @@ OURS = (
         command=("byoi", "serve", "--model-dir", "model", "--port", "{port}"),
         path="/invocations",
         request=lambda rows: {"instances": rows},
-        labels=_of_model_file,
+        labels=_predictions,
     ),
     Contender(
         name="BYOI, model.skops",
@@ -90,7 +96,7 @@ OURS = (
         command=("byoi", "serve", "--model-dir", "model", "--port", "{port}"),
         path="/invocations",
         request=lambda rows: {"instances": rows},
-        labels=_of_model_file,
+        labels=_predictions,
     ),
     Contender(
         name="BYOI, inference.py",

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from byoi import emulator
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "emulator"))
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "byoi" / "emulator"))
 
 from emulated_aws import Aws
 from leftovers import everything_at_rest

@@ -1,6 +1,7 @@
 """How large is an image, how soon does it serve, and how much memory does it take?
 
     .venv/bin/python benchmarks/image.py --model-dir DIR [--image byoi:latest ...] [--runs 5]
+        [--body '[[1, 2, 3]]']
 
 Size: as `docker images` counts it, and what lies above the base image. Cold start: the
 time from `docker run IMAGE serve` to the first 200 of /ping, less that of a bare
@@ -86,10 +87,9 @@ def bare_s(image: str) -> float:
     return time.perf_counter() - began_s
 
 
-def invoke(port: int, requests: int) -> None:
-    """Send requests of one review, one after another, over one connection."""
+def invoke(port: int, requests: int, body: str) -> None:
+    """Send one JSON body, again and again, over one connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=70)
-    body = json.dumps({"review": REVIEW})
     for _ in range(requests):
         connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
         response = connection.getresponse()
@@ -131,13 +131,14 @@ class Measurements:
         self.memory_mb: list[float] = []
         self.processes_mb: dict[str, float] = {}
 
-    def measure(self, model_dir: Path) -> None:
+    def measure(self, model_dir: Path, body: str) -> None:
         """Make one run."""
         self.bare_s.append(bare_s(self.image))
         with serving(self.image, model_dir) as (name, port, start_s):
             self.start_s.append(start_s)
             with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
-                list(pool.map(invoke, [port] * CLIENTS, [REQUESTS // CLIENTS] * CLIENTS))
+                counts = [REQUESTS // CLIENTS] * CLIENTS
+                list(pool.map(invoke, [port] * CLIENTS, counts, [body] * CLIENTS))
             self.processes_mb = pss_mb(name)
         self.memory_mb.append(sum(self.processes_mb.values()))
 
@@ -182,6 +183,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--image", nargs="+", default=["byoi:latest"])
     parser.add_argument("--model-dir", type=Path, required=True)
+    parser.add_argument("--body", default=json.dumps({"review": REVIEW}), help="JSON")
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
 
@@ -190,7 +192,7 @@ def main() -> None:
     for run in range(options.runs):
         # Each is the first as often as the last.
         for one in measured if run % 2 else reversed(measured):
-            one.measure(options.model_dir)
+            one.measure(options.model_dir, options.body)
     commit = subprocess.check_output(["git", "describe", "--always", "--dirty"], text=True).strip()
     engine = docker("version", "--format", "{{.Server.Version}}")
     print(

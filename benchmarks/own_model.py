@@ -208,9 +208,11 @@ def serving(contender: Contender, folder: Path, port: int) -> Iterator[float]:
     """Run the server; gives the seconds from the command to the first answer."""
     programs = CACHE / contender.environment / "bin"
     ports = {"{port}": port, "{port+1}": port + 1, "{port+2}": port + 2}
-    variables = {name: str(ports.get(value, value)) for name, value in contender.variables}
-    kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
+    variables = {name: str(ports[value]) for name, value in contender.variables}
+    kept = {name: os.environ[name] for name in ("LANG", "TMPDIR") if name in os.environ}
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    home = CACHE / "home"  # BentoML keeps a store there
+    home.mkdir(exist_ok=True)
     program, *arguments = (part.replace("{port}", str(port)) for part in contender.command)
     log_file = folder / "server.log"
     with log_file.open("wb") as log:
@@ -218,7 +220,7 @@ def serving(contender: Contender, folder: Path, port: int) -> Iterator[float]:
         server = subprocess.Popen(
             [programs / program, *arguments],
             cwd=folder,
-            env={**kept, "PATH": path, **variables},
+            env={**kept, "PATH": path, "HOME": str(home), **variables},
             stdout=log,
             stderr=log,
             start_new_session=True,

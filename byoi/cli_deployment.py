@@ -7,8 +7,10 @@ import argparse
 import datetime as dt
 import functools
 import os
+import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from byoi import errors, extras, terminal
@@ -102,8 +104,26 @@ def _deploy(options: argparse.Namespace) -> None:
         )
         raise
     print(f"endpoint {name}: {outcome}, until {tags.to_text(spec.expires)}")
-    print(f'invoke it:  byoi invoke {name} "Not bad at all."')
+    print(terminal.one_line(f"invoke it:  byoi invoke {name} {_body_to_try(spec.archive)}"))
     print(f"delete it:  byoi delete {name}")
+
+
+def _body_to_try(archive: Path | None) -> str:
+    """Return the option of `byoi invoke` that sends a project's sample request.
+
+    Args:
+        archive: The model data, which may lie in the project's folder, if this is no project.
+    """
+    from byoi.project import Project
+
+    for folder in filter(None, [Path(), archive and archive.parent]):
+        try:
+            sample = Project.find(folder).sample
+        except errors.ConfigurationError:  # it has several, and the endpoint is there all the same
+            continue
+        if sample is not None:
+            return f"--file {shlex.quote(str(sample))}"
+    return "--file BODY   # a file with a request, such as body.json; - is standard input"
 
 
 def _endpoints(_options: argparse.Namespace) -> None:

@@ -1,36 +1,91 @@
-"""The verbs of `byoi` for the files of a model: `pack`, `image`.
+"""The verbs of `byoi` for the files of a model: `init`, `pack`, `image`.
 
 As in `cli`, a verb imports what it needs when it runs.
 """
 
 import argparse
 import dataclasses
+import re
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from byoi.local.image import Built
     from byoi.local.image_recipe import Recipe
+    from byoi.model_data import ModelData
     from byoi.project import Project
+
+_NAMES_SHOWN = 20
 
 
 def add_verbs(verbs: Any) -> None:
     """Add the verbs to argparse's subparsers."""
-    pack = verbs.add_parser("pack", help="pack a model directory into model.tar.gz")
-    pack.add_argument("model_dir", type=Path, metavar="DIR", help="model directory")
+    _add_init(verbs)
+    pack = verbs.add_parser(
+        "pack", help="pack a model directory, or a project's model and code, into model.tar.gz"
+    )
+    pack.add_argument(
+        "folder", type=Path, metavar="DIR|PROJECT", help="model directory, or a project's folder"
+    )
     pack.add_argument("archive", type=Path, metavar="FILE.tar.gz", help="archive to write")
     pack.set_defaults(run=_pack)
     _add_image(verbs)
 
 
-def _pack(options: argparse.Namespace) -> None:
-    from byoi import model_data
+def _add_init(verbs: Any) -> None:
+    from byoi import starting
 
-    packed = model_data.pack(options.model_dir, options.archive, needs_manifest=False)
-    print(f"{packed.path}\nsha256 {packed.sha256}\n{packed.size_bytes:,} bytes")
+    init = verbs.add_parser(
+        "init", help="write a small project that trains, serves, is tested and deploys"
+    )
+    init.add_argument("folder", type=Path, metavar="NAME", help="folder to make, and its endpoint")
+    init.add_argument("--kind", required=True, choices=starting.KINDS, help="what it trains")
+    init.set_defaults(run=_init)
+
+
+def _init(options: argparse.Namespace) -> None:
+    from byoi import starting, terminal
+
+    written = starting.write(options.folder, options.kind)
+    print(terminal.one_line(f"wrote {options.folder}: {', '.join(written)}"))
+    print(terminal.one_line(f"next: cd {shlex.quote(str(options.folder))} && python train.py"))
+    print("      README.md has each command from there to an endpoint")
+
+
+def _pack(options: argparse.Namespace) -> None:
+    from byoi import model_data, project_data
+
+    if project_data.is_project(options.folder):
+        _pack_project(options.folder, options.archive)
+        return
+    packed = model_data.pack(options.folder, options.archive, needs_manifest=False)
+    print(_packed(packed))
     if not packed.has_manifest:
         print(f"no manifest.json: packed all {len(packed.names)} files")
+
+
+def _pack_project(folder: Path, archive: Path) -> None:
+    from byoi import model_data, project_data, terminal
+    from byoi.project import Project
+
+    model_data.require_name(archive)
+    selection = project_data.Selection.of(Project.find(folder), archive)
+    print(_packed(model_data.write(selection.files, archive, has_manifest=selection.has_manifest)))
+    print(terminal.one_line(f"packed    {_listed(sorted(selection.files))}"))
+    print(terminal.one_line(f"left out  {_listed(selection.left_out) or 'nothing'}"))
+
+
+def _packed(packed: "ModelData") -> str:
+    return f"{packed.path}\nsha256 {packed.sha256}\n{packed.size_bytes:,} bytes"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _NAMES_SHOWN
+    shown = ", ".join(names[:_NAMES_SHOWN])
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _add_image(verbs: Any) -> None:
@@ -100,10 +155,12 @@ def _image(options: argparse.Namespace) -> None:
 
 def _told(built: "Built", recipe: "Recipe", project: "Project") -> list[str]:
     """Return the lines about an image that was built, and what to do next with it."""
+    from byoi.names import ImageReference
+
     above = (built.size_bytes - built.base_bytes) / 1e6
     size = f"{built.size_bytes / 1e6:,.1f} MB, {above:,.1f} MB of them above {recipe.base}"
     lines = [f"built {built.tag} ({built.architecture}): {size}"]
-    name = built.tag.rpartition("/")[2].partition(":")[0]
+    name = re.sub(r"[._-]+", "-", ImageReference.parse(built.tag).base_name)
     data = "" if recipe.model_dir else " --model-data model.tar.gz"
     mount = "" if recipe.model_dir else " -v MODEL_DIR:/opt/ml/model:ro"
     lines.append(f"next: docker run --rm -p 8080:8080{mount} {built.tag} serve")

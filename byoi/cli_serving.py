@@ -4,16 +4,21 @@ As in `cli`, a verb imports what it needs when it runs.
 """
 
 import argparse
+import codecs
 import importlib.util
 import os
 import sys
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from byoi import contract, errors, extras, project, terminal
 
 if TYPE_CHECKING:  # http.client, which only invocations need
-    from byoi.invocation import Answer
+    from byoi.invocation import Answer, Stream
+
+_LOOPBACK = "127.0.0.1"
 
 
 def add_verbs(verbs: Any) -> None:
@@ -49,8 +54,13 @@ def add_verbs(verbs: Any) -> None:
     invoke.add_argument(
         "endpoint", metavar="URL|NAME", help="a URL (http://localhost:8080) or an endpoint's name"
     )
-    body = invoke.add_mutually_exclusive_group(required=True)
-    body.add_argument("text", nargs="?", metavar="TEXT", help="same as --data")
+    body = invoke.add_mutually_exclusive_group()
+    body.add_argument(
+        "text",
+        nargs="?",
+        metavar="TEXT",
+        help="same as --data; default: sample_request of the project in this folder",
+    )
     body.add_argument("--data", metavar="TEXT", help="the body")
     body.add_argument("--file", metavar="FILE", help="a file with the body; - is standard input")
     invoke.add_argument(
@@ -62,6 +72,9 @@ def add_verbs(verbs: Any) -> None:
     invoke.add_argument(
         "--accept", default="", metavar="TYPE", help="wanted media type; default: the endpoint's"
     )
+    invoke.add_argument(
+        "--stream", action="store_true", help="print each piece of the answer when it comes"
+    )
     invoke.set_defaults(run=_invoke)
 
 
@@ -70,10 +83,12 @@ def _serve(options: argparse.Namespace) -> int:
     from byoi import server
 
     of_project = _project_environ(options)
+    address = os.environ.get("BYOI_BIND_ADDRESS", _LOOPBACK)
     environ = {
         # Reachable from this machine only, and with a page, unless the user wants otherwise.
-        "BYOI_BIND_ADDRESS": "127.0.0.1",
-        "BYOI_PAGE": "on",
+        "BYOI_BIND_ADDRESS": address,
+        # While it is on, other machines are refused.
+        "BYOI_PAGE": "on" if address == _LOOPBACK else "off",
         **of_project,
         **os.environ,
         # A folder that is named counts more than a variable, one that is found less.
@@ -110,8 +125,8 @@ def _project_environ(options: argparse.Namespace) -> dict[str, str]:
     named = options.module or options.model_dir or variables
     if found.module is None and found.model_dir is None and not named:
         raise errors.ConfigurationError(
-            f"{folder} has no {project.MODULE}, no code/{project.MODULE} and no folder "
-            f"{project.MODEL_DIR}; name a project's folder: byoi serve DIR, or the parts: "
+            f"{folder} has no inference.py, no code/inference.py and no folder model; "
+            "name a project's folder: byoi serve DIR, or the parts: "
             "byoi serve --module FILE.py --model-dir DIR"
         )
     # Also where it does not exist yet: not every model_fn reads it, and one that does says so.
@@ -134,31 +149,67 @@ def _require_default_module(name: str) -> None:
 
 
 def _invoke(options: argparse.Namespace) -> None:
+    body, content_type = _body(options)
+    asked = {"content_type": options.content_type or content_type, "accept": options.accept}
+    if options.stream:
+        with stream(options.endpoint, body, **asked) as answer:
+            _print(answer.content_type, answer.pieces)
+        return
+    received = send(options.endpoint, body, **asked)
+    _print(received.headers.get("content-type", ""), [received.body])
+
+
+def _body(options: argparse.Namespace) -> tuple[bytes, str]:
+    """Return the body to send, and its media type by its content or its file's name.
+
+    Raises:
+        ConfigurationError: There is none, or it cannot be read.
+    """
     from byoi.formats import content_types
 
-    if options.file is None:
-        text = options.text if options.data is None else options.data
+    text = options.text if options.data is None else options.data
+    if text is not None:
         # As typed, also where the terminal's characters are no UTF-8.
         body = os.fsencode(text)
-    else:
-        body = _read(options.file)
-    content_type = options.content_type or (
-        content_types.of_body(body)
-        if options.file in {None, "-"}
-        else content_types.of_file(options.file)
-    )
-    answer = send(options.endpoint, body, content_type=content_type, accept=options.accept)
-    if sys.stdout.isatty():
-        # A pipe or a file gets the bytes; a terminal would obey some of them.
-        print(terminal.escape(answer.body.decode("utf-8", "replace")))
-        return
-    sys.stdout.buffer.write(answer.body)
-    media_type = answer.headers.get("content-type", "").lower()
-    is_text = media_type.startswith("text/") or "json" in media_type
-    # A body has no end of line, and a terminal wants one after a text.
-    if is_text and not answer.body.endswith(b"\n"):
-        sys.stdout.buffer.write(b"\n")
-    sys.stdout.buffer.flush()
+        return body, content_types.of_body(body)
+    file = options.file or _sample()
+    body = _read(file)
+    return body, content_types.of_body(body) if file == "-" else content_types.of_file(file)
+
+
+def _sample() -> str:
+    """Return the name of the sample request of the project in this folder."""
+    sample = project.Project.find(Path()).sample
+    if sample is None:
+        raise errors.ConfigurationError(
+            f"nothing to send: this folder has no {project.SAMPLE}.json or of another type; give a "
+            "text, --file FILE, or --file - for standard input"
+        )
+    return str(sample)
+
+
+def _print(content_type: str, pieces: Iterable[bytes]) -> None:
+    """Print an answer, each piece when it is there."""
+    is_terminal = sys.stdout.isatty()
+    # A pipe or a file gets the bytes; a terminal would obey some of them. A piece may end in the
+    # middle of a character.
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    last = b""
+    try:
+        for piece in pieces:
+            shown = terminal.escape(decoder.decode(piece)).encode() if is_terminal else piece
+            sys.stdout.buffer.write(shown)
+            sys.stdout.buffer.flush()
+            last = piece or last
+    finally:
+        if is_terminal:
+            sys.stdout.buffer.write(decoder.decode(b"", final=True).encode())
+        media_type = content_type.lower()
+        is_text = is_terminal or media_type.startswith("text/") or "json" in media_type
+        # A body has no end of line, and a terminal wants one after a text, also of half of one.
+        if is_text and not last.endswith(b"\n"):
+            sys.stdout.buffer.write(b"\n")
+        sys.stdout.buffer.flush()
 
 
 def send(endpoint: str, body: bytes, *, content_type: str, accept: str = "") -> "Answer":
@@ -186,6 +237,24 @@ def send(endpoint: str, body: bytes, *, content_type: str, accept: str = "") -> 
 
     runtime = deployment.connect().runtime
     return deployment.invoke(runtime, endpoint, body, content_type=content_type, accept=accept)
+
+
+def stream(
+    endpoint: str, body: bytes, *, content_type: str, accept: str = ""
+) -> "AbstractContextManager[Stream]":
+    """Invoke an endpoint, and supply the pieces of its answer as they come.
+
+    Arguments and errors as in `send`.
+    """
+    if ":" in endpoint:
+        from byoi import invocation
+
+        return invocation.streamed(endpoint, body, content_type=content_type, accept=accept)
+    extras.require("an endpoint's name", "boto3")
+    from byoi import deployment
+
+    runtime = deployment.connect().runtime
+    return deployment.streamed(runtime, endpoint, body, content_type=content_type, accept=accept)
 
 
 def _read(name: str) -> bytes:

@@ -52,5 +52,7 @@ BIND_TO_PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"
 # DG multi-container-troubleshooting: the label that an image needs for that.
 BIND_TO_PORT_LABEL = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true"
 
+# Ours: where the image has this program.
+PROGRAM_DIR = Path("/opt/program")
 # Ours: model data baked into the image; outside /opt/ml, over which the platform mounts.
 BAKED_MODEL_DIR = Path("/opt/byoi/model")

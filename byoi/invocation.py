@@ -3,8 +3,10 @@
 No SDK and no credentials: what `byoi invoke URL` and the tests of a running stack use.
 """
 
+import contextlib
 import http.client
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,10 +14,26 @@ from byoi import contract, errors, names, proxies
 
 # DG your-algorithms-inference-code: a client of 60 s models waits 70 s.
 TIMEOUT_S = contract.INVOCATION_TIMEOUT_S + 10
+# Between two pieces of a stream, which may take its whole time to make the second.
+STREAM_TIMEOUT_S = contract.STREAM_TIMEOUT_S + 10
 
 
 # What a container answered.
 Answer = proxies.Answer
+_PIECE_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An answer that is read while it is made.
+
+    Attributes:
+        content_type: The media type of all of it, "" where the answer names none.
+        pieces: As they come, none of them empty. A HostingError ends them where the stream broke.
+    """
+
+    content_type: str
+    pieces: Iterator[bytes]
 
 
 def post(
@@ -33,24 +51,11 @@ def post(
     Raises:
         HostingError: `url` is not an HTTP URL, or nothing answers there.
     """
-    parts = urlsplit(url)
-    try:
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    if parts.scheme != "http" or not host:
-        raise errors.HostingError(
-            f"expected a URL such as http://localhost:{contract.PORT}, received {url!r}"
-        )
-    path = parts.path.rstrip("/").removesuffix(contract.INVOCATIONS_PATH)
-    address = f"http://{parts.netloc}{path}{contract.INVOCATIONS_PATH}"
+    address = _address(url)
     try:
         return proxies.exchange("POST", address, body=body, headers=headers, timeout_s=timeout_s)
     except (OSError, http.client.HTTPException) as error:
-        cause = str(error) or type(error).__name__
-        raise errors.HostingError(
-            f"no answer from {url}: {cause}; start one with `byoi serve --model-dir DIR`"
-        ) from error
+        raise _silent(url, error) from error
 
 
 def invoke(url: str, body: bytes, *, content_type: str, accept: str = "") -> Answer:
@@ -66,11 +71,94 @@ def invoke(url: str, body: bytes, *, content_type: str, accept: str = "") -> Ans
         HostingError: As in `post`.
         InvocationError: The container answered with an error status.
     """
-    headers = {"Content-Type": content_type, **({"Accept": accept} if accept else {})}
-    answer = post(url, body, headers)
+    answer = post(url, body, _headers(content_type, accept))
     if answer.status != http.client.OK:
         raise errors.InvocationError(answer.status, answer.body.decode("utf-8", "replace"))
     return answer
+
+
+@contextlib.contextmanager
+def streamed(
+    url: str,
+    body: bytes,
+    *,
+    content_type: str,
+    accept: str = "",
+    timeout_s: float = STREAM_TIMEOUT_S,
+) -> Iterator[Stream]:
+    """Invoke a running container, and supply the pieces of its answer as they come.
+
+    Args:
+        url: As in `post`.
+        body: Request body.
+        content_type: Media type of `body`.
+        accept: Wanted media type of the answer; empty leaves the choice to the container.
+        timeout_s: Seconds without anything.
+
+    Raises:
+        HostingError: As in `post`.
+        InvocationError: The container answered with an error status.
+    """
+    address, headers = _address(url), _headers(content_type, accept)
+    with contextlib.ExitStack() as stack:
+        try:
+            response = stack.enter_context(
+                proxies.opened("POST", address, body=body, headers=headers, timeout_s=timeout_s)
+            )
+            if response.status != http.client.OK:
+                text = response.read().decode("utf-8", "replace")
+                raise errors.InvocationError(response.status, text)
+        except (OSError, http.client.HTTPException) as error:
+            raise _silent(url, error) from error
+        yield Stream(response.getheader("Content-Type") or "", _pieces(response))
+
+
+def broken(received_bytes: int, cause: str) -> errors.HostingError:
+    """Return the error of a stream that did not come to its end."""
+    return errors.HostingError(
+        f"the stream broke after {received_bytes:,} bytes, which are not the whole answer: "
+        f"{cause}; the endpoint's log says why"
+    )
+
+
+def _pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    received_bytes = 0
+    try:
+        while piece := response.read1(_PIECE_BYTES):
+            received_bytes += len(piece)
+            yield piece
+    except (OSError, http.client.HTTPException) as error:
+        cause = "nothing came for too long" if isinstance(error, TimeoutError) else "it ended early"
+        raise broken(received_bytes, cause) from error
+    # Of a body with a length, http.client does not say that it was cut short.
+    if response.length:
+        raise broken(received_bytes, f"{response.length:,} bytes did not come")
+
+
+def _headers(content_type: str, accept: str) -> dict[str, str]:
+    return {"Content-Type": content_type, **({"Accept": accept} if accept else {})}
+
+
+def _address(url: str) -> str:
+    """Return the URL of the invocations at a URL that a user named."""
+    parts = urlsplit(url)
+    try:
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if parts.scheme != "http" or not host:
+        raise errors.HostingError(
+            f"expected a URL such as http://localhost:{contract.PORT}, received {url!r}"
+        )
+    path = parts.path.rstrip("/").removesuffix(contract.INVOCATIONS_PATH)
+    return f"http://{parts.netloc}{path}{contract.INVOCATIONS_PATH}"
+
+
+def _silent(url: str, error: Exception) -> errors.HostingError:
+    cause = str(error) or type(error).__name__
+    return errors.HostingError(
+        f"no answer from {url}: {cause}; start one with `byoi serve --model-dir DIR`"
+    )
 
 
 def to_model_error(

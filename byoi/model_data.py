@@ -67,30 +67,87 @@ def pack(model_dir: Path, archive: Path, *, needs_manifest: bool = True) -> Mode
             link or another special file.
         ConfigurationError: The archive's name does not end in `.tar.gz`.
     """
+    require_name(archive)
+    files, has_manifest = files_of(model_dir, archive, needs_manifest=needs_manifest)
+    return write(files, archive, has_manifest=has_manifest)
+
+
+def require_name(archive: Path) -> None:
+    """Check the name of an archive before anything is read.
+
+    Raises:
+        ConfigurationError: It does not end in `.tar.gz`.
+    """
     if not archive.name.endswith(".tar.gz"):
         message = f"SageMaker takes archives named *.tar.gz, received {archive.name!r}; rename it"
         raise errors.ConfigurationError(message)
+
+
+def files_of(
+    model_dir: Path, archive: Path, *, needs_manifest: bool = False
+) -> tuple[dict[str, Path], bool]:
+    """Return what `pack` packs of a directory, and whether its manifest says so.
+
+    Args:
+        model_dir: The directory.
+        archive: Where the archive goes, which is not a part of itself.
+        needs_manifest: As in `pack`.
+
+    Raises:
+        ModelDataError: As in `pack`.
+    """
     _require_regular(model_dir / digest.MANIFEST_FILE)
     has_manifest = needs_manifest or digest.has_manifest(model_dir)
     packed = _list_manifest(model_dir) if has_manifest else _list_all(model_dir, archive)
-    for name in packed:
-        _require_regular(model_dir / name)
-    archive.parent.mkdir(parents=True, exist_ok=True)
+    return {name: model_dir / name for name in packed}, has_manifest
+
+
+def write(files: Mapping[str, Path], archive: Path, *, has_manifest: bool = False) -> ModelData:
+    """Write an archive; where that fails, nothing of it stays.
+
+    Args:
+        files: The files, by the names that they get in the archive.
+        archive: Where the archive goes.
+        has_manifest: For what is returned.
+
+    Raises:
+        ModelDataError: One is a symbolic link or another special file, or cannot be read; or the
+            archive cannot be written.
+    """
+    for path in files.values():
+        _require_regular(path)
     unfinished = archive.with_name(archive.name + ".part")
+    try:
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        _write_members(files, unfinished)
+        unfinished.replace(archive)
+    except OSError as error:
+        where = Path(str(error.filename or archive))
+        raise errors.refusal(
+            where, str(error.strerror or error), "make it readable, or name another place"
+        ) from error
+    finally:
+        # Not there after success. Of a failure, or Ctrl-C, nothing is to be taken for an archive.
+        if unfinished.is_file():
+            unfinished.unlink()
+    written = digest.FileDigest.of(archive)
+    return ModelData(
+        archive, written.sha256, written.size_bytes, tuple(sorted(files)), has_manifest
+    )
+
+
+def _write_members(files: Mapping[str, Path], archive: Path) -> None:
     with (
-        unfinished.open("wb") as file,
+        archive.open("wb") as file,
         gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as stream,
         # Equal to ustar, but for names and sizes (8 GiB and more) that this cannot express.
         tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for name in packed:
+        for name in sorted(files):
             member = tarfile.TarInfo(name)  # mode 0644, owner 0, time 0
-            with (model_dir / name).open("rb") as content:
+            with files[name].open("rb") as content:
                 member.size = os.fstat(content.fileno()).st_size
                 tar.addfile(member, content)
-    unfinished.replace(archive)
-    written = digest.FileDigest.of(archive)
-    return ModelData(archive, written.sha256, written.size_bytes, tuple(packed), has_manifest)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,9 @@ _ECR_HOST = re.compile(
     r"(?:amazonaws\.com(?:\.cn)?|on\.aws|on\.amazonwebservices\.com\.cn|[a-z0-9.-]+\.gov)"
 )
 _S3 = "s3://"
+# API CreateEndpoint, EndpointName.
+ENDPOINT_NAME_CHARACTERS = 63
+_ENDPOINT_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 
 
 class EcrHost(NamedTuple):
@@ -218,3 +221,17 @@ def require_variables(environment: Mapping[str, str]) -> None:
                 f"the value of the variable {name} has a NUL, which no variable can have; encode "
                 "it, by base64 for example"
             )
+
+
+def check_endpoint_name(name: str) -> str:
+    """Return an endpoint's name if SageMaker takes it.
+
+    Raises:
+        ConfigurationError: It does not.
+    """
+    if not _ENDPOINT_NAME.fullmatch(name):
+        raise errors.ConfigurationError(
+            f"endpoint name {name!r}: SageMaker takes 1 to {ENDPOINT_NAME_CHARACTERS} letters, "
+            "digits and hyphens, where the first and the last are not hyphens"
+        )
+    return name

@@ -3,6 +3,7 @@
 `byoi init` makes such a folder, and `serve`, `image`, `pack` and `deploy` find their parts in it.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -13,6 +14,9 @@ MODULE = "inference.py"
 MODEL_DIR = "model"
 REQUIREMENTS = "requirements.txt"
 SAMPLE = "sample_request"
+TRAINING_SCRIPT = "train.py"
+_TEST = re.compile(r"tests?|test_.*\.py|.*_test\.py|conftest\.py")
+_HIDDEN = re.compile(r"\..*|__pycache__|.*\.pyc")
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,25 @@ class Project:
             requirements=_file(folder / REQUIREMENTS),
             sample=samples[0] if samples else None,
         )
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is none of the author's: hidden, or Python's cache."""
+    return _HIDDEN.fullmatch(name) is not None
+
+
+def is_test(name: str) -> bool:
+    """Whether a file or folder of this name holds tests."""
+    return _TEST.fullmatch(name) is not None
+
+
+def is_importable(path: Path) -> bool:
+    """Whether a module of the same folder could import a file or folder, and it is no test."""
+    if is_test(path.name):
+        return False
+    if path.is_file():
+        return path.suffix == ".py"
+    return path.name.isidentifier() and path.is_dir() and any(path.glob("*.py"))
 
 
 def _file(path: Path) -> Path | None:

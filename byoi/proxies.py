@@ -12,7 +12,7 @@ Source: urllib.request.getproxies and proxy_bypass, which requests and botocore 
 import contextlib
 import http.client
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from byoi import names
@@ -67,6 +67,23 @@ def exchange(
         HTTPException: The answer is not HTTP.
         ValueError: It is not a URL of HTTP with a host.
     """
+    with opened(method, url, timeout_s=timeout_s, body=body, headers=headers) as response:
+        return Answer(response.status, header_names(response), response.read())
+
+
+@contextlib.contextmanager
+def opened(
+    method: str,
+    url: str,
+    *,
+    timeout_s: float,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Iterator[http.client.HTTPResponse]:
+    """Send one request, through no proxy, and supply the answer before its body is read.
+
+    Arguments and errors as in `exchange`.
+    """
     parts = urllib.parse.urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:
         raise ValueError(f"expected http://host:port, received {url!r}")
@@ -74,6 +91,10 @@ def exchange(
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout_s)
     with contextlib.closing(connection):
         connection.request(method, parts.path or "/", body, dict(headers or {}))
-        response = connection.getresponse()
-        found = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, found, response.read())
+        with connection.getresponse() as response:
+            yield response
+
+
+def header_names(response: http.client.HTTPResponse) -> dict[str, str]:
+    """Return the headers of an answer by their names in lower case."""
+    return {name.lower(): value for name, value in response.getheaders()}

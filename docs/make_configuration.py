@@ -20,7 +20,8 @@ ends `serve` with status 2 and one line that names it.
 In a container: `docker run -e BYOI_THREADS=8 IMAGE serve`.
 On an endpoint: the `env` argument of `sagemaker.model.Model`.
 On this machine: `BYOI_THREADS=8 byoi serve --model-dir DIR --port N`;
-the options of the command take precedence over `BYOI_MODEL_DIR` and `SAGEMAKER_BIND_TO_PORT`.
+the options of the command take precedence over the variables.
+It listens on 127.0.0.1 and shows a page, unless `BYOI_BIND_ADDRESS` and `BYOI_PAGE` are set.
 
 ## Settings
 

@@ -4,7 +4,8 @@
 * `EndpointSpec`, `prepare`: what is wanted, and the plan, checks, price and upload for it
 * `Plan`, `deploy`, `Outcome`: create or update an endpoint; a failure has its cause and log
 * `wait`: until an endpoint is in service, or has failed
-* `invoke`, `invoke_url`: call an endpoint by its name; the URL of a REST API in front of one
+* `invoke`, `streamed`, `invoke_url`: call an endpoint by its name, for an answer or its pieces;
+  the URL of a REST API in front of one
 * `make_tags`: the tags that say whose an endpoint is and when it expires
 * `find_endpoints`, `find_expired`, `delete_endpoints`: what runs, and its end
 * `find_everything`: endpoints and everything around them
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
         find_everything,
         find_expired,
     )
-    from byoi.deployment.invocation import invoke
+    from byoi.deployment.invocation import invoke, streamed
     from byoi.deployment.plan import EndpointSpec, Plan
     from byoi.deployment.preparation import prepare
     from byoi.deployment.rollout import Outcome, deploy
@@ -46,6 +47,7 @@ else:
             "deploy": "rollout",
             "find_expired": "inventory",
             "invoke": "invocation",
+            "streamed": "invocation",
             "invoke_url": "account",
             "find_endpoints": "inventory",
             "find_everything": "inventory",
@@ -73,5 +75,6 @@ __all__ = [
     "make_tags",
     "platform_of",
     "prepare",
+    "streamed",
     "wait",
 ]

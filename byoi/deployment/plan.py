@@ -24,8 +24,6 @@ VARIANT = "AllTraffic"
 # API ProductionVariant, ContainerStartupHealthCheckTimeoutInSeconds.
 MIN_STARTUP_TIMEOUT_S = 60
 MAX_STARTUP_TIMEOUT_S = 3600
-_NAME_CHARACTERS = 63
-_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 _DIGEST_CHARACTERS = 12
 
 
@@ -109,7 +107,7 @@ class Plan:
         Raises:
             ConfigurationError: A value cannot be used.
         """
-        check_endpoint_name(self.endpoint_name)
+        names.check_endpoint_name(self.endpoint_name)
         if not re.fullmatch(r"ml\.[a-z0-9-]+\.[a-z0-9-]+", self.instance_type):
             raise errors.ConfigurationError(
                 f"instance type {self.instance_type!r}: expected a hosting type such as ml.m5.large"
@@ -254,18 +252,5 @@ def derive_name(stem: str, content: Any) -> str:
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:_DIGEST_CHARACTERS]
     start = stem if stem.startswith(NAME_PREFIX) else NAME_PREFIX + stem
     start = re.sub(r"[^a-zA-Z0-9]+", "-", start)
-    return f"{start[: _NAME_CHARACTERS - _DIGEST_CHARACTERS - 1].rstrip('-')}-{digest}"
-
-
-def check_endpoint_name(name: str) -> str:
-    """Return an endpoint's name if SageMaker takes it.
-
-    Raises:
-        ConfigurationError: It does not.
-    """
-    if not _NAME.fullmatch(name):
-        raise errors.ConfigurationError(
-            f"endpoint name {name!r}: SageMaker takes 1 to {_NAME_CHARACTERS} letters, digits and "
-            "hyphens, where the first and the last are not hyphens"
-        )
-    return name
+    characters = names.ENDPOINT_NAME_CHARACTERS - _DIGEST_CHARACTERS - 1
+    return f"{start[:characters].rstrip('-')}-{digest}"

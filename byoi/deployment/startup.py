@@ -9,16 +9,15 @@ Source of the range: API ProductionVariant, ContainerStartupHealthCheckTimeoutIn
 import contextlib
 import math
 import os
-import secrets
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from byoi import contract, errors, model_data
+from byoi import errors, model_data
 from byoi.deployment import waiting
 from byoi.deployment.plan import MAX_STARTUP_TIMEOUT_S, MIN_STARTUP_TIMEOUT_S
-from byoi.local import health, orphans, processes
+from byoi.local import containers, processes
 from byoi.local.docker import Engine
 
 # A choice, not a measurement: an instance has a cold disk and other processors, and waiting
@@ -27,8 +26,6 @@ FACTOR = 10
 _STEP_S = 60
 # The measurement is given up after this time.
 LIMIT_S = 300.0
-# Read to find one line among those of health checks.
-_LOG_LINES_READ = 100
 
 
 def to_timeout_s(load_s: float) -> int:
@@ -102,50 +99,18 @@ def measure(
         model_dir = Path(folder)
         if archive is not None:
             model_data.unpack(archive, model_dir)
-        server = (
-            _container(engine, image_uri, environment, model_dir if archive else None, limit_s)
+        server: contextlib.AbstractContextManager[object] = (
+            containers.serving(
+                engine,
+                image_uri,
+                purpose="startup",
+                environment=environment,
+                model_dir=model_dir if archive else None,
+                timeout_s=limit_s,
+            )
             if has_image
             else processes.ProcessStack(model_dir, environ=environment, start_timeout_s=limit_s)
         )
         started_s = time.monotonic()
         with server:
             return time.monotonic() - started_s
-
-
-@contextlib.contextmanager
-def _container(
-    engine: Engine,
-    image: str,
-    environment: Mapping[str, str],
-    model_dir: Path | None,
-    limit_s: float,
-) -> Iterator[None]:
-    """Start a container, wait until it is healthy, and remove it at the end."""
-    name = f"byoi-startup-{secrets.token_hex(4)}"
-
-    def cause_of_end() -> str | None:
-        if not engine.state(name).has_ended:
-            return None
-        last = health.tail(engine.log(name, _LOG_LINES_READ), 1) or ["it wrote nothing"]
-        return f"ended: {last[0]}"
-
-    try:
-        engine.start(
-            image,
-            "serve",
-            name=name,
-            environment=environment,
-            labels={orphans.OWNER_LABEL: orphans.owner()},
-            mounts={model_dir: contract.MODEL_DIR} if model_dir else {},
-            published=contract.PORT,
-        )
-        # None: it has ended already, which is looked at before the port.
-        host, port = engine.address(name, contract.PORT) or (processes.LOOPBACK, 0)
-        cause = health.wait_until_healthy(
-            f"http://{host}:{port}", cause_of_end=cause_of_end, timeout_s=limit_s
-        )
-        if cause is not None:
-            raise errors.EndpointFailedError(f"the container {cause}")
-        yield
-    finally:
-        engine.remove([name])

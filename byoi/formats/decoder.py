@@ -25,12 +25,14 @@ from byoi.formats import content_types
 _PLAIN_KINDS = frozenset("Ubiufc")
 
 
-def read_json(text: str, where: str = "the body") -> Any:
+def read_json(text: str, where: str = "the body", *, allow_nan: bool = False) -> Any:
     """Parse a JSON text.
 
     Args:
         text: One JSON value.
         where: The name of the text in a message.
+        allow_nan: Whether NaN, Infinity and -Infinity are numbers: RFC 8259 has none of them,
+            Python's json writes and reads them.
 
     Raises:
         MalformedBody: The text is not JSON, has a key twice, NaN or Infinity, or is nested
@@ -38,22 +40,30 @@ def read_json(text: str, where: str = "the body") -> Any:
     """
     text = content_types.without_mark(text)
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        refused = None if allow_nan else _refuse_constant
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=refused)
     except RecursionError as error:
         raise errors.MalformedBody(f"{where} is nested too deeply, send fewer levels") from error
     except ValueError as error:
         raise errors.MalformedBody(f"{where} is not JSON: {error}") from error
 
 
-def read_json_lines(text: str) -> list[Any]:
+def read_json_lines(text: str, *, allow_nan: bool = False) -> list[Any]:
     """Parse each line as a JSON value; an empty text has none.
+
+    Args:
+        text: The lines.
+        allow_nan: As in `read_json`.
 
     Raises:
         MalformedBody: As in `read_json`; the message names the line, counted from 1.
     """
     text = content_types.without_mark(text)
     lines = text.rstrip("\r\n").split("\n") if text.strip() else []
-    return [read_json(line, f"line {number}") for number, line in enumerate(lines, 1)]
+    return [
+        read_json(line, f"line {number}", allow_nan=allow_nan)
+        for number, line in enumerate(lines, 1)
+    ]
 
 
 def read_csv(text: str) -> list[list[str]]:

@@ -76,9 +76,15 @@ def from_texts(fields: Sequence[str], shape: Sequence[int], tensor: Tensor) -> A
     Raises:
         MalformedBody: A field is not of the tensor's type.
     """
-    readers: dict[str, Callable[[str], Any]] = {"U": str, "b": _read_truth}
-    read = readers.get(_kind(tensor), _read_number)
-    values = [read(field) for field in fields]
+    kind = _kind(tensor)
+    if kind in "fiu":
+        values = _read_numbers(fields, int if kind in "iu" else float)
+    elif kind == "O":  # CSV does not say which fields are texts
+        values = [field or None for field in fields]
+    else:
+        values = [
+            _TRUTHS.get(field.strip().lower(), field) if kind == "b" else field for field in fields
+        ]
     return _converted(values, shape, tensor)
 
 
@@ -112,14 +118,7 @@ def from_array(array: Array, tensor: Tensor) -> Array:
     if kind == "b":
         _require((array == 0) | (array == 1), array, tensor)
         return array.astype(dtype)
-    if array.dtype.kind == "f":
-        _require(array == np.trunc(array), array, tensor)
-    limits = np.iinfo(dtype)
-    # As numbers of Python: NumPy would compare 2**64 - 1 with -1 as floats.
-    for extreme in (int(array.argmin()), int(array.argmax())):
-        if not limits.min <= int(array.flat[extreme]) <= limits.max:
-            raise _wrong(tensor, _index(extreme, array.shape), array.flat[extreme].item())
-    return array.astype(dtype)
+    return _whole(array, tensor)
 
 
 def dtype_of(tensor: Tensor) -> np.dtype[Any]:
@@ -159,7 +158,8 @@ def _converted(values: list[Any], shape: Sequence[int], tensor: Tensor) -> Array
     """Return the array of values of Python, in the order of its elements."""
     dtype = dtype_of(tensor)
     allowed = _TYPES[dtype.kind]
-    if not set(map(type, values)) <= set(allowed):
+    types = set(map(type, values))
+    if not types <= set(allowed):
         place = next(n for n, one in enumerate(values) if type(one) not in allowed)
         raise _wrong(tensor, _index(place, shape), values[place])
     if dtype.kind in "UO":
@@ -175,6 +175,12 @@ def _converted(values: list[Any], shape: Sequence[int], tensor: Tensor) -> Array
         cast = _cast_floats(numbers.reshape(shape), dtype)
         _require(~np.isinf(cast), values, tensor)
         return cast
+    # One type alone becomes an array as it is; of both, an array would make floats.
+    if len(types) == 1:
+        array = np.array(values).reshape(shape)
+        # Of whole numbers that no type of NumPy's holds it makes floats, or objects.
+        if array.dtype.kind in ("iu" if int in types else "fb"):
+            return from_array(array, tensor)
     for place, one in enumerate(values):
         if not _fits(one, dtype):
             raise _wrong(tensor, _index(place, shape), one)
@@ -186,6 +192,18 @@ def _fits(number: float, dtype: np.dtype[Any]) -> bool:
         return number in {0, 1}
     limits = np.iinfo(dtype)
     return number == number // 1 and limits.min <= int(number) <= limits.max
+
+
+def _whole(array: Array, tensor: Tensor) -> Array:
+    """Return an array of numbers in a type of whole numbers."""
+    if array.dtype.kind == "f":
+        _require(array == np.trunc(array), array, tensor)
+    limits = np.iinfo(dtype_of(tensor))
+    # As numbers of Python: NumPy would compare 2**64 - 1 with -1 as floats.
+    for extreme in (int(array.argmin()), int(array.argmax())):
+        if not limits.min <= int(array.flat[extreme]) <= limits.max:
+            raise _wrong(tensor, _index(extreme, array.shape), array.flat[extreme].item())
+    return array.astype(limits.dtype)
 
 
 def _cast_floats(array: Array, dtype: np.dtype[Any]) -> Array:
@@ -209,24 +227,30 @@ def _float(number: Any) -> float:
         return float("inf")
 
 
-def _read_number(text: str) -> Any:
-    """Return the number of a field, None of an empty one, and the text where it is neither."""
-    bare = text.strip()
+def _read_numbers(fields: Sequence[str], read: Callable[[str], float]) -> list[Any]:
+    """Return the numbers of fields, None of an empty one, and the text where it is neither."""
+    text = "".join(fields)
+    # Python takes 1_000 and digits of other scripts for numbers.
+    if "_" not in text and text.isascii():
+        try:
+            return list(map(read, fields))
+        except ValueError:
+            pass
+    return [_read_number(field) for field in fields]
+
+
+def _read_number(field: str) -> Any:
+    bare = field.strip()
     if not bare:
         return None
-    # Python takes 1_000 for a number.
     if "_" in bare or not bare.isascii():
-        return text
+        return field
     for read in (int, float):
         try:
             return read(bare)
         except ValueError:
             continue
-    return text
-
-
-def _read_truth(text: str) -> Any:
-    return _TRUTHS.get(text.strip().lower(), text)
+    return field
 
 
 def _kind(tensor: Tensor) -> str:
@@ -259,6 +283,8 @@ def _wrong(tensor: Tensor, index: tuple[int, ...], value: Any) -> errors.Malform
         expected = _expected(tensor)
         if isinstance(value, list | dict):
             expected += _of_shape(tensor)
+        elif type(value) in {int, float} and dtype_of(tensor).kind == "f":
+            expected += f" up to {np.finfo(dtype_of(tensor)).max:.3g}"
     return errors.MalformedBody(
         f"{_where(tensor, index)}: received {described(value)}, expected {expected}"
     )
@@ -270,7 +296,7 @@ def _expected(tensor: Tensor) -> str:
         limits = np.iinfo(dtype)
         return f"a whole number from {limits.min} to {limits.max} ({dtype})"
     if dtype.kind == "f":
-        return f"a number up to {np.finfo(dtype).max:.3g} ({dtype})"
+        return f"a number ({dtype})"
     return {"b": "true or false", "U": "a text", "O": "a number or a text"}[dtype.kind]
 
 

@@ -32,7 +32,8 @@ def decode(body: bytes | str, content_type: str) -> npt.NDArray[Any]:
         content_type: Value of the Content-Type header, empty if absent, which counts as JSON.
 
     Returns:
-        JSON: the array of a list, of whatever depth. JSON Lines: of the values of the lines.
+        JSON: the array of a list, of whatever depth, in which NaN and Infinity are numbers as for
+        Python's json. JSON Lines: of the values of the lines.
         CSV: int64 where all fields are whole numbers, else float64, NaN where a field is empty,
         else texts; shape (rows, columns), without a dimension that is 1. NPY: as it is.
 
@@ -51,8 +52,9 @@ def decode(body: bytes | str, content_type: str) -> npt.NDArray[Any]:
     text = body if isinstance(body, str) else content_types.read_text(body, charset)
     if media_type == content_types.CSV:
         return _from_csv(text)
-    is_lines = media_type == content_types.JSON_LINES
-    return _array(decoder.read_json_lines(text) if is_lines else decoder.read_json(text))
+    # NaN and Infinity are numbers to the toolkit, in both directions.
+    read = decoder.read_json_lines if media_type == content_types.JSON_LINES else decoder.read_json
+    return _array(read(text, allow_nan=True))
 
 
 def encode(values: Any, accept: str) -> tuple[bytes | str, str]:

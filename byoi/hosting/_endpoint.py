@@ -15,9 +15,9 @@ from typing import Any, Self
 from sagemaker.model import Model
 from sagemaker.predictor import Predictor
 
-from byoi import deployment, errors
+from byoi import deployment, errors, names
 from byoi.deployment import resources, waiting
-from byoi.deployment.plan import EndpointSpec, check_endpoint_name, derive_name
+from byoi.deployment.plan import EndpointSpec, derive_name
 from byoi.deployment.preparation import prepare
 from byoi.deployment.resources import CONFIG, ENDPOINT, MODEL
 from byoi.hosting.leftovers import cleaned_up
@@ -193,7 +193,7 @@ def _deploy_local(spec: EndpointSpec, session: Any) -> Predictor:
     )
     name = spec.name or derive_name("endpoint", secrets.token_hex())
     if spec.name is not None:
-        check_endpoint_name(name)
+        names.check_endpoint_name(name)
     if resources.describe(session.sagemaker_client, ENDPOINT, name) is not None:
         raise errors.HostingError(
             f"there is an endpoint {name!r}, and local mode has no updates; delete it first, or "

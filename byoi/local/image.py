@@ -24,15 +24,16 @@ from byoi.names import ImageReference
 _HERE = Path(__file__).resolve().parent
 _BUILD_SCRIPT = _HERE.parents[1] / "container" / "build_image.sh"
 # The images of this project that can be built where they are missing, and their TARGET.
-_TARGETS = {DEFAULT_BASE: "serve", "byoi:tensorflow": "tensorflow"}
+TARGETS = {DEFAULT_BASE: "serve", "byoi:tensorflow": "tensorflow"}
 # distribution/reference: what docker accepts.
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _TAG = re.compile(rf"(?:[A-Za-z0-9.-]+(?::\d+)?/)?{_PART}(?:/{_PART})*(?::\w[\w.-]{{0,127}})?")
 # Every serving image of this project has it.
 _MARK = "PYTHONPATH=/opt/program"
-# `#7 12.34 ERROR: No matching distribution`: BuildKit's number and seconds, and pip's line.
-_STEP = re.compile(r"#\d+ (?:[\d.]+ )?")
-_TELLING = re.compile(r"ERROR: (?!process|failed)| has requirement |^\w*Error: ")
+# `#7 12.34 ERROR: No matching distribution`: BuildKit's number and seconds, and a program's line.
+# BuildKit's own lines have no seconds.
+_OUTPUT = re.compile(r"#\d+ \d+\.\d+ (.*\S)")
+_TELLING = re.compile(r"^\s*ERROR: | has requirement | requires \S+, which is not installed")
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class ImageBuilder:
         environ: The variables: DOCKER, CA_BUNDLE, PIP_CERT and PIP_CONF, as `make image` takes
             them, and those that lead to an engine.
         build_script: Builds this project's own images; need not exist.
+        targets: Those images, and the TARGET of each.
     """
 
     def __init__(
@@ -77,13 +79,20 @@ class ImageBuilder:
         show: Callable[[str], None],
         environ: Mapping[str, str] | None = None,
         build_script: Path = _BUILD_SCRIPT,
+        targets: Mapping[str, str] = TARGETS,
     ) -> None:
         self._show = show
         self._environ = dict(os.environ if environ is None else environ)
         self._build_script = build_script
+        self._targets = targets
 
-    def build(self, recipe: Recipe, tag: str) -> Built:
+    def build(self, recipe: Recipe, tag: str, labels: Mapping[str, str] | None = None) -> Built:
         """Build an image; its base is built first where it is this project's and is missing.
+
+        Args:
+            recipe: What goes in.
+            tag: Name of the image.
+            labels: Labels of the image.
 
         Raises:
             ConfigurationError: The tag cannot be used, or the base is missing or another image.
@@ -96,8 +105,10 @@ class ImageBuilder:
         platform = f"{base.os}/{base.architecture}"
         environ = {**self._environ, "DOCKER": client, "PLATFORM": platform}
         script = _HERE / "docker_build.sh"
-        command = ["bash", str(script), "--progress=plain", "--pull=false", f"--tag={tag}", "-"]
-        self._run(command, environ, lambda stream: _write_context(recipe, stream), f"image {tag}")
+        options = [f"--label={name}={value}" for name, value in (labels or {}).items()]
+        options += ["--progress=plain", "--pull=false", f"--tag={tag}", "-"]
+        command = ["bash", str(script), *options]
+        self._run(command, environ, lambda stream: _write_context(recipe, stream), tag)
         made = self._find_image(client, tag)
         if made is None:
             raise errors.HostingError(
@@ -121,20 +132,20 @@ class ImageBuilder:
 
     def _require_base(self, client: str, base: str) -> _Found:
         found = self._find_image(client, base)
-        if found is None and base in _TARGETS and self._build_script.is_file():
+        if found is None and base in self._targets and self._build_script.is_file():
             self._show(f"{base} is not on this machine yet: {self._build_script} builds it first")
             environ = {
                 name: value
                 for name, value in self._environ.items()
                 if name not in ("MODEL_DIR", "PLATFORM", "BASE_IMAGE")
             }
-            environ |= {"DOCKER": client, "TAG": base, "TARGET": _TARGETS[base]}
+            environ |= {"DOCKER": client, "TAG": base, "TARGET": self._targets[base]}
             self._run([str(self._build_script), "--progress=plain"], environ, None, base)
             found = self._find_image(client, base)
         if found is None:
             remedy = (
                 "build it in a checkout of this project, with `make image`"
-                if base in _TARGETS
+                if base in self._targets
                 else "build or pull it first"
             )
             raise errors.ConfigurationError(
@@ -224,12 +235,10 @@ def require_tag(tag: str, base: str) -> None:
 
 
 def telling(lines: Sequence[str]) -> str:
-    """Return the line of a build's progress that says why it failed."""
-    plain = [_STEP.sub("", line, count=1) for line in lines]
-    return next(
-        (line.strip() for line in reversed(plain) if _TELLING.search(line)),
-        plain[-1].strip() if plain else "it said nothing",
-    )
+    """Return the line of a build's progress that says why it failed: pip's, else the last."""
+    output = [match[1] for line in lines if (match := _OUTPUT.match(line))]
+    found = [line for line in output if _TELLING.search(line)] or output or list(lines)
+    return found[-1].strip() if found else "it said nothing"
 
 
 def _feed(

@@ -8,19 +8,21 @@ is one. Nothing is built here.
 import ast
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from byoi import contract, errors
-from byoi.project import Project
+from byoi.project import TRAINING_SCRIPT, Project, is_hidden, is_importable
 
 DEFAULT_BASE = "byoi:latest"
-TRAINING_SCRIPT = "train.py"
+TRAINING_PROGRAM = "train"
 TRAINING_VARIABLE = "BYOI_TRAINING_SCRIPT"
 # Where a project's files lie in the image: in the same places as in its folder.
 PROGRAM_DIR = "/opt/program/project"
+# The image's own `train`, the first on PATH.
+_TRAIN = "/opt/program/container/train"
 # Imported once before the workers are forked, and so in memory once: none starts threads at its
 # import. TensorFlow does, and must never be here.
 _PRELOADED = {
@@ -36,8 +38,6 @@ _PRELOADED = {
 _PLAIN = re.compile(r"[\w.-]+")
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NESTED = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]?\s*(\S+)")
-_TEST = re.compile(r"tests?|test_.*\.py|.*_test\.py|conftest\.py")
-_JUNK = re.compile(r"\..*|__pycache__|.*\.pyc")
 _PIP = """\
 RUN --mount=type=secret,id=ca-bundle,target=/run/secrets/ca-bundle \\
     --mount=type=secret,id=pip-conf,target=/etc/pip.conf \\
@@ -57,7 +57,9 @@ class Recipe:
         folder: The folder; paths below are relative to it.
         base: The image that it stands on.
         module: The inference module.
-        script: The training script.
+        script: The training script, `train.py`.
+        program: A program `train`, which takes the place of the image's own; `train.py` has then
+            no meaning of its own.
         sources: Modules and packages that are copied; `module` and `script` are among them.
         requirements: The requirements.txt, then the files that it names with -r and -c.
         model_dir: The model directory.
@@ -68,6 +70,7 @@ class Recipe:
     base: str
     module: Path | None
     script: Path | None
+    program: Path | None
     sources: tuple[Path, ...]
     requirements: tuple[Path, ...]
     model_dir: Path | None
@@ -100,17 +103,19 @@ class Recipe:
                 f"the model directory {model_dir} is empty; train first, or bake none in: "
                 "--without-model"
             )
-        homes = list(dict.fromkeys([module.parent if module else Path(), Path()]))
-        scripts = [home / TRAINING_SCRIPT for home in homes]
-        script = next((path for path in scripts if (folder / path).is_file()), None)
-        sources, left_out = _sources(folder, [module, script], model_dir)
+        homes = dict.fromkeys([module.parent if module else Path(), Path()])
+        program = _first(folder, [home / TRAINING_PROGRAM for home in homes])
+        script = _first(folder, [home / TRAINING_SCRIPT for home in homes])
+        used = tuple(_with_nested(folder, requirements)) if requirements else ()
+        sources, left_out = _sources(folder, [module, script], {*used, model_dir, program})
         return cls(
             folder,
             base,
             module,
-            script,
+            None if program else script,
+            program,
             sources,
-            tuple(_with_nested(folder, requirements)) if requirements else (),
+            used,
             model_dir,
             left_out,
         )
@@ -143,11 +148,7 @@ class Recipe:
                 for file in self.requirements
             )
             imports = ", ".join(self.preloaded())
-            text += _PIP.format(
-                mounts=mounts,
-                file=self.requirements[0],
-                imports=imports,
-            )
+            text += _PIP.format(mounts=mounts, file=self.requirements[0], imports=imports)
         if self.model_dir:
             text += f"COPY {self.model_dir} {contract.BAKED_MODEL_DIR}\n"
         files = [path for path in self.sources if (self.folder / path).is_file()]
@@ -157,9 +158,11 @@ class Recipe:
         for path in self.sources:
             if path not in files:
                 text += f"COPY {path} {_in_image(path)}\n"
+        if self.program:
+            text += f"COPY --chmod=755 {self.program} {_TRAIN}\n"
         variables = []
         if self.module:
-            variables.append(f"BYOI_INFERENCE_MODULE={_in_image(self.module)}")
+            variables.append(f"BYOI_IMAGE_MODULE={_in_image(self.module)}")
             variables.append(f"BYOI_PRELOAD={','.join(self.preloaded())}")
         if self.script:
             variables.append(f"{TRAINING_VARIABLE}={_in_image(self.script)}")
@@ -176,15 +179,16 @@ class Recipe:
         if self.module:
             parts["module"] = str(self.module)
             parts["preloaded"] = ", ".join(self.preloaded())
-        if self.script:
-            parts["train"] = str(self.script)
+        if train := self.program or self.script:
+            parts["train"] = str(train)
         others = [str(path) for path in self.sources if path not in (self.module, self.script)]
         if others:
             parts["with"] = ", ".join(others)
         if self.model_dir:
             files = [file for file, _ in _files(self.folder / self.model_dir)]
             size = sum(file.stat().st_size for file in files)
-            parts["model"] = f"{self.model_dir} ({len(files)} files, {size:,} bytes)"
+            count = f"{len(files)} file{'s' * (len(files) != 1)}"
+            parts["model"] = f"{self.model_dir} ({count}, {size:,} bytes)"
         if self.left_out:
             parts["left out"] = ", ".join(self.left_out)
         return [f"{name:<10} {value}" for name, value in parts.items()]
@@ -195,9 +199,14 @@ class Recipe:
         Raises:
             ConfigurationError: One is a link to a folder, or no regular file.
         """
-        for part in (*self.requirements, *filter(None, [self.model_dir]), *self.sources):
+        others = filter(None, [self.model_dir, self.program])
+        for part in (*self.requirements, *others, *self.sources):
             for file, name in _files(self.folder / part):
                 yield file, part / name
+
+
+def _first(folder: Path, paths: Iterable[Path]) -> Path | None:
+    return next((path for path in paths if (folder / path).is_file()), None)
 
 
 def _in_image(path: Path) -> str:
@@ -231,37 +240,34 @@ def _plain(path: Path) -> Path:
 
 
 def _sources(
-    folder: Path, programs: Iterable[Path | None], model_dir: Path | None
+    folder: Path, programs: Collection[Path | None], others: Collection[Path | None]
 ) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """Return what the programs may import, and the names of what lies beside and is left out.
 
     The folder itself has much that is no program: of it, modules and packages are taken. A folder
     in it, such as `code`, is the program's own, and is taken whole.
+
+    Args:
+        folder: The folder.
+        programs: The inference module and the training script.
+        others: Parts that get into the image in another way.
     """
     sources, left_out = [], []
     for home in dict.fromkeys(program.parent for program in programs if program):
         if home != Path():
-            sources.append(Path(home.parts[0]))
+            sources.append(home)
             continue
         for path in sorted(folder.iterdir()):
             name = Path(path.name)
-            if _JUNK.fullmatch(path.name) or name == model_dir:
+            if is_hidden(path.name) or name in others:
                 continue
-            if _is_importable(path) or name in programs:
+            if is_importable(path) or name in programs:
                 sources.append(_plain(name))
             else:
                 left_out.append(path.name + "/" * path.is_dir())
     taken = tuple(dict.fromkeys(sources))
-    return taken, tuple(name for name in left_out if Path(name) not in taken)
-
-
-def _is_importable(path: Path) -> bool:
-    """Whether a module of the same folder could import it, and it is no test."""
-    if _TEST.fullmatch(path.name):
-        return False
-    if path.is_file():
-        return path.suffix == ".py"
-    return path.name.isidentifier() and path.is_dir() and any(path.glob("*.py"))
+    tops = {path.parts[0] for path in taken}
+    return taken, tuple(name for name in left_out if name.rstrip("/") not in tops)
 
 
 def _files(path: Path) -> Iterator[tuple[Path, Path]]:
@@ -270,8 +276,8 @@ def _files(path: Path) -> Iterator[tuple[Path, Path]]:
         yield path, Path()
         return
     for place, folders, names in os.walk(path):
-        folders[:] = sorted(name for name in folders if not _JUNK.fullmatch(name))
-        for name in [*folders, *sorted(name for name in names if not _JUNK.fullmatch(name))]:
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        for name in [*folders, *sorted(name for name in names if not is_hidden(name))]:
             file = Path(place, name)
             if file.is_file():
                 yield file, file.relative_to(path)

@@ -4,7 +4,8 @@
 * `load`: that file to a `Model`, which has a `signature` and a `predict`
 * `inference`: the inference module that serves it
 
-There is a module for each library: `onnx`, `xgboost`, `lightgbm`, `sklearn`, `keras`, `tensorflow`.
+There is a module for each library: `onnx`, `xgboost`, `lightgbm`, `scikit_learn` and `pickled`,
+`keras` and `saved_model`.
 A library is imported when a file of its is loaded, and none before.
 """
 

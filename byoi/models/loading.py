@@ -4,13 +4,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 from byoi import errors
-from byoi.models import files
+from byoi.models import files, pickled
 from byoi.models.files import Kind
+from byoi.models.keras import KerasModel
+from byoi.models.lightgbm import LightgbmModel
 from byoi.models.model import Model
 from byoi.models.onnx import OnnxModel
+from byoi.models.saved_model import SavedModel
+from byoi.models.scikit_learn import ScikitLearnModel
+from byoi.models.xgboost import XgboostModel
 
 _LOADERS: dict[Kind, Callable[[Path], Model]] = {
     Kind.ONNX: OnnxModel,
+    Kind.KERAS: KerasModel,
+    Kind.SAVED_MODEL: SavedModel,
+    Kind.XGBOOST: XgboostModel.read,
+    Kind.LIGHTGBM: LightgbmModel.read,
+    Kind.SKOPS: ScikitLearnModel.read,
+    Kind.PICKLE: pickled.read,
 }
 
 

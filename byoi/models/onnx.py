@@ -54,14 +54,17 @@ class OnnxModel:
         # Threads that spin while they wait take the processor from other requests.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.enable_mem_pattern = False  # plans memory for each size, and sizes vary
-        options.log_severity_level = 3  # errors only, which are raised as well
+        options.log_severity_level = 4  # not its errors, which are raised as well
         try:
             self._session = onnxruntime.InferenceSession(
                 path, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime's errors have no class in common
             raise model.unreadable(path, error) from error
-        self._refusal = onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument
+        states = onnxruntime.capi.onnxruntime_pybind11_state
+        # Of one node, with inputs that fit the signature: an index, or sizes that do not go
+        # together. Memory, for one, is another error.
+        self._refusals = (states.InvalidArgument, states.Fail)
         self.signature = Signature(
             tuple(_input(one, path) for one in self._session.get_inputs()),
             tuple(_output(one, path) for one in self._session.get_outputs()),
@@ -71,10 +74,8 @@ class OnnxModel:
         """Run the model, as described in `Model`."""
         try:
             outputs = self._session.run(None, dict(inputs))
-        except self._refusal as error:
-            raise errors.MalformedBody(
-                f"the model refuses these inputs: {' '.join(str(error).split())[:500]}"
-            ) from error
+        except self._refusals as error:
+            raise model.refused(error) from error
         return {
             one.name: _unzipped(output)
             for one, output in zip(self.signature.outputs, outputs, strict=True)

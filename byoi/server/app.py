@@ -33,6 +33,8 @@ from byoi.server.streams import PROCESSING, Pieces, Stream
 REQUEST_ID_HEADER = "X-Request-Id"
 # Set by nginx: when the request left it, seconds since the epoch.
 SENT_HEADER = "X-Byoi-Sent"
+# RFC 9110: such a response has no body.
+_WITHOUT_BODY = {204, 205, 304}
 
 _log = logging.getLogger(__name__)
 
@@ -166,6 +168,12 @@ class _Routes:
         return response
 
     def _send_in_pieces(self, response: Response, pieces: Pieces) -> None:
+        if response.status_code in _WITHOUT_BODY:
+            pieces.close()
+            response.response = []
+            return
+        # It is sent in chunks, whatever length a module may have set.
+        response.headers.pop("Content-Length", None)
         stream = Stream(pieces, request_id=g.request_id, timeout_s=self.settings.stream_timeout_s)
         response.response = stream
         if self.behind_nginx:

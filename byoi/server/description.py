@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from byoi.formats import content_types
 from byoi.formats.signature import Signature, Tensor
+from byoi.server import schemas
 from byoi.server.settings import MODELS_MODULE, Settings
 
 
@@ -51,6 +52,12 @@ class Description:
             signature if isinstance(signature, Signature) else None,
         )
 
+    def example(self) -> Any:
+        """Return a JSON body that the model takes, None where none is known."""
+        if self.signature is None or not self.request_types:
+            return None
+        return schemas.example(self.signature)
+
     def to_json(self) -> dict[str, Any]:
         """Return what the page shows."""
         return {
@@ -58,6 +65,7 @@ class Description:
             "functions": self.functions,
             "request_types": self.request_types,
             "response_types": self.response_types,
+            "example": self.example(),
             "signature": self.signature
             and {
                 "inputs": [_to_json(one) for one in self.signature.inputs],

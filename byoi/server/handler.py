@@ -152,6 +152,8 @@ class Handler:
             result = self._part("output_fn", _default_output)(context, prediction, accept)
         if isinstance(result, Response):  # as scripts for AWS's older framework make it
             context.status = result.status_code
+            if result.is_streamed:
+                return Output(self._to_body(iter(result.response)), result.content_type)
             return Output(result.get_data(), result.content_type)
         if isinstance(result, tuple):
             return Output(self._to_body(result[0]), result[1] if len(result) > 1 else None)

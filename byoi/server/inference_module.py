@@ -45,13 +45,14 @@ class InferenceModule(Protocol):
         """
 
 
-def find(name: str, code_dir: Path | None = None) -> Handler:
+def find(name: str, code_dir: Path | None = None, *, is_installed: bool = False) -> Handler:
     """Import an inference module and return its functions.
 
     Args:
         name: A dotted name, or the path of a `.py` file, whose folder is added to `sys.path`.
         code_dir: Added to `sys.path` where it exists, with `lib` in it, where the SDK packs
             `dependencies`.
+        is_installed: Whether pip has installed `code_dir`'s requirements.txt for this start.
 
     Raises:
         ConfigurationError: There is no such module, its functions cannot be called, or a package
@@ -59,7 +60,8 @@ def find(name: str, code_dir: Path | None = None) -> Handler:
     """
     aws_libraries.install()
     if code_dir is not None:
-        requirements.check(code_dir)
+        if not is_installed:
+            requirements.check(code_dir)
         for folder in (code_dir / "lib", code_dir):
             _make_importable(folder)
     module = _from_file(Path(name)) if name.endswith(".py") else _from_name(name)
@@ -76,7 +78,7 @@ def folders(name: str, code_dir: Path | None = None) -> tuple[Path, ...]:
     found = [code_dir.resolve()] if code_dir is not None and code_dir.is_dir() else []
     if name.endswith(".py"):
         found += [Path(name).absolute().parent, Path(name).resolve().parent]
-    else:
+    elif name.partition(".")[0] != "byoi":  # what serves a model file is nobody's script
         for one in (name.partition(".")[0], name):
             if file := getattr(sys.modules.get(one), "__file__", None):
                 found.append(Path(file).parent)

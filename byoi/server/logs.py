@@ -116,10 +116,20 @@ def say(level: str, message: str) -> None:
     sys.stderr.flush()
 
 
-def write_access_line(received: bytes) -> None:
-    """Write a line of nginx's access log; header bytes that are not UTF-8 are replaced."""
+def write_access_line(received: bytes) -> Mapping[str, Any]:
+    """Write a line of nginx's access log; header bytes that are not UTF-8 are replaced.
+
+    Returns:
+        Its fields; none of a line that nginx did not write whole.
+    """
     decoded = received.decode(errors="replace")
-    os.write(1, (access_text(json.loads(decoded)) if os.isatty(1) else decoded).encode())
+    try:
+        fields: Mapping[str, Any] = json.loads(decoded)
+    except ValueError:
+        fields = {}
+    is_readable = bool(fields) and os.isatty(1)
+    os.write(1, (access_text(fields) if is_readable else decoded).encode())
+    return fields
 
 
 def access_text(fields: Mapping[str, Any]) -> str:
@@ -138,7 +148,7 @@ def write_nginx_error(received: bytes) -> None:
     say("error", f"nginx: {received.decode(errors='replace').strip()}")
 
 
-def relay(stream: IO[bytes], write: Callable[[bytes], None]) -> None:
+def relay(stream: IO[bytes], write: Callable[[bytes], object]) -> None:
     """Read whole lines until the stream ends, and give each to `write`."""
     with stream:
         for received in stream:

@@ -13,7 +13,7 @@ from gunicorn.app.wsgiapp import WSGIApplication
 from gunicorn.arbiter import Arbiter
 
 from byoi import errors
-from byoi.server import logs
+from byoi.server import installation, logs
 from byoi.server.readiness import Readiness
 
 CONFIGURATION_FILE = Path(__file__).with_name("gunicorn_conf.py")
@@ -48,6 +48,10 @@ def run(configuration: Path, state_dir: Path, preload: str) -> int:
         1 if a module to preload cannot be imported.
     """
     gc.disable()  # imports leave no garbage, and looking for it takes time
+    if (packages := installation.folder(state_dir)).is_dir():
+        # The server's own packages are the image's, whatever a script installs.
+        importlib.import_module("byoi.server.app")
+        installation.make_importable(packages, sys.path)
     try:
         import_modules(preload)
     except errors.ConfigurationError as error:

@@ -90,6 +90,8 @@ def _invocation(description: Description) -> dict[str, Any]:
     if description.signature is not None and description.response_types:
         response = schemas.response(description.signature)
     taken = _body(description.request_types, request)
+    if request is not None and (example := description.example()) is not None:
+        taken[_JSON]["example"] = example
     given = _body(description.response_types, response)
     return {
         "operationId": "invoke",

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from byoi import contract
+from byoi.server.logs import say
 from byoi.server.settings import Settings
 
 METHODS = ("GET", "HEAD")
@@ -121,12 +122,19 @@ class Folder:
     def add_request(self, fields: Mapping[str, Any]) -> None:
         """Add one invocation to the last requests; other paths are left out.
 
+        A full disk costs the page a row and a warning, and no request its answer.
+
         Args:
             fields: Those of its line in the access log.
         """
         if fields.get("path") != contract.INVOCATIONS_PATH:
             return
-        entry = {name: fields.get(name) for name in _SHOWN}
+        try:
+            self._add({name: fields.get(name) for name in _SHOWN})
+        except OSError as error:
+            say("warning", f"the page lacks a request: {error}")
+
+    def _add(self, entry: Mapping[str, Any]) -> None:
         with (self.path / "requests.lock").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             earlier = json.loads((self.path / REQUESTS).read_bytes())

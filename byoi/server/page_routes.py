@@ -1,6 +1,6 @@
 """The page where nginx is not in front: Flask answers its paths, with the same rules.
 
-As /ping, they then wait while every worker is busy.
+As /ping, they are answered beside the requests that a worker runs.
 """
 
 from pathlib import Path

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,9 @@ def publisher(settings: Settings, state_dir: Path) -> Callable[[Handler | None, 
     last = Description(settings.module(), (), (), (), None)  # before the first that loads
 
     def publish(handler: Handler | None, model: Any) -> None:
-        nonlocal last
+        nonlocal last, shown_sample
+        with suppress(errors.ConfigurationError):  # it was there at the start: show that one
+            shown_sample = sample(settings.sample_request)
         failure = str(model) if handler is None else None
         if handler is not None:
             last = Description.of(settings, handler.functions, model)

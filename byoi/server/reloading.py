@@ -41,6 +41,9 @@ class Reloading:
 
     Attributes:
         threads: As `Handler.threads` of the code that was loaded first.
+
+    Raises:
+        ConfigurationError: `BYOI_PRELOAD` names a module of the user.
     """
 
     def __init__(
@@ -52,6 +55,8 @@ class Reloading:
         self._settings = settings
         self._find = find
         self._told = told
+        self._seen_folders: dict[Path, None] = {}
+        self._refuse_preloaded()
         self._lock = threading.Lock()
         self._before = set(sys.modules)  # of the server and what it shares: never loaded again
         self._handler: Handler | None = None
@@ -59,14 +64,23 @@ class Reloading:
         self._source: Source | None = None
         self._failure: BaseException | None = None
         self._failed_files: list[str] = []
-        self._load_started_ns = 0
+        self._started_ns = time.time_ns()
         # A saved file may have the time in seconds and the size of the one before, by which
         # Python would take its bytecode for this one's.
         sys.dont_write_bytecode = True
+        self._sample = self._sample_stamps()
         self._code, self._data = self._look()
         self._load()
         self.threads = self._handler.threads if self._handler else 1
         threading.Thread(target=self._watch, daemon=True, name="reload").start()
+
+    def _refuse_preloaded(self) -> None:
+        names = filter(None, self._settings.preload.split(","))
+        if found := watched.modules_below(self._folders(), without=()).keys() & set(names):
+            raise errors.ConfigurationError(
+                f"BYOI_PRELOAD names {', '.join(sorted(found))}, which BYOI_RELOAD=on could not "
+                "load again; leave your own modules out of BYOI_PRELOAD while you change them"
+            )
 
     def _watch(self) -> None:
         while True:
@@ -94,7 +108,9 @@ class Reloading:
         return f"{self._settings.module()} does not load: {cause}; save the mended file, send again"
 
     def _folders(self) -> Sequence[Path]:
-        return inference_module.folders_of(self._settings)
+        """Return the folders of the user's code, also while their module does not load."""
+        self._seen_folders |= dict.fromkeys(inference_module.folders_of(self._settings))
+        return tuple(self._seen_folders)
 
     def _module(self) -> ModuleType | None:
         name = self._settings.module()
@@ -118,16 +134,24 @@ class Reloading:
         )
         return code, watched.stamps(file for file in data if file not in code)
 
+    def _sample_stamps(self) -> watched.Stamps:
+        name = self._settings.sample_request
+        return watched.stamps([name] if name else [])
+
     def _refresh(self) -> None:
         """Load again what changed since the last look."""
+        if (sample := self._sample_stamps()) != self._sample:
+            self._sample = sample
+            if self._handler is not None and self._failure is None:
+                self._told(self._handler, self._model)
         if not self._changed(*self._look()):
             return
         watched.settle([*self._code, *self._data])
+        self._started_ns, started_s = time.time_ns(), time.monotonic()
         # Before anything is read: what is saved while it loads is seen at the next look.
         code, data = self._look()
         changed, is_same_data = self._changed(code, data), data == self._data
         self._code, self._data = code, data
-        started_s = time.monotonic()
         if is_same_data and self._replace_functions(changed):
             what = "the functions that answer; the model stays"
         else:
@@ -135,7 +159,10 @@ class Reloading:
             self._load()
             what = "the code and the model"
         if self._failure is None:
-            _log.info("reloaded %s, in %.0f ms", what, 1000 * (time.monotonic() - started_s))
+            took_ms = 1000 * (time.monotonic() - started_s)
+            names = sorted(Path(file).name for file in changed)
+            because = ", ".join(names[:3]) + ", ..." * (len(names) > 3)
+            _log.info("%s changed: reloaded %s, in %.0f ms", because, what, took_ms)
 
     def _changed(self, code: watched.Stamps, data: watched.Stamps) -> set[str]:
         """Return the files that differ from the last look."""
@@ -180,7 +207,6 @@ class Reloading:
         importlib.invalidate_caches()
 
     def _load(self) -> None:
-        self._load_started_ns = time.time_ns()
         try:
             handler = self._find()
             file = str(getattr(self._module(), "__file__", None))
@@ -198,7 +224,7 @@ class Reloading:
         code, _ = self._look()
         for file, stamp in code.items():
             # Saved while it was imported: which version was read cannot be known.
-            if self._load_started_ns - _CLOCK_NS < stamp[0] < time.time_ns():
+            if self._started_ns - _CLOCK_NS < stamp[0] < time.time_ns():
                 code[file] = (0, 0, 0)
         self._code = code | {file: stamp for file, stamp in self._code.items() if file in code}
 

@@ -52,10 +52,9 @@ def check(code_dir: Path) -> None:
         named = "; ".join(f"{line} ({cause})" for line, cause in missing)
         packages = " ".join(f"'{line}'" for line, _ in missing)
         raise errors.ConfigurationError(
-            f"{file} asks for what is not installed: {named}. Nothing is installed at start; put "
-            "it into an image of your own, FROM this one: RUN apt-get update && apt-get install "
-            "--yes --no-install-recommends python3-pip && pip --python /opt/venv/bin/python "
-            f"install {packages}"
+            f"{file} asks for what is not installed: {named}. Put it into an image of "
+            f"your own, by `byoi image` or FROM this one: RUN pip install {packages}. Or set "
+            "BYOI_INSTALL_REQUIREMENTS=1, which installs it at each start of a container"
         )
 
 

@@ -5,12 +5,16 @@ The forms are those of `byoi.formats.tensors`: rows in a list or under a key, or
 Source: JSON Schema 2020-12.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from byoi.formats.signature import Signature, Tensor
 
 Schema = dict[str, Any]
+
+# More would be no example that is read.
+EXAMPLE_VALUES = 1000
 
 # NumPy's kinds of types to JSON's; null is a number that is missing.
 _FLOAT: list[Schema] = [{"type": "number"}, {"type": "null"}]
@@ -37,6 +41,25 @@ def response(signature: Signature) -> Schema:
         rows = {"type": "array", "items": row}
         forms = [_object({"predictions": rows}), *forms, rows]
     return {"anyOf": forms}
+
+
+def example(signature: Signature) -> Any:
+    """Return a request of one row of zeros and empty texts, None where it would be long."""
+    inputs = signature.inputs
+    if sum(math.prod(size or 1 for size in one.shape) for one in inputs) > EXAMPLE_VALUES:
+        return None
+    if not all(one.shape for one in inputs):
+        return {"inputs": {one.name: _zeros(one.dtype, one.shape) for one in inputs}}
+    row = {one.name: _zeros(one.dtype, one.shape[1:]) for one in inputs}
+    rows = inputs[0].shape[0] or 1
+    return {"instances": [row if len(row) > 1 else row[inputs[0].name]] * rows}
+
+
+def _zeros(dtype: str, shape: Sequence[int | None]) -> Any:
+    value: Any = {"bool": False, "str": ""}.get(dtype, 0)
+    for size in reversed(shape):
+        value = [value] * (size or 1)
+    return value
 
 
 def _under(key: str, content: Schema) -> Schema:

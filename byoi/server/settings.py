@@ -38,7 +38,8 @@ OTHER_VARIABLES = {
 }
 # What AWS's own containers do with these would change every answer, so none is ignored.
 REFUSED_VARIABLES = {
-    "SAGEMAKER_REQUIREMENTS": "Packages to install at start; install them into the image instead.",
+    "SAGEMAKER_REQUIREMENTS": "Packages to install at start; install them into the image instead, "
+    "or set BYOI_INSTALL_REQUIREMENTS=1 for the requirements.txt beside the script.",
     "SAGEMAKER_MULTI_MODEL": "Several models behind one endpoint; make an endpoint for each.",
 }
 # The only name of this repository's model that the tool knows, and the file that its model data
@@ -123,6 +124,13 @@ def parse_switch(text: str) -> str:
     if switch not in {"on", "off"}:
         raise ValueError("on or off")
     return switch
+
+
+def parse_flag(text: str) -> int:
+    """Parse a yes or no: 1 or 0."""
+    if text not in {"0", "1"}:
+        raise ValueError("1 or 0")
+    return int(text)
 
 
 def parse_word(text: str) -> str:
@@ -242,8 +250,16 @@ class Settings:
         "",
         "Your inference module: a dotted name that Python can import, or the path of a `.py` "
         "file. Where it is not set: the script of `SAGEMAKER_PROGRAM`, else `code/inference.py` "
-        f"of the model data, else `{DEFAULT_MODULE}`, the classifier of this repository, where "
+        "of the model data, else `BYOI_IMAGE_MODULE`, else "
+        f"`{DEFAULT_MODULE}`, the classifier of this repository, where "
         f"they have its `{_MANIFEST}`, else the one model file that they hold.",
+    )
+    image_module: str = _variable(
+        "BYOI_IMAGE_MODULE",
+        parse_word,
+        "",
+        "The inference module of an image of your own, set in its Dockerfile; used where neither "
+        "the endpoint's variables nor the model data name one.",
     )
     program: str = _variable(
         "SAGEMAKER_PROGRAM",
@@ -258,6 +274,14 @@ class Settings:
         "The directory of the script and of the modules beside it; what the SDK makes of "
         "`source_dir`. By default `code` in the model data. It is importable, and so is `lib` "
         "in it.",
+    )
+    install_requirements: int = _variable(
+        "BYOI_INSTALL_REQUIREMENTS",
+        parse_flag,
+        0,
+        "`1` installs the `requirements.txt` beside the script at each start, as AWS's containers "
+        "do: with pip, its variables and its files, into a directory under /tmp. It costs each "
+        "start seconds, and fails under network isolation. In a container only.",
     )
     workers: int = _variable(
         "SAGEMAKER_MODEL_SERVER_WORKERS",
@@ -393,8 +417,9 @@ class Settings:
             field.metadata["variable"]: str(getattr(self, field.name))
             for field in dataclasses.fields(self)
         }
-        if not self.inference_module:
-            del values["BYOI_INFERENCE_MODULE"]
+        for name in ("BYOI_INFERENCE_MODULE", "BYOI_IMAGE_MODULE"):
+            if not values[name]:
+                del values[name]
         if not self.sample_request:
             del values["BYOI_SAMPLE_REQUEST"]
         if self.model_dir == contract.MODEL_DIR:
@@ -408,8 +433,16 @@ class Settings:
         script = self.code_directory() / (self.program or _SCRIPT)
         if self.program or self.submit_directory or script.is_file():
             return str(script)
+        if self.image_module:
+            return self.image_module
         is_ours = (self.model_directory() / _MANIFEST).is_file()
         return DEFAULT_MODULE if is_ours else MODELS_MODULE
+
+    def unused_script(self) -> Path | None:
+        """Return the script of the SDK or the model data that `BYOI_INFERENCE_MODULE` hides."""
+        script = self.code_directory() / (self.program or _SCRIPT)
+        is_hidden = self.inference_module and script != Path(self.inference_module).absolute()
+        return script if is_hidden and script.is_file() else None
 
     def code_directory(self) -> Path:
         """Return the directory of the scripts that come with the model data."""

@@ -34,11 +34,15 @@ class Source:
     def __init__(self, text: bytes, file: str) -> None:
         self._file = file
         self._tree = ast.parse(text, file)
-        self._answering = [node for node in self._tree.body if _is_answering(node)]
+        self._answering = [
+            node
+            for node in self._tree.body
+            if isinstance(node, _Function) and node.name in ANSWERING
+        ]
         around = [
             node
             for node in self._tree.body
-            if not _is_answering(node) and not _is_of_a_program(node)
+            if node not in self._answering and not _is_of_a_program(node)
         ]
         uses_them = any(
             isinstance(node, ast.Name) and node.id in ANSWERING
@@ -75,12 +79,12 @@ class Source:
             if isinstance(node, ast.ImportFrom) and node.module == "__future__"
         ]
         names = vars(module)
-        for name in ANSWERING:
-            if _is_from(names.get(name), self._file):
-                del names[name]
         replaced = ast.Module([*future, *self._answering], type_ignores=[])
         code = compile(replaced, self._file, "exec", dont_inherit=True)
         exec(code, names)  # noqa: S102 - the user's own module, which they have just saved
+        for name in set(ANSWERING) - {node.name for node in self._answering}:
+            if _is_from(names.get(name), self._file):
+                del names[name]
         self._move_lines(names)
 
     def _move_lines(self, names: dict[str, Any]) -> None:
@@ -91,10 +95,6 @@ class Source:
                 function = names.get(code.co_name)
                 if _is_from(function, self._file) and function.__code__.co_name == code.co_name:
                     function.__code__ = code
-
-
-def _is_answering(node: ast.stmt) -> bool:
-    return isinstance(node, _Function) and node.name in ANSWERING
 
 
 def _is_of_a_program(node: ast.stmt) -> bool:

@@ -9,7 +9,6 @@ SIGKILL 30 s later).
 """
 
 import dataclasses
-import json
 import os
 import select
 import shutil
@@ -73,6 +72,12 @@ def serve(settings: Settings, environ: Mapping[str, str]) -> int:
     nginx = find_nginx()
     settings = choose_proxy(settings, nginx)
     _check_port(settings)
+    if script := settings.unused_script():
+        say(
+            "warning",
+            f"{script} is not used: BYOI_INFERENCE_MODULE={settings.inference_module} names "
+            "another module; unset it to serve that script",
+        )
     state_dir = STATE_ROOT / f"byoi-{os.getpid()}-{time.time_ns():x}"
     state_dir.mkdir(mode=0o700)  # fails if another process created it
     Readiness(state_dir).prepare()
@@ -80,6 +85,8 @@ def serve(settings: Settings, environ: Mapping[str, str]) -> int:
         page.Folder(state_dir).prepare()
     nginx = nginx if settings.proxy == "auto" else None
     environ = children_environ(settings, state_dir, environ)
+    if settings.install_requirements:
+        environ = _install_requirements(settings, state_dir, environ)
     children = Children()
     # First, because it takes longest to become ready.
     if children.fork("gunicorn", environ=environ):
@@ -90,6 +97,25 @@ def serve(settings: Settings, environ: Mapping[str, str]) -> int:
         return Stack(settings, state_dir, nginx, environ, children).run()
     finally:
         shutil.rmtree(state_dir, ignore_errors=True)
+
+
+def _install_requirements(
+    settings: Settings, state_dir: Path, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """Install the script's packages, and return the environment of those who use them."""
+    from byoi.server import installation  # noqa: PLC0415 - most starts need none of it
+
+    target = installation.folder(state_dir)
+    try:
+        told = installation.install(
+            settings.code_directory(), target, environ, in_image=installation.is_image()
+        )
+    except BaseException:
+        shutil.rmtree(state_dir, ignore_errors=True)
+        raise
+    if told:
+        say("warning", told)
+    return installation.for_programs(environ, target)
 
 
 def choose_proxy(settings: Settings, nginx: str | None) -> Settings:
@@ -183,7 +209,7 @@ class Stack:
 
     def _start(self) -> None:
         """Start nginx, which answers at once, while gunicorn's master is still importing."""
-        streams: list[tuple[IO[bytes], Callable[[bytes], None]]] = []
+        streams: list[tuple[IO[bytes], Callable[[bytes], object]]] = []
         if self._nginx is not None:
             configuration = self._state_dir / "nginx.conf"
             template = TEMPLATE_FILE.read_text(encoding="utf-8")
@@ -206,9 +232,9 @@ class Stack:
 
     def _access(self, received: bytes) -> None:
         """Write a line of nginx's access log, and keep it for the page."""
-        write_access_line(received)
+        fields = write_access_line(received)
         if self._settings.page == "on":
-            page.Folder(self._state_dir).add_request(json.loads(received.decode(errors="replace")))
+            page.Folder(self._state_dir).add_request(fields)
 
     def _watch(self) -> int:
         """Maintain /ping until there is a reason to stop."""

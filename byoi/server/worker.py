@@ -281,7 +281,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
         given_up: set[Processing] = set()
         settled_s = time.monotonic() + 2 * AFTER_NGINX_S
         # Other requests reach their own deadline by then; a stream could hold the worker longer.
-        end_s = settled_s + self.settings.invocation_timeout_s
+        end_s = settled_s + self.settings.invocation_timeout_s + 2 * AFTER_NGINX_S
         while True:
             on_time, overdue = self._look()
             for processing in overdue - given_up:
@@ -289,6 +289,14 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
             given_up |= overdue
             accepted = self.nr_conns > len(overdue) and time.monotonic() < settled_s
             if (not on_time and not accepted) or time.monotonic() > end_s:
+                for stream in (processing.stream for processing in on_time):
+                    if stream is not None:
+                        _log.error(
+                            "a stream was cut: a request beside it is stuck, and worker %s is "
+                            "replaced",
+                            self.pid,
+                            extra={"request_id": stream.request_id},
+                        )
                 sys.stdout.flush()
                 sys.stderr.flush()
                 os._exit(0)  # its threads never return; gunicorn starts another worker

@@ -22,7 +22,12 @@ logs.configure(
 )
 logging.captureWarnings(capture=True)
 _state_dir = Path(os.environ["BYOI_STATE_DIR"])
-_find = functools.partial(inference_module.find, _settings.module(), _settings.code_directory())
+_find = functools.partial(
+    inference_module.find,
+    _settings.module(),
+    _settings.code_directory(),
+    is_installed=bool(_settings.install_requirements),
+)
 
 _told = publication.publisher(_settings, _state_dir)
 if _settings.reload == "on":

@@ -74,6 +74,8 @@ def test_the_port_of_a_script_is_the_free_one(own_model, contenders, tmp_path):
 
 def test_labels_are_found_in_each_answer(contenders):
     answers = {
+        "BYOI, model.onnx": {"predictions": [{"label": 0, "p": [0.9, 0.1]}, {"label": 1, "p": []}]},
+        "BYOI, model.skops": {"predictions": [0, 1]},
         "BYOI, inference.py": [0, 1],
         "LitServe": {"output": [0, 1]},
         "MLServer": {"outputs": [{"name": "predict", "shape": [2, 1], "data": [0, 1]}]},

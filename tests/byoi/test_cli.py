@@ -38,7 +38,7 @@ def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     # The tool's in the order of the journey, then those of this model's library.
     assert re.findall(r"^    (\w+)(?:  |$)", shown, re.MULTILINE) == [
-        *("pack", "serve", "invoke", "deploy", "endpoints", "delete", "emulator"),
+        *("init", "pack", "image", "serve", "invoke", "deploy", "endpoints", "delete", "emulator"),
         *("train", "predict", "demo"),
     ]
 
@@ -349,7 +349,7 @@ def test_invoke_names_a_file_that_cannot_be_read(echo_url: str, tmp_path: Path, 
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("good", "--data", "good"), ("--data", "good", "--file", "body.json")]
+    "arguments", [("good", "--data", "good"), ("--data", "good", "--file", "body.json")]
 )
 def test_invoke_takes_one_body(arguments: tuple[str, ...]) -> None:
     done = invoke("http://localhost:8080", *arguments)

@@ -154,6 +154,9 @@ def test_a_module_may_do_without_a_model_directory_and_reload_takes_one_worker(
         assert served.ask() == "mine model False"
         (project / "inference.py").write_text(module("saved"), encoding="utf-8")
         assert served.ask() == "saved model False"
+        (project / "sample_request.csv").write_text("3,4\n", encoding="utf-8")
+        assert served.ask() == "saved model False"
+        assert json.loads(get(served.url, "/page/model.json"))["sample"]["text"] == "3,4\n"
     assert "reloaded the code and the model" in served.shown.decode()
 
 
@@ -168,6 +171,15 @@ def test_a_module_that_does_not_load_is_shown_with_its_authors_frames(
     assert "KeyError: 'absent'" in text
     assert text.index("  inference.py, line 1, in <module>") < text.index("  helper.py, line 3")
     assert text.index("  helper.py, line 2, in f") < text.index("(frames left out: byoi")
+
+
+def test_a_server_for_other_machines_has_no_page_unless_it_is_asked_for(
+    project: Path, free_port: int
+) -> None:
+    with serving(project, free_port, BYOI_BIND_ADDRESS="0.0.0.0") as served:
+        with pytest.raises(Exception, match="404"):
+            get(served.url, "/")
+        assert served.ask() == "mine model True"
 
 
 def test_a_folder_without_parts_is_refused_with_what_was_looked_for(

@@ -56,6 +56,8 @@ def test_a_fit_gets_what_the_platform_gave_and_writes_where_it_collects(tmp_path
         tmp_path / "opt/ml/model",
         tmp_path / "opt/ml/output/data",
         ("algo-1",),
+        "algo-1",
+        tmp_path / "opt/ml/input",
     )
     assert (tmp_path / "opt/ml/model/weights").read_text() == "1,2"
     assert not (tmp_path / "opt/ml/output/failure").exists()

@@ -21,6 +21,11 @@ from pathlib import Path
 import pytest
 from containers import ROOT, docker, script_environ
 
+from byoi import errors
+from byoi.local.image import ImageBuilder
+from byoi.local.image_recipe import Recipe
+from byoi.project import Project
+
 SCRIPT = ROOT / "container" / "build_image.sh"
 DOCKERFILE = ROOT / "container" / "Dockerfile"
 # Of the images on top of the serving image.
@@ -47,6 +52,7 @@ class Image:
         settings: Variables of the build script.
         dockerfile: For an image on top of the serving image: its instructions, and no script.
         has_secrets: Whether the build gets secrets, which hold `SECRET`.
+        project: For an image that `byoi image` builds on the serving image: the folder.
     """
 
     tag: str
@@ -55,6 +61,7 @@ class Image:
     settings: Mapping[str, str] = field(default_factory=dict)
     dockerfile: str = ""
     has_secrets: bool = False
+    project: Path | None = None
 
     @property
     def log(self) -> Path:
@@ -87,6 +94,8 @@ class Image:
     def build(self) -> bool:
         """Build it, show the progress and keep it in `log`; tell whether that succeeded."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        if self.project:
+            return self._build_project(self.project)
         with (
             tempfile.TemporaryDirectory() as folder,
             self.log.open("w") as log,
@@ -105,6 +114,23 @@ class Image:
                 log.write(line)
                 print(f"{self.tag}: {line}", end="", flush=True)
         return process.returncode == 0
+
+    def _build_project(self, folder: Path) -> bool:
+        recipe = Recipe.of(Project.find(folder), f"{REPOSITORY}:serve")
+        with self.log.open("w") as log:
+
+            def show(line: str) -> None:
+                log.write(f"{line}\n")
+                print(f"{self.tag}: {line}", flush=True)
+
+            try:
+                built = ImageBuilder(show).build(recipe, self.tag, {LABEL: self.digest()})
+            except errors.ByoiError as error:
+                show(str(error))
+                return False
+            above_mb = (built.size_bytes - built.base_bytes) / 1e6
+            show(f"{built.size_bytes / 1e6:.1f} MB, {above_mb:.1f} MB above the serving image")
+        return True
 
     def _command(self) -> Sequence[str | Path]:
         label = f"--label={LABEL}={self.digest()}"
@@ -151,7 +177,14 @@ def _files(sources: Sequence[Path]) -> list[Path]:
     return sorted(path for path in found if path.is_file() and path.suffix != ".pyc")
 
 
-_PROGRAM = (SCRIPT, ROOT / "container" / "make_base_image.sh", DOCKERFILE, *copied())
+LIBRARIES = ROOT / "tests" / "toys" / "three_libraries"
+_PROGRAM = (
+    SCRIPT,
+    ROOT / "byoi" / "local" / "docker_build.sh",
+    ROOT / "container" / "make_base_image.sh",
+    DOCKERFILE,
+    *copied(),
+)
 
 IMAGES = {
     # Without the cache, so that every command really runs with the secrets.
@@ -172,6 +205,12 @@ IMAGES = {
         (*_PROGRAM, CONTEXT / "stranger.py"),
         dockerfile=f"FROM {REPOSITORY}:serve\nCOPY stranger.py /\n"
         'ENTRYPOINT ["python3", "/stranger.py"]\n',
+    ),
+    # What a user with scikit-learn, XGBoost and LightGBM gets from `byoi image`.
+    "libraries": Image(
+        f"{REPOSITORY}-libraries:latest",
+        (*_PROGRAM, ROOT / "byoi" / "local" / "image_recipe.py", LIBRARIES),
+        project=LIBRARIES,
     ),
     # It has no `serve`.
     "mute": Image(

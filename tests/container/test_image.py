@@ -25,10 +25,23 @@ def test_the_default_image_is_at_most_350_mb(image) -> None:
     assert json.loads(docker("image", "inspect", image))[0]["Size"] <= 350e6
 
 
-def test_the_default_image_holds_no_tensorflow_and_no_pip(image) -> None:
-    names = ("tensorflow", "keras", "pip", "setuptools", "onnxruntime")
+def test_the_default_image_holds_no_tensorflow_and_no_setuptools(image) -> None:
+    names = ("tensorflow", "keras", "setuptools", "onnxruntime")
     code = f"import importlib.util as u; print(*(n for n in {names} if u.find_spec(n)))"
     assert run(image, "python3", "-c", code) == "onnxruntime\n"
+
+
+@BOTH
+def test_pip_is_that_of_the_environment_that_serves_and_what_is_there_fits(
+    fixture, request
+) -> None:
+    code = (
+        "for pip in pip pip3 'python -m pip' 'python3 -m pip'; do $pip --version; done; pip check"
+    )
+    lines = run(request.getfixturevalue(fixture), "sh", "-c", code).splitlines()
+    for line in lines[:4]:
+        assert re.match(r"pip [\d.]+ from /opt/venv/lib/python3\.\d+/site-packages/pip ", line)
+    assert lines[4:] == ["No broken requirements found."]
 
 
 def test_its_packages_are_those_of_the_lock(image) -> None:
@@ -41,8 +54,8 @@ def test_its_packages_are_those_of_the_lock(image) -> None:
     }
     lock = (ROOT / "requirements" / "serve.txt").read_text().lower()
     locked = {line.split()[0] for line in lock.splitlines() if line[:1].isalpha()}
-    ours = {package for package in packages if package.startswith("byoi==")}
-    assert len(ours) == 1
+    ours = {package for package in packages if package.startswith(("byoi==", "pip=="))}
+    assert len(ours) == 2
     assert packages - ours <= locked
     assert {package.partition("==")[0] for package in locked} == {
         package.partition("==")[0] for package in packages - ours

@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import onnx
 import pytest
 from containers import ROOT, docker, mounted, started
 from jobs import HYPERPARAMETERS, run_job, write_reviews
+from onnx import TensorProto, helper
 from test_serve import invoke
 
 pytestmark = pytest.mark.needs("docker")
@@ -48,13 +50,43 @@ def serve_numbers(image: str, model_dir: Path) -> str:
         return container.log
 
 
+def train_by_script(image: str, directory: Path) -> str:
+    """Run a training job whose fit is a script, and return the log."""
+    directory.mkdir()
+    (directory / "fit.py").write_text("print('fitted')\n")
+    script = ("--env", "BYOI_TRAINING_SCRIPT=/opt/ml/fit.py")
+    job = run_job(image, directory, {}, *VERBOSE, *script)
+    assert job.status == 0
+    return job.log
+
+
+def serve_model_file(image: str, model_dir: Path) -> str:
+    """Serve one ONNX file without a script, and return the log."""
+    shape = ["rows", 2]
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["x", "x"], ["double"])],
+        "doubles",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("double", TensorProto.FLOAT, shape)],
+    )
+    model_dir.mkdir()
+    opset = [helper.make_opsetid("", 18)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=9)
+    onnx.save(model, model_dir / "model.onnx")
+    with started(image, *VERBOSE, *mounted(model_dir)) as container:
+        assert invoke(container.port, [[1, 2]]) == (200, [[2.0, 4.0]])
+        return container.log
+
+
 def test_every_module_of_the_default_image_serves_or_answers_train(
     image, model_dir, tmp_path
 ) -> None:
     refused = run_job(image, tmp_path, HYPERPARAMETERS, *VERBOSE)
     assert refused.status == 1
     serving = loaded(serve(image, model_dir)) | loaded(serve_numbers(image, tmp_path / "own"))
-    assert serving | loaded(refused.log) == held(image)
+    training = loaded(refused.log) | loaded(train_by_script(image, tmp_path / "script"))
+    serving |= loaded(serve_model_file(image, tmp_path / "file"))
+    assert serving | training == held(image)
 
 
 def test_every_module_of_the_tensorflow_image_serves_or_trains(
@@ -65,7 +97,9 @@ def test_every_module_of_the_tensorflow_image_serves_or_trains(
     assert job.status == 0
     serving = loaded(serve(tensorflow_image, model_dir))
     serving |= loaded(serve_numbers(tensorflow_image, tmp_path / "own"))
-    assert serving | loaded(job.log) == held(tensorflow_image)
+    training = loaded(job.log) | loaded(train_by_script(tensorflow_image, tmp_path / "script"))
+    serving |= loaded(serve_model_file(tensorflow_image, tmp_path / "file"))
+    assert serving | training == held(tensorflow_image)
 
 
 def imports(path: str, *, deep: bool) -> Iterator[str]:

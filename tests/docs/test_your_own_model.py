@@ -1,70 +1,32 @@
 """docs/your-own-model.md is a program: its files are written and its commands run, in order.
 
-A block of commands stands in a folder of the page, the one of its last `cd`; the blocks of a folder
-are one test. Blocks marked `sh index` or `sh docker` need the package index or a container engine
-and are not run here.
+So is the section of the README that leads to it. The blocks of a folder of the page are one test.
+Those that need a container engine are run by tests/container/test_own_model_page.py and
+test_own_image.py.
 """
 
 import contextlib
-import dataclasses
 import importlib.machinery
 import importlib.util
+import json
 import os
 import pickle
 import re
 import shlex
 import subprocess
 import sys
-import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from own_model_page import PAGE, SECTION, blocks
 
 from byoi import cli, training
 from byoi.local import health, processes
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "your-own-model.md"
 FOLDERS = ("churn", "trees", "leaves")
-FENCE = re.compile(r"^( *)```(\w*) ?(\w*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
-FILE = re.compile(r"# (\w+/[\w.-]+)\n")
 VARIABLE = r"[A-Z_]+=\S+ "
-
-
-@dataclasses.dataclass(frozen=True)
-class Block:
-    """A fenced block.
-
-    Attributes:
-        folder: Where it belongs, one of the page's.
-        file: The file that it is the content of, below `folder`; empty for commands.
-        needs: `index`, `docker` or empty.
-        text: Content.
-    """
-
-    folder: str
-    file: str
-    needs: str
-    text: str
-
-    def commands(self) -> list[str]:
-        """The lines of commands without their comments."""
-        lines = (re.sub(r"\s+# .*", "", line) for line in self.text.splitlines())
-        return [line for line in lines if line]
-
-
-def blocks() -> Iterator[Block]:
-    folder = ""
-    for indent, language, needs, text in FENCE.findall(PAGE.read_text(encoding="utf-8")):
-        content = textwrap.dedent(text) if indent else text
-        if language == "sh":
-            for name in re.findall(r"^cd (?:\.\./)?(\w+)$", content, re.MULTILINE):
-                folder = name
-            yield Block(folder, "", needs, content)
-        elif match := FILE.match(content):
-            home, _, file = match[1].partition("/")
-            yield Block(home, file, "", content[match.end() :])
 
 
 class Terminal:
@@ -130,11 +92,11 @@ class Terminal:
             server.wait(30)
 
 
-def run(folder: str, tmp_path: Path) -> list[str]:
+def run(folder: str, tmp_path: Path, page: str = PAGE) -> list[str]:
     """Write the files of a folder of the page, run its commands; gives what they printed."""
     with contextlib.ExitStack() as stack:
         terminal = Terminal(tmp_path, stack)
-        for block in blocks():
+        for block in blocks(page):
             if block.folder == folder and block.file:
                 file = tmp_path / folder / block.file
                 file.parent.mkdir(exist_ok=True)
@@ -154,14 +116,13 @@ def test_every_block_belongs_to_a_folder_and_is_run_or_says_what_it_needs() -> N
     assert {block.needs for block in found} == {"", "index", "docker"}
     for block in found:
         commands = [] if block.file else block.commands()
-        needs_docker = any(
-            re.match(r"docker |byoi (image|deploy|emulator)", one) for one in commands
-        )
-        assert (block.needs == "docker") == needs_docker, block.text
+        engine = r"docker |byoi (image .*--tag|deploy|delete|emulator)"
+        assert (block.needs == "docker") == any(re.match(engine, one) for one in commands)
 
 
 @pytest.mark.parametrize("command", [
-    command for block in blocks() if not block.file for command in block.commands()
+    command for page in (PAGE, SECTION)
+    for block in blocks(page) if not block.file for command in block.commands()
     if re.search(r"\bbyoi ", command)
 ])  # fmt: skip
 def test_every_command_has_the_verbs_and_options_of_the_parser(command: str) -> None:
@@ -170,19 +131,30 @@ def test_every_command_has_the_verbs_and_options_of_the_parser(command: str) -> 
 
 
 def test_a_project_from_init_trains_is_tested_serves_and_answers(tmp_path: Path) -> None:
-    *_, answer = run("churn", tmp_path)
-    assert answer.strip()
+    *_, tests, answer = run("churn", tmp_path)
+    assert "passed" in tests
+    assert len(json.loads(answer)) == 2  # rows of the sample request
+
+
+def test_the_commands_of_the_readme_lead_to_an_answer(tmp_path: Path) -> None:
+    outputs = run("my-model", tmp_path, SECTION)
+    assert "passed" in outputs[-2]
+    assert len(json.loads(outputs[-1])) == 2
 
 
 def test_the_sample_of_aws_taken_across_answers_as_before(tmp_path: Path) -> None:
-    outputs = run("trees", tmp_path)
-    assert [one.strip() for one in outputs[1:3]] == ["setosa", '["setosa"]']
-    assert "1 passed" in outputs[-1]
+    _, csv, dockerfile, preloaded, tests = (one.strip() for one in run("trees", tmp_path))
+    assert csv == "setosa"
+    assert "pip install" in dockerfile
+    assert preloaded == '["setosa"]'
+    assert "1 passed" in tests
 
 
 def test_a_model_file_is_served_without_a_script(tmp_path: Path) -> None:
     _, answer = run("leaves", tmp_path)
-    assert '"predictions"' in answer
+    (row,) = json.loads(answer)["predictions"]
+    assert row["label"] == 0
+    assert len(row["probabilities"]) == 3
 
 
 def test_the_training_program_writes_the_model_that_the_script_loads(tmp_path: Path) -> None:

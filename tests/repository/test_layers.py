@@ -24,11 +24,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("byoi_lib._tensorflow",),
     ("byoi.cli",),
     ("byoi.cli_deployment", "byoi.cli_project", "byoi.cli_serving"),
+    ("byoi.pytest_plugin",),
+    ("byoi.testing",),
     ("byoi.emulator.", "byoi.hosting."),
     ("byoi.deployment.",),
     ("byoi.local.",),
     ("byoi.server.",),
-    ("byoi.training_script",),
+    ("byoi.project_data", "byoi.starting", "byoi.training_script"),
     ("byoi.models.",),
     (
         "byoi.invocation",
@@ -77,9 +79,14 @@ EMULATOR: tuple[tuple[str, ...], ...] = (
 # Which modules may import a package that is not in the standard library; "." as above.
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "docker": ("byoi.local._docker_sdk", "byoi.registry"),
-    "urllib3": ("byoi.hosting.response_stream", "byoi.local._docker_sdk"),
+    "urllib3": (
+        "byoi.deployment.invocation",
+        "byoi.hosting.response_stream",
+        "byoi.local._docker_sdk",
+    ),
     "flask": ("byoi.server.",),
     "gunicorn": ("byoi.server.",),
+    "pytest": ("byoi.pytest_plugin",),
     "packaging": ("byoi.server.requirements",),
     "werkzeug": ("byoi.emulator.", "byoi.formats.", "byoi.server."),
     "airspeed": ("byoi.emulator.",),
@@ -90,6 +97,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "numpy": ("byoi.formats.", "byoi.models.", "byoi.server.aws_libraries", "byoi_lib."),
     "keras": ("byoi_lib._tensorflow",),
     "tensorflow": ("byoi_lib._tensorflow",),
+    "joblib": ("byoi.models.pickled",),
     "onnxruntime": ("byoi_lib.runtime",),
     "matplotlib": ("byoi._canvas",),
     "tqdm": ("byoi_lib.training",),
@@ -104,6 +112,8 @@ def modules() -> list[str]:
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for package in PACKAGES
         for path in (ROOT / package).rglob("*.py")
+        # Templates are no modules of this project, but files of a user's.
+        if "templates" not in path.parts
         if path.parent != ROOT / package or path.name != "__init__.py"
     )
 

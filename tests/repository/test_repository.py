@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,10 @@ def test_the_wheel_trains_and_deploys_outside_the_checkout(tmp_path: Path) -> No
         capture_output=True,
     )
     (wheel,) = tmp_path.glob("*.whl")
+    # nginx's configuration and the page's files too.
+    files = {str(path.relative_to(ROOT)) for path in (ROOT / "byoi").rglob("*") if path.is_file()}
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    assert {name for name in files if "__pycache__" not in name} <= packed
     venv.create(tmp_path / "env", with_pip=True)
     python = tmp_path / "env" / "bin" / "python"
     subprocess.run(

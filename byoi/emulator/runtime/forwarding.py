@@ -66,7 +66,7 @@ class Invocation:
         Args:
             request: Request of the caller.
             connections: Connections to the instance.
-            timeout_s: Seconds for a whole response, and for each part of a stream.
+            timeout_s: Seconds for a whole response, or until a stream begins.
             stream_timeout_s: Seconds for a whole stream.
         """
         self._request = request
@@ -82,7 +82,7 @@ class Invocation:
         if isinstance(answer, ContainerError):
             return answer
         try:
-            body = b"".join(_pieces(answer, end_s))
+            body = b"".join(self._pieces(answer, end_s))
         except (OSError, http.client.HTTPException) as problem:
             return self._broken(problem)
         self._give_back(answer)
@@ -106,6 +106,8 @@ class Invocation:
         content = self._request.get_data()
         try:
             connection = self._connection
+            if connection.sock is not None:  # the invocation before it left another
+                connection.sock.settimeout(self._timeout_s)
             connection.putrequest("POST", contract.INVOCATIONS_PATH, skip_accept_encoding=True)
             for name in _FORWARDED:
                 # The header has another name if the response is streamed.
@@ -115,6 +117,7 @@ class Invocation:
                     connection.putheader(name, value)
             connection.putheader("Content-Length", str(len(content)))
             connection.endheaders(content)
+            self._socket = connection.sock  # the connection lets go of one that is not kept
             answer = connection.getresponse()
             if answer.status < 400:
                 return answer
@@ -144,26 +147,25 @@ class Invocation:
     def _events(self, answer: http.client.HTTPResponse) -> Iterator[bytes]:
         end_s = time.monotonic() + self._stream_timeout_s
         try:
-            for piece in _pieces(answer, end_s):
+            for piece in self._pieces(answer, end_s):
                 yield _payload_part(piece)
         except TimeoutError:
             said = f"streaming took more than {self._stream_timeout_s:g} s"
-            if time.monotonic() < end_s:
-                said = f"nothing came for {self._timeout_s:g} s"
             yield _stream_error("ModelInvocationTimeExceeded", said)
         except (OSError, http.client.HTTPException) as problem:
             yield _stream_error("StreamBroken", f"the container broke the connection: {problem!r}")
 
-
-def _pieces(answer: http.client.HTTPResponse, end_s: float) -> Iterator[bytes]:
-    """Yield the body as it arrives; raise TimeoutError if it continues after `end_s`."""
-    while piece := answer.read1(_PIECE_BYTES):
-        yield piece
-        # The connection's own time-out ends a silence only.
-        if time.monotonic() > end_s:
+    def _pieces(self, answer: http.client.HTTPResponse, end_s: float) -> Iterator[bytes]:
+        """Yield the body as it arrives; raise TimeoutError if it continues after `end_s`."""
+        while (left_s := end_s - time.monotonic()) > 0:
+            self._socket.settimeout(left_s)
+            if not (piece := answer.read1(_PIECE_BYTES)):
+                break
+            yield piece
+        else:
             raise TimeoutError
-    if answer.length:
-        raise http.client.IncompleteRead(b"", answer.length)
+        if answer.length:
+            raise http.client.IncompleteRead(b"", answer.length)
 
 
 def _payload_part(piece: bytes) -> bytes:

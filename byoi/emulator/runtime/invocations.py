@@ -35,7 +35,7 @@ class Invocations:
         find: Returns the endpoint of a region and name, None if there is none.
         account: Number of the account, for messages.
         log: Takes one line.
-        timeout_s: Seconds for one response, or one part of a stream.
+        timeout_s: Seconds for one response, or until a stream begins.
         stream_timeout_s: Seconds for a whole stream.
     """
 

@@ -49,7 +49,8 @@ function table(caption, heads, rows) {
 }
 
 function tensors(caption, list) {
-  const shape = (sizes) => `(${sizes.map((one) => one ?? "any").join(", ")})`;
+  const free = (axis) => (axis ? "any" : "rows");
+  const shape = (sizes) => `(${sizes.map((one, axis) => one ?? free(axis)).join(", ")})`;
   const rows = list.map((one) => [one.name, one.dtype, shape(one.shape)]);
   return table(caption, ["Name", "Type", "Shape"], rows);
 }
@@ -82,11 +83,13 @@ function showModel() {
     shown.push(tensors("Inputs", model.signature.inputs));
     shown.push(tensors("Outputs", model.signature.outputs));
   }
-  const types = (list, name) => (list.length ? list.join(", ") : `what ${name} says`);
+  const transforms = model.functions.includes("transform_fn");
+  const types = (list, name) =>
+    list.length ? list.join(", ") : `what the module’s ${transforms ? "transform_fn" : name} says`;
   shown.push(
     pairs(element("dl", "", "pairs"), [
-      ["Takes", types(model.request_types, "the module’s input_fn")],
-      ["Gives", types(model.response_types, "the module’s output_fn")],
+      ["Takes", types(model.request_types, "input_fn")],
+      ["Gives", types(model.response_types, "output_fn")],
       ["Functions", model.functions.join(", ") || "none: a model without a script"],
     ]),
   );
@@ -136,6 +139,8 @@ function takeSample() {
   } else if (sample && "base64" in sample) {
     const bytes = Uint8Array.from(atob(sample.base64), (one) => one.charCodeAt(0));
     attach(sample.name, new Blob([bytes]));
+  } else if (model.example !== null && !at("body").value) {
+    at("body").value = JSON.stringify(model.example);
   }
   showShell();
 }
@@ -189,6 +194,17 @@ async function read(response, show) {
   return { bytes, text: text + decoder.decode(), asText, pieces, broken: null };
 }
 
+// The message of an error body, as a sentence to read.
+function showReason(text) {
+  try {
+    const { message } = JSON.parse(text);
+    at("reason").hidden = typeof message !== "string";
+    at("reason").textContent = message;
+  } catch {
+    at("reason").hidden = true;
+  }
+}
+
 let saved = null;
 
 async function send() {
@@ -197,7 +213,7 @@ async function send() {
   if (at("accept").value.trim()) headers.Accept = at("accept").value.trim();
   const body = attached ? attached.blob : new TextEncoder().encode(at("body").value);
   at("send").disabled = true;
-  at("headers").hidden = at("saving").hidden = true;
+  at("headers").hidden = at("saving").hidden = at("reason").hidden = true;
   summarize([element("span", "Waiting for the answer…", "muted")]);
   const started = performance.now();
   try {
@@ -220,6 +236,7 @@ async function send() {
     else if (got.text.length > SHOWN_CHARACTERS) answer.textContent = `${got.text.slice(0, SHOWN_CHARACTERS)}\n… the whole answer is in the file`;
     else answer.textContent = got.text;
     if (got.broken) answer.textContent += `\n\nThe answer ended before it was complete: ${got.broken}`;
+    if (!response.ok) showReason(got.text);
     if (saved) URL.revokeObjectURL(saved);
     saved = URL.createObjectURL(new Blob(got.pieces));
     at("save").href = saved;
@@ -272,8 +289,11 @@ async function lookAtRequests() {
 
 async function lookAtHealth() {
   const response = await fetch("/ping");
-  at("health").textContent = response.ok ? "ready" : `not ready (${response.status})`;
-  at("health").className = `pill ${tone(response.status)}`;
+  const isBroken = Boolean(model?.failure);
+  at("health").textContent = isBroken
+    ? "does not load"
+    : response.ok ? "ready" : `not ready (${response.status})`;
+  at("health").className = `pill ${isBroken ? "bad" : tone(response.status)}`;
 }
 
 async function look() {

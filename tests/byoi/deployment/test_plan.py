@@ -7,7 +7,7 @@ import pytest
 from botocore.session import Session
 from botocore.validate import ParamValidator
 
-from byoi import errors
+from byoi import errors, names
 from byoi.deployment import plan
 from byoi.deployment.plan import Plan
 
@@ -137,10 +137,10 @@ def test_a_reader_finds_the_stem_once() -> None:
 
 @pytest.mark.parametrize("name", ["a", "A-1", "a--b", "x" * 63])
 def test_what_sagemaker_takes_is_taken(name: str) -> None:
-    assert plan.check_endpoint_name(name) == name
+    assert names.check_endpoint_name(name) == name
 
 
 @pytest.mark.parametrize("name", ["", "-a", "a-", "a_b", "a.b", "x" * 64, "a b", "é"])
 def test_what_sagemaker_refuses_is_refused_before_anything_is_made(name: str) -> None:
     with pytest.raises(errors.ConfigurationError, match="letters, digits and hyphens"):
-        plan.check_endpoint_name(name)
+        names.check_endpoint_name(name)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from byoi import model_data
 from byoi.deployment import inventory
 
 BYOI = Path(sys.executable).with_name("byoi")
+TOYS = Path(__file__).resolve().parents[2] / "toys"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -29,14 +31,19 @@ def tiny_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return model_data.pack(folder / "model", folder / "model.tar.gz").path
 
 
+def environ_of(aws: Aws, **changes: str | None) -> dict[str, str]:
+    """The environment that leads the command to an emulator; variables of None are not set."""
+    variables = {**os.environ, **aws.emulator.variables, **changes}
+    return {name: value for name, value in variables.items() if value is not None}
+
+
 def runner(aws: Aws) -> Run:
     """The command, led to an emulator; variables of None are not set."""
 
     def run(*arguments: object, **changes: str | None) -> subprocess.CompletedProcess[str]:
-        variables = {**os.environ, **aws.emulator.variables, **changes}
         return subprocess.run(
             [BYOI, *map(str, arguments)],
-            env={name: value for name, value in variables.items() if value is not None},
+            env=environ_of(aws, **changes),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -73,7 +80,7 @@ def test_an_endpoint_from_the_first_to_the_last(byoi: Run, tiny_archive: Path) -
         "films: Creating",
         "films: InService",
         "endpoint films: created, until 20",
-        'byoi invoke films "Not bad at all."',
+        "byoi invoke films --file BODY",
         "byoi delete films",
     ):
         assert words in said, words
@@ -104,6 +111,37 @@ def test_an_endpoint_from_the_first_to_the_last(byoi: Run, tiny_archive: Path) -
     assert deleted.returncode == 0, deleted.stderr
     assert deleted.stdout.startswith("deleted endpoint films\n")
     assert byoi("endpoints").stdout == "no endpoints of byoi deploy in us-east-1\n"
+
+
+def test_pieces_are_printed_as_they_come_and_a_break_is_an_error(
+    in_processes: Aws, in_process: Run, tmp_path: Path
+) -> None:
+    archive = tmp_path / "model.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(TOYS / "stream.py", "code/inference.py")
+    (tmp_path / "sample_request.json").write_text('["one", 0.1, "two"]')
+    deploy = ("deploy", "byoi:latest", "--name", "streams", "--model-data", archive)
+    done = in_process(*deploy)
+    assert done.returncode == 0, done.stderr
+    # The model data lie in the project's folder, this command's folder is none.
+    assert f"byoi invoke streams --file {tmp_path}/sample_request.json\n" in done.stdout
+
+    ask = ("invoke", "streams", "--stream", "--data")
+    command = [BYOI, *ask, '["one ", 3.0, "two"]']
+    with subprocess.Popen(command, env=environ_of(in_processes), stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert os.read(process.stdout.fileno(), 100) == b"one "
+        assert process.poll() is None
+        assert process.stdout.read() == b"two\n"
+
+    broken = in_process(*ask, '["one", "DO:raise"]')
+    assert (broken.returncode, broken.stdout) == (1, "one\n")
+    assert "the stream broke after 3 bytes" in broken.stderr
+    assert "the container broke the connection" in broken.stderr
+    assert "/aws/sagemaker/Endpoints/streams" in broken.stderr
+    refused = in_process(*ask, '["DO:malformed"]')
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "the endpoint answered with status 400" in refused.stderr
 
 
 def test_a_failure_is_its_cause_and_the_containers_last_words(

@@ -41,6 +41,13 @@ def test_a_body_may_be_text_or_bytes(body):
     assert numbers.decode(body, "").tolist() == [1, 2]
 
 
+@pytest.mark.parametrize("content_type", ["application/json", "application/jsonlines"])
+def test_what_python_calls_a_number_in_json_is_one_in_both_directions(content_type):
+    read = numbers.decode(b"[1, NaN, -Infinity]", content_type)
+    np.testing.assert_array_equal(read.reshape(-1), [1, np.nan, -np.inf])
+    assert numbers.encode(read.reshape(1, 3), content_type)[0].strip("[]") == "1.0, NaN, -Infinity"
+
+
 def test_what_has_a_list_inside_is_written_as_json():
     prediction = {"p": np.array([0.5, 1]), "label": np.int64(3), "name": "a"}
     body, content_type = numbers.encode(prediction, "")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from byoi import contract
-from byoi.server import nginx, statuses
+from byoi.server import nginx, page, statuses
 from byoi.server.nginx import find_nginx
 from byoi.server.settings import Settings
 
@@ -50,6 +50,14 @@ def test_only_exact_paths_are_routes():
     assert public == ["= /ping", "= /invocations", "/", "/"]
 
 
+def test_the_page_adds_exact_paths_alone_each_with_the_guard():
+    text = render(page="on")
+    added = [path for path in page.FILES if f"        location = {path} {{" in text]
+    assert added == list(page.FILES)
+    assert text.count("if ($is_foreign)") == len(added) + 1, "and /invocations"
+    assert "is_foreign" not in render()
+
+
 def test_error_bodies_come_from_the_one_table():
     text = render()
     for status, (name, _) in statuses.ERRORS.items():
@@ -68,9 +76,10 @@ def test_every_setting_has_a_reason():
 
 
 @pytest.mark.needs("nginx")
-def test_nginx_accepts_it_without_a_warning(tmp_path):
+@pytest.mark.parametrize("page", ["off", "on"])
+def test_nginx_accepts_it_without_a_warning(tmp_path, page):
     configuration = tmp_path / "nginx.conf"
-    configuration.write_text(render(tmp_path, port=18_099))
+    configuration.write_text(render(tmp_path, port=18_099, page=page))
     nginx = find_nginx()
     done = subprocess.run(
         [nginx, "-t", "-e", "stderr", "-p", str(tmp_path), "-c", str(configuration)],

@@ -114,6 +114,15 @@ def test_the_bodies_above_are_of_both_kinds():
     assert 10 < sum(taken) < len(taken) - 10
 
 
+@pytest.mark.parametrize("signature", [WIDE, TABLE, IMAGES, WHOLE])
+def test_the_example_is_taken(signature):
+    assert is_taken(schemas.example(signature), signature)
+
+
+def test_a_long_example_is_left_out():
+    assert schemas.example(Signature((Tensor("x", "float32", (None, 32, 32)),), ())) is None
+
+
 @pytest.mark.parametrize("form", Form)
 @pytest.mark.parametrize(
     ("signature", "arrays"),

@@ -4,7 +4,7 @@ import time
 
 import contract_cases
 import pytest
-from processes import run_to_its_end, the_line
+from processes import free_port, run_to_its_end, the_line
 
 from byoi.local.processes import ProcessStack
 
@@ -189,6 +189,20 @@ def test_code_that_does_not_load_at_the_start_is_mended_too(tmp_path):
         assert (status, "inference.py, line 1" in body) == (503, True)
         project.save("inference.py", MODULE)
         assert project.ask() == (200, "first beside one kept")
+
+
+def test_a_module_that_is_imported_before_the_workers_is_refused(tmp_path):
+    project = Project(tmp_path)
+    done = run_to_its_end(
+        BYOI_MODEL_DIR=str(project.folder / "model"),
+        BYOI_INFERENCE_MODULE=str(project.folder / "inference.py"),
+        BYOI_RELOAD="on",
+        BYOI_PRELOAD="beside",
+        PYTHONPATH=str(project.folder),
+        SAGEMAKER_BIND_TO_PORT=free_port(),
+    )
+    assert done.returncode == 1
+    assert "BYOI_PRELOAD names beside, which BYOI_RELOAD=on could not load again" in done.stderr
 
 
 def test_a_switch_is_on_or_off():

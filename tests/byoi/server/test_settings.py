@@ -43,6 +43,10 @@ def test_the_platforms_and_other_programs_variables_are_left_alone():
         ("SAGEMAKER_CONTAINER_LOG_LEVEL", "debug", "log_level", "DEBUG"),
         ("SAGEMAKER_CONTAINER_LOG_LEVEL", str(logging.ERROR), "log_level", "ERROR"),
         ("BYOI_NGINX", "off", "proxy", "off"),
+        ("BYOI_PAGE", "on", "page", "on"),
+        ("BYOI_PAGE", "1", "page", "on"),
+        ("BYOI_RELOAD", "0", "reload", "off"),
+        ("BYOI_SAMPLE_REQUEST", "sample.json", "sample_request", "sample.json"),
     ],
 )
 def test_a_variable_sets_its_field(variable, text, field, value):
@@ -139,6 +143,28 @@ def test_a_script_in_the_model_data_is_found(tmp_path):
     (tmp_path / "code" / "inference.py").touch()
     found = Settings.from_environ({"BYOI_MODEL_DIR": str(tmp_path)})
     assert found.module() == str(tmp_path / "code" / "inference.py")
+
+
+def test_the_module_of_an_image_serves_where_nothing_else_names_one(tmp_path):
+    environ = {"BYOI_MODEL_DIR": str(tmp_path), "BYOI_IMAGE_MODULE": "/opt/program/mine.py"}
+    assert Settings.from_environ(environ).module() == "/opt/program/mine.py"
+    script = tmp_path / "code" / "inference.py"
+    script.parent.mkdir()
+    script.touch()
+    assert Settings.from_environ(environ).module() == str(script)
+    named = {**environ, "BYOI_INFERENCE_MODULE": "other"}
+    assert Settings.from_environ(named).module() == "other"
+
+
+def test_a_script_that_another_module_hides_is_told(tmp_path):
+    environ = {"BYOI_MODEL_DIR": str(tmp_path), "BYOI_INFERENCE_MODULE": "other"}
+    assert Settings.from_environ(environ).unused_script() is None
+    script = tmp_path / "code" / "inference.py"
+    script.parent.mkdir()
+    script.touch()
+    assert Settings.from_environ(environ).unused_script() == script
+    same = {**environ, "BYOI_INFERENCE_MODULE": str(script)}
+    assert Settings.from_environ(same).unused_script() is None
 
 
 def test_a_script_that_would_have_to_be_fetched_is_refused():

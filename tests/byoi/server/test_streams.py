@@ -13,8 +13,12 @@ from pathlib import Path
 import contract_cases
 import pytest
 from contract_cases import wait_until
+from flask import Response
 
 from byoi.local.processes import ProcessStack
+from byoi.server.app import create_app
+from byoi.server.handler import Handler
+from byoi.server.settings import Settings
 from byoi.server.streams import Pieces, Stream
 
 MODULE = str(Path(contract_cases.__file__).parent / "toys" / "stream.py")
@@ -138,6 +142,44 @@ def test_a_sign_of_life_to_a_client_that_has_left_is_no_error():
     stream = stream_of(made(), time.monotonic)
     with ours:
         assert list(stream) == [b"one", b"two"]
+
+
+def answered(result, status=200):
+    """Return what the application answers for what an output_fn returned."""
+
+    class Module:
+        @staticmethod
+        def model_fn(model_dir):
+            return len
+
+        @staticmethod
+        def output_fn(prediction, accept, context):
+            context.set_response_header(0, "Content-Length", "3")
+            context.set_response_status(status)
+            return result
+
+    handler = Handler(Module, "m")
+    app = create_app(Settings(), handler=handler, model=len, ready=lambda: True, behind_nginx=False)
+    return app.test_client().post("/invocations", data="[1]")
+
+
+def test_a_stream_is_sent_in_chunks_whatever_length_the_module_has_set():
+    response = answered((noted(["one", "two"], ended=[]), "text/plain"))
+    assert response.headers.get("Content-Length") is None
+    assert (response.data, response.content_type) == (b"onetwo", "text/plain")
+
+
+def test_a_response_that_has_no_body_sends_no_pieces():
+    ended = []
+    response = answered(noted(["one", "two"], ended=ended), status=204)
+    assert (response.status_code, response.data, ended) == (204, b"", ["closed"])
+
+
+def test_a_response_of_flask_may_be_a_stream():
+    response = answered(Response(noted(["one", "two"], ended=[]), mimetype="text/csv"))
+    assert response.data == b"onetwo"
+    assert response.content_type.startswith("text/csv")
+    assert answered(Response("whole")).data == b"whole"
 
 
 @pytest.fixture(
@@ -310,25 +352,22 @@ def test_a_stop_lets_a_stream_end(start, proxy, ask):
 
 
 @pytest.mark.needs("nginx")
-def test_a_stream_goes_on_beside_a_request_that_is_stuck(start):
-    source = """
-import time
-BYOI_THREADS = 2
-def model_fn(model_dir): return 1
-def predict_fn(data, model): time.sleep(data[0])
-def output_fn(prediction, accept):
-    for number in range(5):
-        yield str(number)
-        time.sleep(0.5)
-"""
-    stack = start(source, SAGEMAKER_MODEL_SERVER_WORKERS="1", BYOI_INVOCATION_TIMEOUT_S="1.5")
+def test_streams_beside_a_stuck_request_have_the_time_of_an_invocation(start, ask):
+    target = start(
+        BYOI_INFERENCE_MODULE=MODULE,
+        SAGEMAKER_MODEL_SERVER_WORKERS="1",
+        BYOI_THREADS="3",
+        BYOI_INVOCATION_TIMEOUT_S="1",
+    ).target
     statuses = []
-
-    def ask():
-        statuses.append(stack.target.send("POST", "/invocations", b"[9]").status)
-
-    stuck = threading.Thread(target=ask)
+    stuck = threading.Thread(target=lambda: statuses.append(ask(target, 60.0).status))
     stuck.start()
-    assert stack.target.send("POST", "/invocations", b"[0]").body == b"01234"
+    short, long = (ask(target, "DO:pid", *[0.5, "x"] * count) for count in (5, 40))
+    assert b"".join(piece for piece, _ in short.read_all()).endswith(b"xxxxx")
     stuck.join()
     assert statuses == [504]
+    with pytest.raises(http.client.IncompleteRead):
+        long.read_all()
+    (entry,) = errors_of(target, long.request_id)
+    assert entry["message"].startswith("a stream was cut: a request beside it is stuck, and worker")
+    assert errors_of(target, short.request_id) == []

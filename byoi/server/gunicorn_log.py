@@ -30,7 +30,8 @@ class JsonLogger(Logger):  # type: ignore[misc] # gunicorn ships no types
         self.error_log.handlers[:] = [to_stderr]
         # For its last requests, which nginx's access log gives where it is in front.
         is_on = os.environ.get("BYOI_PAGE") == "on"
-        self._page = page.Folder(Path(os.environ["BYOI_STATE_DIR"])) if is_on else None
+        folder = page.Folder(Path(os.environ["BYOI_STATE_DIR"])) if is_on else None
+        self._page = page.LastRequests(folder) if folder else None
 
     def _is_news(self, _record: logging.LogRecord) -> bool:
         """Whether the supervisor does not print the cause already."""
@@ -75,7 +76,7 @@ class JsonLogger(Logger):  # type: ignore[misc] # gunicorn ships no types
         sys.stdout.write(written)
         sys.stdout.flush()
         if self._page is not None:
-            self._page.add_request(fields)
+            self._page.add(fields)
 
     def now(self) -> str:
         """Return the time in the format of every other line."""

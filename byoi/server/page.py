@@ -15,7 +15,10 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Mapping
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +41,7 @@ MODEL = "model.json"
 OPENAPI = "openapi.json"
 REQUESTS = "requests.json"
 KEPT_REQUESTS = 50
+_BETWEEN_WRITES_S = 0.2
 _STATIC = Path(__file__).with_name("static")
 _JSON = "application/json"
 
@@ -119,23 +123,60 @@ class Folder:
         written.write_text(text, encoding="utf-8")
         written.replace(self.path / name)
 
-    def add_request(self, fields: Mapping[str, Any]) -> None:
-        """Add one invocation to the last requests; other paths are left out.
+    def add_requests(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Put invocations before the last requests; the last of them was the latest.
 
-        A full disk costs the page a row and a warning, and no request its answer.
+        A full disk costs the page some rows and a warning, and no request its answer.
+        """
+        try:
+            with (self.path / "requests.lock").open("wb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                earlier = json.loads((self.path / REQUESTS).read_bytes())
+                self.write(REQUESTS, json.dumps([*reversed(entries), *earlier][:KEPT_REQUESTS]))
+        except OSError as error:
+            say("warning", f"the page lacks requests: {error}")
+
+
+class LastRequests:
+    """The last requests of one process, written to the page's files by a thread of its own.
+
+    One write for all that came since the one before: a write for each request would take more
+    time than many a model.
+
+    Args:
+        folder: Of the page's files.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._waiting: deque[Mapping[str, Any]] = deque(maxlen=KEPT_REQUESTS)
+        self._has_some = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def add(self, fields: Mapping[str, Any]) -> None:
+        """Add one invocation; other paths are left out.
 
         Args:
             fields: Those of its line in the access log.
         """
         if fields.get("path") != contract.INVOCATIONS_PATH:
             return
-        try:
-            self._add({name: fields.get(name) for name in _SHOWN})
-        except OSError as error:
-            say("warning", f"the page lacks a request: {error}")
+        self._waiting.append({name: fields.get(name) for name in _SHOWN})
+        self._has_some.set()
+        if self._thread is None:
+            self._start()
 
-    def _add(self, entry: Mapping[str, Any]) -> None:
-        with (self.path / "requests.lock").open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            earlier = json.loads((self.path / REQUESTS).read_bytes())
-            self.write(REQUESTS, json.dumps([entry, *earlier[: KEPT_REQUESTS - 1]]))
+    def _start(self) -> None:
+        # Not before the first request: a fork copies no thread.
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._write, daemon=True)
+                self._thread.start()
+
+    def _write(self) -> None:
+        while self._has_some.wait():
+            self._has_some.clear()
+            entries = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            self._folder.add_requests(entries)
+            time.sleep(_BETWEEN_WRITES_S)

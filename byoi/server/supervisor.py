@@ -173,6 +173,7 @@ class Stack:
     ) -> None:
         self._settings = settings
         self._state_dir = state_dir
+        self._last_requests = page.LastRequests(page.Folder(state_dir))
         self._nginx = nginx
         self._environ = environ
         self._readiness = Readiness(state_dir)
@@ -234,7 +235,7 @@ class Stack:
         """Write a line of nginx's access log, and keep it for the page."""
         fields = write_access_line(received)
         if self._settings.page == "on":
-            page.Folder(self._state_dir).add_request(fields)
+            self._last_requests.add(fields)
 
     def _watch(self) -> int:
         """Maintain /ping until there is a reason to stop."""

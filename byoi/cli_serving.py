@@ -5,6 +5,7 @@ As in `cli`, a verb imports what it needs when it runs.
 
 import argparse
 import codecs
+import dataclasses
 import importlib.util
 import os
 import sys
@@ -17,6 +18,7 @@ from byoi import contract, errors, extras, project, terminal
 
 if TYPE_CHECKING:  # http.client, which only invocations need
     from byoi.invocation import Answer, Stream
+    from byoi.server import Settings
 
 _LOOPBACK = "127.0.0.1"
 
@@ -106,7 +108,21 @@ def _serve(options: argparse.Namespace) -> int:
     settings = server.Settings.from_environ(environ)
     if settings.module() == server.DEFAULT_MODULE and "BYOI_INFERENCE_MODULE" not in environ:
         _require_default_module(server.DEFAULT_MODULE)
+    if "BYOI_PRELOAD" not in environ:
+        settings = dataclasses.replace(settings, preload=",".join(_preloaded(settings)))
     return server.serve(settings, environ)
+
+
+def _preloaded(settings: "Settings") -> list[str]:
+    """Return the libraries that workers would each import for themselves."""
+    from byoi import preloading, server
+
+    name = settings.module()
+    if name.endswith(".py"):
+        return preloading.for_module(Path(name))
+    if name == server.MODELS_MODULE:
+        return preloading.for_model(settings.model_directory())
+    return []
 
 
 def _project_environ(options: argparse.Namespace) -> dict[str, str]:

@@ -5,7 +5,6 @@ module and what that may import, a training script, and a model; each of them on
 is one. Nothing is built here.
 """
 
-import ast
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from byoi import contract, errors
+from byoi import contract, errors, preloading
 from byoi.project import TRAINING_SCRIPT, Project, is_hidden, is_importable
 
 DEFAULT_BASE = "byoi:latest"
@@ -23,18 +22,6 @@ TRAINING_VARIABLE = "BYOI_TRAINING_SCRIPT"
 PROGRAM_DIR = "/opt/program/project"
 # The image's own `train`, the first on PATH.
 _TRAIN = "/opt/program/container/train"
-# Imported once before the workers are forked, and so in memory once: none starts threads at its
-# import. TensorFlow does, and must never be here.
-_PRELOADED = {
-    "lightgbm": "lightgbm",
-    "numpy": "numpy",
-    "onnxruntime": "onnxruntime",
-    "pandas": "pandas",
-    "scikit-learn": "sklearn",
-    "scipy": "scipy",
-    "xgboost": "xgboost",
-    "xgboost-cpu": "xgboost",
-}
 _PLAIN = re.compile(r"[\w.-]+")
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NESTED = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]?\s*(\S+)")
@@ -131,12 +118,12 @@ class Recipe:
         for line in self.packages():
             name = re.sub(r"[-_.]+", "-", _REQUIREMENT.match(line)[0]).lower()  # type: ignore[index]
             # A marker may leave it out, and what cannot be imported would end the start.
-            if name in _PRELOADED and ";" not in line:
-                wanted.add(_PRELOADED[name])
+            if name in preloading.PACKAGES and ";" not in line:
+                wanted.add(preloading.PACKAGES[name])
         for path in self.sources:
             for file, _ in _files(self.folder / path):
                 if file.suffix == ".py" and path != self.script:
-                    wanted |= _imported(file) & {"numpy", "onnxruntime"}
+                    wanted |= preloading.imported(file) & {"numpy", "onnxruntime"}
         return sorted(wanted)
 
     def dockerfile(self) -> str:
@@ -311,18 +298,3 @@ def _lines(file: Path) -> list[str]:
     text = file.read_text(encoding="utf-8-sig").replace("\\\n", " ")
     lines = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in text.splitlines())
     return [line for line in lines if line]
-
-
-def _imported(file: Path) -> set[str]:
-    """Return the top names that a module imports; none where it cannot be parsed."""
-    try:
-        tree = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError):
-        return set()  # the server says so, with the line
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module.partition(".")[0])
-    return found

@@ -1,7 +1,8 @@
 """The server: nginx, gunicorn and Flask around the functions of an inference module.
 
 * `serve`: run all of it in the foreground, as the container does
-* `DEFAULT_MODULE`: the inference module where none is named
+* `DEFAULT_MODULE`, `MODELS_MODULE`: the inference modules where none is named, of this
+  repository's model and of a model file
 * `Settings`: every variable an operator may set, read from an environment
 * `InferenceModule`: what the server asks of your module
 * `create_app`: the Flask application alone, for tests
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from byoi.server.app import create_app
     from byoi.server.inference_module import InferenceModule
     from byoi.server.nginx import find_nginx
-    from byoi.server.settings import DEFAULT_MODULE, Settings
+    from byoi.server.settings import DEFAULT_MODULE, MODELS_MODULE, Settings
     from byoi.server.supervisor import serve
 else:
     __getattr__, __dir__ = _face.make(
@@ -26,6 +27,7 @@ else:
         {
             "DEFAULT_MODULE": "settings",
             "InferenceModule": "inference_module",
+            "MODELS_MODULE": "settings",
             "Settings": "settings",
             "create_app": "app",
             "find_nginx": "nginx",
@@ -35,6 +37,7 @@ else:
 
 __all__ = [
     "DEFAULT_MODULE",
+    "MODELS_MODULE",
     "InferenceModule",
     "Settings",
     "create_app",

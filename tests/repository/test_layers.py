@@ -30,7 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("byoi.deployment.",),
     ("byoi.local.",),
     ("byoi.server.",),
-    ("byoi.project_data", "byoi.starting", "byoi.training_script"),
+    ("byoi.preloading", "byoi.project_data", "byoi.starting", "byoi.training_script"),
     ("byoi.models.",),
     (
         "byoi.invocation",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from byoi import cli, errors, starting, testing
+from byoi import cli, errors, model_data, starting, testing
 from byoi.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,6 +138,20 @@ def test_a_project_trains_where_the_platform_says_and_answers(kind: str, tmp_pat
     assert not (tmp_path / "mine" / "model").exists()
     with testing.model(tmp_path / "mine", model_dir) as model:
         assert model.invoke(tmp_path / "mine" / "sample_request.json").status == 200
+
+
+@pytest.mark.parametrize("kind", ["custom", "onnx"])
+def test_what_pack_makes_of_it_serves_by_itself(kind: str, tmp_path: Path) -> None:
+    project = tmp_path / "mine"
+    starting.write(project, kind)
+    subprocess.run([sys.executable, "train.py"], cwd=project, check=True, capture_output=True)
+    assert cli.main(["pack", str(project), str(tmp_path / "m.tar.gz")]) == 0
+    model_data.unpack(tmp_path / "m.tar.gz", tmp_path / "unpacked")
+    sample = project / "sample_request.json"
+    with testing.model("", tmp_path / "unpacked") as model:
+        answer = model.invoke(sample).body
+    with testing.model(project) as model:
+        assert model.invoke(sample).body == answer
 
 
 def test_git_ignores_no_template_and_so_hatch_puts_each_into_the_wheel() -> None:

@@ -85,7 +85,7 @@ def _require_script(folder: Path, program: str) -> None:
             f"source_dir={str(folder)!r}: there is no such folder; give the folder of your script, "
             "or the s3:// URI of an archive of it"
         )
-    if program and not (folder / program).is_file():
+    if program and (Path(program).is_absolute() or not (folder / program).is_file()):
         found = ", ".join(sorted(path.name for path in folder.glob("*.py"))) or "no script"
         raise errors.ConfigurationError(
             f"entry_point={program!r}: there is no such file in source_dir={str(folder)!r}, which "

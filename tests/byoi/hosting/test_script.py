@@ -235,6 +235,14 @@ class TestStage:
         assert script.stage(environment, **place)[DIRECTORY] == "/opt/ml/code"
         assert "changed" in (place["directory"] / "beside.py").read_text()
 
+    def test_a_path_of_this_machine_is_no_path_within_the_folder(
+        self, place: dict, project: SimpleNamespace
+    ):
+        program = str(project.code / "inference.py")
+        environment = {PROGRAM: program, DIRECTORY: f"file://{project.code}"}
+        with pytest.raises(errors.ConfigurationError, match="give its path within that folder"):
+            script.stage(environment, **place)
+
     def test_an_archive_in_a_bucket_is_fetched(
         self, place: dict, project: SimpleNamespace, moto_aws: str
     ):

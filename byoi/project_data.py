@@ -31,8 +31,8 @@ class Selection:
 
     Attributes:
         files: The files, by the names that they get in the archive.
-        left_out: Names in the project's folder and in its model directory that are not packed;
-            hidden files and caches are not listed.
+        left_out: Names in the project's folder and in its model directory that are not packed,
+            sorted; of the hidden ones, those of the model directory.
         has_manifest: Whether a manifest says which of the model's files are packed.
     """
 
@@ -65,13 +65,15 @@ class Selection:
         }
         if not files:
             raise errors.refusal(project.model_dir, "no files in it", "train first")
+        hidden = [f"{MODEL_DIR}/{name}" for name in found if name not in files]
         for name, path in _code(project, archive):
             if name in files:
                 raise errors.ConfigurationError(
                     f"{files[name]} and {path} would both be {name} of the model data; keep one"
                 )
             files[name] = path
-        return cls(files, tuple(_left_out(project, files, archive)), has_manifest)
+        left_out = sorted([*hidden, *_left_out(project, files, archive)])
+        return cls(files, tuple(left_out), has_manifest)
 
 
 def is_project(folder: Path) -> bool:

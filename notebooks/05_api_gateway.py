@@ -302,4 +302,5 @@ rehearsal.stop()
 #
 # * [docs/emulator.md](../docs/emulator.md) says what of API Gateway is executed here, what is
 #   refused, and what differs.
+# * [06_your_own_model](06_your_own_model.ipynb): the same with a model that is yours.
 # * Something went wrong and the kernel is gone? [99_clean_up](99_clean_up.ipynb).

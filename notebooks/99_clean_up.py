@@ -135,7 +135,9 @@ except errors.HostingError as error:
 # ## Clean up
 #
 # That was all; only the emulator itself is left. On this machine, images are left as well:
-# `docker images 'byoi*'` lists them, and containers end with what started them.
+# `docker images 'byoi*'` lists them, and containers end with what started them. On AWS, an image of
+# your own, such as that of [06_your_own_model](06_your_own_model.ipynb), stays in the repository of
+# its name: `aws ecr delete-repository --repository-name NAME --force`.
 
 # %%
 rehearsal.stop()

@@ -12,7 +12,8 @@ class Tensor:
 
     Attributes:
         name: As the model's file has it.
-        dtype: NumPy's name of the type, for example `float32`; `str` for texts.
+        dtype: NumPy's name of the type, for example `float32`; `str` for texts,
+            `object` for texts or numbers.
         shape: Sizes of the axes, the batch first; None where a size may vary.
     """
 

@@ -233,12 +233,12 @@ def _from_csv(rows: list[list[str]], inputs: Sequence[Tensor]) -> dict[str, Arra
 
 def _require_no_header(row: list[str], inputs: Sequence[Tensor]) -> None:
     """Raise where the first row has the names of the columns."""
-    names = [one.name for one in inputs]
-    if row == names or (
-        len(row) > 1
-        and all(field.strip().isidentifier() for field in row)
-        and not any(one.dtype in {"str", "object", "bool"} for one in inputs)
-    ):
+    fields = [field.strip() for field in row]
+    takes_words = any(one.dtype in {"str", "object", "bool"} for one in inputs)
+    # nan is a number, and one word alone may be a text.
+    are_words = all(field.isidentifier() and field.lower() != "nan" for field in fields)
+    is_header = fields == [one.name for one in inputs] or (are_words and not takes_words)
+    if len(row) > 1 and is_header:
         raise errors.MalformedBody(
             f"row 1: received {', '.join(map(repr, row))[:100]}, expected values; send the rows "
             "without a row of names"

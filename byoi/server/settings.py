@@ -295,8 +295,8 @@ class Settings:
         parse_whole(0, 256),
         0,
         "Requests that a worker processes at once; more wait in the queue. 0 is what the inference "
-        "module says in its own `BYOI_THREADS`, and 1 where it says nothing: a model may keep "
-        "something that two requests at once would mix up.",
+        "module, or its model, says in its own `BYOI_THREADS`, and 1 where it says nothing: a "
+        "model may keep something that two requests at once would mix up.",
     )
     invocation_timeout_s: float = _variable(
         "BYOI_INVOCATION_TIMEOUT_S",

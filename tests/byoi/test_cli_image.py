@@ -37,7 +37,7 @@ def test_named_parts_take_the_place_of_those_that_are_found(project, capsys) -> 
         in shown
     )
     assert "COPY weights /opt/byoi/model" in shown
-    assert "BYOI_INFERENCE_MODULE=/opt/program/project/other.py" in shown
+    assert "BYOI_IMAGE_MODULE=/opt/program/project/other.py" in shown
     assert cli.main(["image", str(project), "--dockerfile", "--without-model"]) == 0
     assert "/opt/byoi" not in capsys.readouterr().out
 

@@ -55,8 +55,8 @@ def test_the_model_is_at_the_top_and_the_code_below_it(
     lines = capsys.readouterr().out.splitlines()
     assert lines[3] == f"packed    {', '.join(PACKED)}"
     assert lines[4] == (
-        "left out  README.md, conftest.py, requirements-dev.txt, sample_request.json, "
-        "test_inference.py, tests/, train.py, venv/"
+        "left out  README.md, conftest.py, model/.DS_Store, requirements-dev.txt, "
+        "sample_request.json, test_inference.py, tests/, train.py, venv/"
     )
     with tarfile.open(tmp_path / "m.tar.gz") as tar:
         assert tar.extractfile("code/inference.py").read() == b"content of inference.py"

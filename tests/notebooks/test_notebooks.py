@@ -24,6 +24,7 @@ COMPARED = {
     "03_push": ("accuracy", "positive", "negative", "cleaned up"),
     "04_deploy": ("accuracy", "positive", "failed: 0", "cleaned up"),
     "05_api_gateway": ("positive", "negative", "429", "cleaned up"),
+    "06_your_own_model": ("accuracy", "offline", "400", "cleaned up"),
     "99_clean_up": ("inservice", "expired", "refused", "cleaned up"),
 }
 

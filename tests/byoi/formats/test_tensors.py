@@ -246,6 +246,12 @@ def test_a_row_with_the_names_of_the_inputs_is_no_row():
     assert "without a row of names" in refusal("age,name,weight\n1,a,2", "text/csv", TABLE)
 
 
+def test_a_word_that_is_a_value_is_no_name():
+    assert np.isnan(decode("nan,nan,NaN", "text/csv").arrays["x"]).all()
+    text = Signature((Tensor("text", "str", (None,)),), ())
+    assert lists(decode("text", "text/csv", text)) == {"text": ["text"]}
+
+
 @pytest.mark.parametrize(
     ("dtype", "array", "words"),
     [

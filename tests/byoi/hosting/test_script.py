@@ -1,5 +1,6 @@
 """The SDK's `entry_point` and `source_dir` in local mode: the user's script answers."""
 
+import subprocess
 import tarfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -113,6 +114,28 @@ def test_a_model_of_one_of_the_sdks_frameworks_answers_with_its_script(
         model_data=project.archive.as_uri(),
         entry_point="inference.py",
         source_dir=str(project.code),
+    )
+    assert told[:2] == ["beside", "/opt/ml/code/inference.py"]
+
+
+@needs_local_mode
+def test_a_script_in_a_git_repository_is_cloned_and_answers(
+    image: str, session: hosting.LocalSession, project: SimpleNamespace, monkeypatch
+):
+    author = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    for command in (("init", "-q"), ("add", "."), (*author, "commit", "-q", "-m", "all of it")):
+        subprocess.run(["git", *command], cwd=project.code, check=True)
+    # The SDK clones by https only.
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{project.code.as_uri()}.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://git.example.org/own.git")
+    told = answer(
+        image,
+        session,
+        model_data=project.archive.as_uri(),
+        entry_point="inference.py",
+        source_dir=".",
+        git_config={"repo": "https://git.example.org/own.git"},
     )
     assert told[:2] == ["beside", "/opt/ml/code/inference.py"]
 

@@ -258,3 +258,11 @@ def test_threads_of_a_module_are_a_whole_number(threads):
 def test_a_module_is_asked_one_request_at_a_time_unless_it_says_otherwise():
     assert handler_of().threads == 1
     assert handler_of(BYOI_THREADS=8).threads == 8
+
+
+@pytest.mark.parametrize(("of_model", "expected"), [({"BYOI_THREADS": 4}, 4), ({}, 8)])
+def test_a_model_says_how_many_requests_it_takes_where_its_module_cannot_know(of_model, expected):
+    model = SimpleNamespace(predict=identity, **of_model)
+    handler = handler_of(BYOI_THREADS=8, model_fn=lambda _: model)
+    handler.load("/m")
+    assert handler.threads == expected

@@ -129,7 +129,8 @@ class Recipe:
     def dockerfile(self) -> str:
         """Return the Dockerfile, which is built with the folder as its context."""
         text = f"FROM {self.base}\n"
-        if self.requirements:
+        # A file of comments needs no index.
+        if any(_lines(self.folder / file) for file in self.requirements):
             mounts = "".join(
                 f"    --mount=type=bind,source={file},target=/tmp/project/{file} \\\n"
                 for file in self.requirements

@@ -24,7 +24,8 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def test_a_project_has_its_parts_where_the_other_verbs_find_them(project: Path) -> None:
     found = Project.find(project)
-    assert (found.module is None) == project.name.endswith("onnx")
+    assert found.module == project / "inference.py"
+    assert found.requirements == project / "requirements.txt"
     assert found.sample == project / "sample_request.json"
     for name in (".gitignore", "README.md", "pytest.ini", "requirements-dev.txt", "train.py"):
         assert (project / name).is_file(), name
@@ -45,10 +46,8 @@ def test_its_name_stands_in_each_command_of_its_readme(project: Path) -> None:
 
 
 def test_its_script_is_short(project: Path) -> None:
-    module = project / "inference.py"
-    if not module.exists():
-        return
-    functions = [one for one in ast.parse(module.read_text()).body if hasattr(one, "body")]
+    module = ast.parse((project / "inference.py").read_text())
+    functions = [one for one in module.body if hasattr(one, "body")]
     assert sum(len(one.body) for one in functions) <= LINES_OF_A_SCRIPT
     assert all(len(one.body) == 1 for one in functions)
 
@@ -56,8 +55,7 @@ def test_its_script_is_short(project: Path) -> None:
 def test_its_packages_are_those_that_this_project_is_tested_with(project: Path) -> None:
     locked = (ROOT / "requirements" / "dev.txt").read_text()
     for name in ("requirements.txt", "requirements-dev.txt"):
-        lines = (project / name).read_text().splitlines() if (project / name).exists() else []
-        for line in lines:
+        for line in (project / name).read_text().splitlines():
             pinned = line.partition(";")[0].strip()
             if "==" in pinned:
                 assert f"\n{pinned} " in locked, line

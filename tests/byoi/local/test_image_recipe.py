@@ -141,3 +141,9 @@ def test_what_is_wrong_with_a_project_is_said_in_one_line(tmp_path) -> None:
     (folder / "model" / "pipe").unlink()
     (folder / "model" / "more").symlink_to(tmp_path / "other")
     refused("more is a link to a folder, or no regular file", with_pipe)
+
+
+def test_requirements_without_a_package_install_nothing(tmp_path: Path) -> None:
+    (tmp_path / "inference.py").touch()
+    (tmp_path / "requirements.txt").write_text("# nothing yet\n")
+    assert "pip" not in Recipe.of(Project.find(tmp_path)).dockerfile()

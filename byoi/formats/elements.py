@@ -13,6 +13,7 @@ What counts as what:
 """
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -191,13 +192,15 @@ def _fits(number: float, dtype: np.dtype[Any]) -> bool:
     if dtype.kind == "b":
         return number in {0, 1}
     limits = np.iinfo(dtype)
-    return number == number // 1 and limits.min <= int(number) <= limits.max
+    return (
+        math.isfinite(number) and number == number // 1 and limits.min <= int(number) <= limits.max
+    )
 
 
 def _whole(array: Array, tensor: Tensor) -> Array:
     """Return an array of numbers in a type of whole numbers."""
     if array.dtype.kind == "f":
-        _require(array == np.trunc(array), array, tensor)
+        _require(np.isfinite(array) & (array == np.trunc(array)), array, tensor)
     limits = np.iinfo(dtype_of(tensor))
     # As numbers of Python: NumPy would compare 2**64 - 1 with -1 as floats.
     for extreme in (int(array.argmin()), int(array.argmax())):

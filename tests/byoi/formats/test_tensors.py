@@ -337,8 +337,41 @@ def test_a_type_that_cannot_hold_the_inputs_is_refused(content_type, body, signa
 
 def test_rows_of_numbers_are_decoded_in_one_line():
     rows = formats.decode_rows("1,2\n3,4", "text/csv", columns=2)
-    assert (rows.tolist(), rows.dtype) == ([[1, 2], [3, 4]], np.float32)
+    assert (rows.tolist(), rows.dtype) == ([[1, 2], [3, 4]], np.float64)
     named = formats.decode_rows('[{"b": 2, "a": 1}]', "", columns=["a", "b"], dtype="int64")
     assert (named.tolist(), named.dtype) == ([[1, 2]], np.int64)
     with pytest.raises(errors.MalformedBody, match="row 1: received 1 columns, expected 2"):
         formats.decode_rows("1", "text/csv", columns=2)
+
+
+def test_a_row_keeps_its_whole_numbers_unless_a_narrower_type_is_said():
+    assert formats.decode_rows("[[16777217]]", "", columns=1).tolist() == [[16777217]]
+    narrow = formats.decode_rows("[[16777217]]", "", columns=1, dtype="float32")
+    assert narrow.tolist() == [[16777216]]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [("[[1, null]]", ""), ("1,", "text/csv"), (npy([[1, NAN]]), "application/x-npy")],
+)
+def test_a_missing_number_is_refused_unless_the_script_takes_it(body, content_type):
+    with pytest.raises(errors.MalformedBody, match="row 1, column 2: received no number"):
+        formats.decode_rows(body, content_type, columns=2)
+    with pytest.raises(errors.MalformedBody, match="row 1, column 'b': received no number"):
+        formats.decode_rows(body, content_type, columns=["a", "b"])
+    rows = formats.decode_rows(body, content_type, columns=2, missing=True)
+    np.testing.assert_array_equal(rows, [[1, NAN]])
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "bool"])
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        ("[1e400]", ""),
+        ("[1, 1e400]", ""),
+        ("inf", "text/csv"),
+        (npy([np.inf]), "application/x-npy"),
+    ],
+)
+def test_an_infinite_number_is_no_whole_one(dtype, body, content_type):
+    assert "inf" in refusal(body, content_type, of(dtype))

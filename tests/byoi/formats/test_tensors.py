@@ -375,3 +375,13 @@ def test_a_missing_number_is_refused_unless_the_script_takes_it(body, content_ty
 )
 def test_an_infinite_number_is_no_whole_one(dtype, body, content_type):
     assert "inf" in refusal(body, content_type, of(dtype))
+
+
+@pytest.mark.parametrize("dtype", ["str", "object"])
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [(["a", "\ud800"], "application/json"), (npy(["a", "\ud800"]), "application/x-npy")],
+)
+def test_half_of_a_surrogate_pair_is_no_text(dtype, body, content_type):
+    words = refusal(body, content_type, of(dtype))
+    assert "row 2: received '\\ud800', a text with half of a surrogate pair" in words

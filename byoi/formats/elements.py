@@ -43,10 +43,16 @@ _SHOWN_CHARACTERS = 40
 def from_nested(value: Any, tensor: Tensor) -> Array:
     """Return the array of a value of JSON: nested lists, one level for each axis.
 
+    Of a column, shape (rows, 1), the second level may be left out.
+
     Raises:
         MalformedBody: A list is too long, too short, too deep or not deep enough, or an element
             is not of the tensor's type.
     """
+    # A column may be a plain list, as its rows are one value.
+    is_column = len(tensor.shape) == 2 and is_one_a_row(tensor) and isinstance(value, list)
+    if is_column and list not in set(map(type, value)):
+        value = [[one] for one in value]
     level, shape = [value], list[int]()
     for size in tensor.shape:
         if set(map(type, level)) != {list}:
@@ -122,6 +128,11 @@ def from_array(array: Array, tensor: Tensor) -> Array:
         _require((array == 0) | (array == 1), array, tensor)
         return array.astype(dtype)
     return _whole(array, tensor)
+
+
+def is_one_a_row(tensor: Tensor) -> bool:
+    """Whether a tensor is one value a row: of shape (rows), or a column of shape (rows, 1)."""
+    return len(tensor.shape) == 1 or (len(tensor.shape) == 2 and tensor.shape[1] == 1)
 
 
 def dtype_of(tensor: Tensor) -> np.dtype[Any]:

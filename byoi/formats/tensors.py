@@ -272,7 +272,10 @@ def _from_npy(array: Array, inputs: Sequence[Tensor]) -> dict[str, Array]:
             f"{_names(inputs)}"
         )
     return {
-        one.name: elements.from_array(array[:, column], one) for column, one in enumerate(inputs)
+        one.name: elements.from_array(
+            array[:, column] if len(one.shape) == 1 else array[:, column : column + 1], one
+        )
+        for column, one in enumerate(inputs)
     }
 
 
@@ -297,7 +300,7 @@ def _require_names(value: Any, inputs: Sequence[Tensor], where: str) -> None:
 
 def _is_table(inputs: Sequence[Tensor]) -> bool:
     """Whether each input is one value a row."""
-    return all(len(one.shape) == 1 for one in inputs)
+    return all(map(elements.is_one_a_row, inputs))
 
 
 def _names(inputs: Sequence[Tensor]) -> str:

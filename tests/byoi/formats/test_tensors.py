@@ -363,7 +363,7 @@ def test_a_missing_number_is_refused_unless_the_script_takes_it(body, content_ty
     np.testing.assert_array_equal(rows, [[1, NAN]])
 
 
-@pytest.mark.parametrize("dtype", ["int64", "uint8", "bool"])
+@pytest.mark.parametrize("dtype", ["int64", "uint8"])
 @pytest.mark.parametrize(
     ("body", "content_type"),
     [
@@ -385,3 +385,28 @@ def test_an_infinite_number_is_no_whole_one(dtype, body, content_type):
 def test_half_of_a_surrogate_pair_is_no_text(dtype, body, content_type):
     words = refusal(body, content_type, of(dtype))
     assert "row 2: received '\\ud800', a text with half of a surrogate pair" in words
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        ('[{"age": 1, "city": "a"}, {"age": 2, "city": "b"}]', ""),
+        ('[{"age": [1], "city": ["a"]}, {"age": [2], "city": ["b"]}]', ""),
+        ('[[1, "a"], [2, "b"]]', ""),
+        ('{"instances": [[[1], ["a"]], [[2], ["b"]]]}', ""),
+        ('{"inputs": {"age": [1, 2], "city": ["a", "b"]}}', ""),
+        ('{"inputs": {"age": [[1], [2]], "city": [["a"], ["b"]]}}', ""),
+        ('[1, "a"]\n[2, "b"]', "application/jsonlines"),
+        ("1,a\n2,b", "text/csv"),
+    ],
+)
+def test_a_column_is_one_value_a_row(body, content_type):
+    columns = (Tensor("age", "int64", (None, 1)), Tensor("city", "str", (None, 1)))
+    read = lists(decode(body, content_type, Signature(columns, ())))
+    assert read == {"age": [[1], [2]], "city": [["a"], ["b"]]}
+
+
+def test_an_array_has_a_column_for_each_input():
+    columns = (Tensor("a", "int64", (None, 1)), Tensor("b", "float32", (None,)))
+    read = lists(decode(npy([[1, 2], [3, 4]]), "application/x-npy", Signature(columns, ())))
+    assert read == {"a": [[1], [3]], "b": [2, 4]}

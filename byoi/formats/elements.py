@@ -2,7 +2,8 @@
 
 Values come as nested lists (JSON), as texts (CSV) or as an array (NPY). A value of another type, or
 one that does not fit the type, is refused with the input's name, the place and what is expected;
-rows and columns count from 1. Nothing is cut, wrapped round or rounded to a whole number.
+rows and columns count from 1. Nothing is cut, wrapped round or rounded to a whole number. A
+floating-point type rounds to what it has: 16,777,217 is no float32.
 
 What counts as what:
 

@@ -1,6 +1,6 @@
 """The shipped server, FastAPI + uvicorn and inference-server: the same file, body and workers.
 
-    .venv/bin/python benchmarks/serving.py [--rounds 5] [--seconds 4] [--keep] ...
+    .venv/bin/python benchmarks/serving.py [--rounds 5] [--seconds 3] [--keep] ...
 
 Each server has an environment of its own under `build/peers`, installed once from a locked file
 of `benchmarks/peers`, and the same Python. Ours runs as the image runs it: nginx and gunicorn, the
@@ -26,6 +26,7 @@ of the ratios within the rounds. `--keep` writes `benchmarks/results/serving.md`
 
 import argparse
 import contextlib
+import dataclasses
 import datetime as dt
 import http.client
 import json
@@ -39,9 +40,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import load_generator
 import process_tree
-from load_generator import Load
+from load_generator import Demand, Load, apply, generator
 from own_model import CACHE, ROOT, add_project, environment, free_port, make_models, show, version
 from own_model import replace_measured as with_notes
 from serving_bodies import Kind, kinds, largest_difference, made_up_texts, read_texts
@@ -106,9 +106,7 @@ def measure(
 ) -> Sample:
     """Put a load on one server."""
     before_s = process_tree.cpu_s(server.pid)
-    found = load_generator.apply(
-        load_generator.Demand(server.url, bodies, connections, duration_s, seed)
-    )
+    found = apply(Demand(server.url, bodies, connections, duration_s, seed))
     cpu_s = process_tree.cpu_s(server.pid) - before_s
     thousands = found.requests / 1000
     return Sample(
@@ -137,22 +135,37 @@ def servers_of(task: str, model: Path, body: bytes, workers: int) -> Iterator[li
         yield found
 
 
-def generator_limit(body: bytes) -> Load:
-    """Return what the generator reaches where an nginx answers by itself."""
-    program = shutil.which("nginx") or "/usr/sbin/nginx"
+@dataclasses.dataclass(frozen=True)
+class Limit:
+    """What the generator reaches where an nginx answers by itself.
+
+    Attributes:
+        load: The answers, and the CPU time of the generator.
+        nginx_cpu_s: CPU seconds of nginx.
+    """
+
+    load: Load
+    nginx_cpu_s: float
+
+
+def generator_limit(body: bytes) -> Limit:
+    """Put the generator's load on an nginx that answers by itself."""
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
         configuration = Path(folder) / "nginx.conf"
         configuration.write_text(_NGINX.format(folder=folder, port=port), encoding="ascii")
+        program = shutil.which("nginx") or "/usr/sbin/nginx"
         command = [program, "-p", folder, "-c", str(configuration)]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as nginx:
             running = Running(OURS, nginx.pid, port)
-            while running.ask(body)[0] == 0 and nginx.poll() is None:
-                time.sleep(0.01)
             try:
-                return load_generator.apply(
-                    load_generator.Demand(running.url, [body], _LIMIT_CONNECTIONS, _LIMIT_S)
-                )
+                while running.ask(body)[0] != http.client.OK:
+                    if nginx.poll() is not None:
+                        raise RuntimeError(f"nginx ended with status {nginx.returncode}")
+                    time.sleep(0.01)
+                before_s = process_tree.cpu_s(nginx.pid)
+                found = apply(Demand(running.url, [body], _LIMIT_CONNECTIONS, _LIMIT_S))
+                return Limit(found, process_tree.cpu_s(nginx.pid) - before_s)
             finally:
                 nginx.terminate()
 
@@ -241,11 +254,11 @@ def machine(commit: str, load_before: float) -> str:
     )
 
 
-def page(run: Run, note: str, command: str, rounds: int, limit: Load) -> str:
+def page(run: Run, note: str, command: str, rounds: int, limit: Limit) -> str:
     """Return the file of results, without its notes."""
     peers = [one.name for one in CONTENDERS if one is not OURS]
-    used = load_generator.generator() == "wrk"
-    generator = "wrk, one thread" if used else "asyncio (wrk is missing: apt-get install wrk)"
+    used = generator() == "wrk"
+    sender = "wrk, one thread" if used else "asyncio (wrk is missing: apt-get install wrk)"
     return "\n".join(
         [
             "# Requests a second: BYOI as shipped, FastAPI + uvicorn, inference-server",
@@ -259,8 +272,8 @@ def page(run: Run, note: str, command: str, rounds: int, limit: Load) -> str:
                 f"{rounds} rounds with their ranges; a ratio is of the medians, with the range of "
                 "the ratios within one round. Above 1.00 is better in requests a second, below it "
                 "in p99. All answers are the same: the largest difference is "
-                f"{run.difference:.1e}. The generator is {generator}; against an nginx that "
-                f"answers by itself it reaches {limit.requests_per_s:,.0f} requests a second."
+                f"{run.difference:.1e}. The generator is {sender}; against an nginx that "
+                f"answers by itself it reaches {limit.load.requests_per_s:,.0f} requests a second."
             ),
             "",
             "![requests a second and p99](serving.png)",
@@ -285,7 +298,7 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=4, help="of each load")
+    parser.add_argument("--seconds", type=int, default=3, help="of each load")
     parser.add_argument("--workers", type=int, default=2, help="of each server")
     parser.add_argument("--model", type=Path, default=FIXTURE, help="a model directory")
     parser.add_argument("--texts", type=Path, help="a file of reviews, one a line, or JSON Lines")

@@ -42,6 +42,7 @@ class Contender:
             The program is looked for in the environment.
         variables: Of its environment, for each task; the same names are replaced.
         files: In `peers/`, by task; the file keeps its name.
+        file_variable: The variable that names the file, where the command does not.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Contender:
     command: tuple[str, ...]
     files: tuple[tuple[str, str], ...]
     variables: tuple[tuple[str, str], ...] = ()
+    file_variable: str = ""
 
     def file(self, task: str) -> str | None:
         """Return the file in `peers/` of a task, None where the server needs none."""
@@ -70,6 +72,7 @@ OURS = Contender(
         ("BYOI_MODEL_DIR", "model"),
         *_IMAGE_VARIABLES,
     ),
+    file_variable="BYOI_INFERENCE_MODULE",
 )
 FASTAPI = Contender(
     name="FastAPI + uvicorn",
@@ -181,8 +184,9 @@ def environ(
 ) -> dict[str, str]:
     """Return the environment of a server."""
     variables = {name: value.format(**values) for name, value in contender.variables}
-    if contender is OURS and (name := contender.file(task)):
-        variables["BYOI_INFERENCE_MODULE"] = Path(name).name
+    name = contender.file(task)
+    if contender.file_variable and name:
+        variables[contender.file_variable] = Path(name).name
     # The same threads for the same network: BYOI's own default is this number.
     threads = max(1, (os.cpu_count() or 1) // int(values["workers"]))
     return {

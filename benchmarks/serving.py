@@ -20,8 +20,8 @@ else the machine does meets all of them. A server that waits takes no CPU. The g
 same cores; its CPU time is in the table, and its own limit is measured against an nginx that
 answers by itself. CPU seconds are those of all processes of a server, from /proc; memory is PSS
 after all requests of the network's bodies (over 1,000). Ratios are of the medians, with the range
-of the ratios within the rounds. `--keep` writes `benchmarks/results/serving.md` and
-`serving.png`, where the notes stay.
+of the ratios within the rounds. `--keep` writes `benchmarks/results/serving.md`, where
+the notes stay, `serving.png`, and the ratios in `docs/performance.md`.
 """
 
 import argparse
@@ -46,10 +46,20 @@ from own_model import CACHE, ROOT, add_project, environment, free_port, make_mod
 from own_model import replace_measured as with_notes
 from serving_bodies import Kind, kinds, largest_difference, made_up_texts, read_texts
 from serving_contenders import CLASSIFIER, CONTENDERS, OURS, ROWS, Running, prepare, serving
-from serving_table import Case, Sample, Samples, memory_table, plot, ratio_table, value_table
+from serving_table import (
+    Case,
+    Sample,
+    Samples,
+    memory_table,
+    plot,
+    ratio_table,
+    value_table,
+    with_block,
+)
 
 FIXTURE = ROOT / "benchmarks" / "fixtures" / "network"
 RESULT = ROOT / "benchmarks" / "results" / "serving.md"
+PAGE = ROOT / "docs" / "performance.md"
 TOLERANCE = 1e-5
 _COMPARED_BODIES = 50
 _WARM_UP_S = 1.0
@@ -254,9 +264,20 @@ def machine(commit: str, load_before: float) -> str:
     )
 
 
+def ratios(run: Run) -> Iterator[str]:
+    """Yield the table of ratios of ours to each peer."""
+    peers = [one.name for one in CONTENDERS if one is not OURS]
+    return ratio_table(run.samples, OURS.name, peers)
+
+
+def keep_block(name: str, lines: Sequence[str]) -> None:
+    """Replace a block of the page that shows the results."""
+    text = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(with_block(text, name, lines), encoding="utf-8")
+
+
 def page(run: Run, note: str, command: str, rounds: int, limit: Limit) -> str:
     """Return the file of results, without its notes."""
-    peers = [one.name for one in CONTENDERS if one is not OURS]
     used = generator() == "wrk"
     sender = "wrk, one thread" if used else "asyncio (wrk is missing: apt-get install wrk)"
     return "\n".join(
@@ -280,7 +301,7 @@ def page(run: Run, note: str, command: str, rounds: int, limit: Limit) -> str:
             "",
             "## Ratios",
             "",
-            *ratio_table(run.samples, OURS.name, peers),
+            *ratios(run),
             "",
             "## Values",
             "",
@@ -338,6 +359,7 @@ def main() -> None:
     if options.keep:
         old = RESULT.read_text(encoding="utf-8") if RESULT.exists() else ""
         RESULT.write_text(with_notes(old, text), encoding="utf-8")
+        keep_block("serving", [note + ":", "", *ratios(run)])
         plot(run.samples, [one.name for one in CONTENDERS], RESULT.with_suffix(".png"), note)
     print(text)
 

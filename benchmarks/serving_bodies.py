@@ -44,7 +44,8 @@ def read_texts(file: Path) -> list[str]:
     Raises:
         ValueError: It has no text.
     """
-    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    # Not splitlines: a review may hold what Unicode calls the end of a line.
+    lines = [line for line in file.read_text(encoding="utf-8").split("\n") if line.strip()]
     texts = [json.loads(line)["text"] if line.startswith("{") else line for line in lines]
     if not texts:
         raise ValueError(f"{file} has no text; expected one review a line")

@@ -131,6 +131,20 @@ def memory_table(memory_mb: dict[str, list[float]]) -> Iterator[str]:
         yield f"| {name} | {spread(values, 0)} |"
 
 
+def with_block(text: str, name: str, lines: Iterable[str]) -> str:
+    """Return a page with one of its blocks replaced; a block stands between two comments.
+
+    Raises:
+        ValueError: The page has no such block.
+    """
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"the page has no lines {begin.strip()!r} and {end!r}; add them")
+    return "\n".join([f"{before}{begin}", *lines, "", f"{end}{after}"])
+
+
 def plot(samples: Samples, names: Sequence[str], file: Path, note: str) -> None:
     """Draw requests a second and p99 of each load, with the range of the rounds.
 

@@ -11,8 +11,8 @@ measured and told.
 
 The floor beside it is what no server of this architecture can spare: the generator, an nginx that
 answers by itself, and encoding and network in a warm loop in process. FastAPI + uvicorn is measured
-in the same rounds as a whole. `--keep` writes `benchmarks/results/where_time_goes.md` and `.png`,
-where the notes stay.
+in the same rounds as a whole. `--keep` writes `benchmarks/results/where_time_goes.md`, where
+the notes stay, `where_time_goes.png`, and the table in `docs/performance.md`.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from pathlib import Path
 import process_tree
 from load_generator import Demand, apply
 from own_model import CACHE, ROOT, free_port, replace_measured, show
-from serving import FIXTURE, check_answers, generator_limit, install, machine
+from serving import FIXTURE, check_answers, generator_limit, install, keep_block, machine
 from serving_bodies import Kind, kinds, made_up_texts
 from serving_contenders import CLASSIFIER, FASTAPI, OURS, Running, prepare, serving
 from serving_table import spread
@@ -287,13 +287,18 @@ _COLOURS = (
 )
 
 
-def page(all_measured: dict[str, Measured], note: str, command: str, connections: int) -> str:
-    """Return the file of results, without its notes."""
+def most_requests(all_measured: dict[str, Measured]) -> str:
+    """Say how many requests a second all cores would answer if only the floor were paid."""
     cores = os.cpu_count() or 1
     most = ", ".join(
         f"{cores / sum(map(statistics.median, one.floor_us.values())) * 1e6:,.0f} ({name})"
         for name, one in all_measured.items()
     )
+    return f"With the floor alone, {cores} cores would answer so many requests a second: {most}."
+
+
+def page(all_measured: dict[str, Measured], note: str, command: str, connections: int) -> str:
+    """Return the file of results, without its notes."""
     return "\n".join(
         [
             "# Where the time of a request goes",
@@ -310,7 +315,7 @@ def page(all_measured: dict[str, Measured], note: str, command: str, connections
             "",
             *table(all_measured),
             "",
-            f"With the floor alone, {cores} cores would answer so many requests a second: {most}.",
+            most_requests(all_measured),
             "",
             "![CPU microseconds by stage](where_time_goes.png)",
             "",
@@ -346,6 +351,8 @@ def main() -> None:
     if options.keep:
         old = RESULT.read_text(encoding="utf-8") if RESULT.exists() else ""
         RESULT.write_text(replace_measured(old, text), encoding="utf-8")
+        lines = [note + ":", "", *table(all_measured), "", most_requests(all_measured)]
+        keep_block("where the time goes", lines)
         plot(all_measured, RESULT.with_suffix(".png"), note)
     print(text)
 

@@ -72,12 +72,14 @@ def test_rows_are_four_numbers_each(kinds):
     assert all(len(rows) == 1 and len(rows[0]) == 4 for rows in bodies)
 
 
-@pytest.mark.parametrize("text", ['A film.\n\nAnother "film".\n', None])
+@pytest.mark.parametrize("text", ['A film.\n\nAnother\u0085 "film".\n', None])
 def test_texts_come_from_lines_or_json_lines(tmp_path, text):
     file = tmp_path / "texts"
-    rows = [{"text": "A film.", "label": 1}, {"text": 'Another "film".', "label": 0}]
-    file.write_text(text or "\n".join(map(json.dumps, rows)), encoding="utf-8")
-    assert serving_bodies.read_texts(file) == ["A film.", 'Another "film".']
+    rows = [{"text": "A film.", "label": 1}, {"text": 'Another\u0085 "film".', "label": 0}]
+    file.write_text(
+        text or "\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8"
+    )
+    assert serving_bodies.read_texts(file) == ["A film.", 'Another\u0085 "film".']
 
 
 def test_a_file_without_texts_is_refused(tmp_path):

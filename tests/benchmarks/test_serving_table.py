@@ -69,3 +69,16 @@ def test_the_plot_is_a_picture(samples, tmp_path):
     serving_table.plot(samples, ["BYOI", "FastAPI"], file, "two cores")
     assert file.read_bytes().startswith(b"\x89PNG")
     assert file.stat().st_size < 200_000
+
+
+def test_a_block_of_a_page_is_replaced_and_the_rest_stays():
+    page = "# Page\n\n<!-- a: begin -->\nold\n<!-- a: end -->\n\nText.\n"
+    found = serving_table.with_block(page, "a", ["| new |"])
+    assert found == "# Page\n\n<!-- a: begin -->\n\n| new |\n\n<!-- a: end -->\n\nText.\n"
+    assert serving_table.with_block(found, "a", ["| new |"]) == found
+
+
+@pytest.mark.parametrize("page", ["# Page\n", "<!-- a: begin -->\n", "<!-- a: end -->\n"])
+def test_a_page_without_the_block_is_refused(page):
+    with pytest.raises(ValueError, match="no lines '<!-- a: begin -->' and '<!-- a: end -->'"):
+        serving_table.with_block(page, "a", [])

@@ -15,10 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import process_tree
 from own_model import CACHE
 
 PEERS = Path(__file__).resolve().parent / "peers"
 START_TIMEOUT_S = 120.0
+_STOP_S = 15.0
 JSON_TYPE = "application/json"
 # What a server takes from the one who starts it.
 _KEPT = ("LANG", "TMPDIR")
@@ -138,7 +140,15 @@ def prepare(contender: Contender, task: str, folder: Path, model: Path) -> None:
 
 @contextlib.contextmanager
 def serving(  # noqa: PLR0913 - what to serve, where, and as how many
-    contender: Contender, task: str, folder: Path, body: bytes, *, port: int, workers: int
+    contender: Contender,
+    task: str,
+    folder: Path,
+    body: bytes,
+    *,
+    port: int,
+    workers: int,
+    environments: Path = CACHE,
+    stop_s: float = _STOP_S,
 ) -> Iterator[Running]:
     """Run a server in its prepared folder.
 
@@ -149,11 +159,13 @@ def serving(  # noqa: PLR0913 - what to serve, where, and as how many
         body: A request; the server runs once it answers it with 200.
         port: A free one.
         workers: How many processes answer requests.
+        environments: Where the packages are.
+        stop_s: Time that it gets to stop by itself.
 
     Raises:
         RuntimeError: It ended, or does not answer in time; with the end of its log.
     """
-    programs = CACHE / contender.environment / "bin"
+    programs = environments / contender.environment / "bin"
     values = {"port": str(port), "workers": str(workers), "task": task}
     program, *arguments = (part.format(**values) for part in contender.command)
     log_file = folder / "server.log"
@@ -176,7 +188,7 @@ def serving(  # noqa: PLR0913 - what to serve, where, and as how many
             time.sleep(0.02)
         yield running
     finally:
-        _stop(process)
+        _stop(process, stop_s)
 
 
 def environ(
@@ -197,12 +209,13 @@ def environ(
     }
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes], stop_s: float) -> None:
     """End a server with all its processes."""
     process.terminate()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(10)
-    # What it left; it was the leader of a group of its own.
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    try:
+        process.wait(stop_s)
+    except subprocess.TimeoutExpired:
+        for one in process_tree.tree(process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one.pid, signal.SIGKILL)
+        process.wait()

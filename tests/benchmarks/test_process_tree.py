@@ -54,9 +54,7 @@ def test_the_cpu_of_children_that_ended_is_the_parents():
     ) as parent:
         assert parent.stdout is not None
         parent.stdout.readline()
-        own_s = sum(os.times()[:2])
         assert process_tree.cpu_s(parent.pid) > 0.05
-        assert own_s >= 0
         parent.communicate()
 
 

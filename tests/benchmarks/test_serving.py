@@ -1,8 +1,11 @@
 import http.server
 import json
+import sys
 import threading
+import time
 from pathlib import Path
 
+import process_tree
 import pytest
 import serving
 import serving_bodies
@@ -193,3 +196,65 @@ def test_other_answers_stop_the_run(servers, kinds, answer, message):
     else:
         with pytest.raises(RuntimeError, match=message):
             serving.check_answers(running, kinds["200 ids"], [b"[]"])
+
+
+SERVER = """
+import http.server, os, signal, subprocess, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(f"[{child.pid}]".encode())
+child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+if {is_deaf}:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run a contender that is a script."""
+    programs = tmp_path / "environment" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "python").symlink_to(sys.executable)
+
+    def start(script):
+        (tmp_path / "work").mkdir()
+        (tmp_path / "work" / "server.py").write_text(script, encoding="utf-8")
+        command = ("python", "server.py", "{port}")
+        one = serving_contenders.Contender("script", "environment", command, ())
+        return serving_contenders.serving(
+            *(one, ROWS, tmp_path / "work", b"[]"),
+            port=serving.free_port(),
+            workers=2,
+            environments=tmp_path,
+            stop_s=1.0,
+        )
+
+    return start
+
+
+@pytest.mark.parametrize("is_deaf", [False, True])
+def test_nothing_of_a_server_is_left(run, is_deaf):
+    with run(SERVER.replace("{is_deaf}", str(is_deaf))) as running:
+        (child,) = json.loads(running.ask(b"[]")[1])
+        processes = {one.pid for one in process_tree.tree(running.pid)}
+        assert processes == {running.pid, child}
+    # A child of a server that stops by itself ends when its input does, soon after.
+    deadline_s = time.monotonic() + 10
+    while is_alive(child) and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert not is_alive(child)
+    assert not is_alive(running.pid)
+
+
+def is_alive(pid):
+    """Whether a process runs; one that has ended and was not waited for has no command line."""
+    file = Path(f"/proc/{pid}/cmdline")
+    return file.exists() and file.read_bytes() != b""
+
+
+def test_a_server_that_ends_is_told_with_its_log(run):
+    with pytest.raises(RuntimeError, match=r"(?s)script does not answer.*no such model"):
+        run("raise SystemExit('no such model')").__enter__()

@@ -114,10 +114,19 @@ def check_answers(servers: Sequence[Running], kind: Kind, bodies: Sequence[bytes
 def measure(
     server: Running, bodies: Sequence[bytes], connections: int, duration_s: float, seed: int
 ) -> Sample:
-    """Put a load on one server."""
+    """Put a load on one server.
+
+    Raises:
+        RuntimeError: It answered no request.
+    """
     before_s = process_tree.cpu_s(server.pid)
     found = apply(Demand(server.url, bodies, connections, duration_s, seed))
     cpu_s = process_tree.cpu_s(server.pid) - before_s
+    if not found.requests:
+        raise RuntimeError(
+            f"{server.contender.name} answered no request of {connections} connections in "
+            f"{duration_s:.0f} s; its log is in {CACHE / 'work' / server.contender.environment}"
+        )
     thousands = found.requests / 1000
     return Sample(
         found.requests_per_s,

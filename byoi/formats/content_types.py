@@ -201,6 +201,8 @@ def of_body(body: bytes) -> str:
         json.loads(text)
     except ValueError:
         return TEXT
+    except RecursionError:
+        return JSON  # too deep to read here; the endpoint says so
     return JSON
 
 

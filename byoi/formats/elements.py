@@ -197,7 +197,7 @@ def _fits(number: float, dtype: np.dtype[Any]) -> bool:
 def _whole(array: Array, tensor: Tensor) -> Array:
     """Return an array of numbers in a type of whole numbers."""
     if array.dtype.kind == "f":
-        _require(array == np.trunc(array), array, tensor)
+        _require(np.isfinite(array) & (array == np.trunc(array)), array, tensor)
     limits = np.iinfo(dtype_of(tensor))
     # As numbers of Python: NumPy would compare 2**64 - 1 with -1 as floats.
     for extreme in (int(array.argmin()), int(array.argmax())):

@@ -8,6 +8,7 @@ Sources: sagemaker-inference-toolkit 1.10.1, decoder.py and encoder.py.
 
 import io
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -76,8 +77,7 @@ def encode(values: Any, accept: str) -> tuple[bytes | str, str]:
     if name == content_types.JSON:
         return json.dumps(values, default=_listed), media_type
     if name == content_types.JSON_LINES:
-        rows = values.tolist() if hasattr(values, "tolist") else list(values)
-        return "\n".join(json.dumps(row, default=_listed) for row in rows), media_type
+        return "\n".join(json.dumps(row, default=_listed) for row in _rows(values)), media_type
     if name == content_types.CSV:
         text = io.StringIO()
         np.savetxt(text, values, delimiter=",", fmt="%s")
@@ -121,7 +121,17 @@ def _array(content: Any) -> npt.NDArray[Any]:
         ) from error
 
 
+def _rows(values: Any) -> list[Any]:
+    """Return what has a line each in JSON Lines; an object or a text is one."""
+    if isinstance(values, str | bytes | dict):
+        return [values]
+    rows = _listed(values) if hasattr(values, "tolist") or hasattr(values, "to_numpy") else values
+    return list(rows) if isinstance(rows, Iterable) else [rows]
+
+
 def _listed(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
+    if hasattr(value, "to_numpy"):  # a DataFrame
+        return value.to_numpy().tolist()
     raise TypeError(f"a prediction of {type(value).__name__} cannot be written as JSON")

@@ -90,7 +90,9 @@ def decode_rows(
     body: bytes | str,
     content_type: str,
     columns: int | Sequence[str],
-    dtype: str = "float32",
+    dtype: str = "float64",
+    *,
+    missing: bool = False,
 ) -> Array:
     """Decode a body to rows of numbers: an `input_fn` in one line.
 
@@ -98,7 +100,11 @@ def decode_rows(
         body: As received, or the text of it.
         content_type: Value of the Content-Type header, empty if absent, which counts as JSON.
         columns: How many numbers a row has; or their names, and then a row may be an object.
-        dtype: NumPy's name of the type of all of them.
+        dtype: NumPy's name of the type of all of them; float32, which many networks take, has
+            whole numbers up to 2**24 only.
+
+        missing: Whether a number may be missing, and is NaN then: null, an empty field, NaN.
+            Most estimators of scikit-learn take none.
 
     Returns:
         Shape (rows, columns), at least one row.
@@ -109,10 +115,16 @@ def decode_rows(
     """
     if isinstance(columns, int):
         signature = Signature((Tensor("rows", dtype, (None, columns)),), ())
-        return decode(body, content_type, signature).arrays["rows"]
-    signature = Signature(tuple(Tensor(name, dtype, (None,)) for name in columns), ())
-    arrays = decode(body, content_type, signature).arrays
-    return np.stack([arrays[name] for name in columns], axis=1)
+        rows = decode(body, content_type, signature).arrays["rows"]
+    else:
+        signature = Signature(tuple(Tensor(name, dtype, (None,)) for name in columns), ())
+        arrays = decode(body, content_type, signature).arrays
+        rows = np.stack([arrays[name] for name in columns], axis=1)
+    if not missing and rows.dtype.kind == "f" and np.isnan(rows).any():
+        row, column = np.argwhere(np.isnan(rows))[0].tolist()
+        name = column + 1 if isinstance(columns, int) else repr(columns[column])
+        raise errors.MalformedBody(f"row {row + 1}, column {name}: the number is missing; send one")
+    return rows
 
 
 def _from_json(content: Any, inputs: Sequence[Tensor]) -> Tensors:

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from byoi import errors
@@ -64,3 +65,23 @@ def test_what_cannot_be_written_is_an_error_of_the_model(accept):
 def test_the_clients_fault_is_named():
     with pytest.raises(errors.MalformedBody, match="line 2 is not JSON"):
         numbers.decode("1\nx", "application/jsonlines")
+
+
+@pytest.mark.parametrize(
+    ("values", "lines"),
+    [
+        ({"a": [1, 2], "b": [3, 4]}, ['{"a": [1, 2], "b": [3, 4]}']),
+        ("hello", ['"hello"']),
+        ([[1, 2], [3, 4]], ["[1, 2]", "[3, 4]"]),
+        (pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}), ['[1, "x"]', '[2, "y"]']),
+        (7, ["7"]),
+    ],
+)
+def test_json_lines_have_a_row_each_and_lose_nothing(values, lines):
+    body, media_type = numbers.encode(values, "application/jsonlines")
+    assert (body.splitlines(), media_type) == (lines, "application/jsonlines")
+
+
+def test_a_data_frame_is_written_as_its_rows():
+    body, _ = numbers.encode(pd.DataFrame({"a": [1, 2]}), "application/json")
+    assert body == "[[1], [2]]"

@@ -337,8 +337,37 @@ def test_a_type_that_cannot_hold_the_inputs_is_refused(content_type, body, signa
 
 def test_rows_of_numbers_are_decoded_in_one_line():
     rows = formats.decode_rows("1,2\n3,4", "text/csv", columns=2)
-    assert (rows.tolist(), rows.dtype) == ([[1, 2], [3, 4]], np.float32)
+    assert (rows.tolist(), rows.dtype) == ([[1, 2], [3, 4]], np.float64)
     named = formats.decode_rows('[{"b": 2, "a": 1}]', "", columns=["a", "b"], dtype="int64")
     assert (named.tolist(), named.dtype) == ([[1, 2]], np.int64)
     with pytest.raises(errors.MalformedBody, match="row 1: received 1 columns, expected 2"):
         formats.decode_rows("1", "text/csv", columns=2)
+
+
+@pytest.mark.parametrize("body", ["[[1, null]]", "[[1, NaN]]"])
+def test_a_number_that_is_missing_is_refused_unless_it_may_be(body):
+    if "null" in body:
+        with pytest.raises(errors.MalformedBody, match="row 1, column 2: the number is missing"):
+            formats.decode_rows(body, "application/json", columns=2)
+        with pytest.raises(errors.MalformedBody, match="row 1, column 'b': the number is missing"):
+            formats.decode_rows(body, "application/json", columns=["a", "b"])
+        rows = formats.decode_rows(body, "application/json", columns=2, missing=True)
+        assert np.isnan(rows[0, 1])
+    else:
+        with pytest.raises(errors.MalformedBody):
+            formats.decode_rows(body, "application/json", columns=2)
+
+
+def test_whole_numbers_of_rows_stay_exact():
+    assert formats.decode_rows("[[16777217, 1764341488]]", "", columns=2).tolist() == [
+        [16777217, 1764341488]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [("[[1e400]]", "application/json"), ("inf", "text/csv"), ("-inf", "text/csv")],
+)
+def test_infinity_is_no_whole_number(body, content_type):
+    with pytest.raises(errors.MalformedBody):
+        formats.decode_rows(body, content_type, columns=1, dtype="int64")

@@ -202,7 +202,8 @@ def of_body(body: bytes) -> str:
     except ValueError:
         return TEXT
     except RecursionError:
-        return JSON  # too deep to read here; the endpoint says so
+        # Nested too deeply to be read here: it began as JSON, and the server says the same.
+        return JSON
     return JSON
 
 

@@ -13,6 +13,7 @@ What counts as what:
 """
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -109,6 +110,8 @@ def from_array(array: Array, tensor: Tensor) -> Array:
     dtype = dtype_of(tensor)
     kind = dtype.kind
     if kind in "UO":
+        if array.dtype.kind == "U":
+            _require_characters(array.reshape(-1).tolist(), array.shape, tensor)
         return array.astype(object)
     if kind == "f":
         cast = _cast_floats(array, dtype)
@@ -163,6 +166,7 @@ def _converted(values: list[Any], shape: Sequence[int], tensor: Tensor) -> Array
         place = next(n for n, one in enumerate(values) if type(one) not in allowed)
         raise _wrong(tensor, _index(place, shape), values[place])
     if dtype.kind in "UO":
+        _require_characters(values, shape, tensor)
         # Not NumPy's own texts: each would take the room of the longest.
         array: Array = np.empty(len(values), object)
         array[:] = values
@@ -187,11 +191,26 @@ def _converted(values: list[Any], shape: Sequence[int], tensor: Tensor) -> Array
     return np.array([int(one) for one in values], dtype).reshape(shape)
 
 
+def _require_characters(values: Sequence[Any], shape: Sequence[int], tensor: Tensor) -> None:
+    """Raise for the first text with half of a surrogate pair, which no UTF-8 can hold."""
+    for place, one in enumerate(values):
+        if isinstance(one, str) and not one.isascii():
+            try:
+                one.encode()
+            except UnicodeEncodeError as error:
+                raise errors.MalformedBody(
+                    f"{_where(tensor, _index(place, shape))}: received {_cut(ascii(one))}, a text "
+                    f"with half of a surrogate pair, expected whole characters"
+                ) from error
+
+
 def _fits(number: float, dtype: np.dtype[Any]) -> bool:
     if dtype.kind == "b":
         return number in {0, 1}
     limits = np.iinfo(dtype)
-    return number == number // 1 and limits.min <= int(number) <= limits.max
+    return (
+        math.isfinite(number) and number == number // 1 and limits.min <= int(number) <= limits.max
+    )
 
 
 def _whole(array: Array, tensor: Tensor) -> Array:

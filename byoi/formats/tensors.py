@@ -100,18 +100,16 @@ def decode_rows(
         body: As received, or the text of it.
         content_type: Value of the Content-Type header, empty if absent, which counts as JSON.
         columns: How many numbers a row has; or their names, and then a row may be an object.
-        dtype: NumPy's name of the type of all of them; float32, which many networks take, has
-            whole numbers up to 2**24 only.
-
-        missing: Whether a number may be missing, and is NaN then: null, an empty field, NaN.
-            Most estimators of scikit-learn take none.
+        dtype: NumPy's name of the type of all of them. A narrower floating-point type rounds:
+            float32 has no whole number 16,777,217.
+        missing: Whether a number may be missing, `null` or an empty field of CSV, and is NaN.
 
     Returns:
         Shape (rows, columns), at least one row.
 
     Raises:
         UnsupportedContentType: The type is not one of `numbers.REQUEST_TYPES`.
-        MalformedBody: As in `decode`.
+        MalformedBody: As in `decode`, or a number is missing; the message has row and column.
     """
     if isinstance(columns, int):
         signature = Signature((Tensor("rows", dtype, (None, columns)),), ())
@@ -121,9 +119,12 @@ def decode_rows(
         arrays = decode(body, content_type, signature).arrays
         rows = np.stack([arrays[name] for name in columns], axis=1)
     if not missing and rows.dtype.kind == "f" and np.isnan(rows).any():
-        row, column = np.argwhere(np.isnan(rows))[0].tolist()
-        name = column + 1 if isinstance(columns, int) else repr(columns[column])
-        raise errors.MalformedBody(f"row {row + 1}, column {name}: the number is missing; send one")
+        row, column = (int(one) for one in np.argwhere(np.isnan(rows))[0])
+        shown = column + 1 if isinstance(columns, int) else repr(columns[column])
+        raise errors.MalformedBody(
+            f"row {row + 1}, column {shown}: received no number (null, an empty field or NaN), "
+            "expected one; a script whose model takes missing numbers says missing=True"
+        )
     return rows
 
 

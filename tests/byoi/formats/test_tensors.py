@@ -344,30 +344,44 @@ def test_rows_of_numbers_are_decoded_in_one_line():
         formats.decode_rows("1", "text/csv", columns=2)
 
 
-@pytest.mark.parametrize("body", ["[[1, null]]", "[[1, NaN]]"])
-def test_a_number_that_is_missing_is_refused_unless_it_may_be(body):
-    if "null" in body:
-        with pytest.raises(errors.MalformedBody, match="row 1, column 2: the number is missing"):
-            formats.decode_rows(body, "application/json", columns=2)
-        with pytest.raises(errors.MalformedBody, match="row 1, column 'b': the number is missing"):
-            formats.decode_rows(body, "application/json", columns=["a", "b"])
-        rows = formats.decode_rows(body, "application/json", columns=2, missing=True)
-        assert np.isnan(rows[0, 1])
-    else:
-        with pytest.raises(errors.MalformedBody):
-            formats.decode_rows(body, "application/json", columns=2)
-
-
-def test_whole_numbers_of_rows_stay_exact():
-    assert formats.decode_rows("[[16777217, 1764341488]]", "", columns=2).tolist() == [
-        [16777217, 1764341488]
-    ]
+def test_a_row_keeps_its_whole_numbers_unless_a_narrower_type_is_said():
+    assert formats.decode_rows("[[16777217]]", "", columns=1).tolist() == [[16777217]]
+    narrow = formats.decode_rows("[[16777217]]", "", columns=1, dtype="float32")
+    assert narrow.tolist() == [[16777216]]
 
 
 @pytest.mark.parametrize(
     ("body", "content_type"),
-    [("[[1e400]]", "application/json"), ("inf", "text/csv"), ("-inf", "text/csv")],
+    [("[[1, null]]", ""), ("1,", "text/csv"), (npy([[1, NAN]]), "application/x-npy")],
 )
-def test_infinity_is_no_whole_number(body, content_type):
-    with pytest.raises(errors.MalformedBody):
-        formats.decode_rows(body, content_type, columns=1, dtype="int64")
+def test_a_missing_number_is_refused_unless_the_script_takes_it(body, content_type):
+    with pytest.raises(errors.MalformedBody, match="row 1, column 2: received no number"):
+        formats.decode_rows(body, content_type, columns=2)
+    with pytest.raises(errors.MalformedBody, match="row 1, column 'b': received no number"):
+        formats.decode_rows(body, content_type, columns=["a", "b"])
+    rows = formats.decode_rows(body, content_type, columns=2, missing=True)
+    np.testing.assert_array_equal(rows, [[1, NAN]])
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "bool"])
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        ("[1e400]", ""),
+        ("[1, 1e400]", ""),
+        ("inf", "text/csv"),
+        (npy([np.inf]), "application/x-npy"),
+    ],
+)
+def test_an_infinite_number_is_no_whole_one(dtype, body, content_type):
+    assert "inf" in refusal(body, content_type, of(dtype))
+
+
+@pytest.mark.parametrize("dtype", ["str", "object"])
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [(["a", "\ud800"], "application/json"), (npy(["a", "\ud800"]), "application/x-npy")],
+)
+def test_half_of_a_surrogate_pair_is_no_text(dtype, body, content_type):
+    words = refusal(body, content_type, of(dtype))
+    assert "row 2: received '\\ud800', a text with half of a surrogate pair" in words

@@ -8,7 +8,6 @@ Sources: sagemaker-inference-toolkit 1.10.1, decoder.py and encoder.py.
 
 import io
 import json
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np

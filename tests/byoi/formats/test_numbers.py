@@ -3,7 +3,7 @@
 import json
 
 import numpy as np
-import pandas
+import pandas as pd
 import pytest
 
 from byoi import errors
@@ -75,7 +75,7 @@ def test_the_clients_fault_is_named():
         ([1, {"a": np.int64(2)}], '1\n{"a": 2}'),
         (({"a": 1}, 2), '{"a": 1}\n2'),
         (np.array([[1, 2], [3, 4]]), "[1, 2]\n[3, 4]"),
-        (pandas.DataFrame({"a": [1, 2], "b": [3, 4]}), "[1, 3]\n[2, 4]"),
+        (pd.DataFrame({"a": [1, 2], "b": [3, 4]}), "[1, 3]\n[2, 4]"),
         (np.float64(0.5), "0.5"),
     ],
 )
@@ -84,5 +84,5 @@ def test_a_line_holds_all_of_what_was_predicted(prediction, lines):
 
 
 def test_a_table_of_pandas_is_written_as_its_rows():
-    table = pandas.DataFrame({"a": [1, 2], "b": [3, 4]})
+    table = pd.DataFrame({"a": [1, 2], "b": [3, 4]})
     assert numbers.encode(table, "")[0] == "[[1, 3], [2, 4]]"

@@ -37,8 +37,10 @@ lab: .venv ## open JupyterLab on the notebooks
 image: ## build byoi:latest (MODEL_DIR=dir bakes a model in, TARGET=tensorflow trains and serves Keras)
 	@container/build_image.sh
 
-bench: .venv ## run the benchmarks that need only the built-in sample
+bench: .venv ## compare the shipped server with FastAPI and inference-server, and show where the time goes (12 minutes, needs the package index once)
 	@.venv/bin/python benchmarks/encode.py
+	@.venv/bin/python benchmarks/serving.py --keep
+	@.venv/bin/python benchmarks/where_time_goes.py --keep
 
 peers: .venv ## compare serving one scikit-learn model with LitServe, MLServer and BentoML (15 minutes, needs the package index once)
 	@.venv/bin/python benchmarks/own_model.py --keep

@@ -108,9 +108,10 @@ def _serve(options: argparse.Namespace) -> int:
     settings = server.Settings.from_environ(environ)
     if settings.module() == server.DEFAULT_MODULE and "BYOI_INFERENCE_MODULE" not in environ:
         _require_default_module(server.DEFAULT_MODULE)
-    if "BYOI_PRELOAD" not in environ:
+    is_asked = "BYOI_PRELOAD" in environ
+    if not is_asked:
         settings = dataclasses.replace(settings, preload=",".join(_preloaded(settings)))
-    return server.serve(settings, environ)
+    return server.serve(settings, environ, is_preload_required=is_asked)
 
 
 def _preloaded(settings: "Settings") -> list[str]:

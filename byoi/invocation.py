@@ -136,17 +136,28 @@ def _pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
 
 
 def _headers(content_type: str, accept: str) -> dict[str, str]:
-    return {"Content-Type": content_type, **({"Accept": accept} if accept else {})}
+    """Return the headers of an invocation.
+
+    Raises:
+        ConfigurationError: A value cannot be sent in a header.
+    """
+    headers = {"Content-Type": content_type, **({"Accept": accept} if accept else {})}
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()):
+            raise errors.ConfigurationError(
+                f"{name} {value!r:.100}: expected a media type, such as text/csv"
+            )
+    return headers
 
 
 def _address(url: str) -> str:
     """Return the URL of the invocations at a URL that a user named."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
-    if parts.scheme != "http" or not host:
+    if not host or parts.scheme != "http":
         raise errors.HostingError(
             f"expected a URL such as http://localhost:{contract.PORT}, received {url!r}"
         )

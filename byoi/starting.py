@@ -22,7 +22,8 @@ def write(folder: Path, kind: str) -> list[str]:
     """Write a project.
 
     Args:
-        folder: Is made; its name becomes that of the image and of the endpoint.
+        folder: Is made; its name becomes that of the image and of the endpoint, with hyphens for
+            underscores.
         kind: One of `KINDS`.
 
     Returns:
@@ -32,7 +33,8 @@ def write(folder: Path, kind: str) -> list[str]:
         ConfigurationError: There is something of this name already, it is no name of an endpoint
             and an image, or nothing can be written there.
     """
-    name = folder.absolute().name
+    # The name of a Python module may have underscores, that of an endpoint none.
+    name = folder.absolute().name.replace("_", "-")
     _require_name(name)
     files = {
         _RENAMED.get(path.name, path.name): path

@@ -290,6 +290,8 @@ def _own_modules(folders: tuple[Path, ...]) -> Iterator[None]:
 
     Two projects both have a module `inference`, and modules of the same names beside it.
     """
+    from byoi.server import watched  # noqa: PLC0415 - as above
+
     path, modules = sys.path.copy(), sys.modules.copy()
     try:
         yield
@@ -299,7 +301,7 @@ def _own_modules(folders: tuple[Path, ...]) -> Iterator[None]:
         for name, module in sys.modules.copy().items():
             if module is modules.get(name):
                 continue
-            if str(getattr(module, "__file__", None) or "").startswith(inside):
+            if watched.place(module).startswith(inside):
                 del sys.modules[name]
                 if name in modules:
                     sys.modules[name] = modules[name]

@@ -29,6 +29,8 @@ from byoi.hosting.response_stream import ResponseStream
 
 # Above the platform's own limit, so that the endpoint's answer comes before this time-out.
 READ_TIMEOUT_S = contract.INVOCATION_TIMEOUT_S + 10
+# A stream may take all of its time for one piece.
+STREAM_TIMEOUT_S = contract.STREAM_TIMEOUT_S + 10
 CONNECT_TIMEOUT_S = 5
 _WHOLE = "InvokeEndpoint"
 _STREAM = "InvokeEndpointWithResponseStream"
@@ -68,7 +70,7 @@ class RuntimeClient:
         exceptions: The client's error classes: `client.exceptions.ModelError`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords with a default
         self,
         find_url: Callable[[str], str],
         *,
@@ -76,6 +78,7 @@ class RuntimeClient:
         find_log: Callable[[str], str] = lambda name: f"the log of endpoint {name}",
         find_variant: Callable[[str], str] = lambda _name: "AllTraffic",
         read_timeout_s: float = READ_TIMEOUT_S,
+        stream_timeout_s: float = STREAM_TIMEOUT_S,
     ) -> None:
         """Make a client.
 
@@ -87,11 +90,18 @@ class RuntimeClient:
                 the SDK gives.
             read_timeout_s: Seconds without an answer after which botocore's
                 ReadTimeoutError is raised.
+            stream_timeout_s: Seconds without a piece of a stream after which it counts as broken.
         """
         self._find_url = find_url
         self._find_log = find_log
         self._find_variant = find_variant
-        self._client = boto_session.client(
+        self._client = self._connect(boto_session, read_timeout_s)
+        self._streaming = self._connect(boto_session, stream_timeout_s)
+        self.exceptions = self._client.exceptions
+
+    def _connect(self, boto_session: boto3.Session, read_timeout_s: float) -> Any:
+        """Return boto3's client, led to the containers of this machine."""
+        client = boto_session.client(
             "sagemaker-runtime",
             endpoint_url=_PLACEHOLDER,
             config=Config(
@@ -103,14 +113,13 @@ class RuntimeClient:
                 proxies=proxies.of(_PLACEHOLDER),
             ),
         )
-        self.exceptions = self._client.exceptions
-        events = self._client.meta.events
         for operation, is_stream in ((_WHOLE, False), (_STREAM, True)):
-            events.register(f"before-send.sagemaker-runtime.{operation}", self._address)
-            events.register(
+            client.meta.events.register(f"before-send.sagemaker-runtime.{operation}", self._address)
+            client.meta.events.register(
                 f"before-parse.sagemaker-runtime.{operation}",
                 _name_as_a_stream if is_stream else _report_as_model_error,
             )
+        return client
 
     def invoke_endpoint(
         self,
@@ -162,8 +171,9 @@ class RuntimeClient:
         name = asked.get("EndpointName", "")
         if "TargetVariant" in asked:
             self._check_variant(name, asked["TargetVariant"])
+        client = self._streaming if operation == _STREAM else self._client
         try:
-            response: dict[str, Any] = getattr(self._client, xform_name(operation))(**asked)
+            response: dict[str, Any] = getattr(client, xform_name(operation))(**asked)
         except self.exceptions.ModelError as error:
             error.response["LogStreamArn"] = self._find_log(name)
             raise

@@ -3,6 +3,7 @@
 Source of the routes: SageMaker Developer Guide, your-algorithms-inference-code.
 """
 
+import contextlib
 import logging
 import time
 import uuid
@@ -18,6 +19,7 @@ from werkzeug.exceptions import (
     ClientDisconnected,
     HTTPException,
     MethodNotAllowed,
+    NotFound,
     RequestEntityTooLarge,
     RequestTimeout,
 )
@@ -35,6 +37,10 @@ REQUEST_ID_HEADER = "X-Request-Id"
 SENT_HEADER = "X-Byoi-Sent"
 # RFC 9110: such a response has no body.
 _WITHOUT_BODY = {204, 205, 304}
+
+# Of the server alone: the length and form of a body, and the connection. Those that begin with
+# X-Accel- are orders to nginx.
+_OWN_HEADERS = {"content-length", "transfer-encoding", "connection", "keep-alive"}
 
 _log = logging.getLogger(__name__)
 
@@ -90,6 +96,8 @@ class _Routes:
         """Assign the request id that log, response and error body share."""
         given = request.headers.get(REQUEST_ID_HEADER) if self.behind_nginx else None
         g.request_id = given or uuid.uuid4().hex
+        if request.environ.get("PATH_INFO", "").startswith("//"):
+            raise NotFound  # another path, whose first slash werkzeug drops
 
     def add_headers(self, response: Response) -> Response:
         """Put the id on every response."""
@@ -160,8 +168,10 @@ class _Routes:
             output = self.handler.answer(
                 self.model, body, request.headers.get("Content-Type", ""), accept, context
             )
-        except SystemExit as error:  # a model that calls sys.exit() must not end the worker
-            return self.unexpected(error)
+        except Exception:
+            raise  # Flask's handlers of errors answer
+        except BaseException as error:  # noqa: BLE001 - sys.exit(), a cancelled task, a panic
+            return self.unexpected(error)  # of native code: none may end the worker
         response = _response(output, accept, context, self.settings)
         if isinstance(output.body, Pieces):
             self._send_in_pieces(response, output.body)
@@ -169,7 +179,8 @@ class _Routes:
 
     def _send_in_pieces(self, response: Response, pieces: Pieces) -> None:
         if response.status_code in _WITHOUT_BODY:
-            pieces.close()
+            with contextlib.suppress(BaseException):  # a generator's clean-up may raise anything
+                pieces.close()
             response.response = []
             return
         # It is sent in chunks, whatever length a module may have set.
@@ -231,5 +242,7 @@ def _response(output: Output, accept: str, context: Context, settings: Settings)
         one_type = not any(character in accept for character in "*,;")
         content_type = accept if one_type else settings.default_accept
     response = Response(output.body, context.status or 200, content_type=content_type)
-    response.headers.update(context.response_headers)
+    for name, value in context.response_headers:
+        if name.lower() not in _OWN_HEADERS and not name.lower().startswith("x-accel-"):
+            response.headers.set(name, value)
     return response

@@ -94,12 +94,9 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        top = fullname.partition(".")[0]
         if fullname in _MODULES:
             is_package = any(name.startswith(f"{fullname}.") for name in _MODULES)
             return importlib.machinery.ModuleSpec(fullname, self, is_package=is_package)
-        if top in _OTHERS or top in _MODULES:
-            raise _refusal(fullname)
         return None
 
     def create_module(self, _spec: importlib.machinery.ModuleSpec) -> None:
@@ -111,12 +108,37 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
         def missing(name: str) -> Any:
             # `from package import module` asks for the name first, and then imports it.
-            if name.startswith("__") or is_package:
+            fullname = f"{module.__name__}.{name}"
+            if name.startswith("__") or fullname in _MODULES:
                 raise AttributeError(name)
-            raise _refusal(f"{module.__name__}.{name}")
+            if is_package:
+                return _Absent(fullname)
+            raise _refusal(fullname)
 
         # A name that a script imports and does not use costs nothing.
         module.__getattr__ = missing  # type: ignore[method-assign] # PEP 562
+
+
+class _Absent:
+    """A module that is not here; what is asked of it is refused, and importing it costs nothing."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise _refusal(f"{self._name}.{name}")
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        raise _refusal(self._name)
+
+
+def explain(error: ModuleNotFoundError) -> errors.ConfigurationError | None:
+    """Return the error to show instead, None where the module is none of AWS's containers."""
+    name = error.name or ""
+    top = name.partition(".")[0]
+    return _refusal(name) if top in _OTHERS or top in _MODULES else None
 
 
 def _refusal(name: str) -> errors.ConfigurationError:

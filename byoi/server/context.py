@@ -6,11 +6,15 @@ Sources: multi-model-server 1.1.11, context.py; API InvokeEndpoint (custom attri
 must set them"; inference id).
 """
 
+import re
 from typing import Any
 
 from werkzeug.datastructures import Headers
 
 from byoi import contract
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 class Context:
@@ -95,10 +99,21 @@ class Context:
     def set_response_header(self, idx: int, key: str, value: str) -> None:
         """Set one header of the response.
 
+        The length and form of the body, and the connection, are the server's: it sets these
+        headers itself, whatever is set here.
+
         Raises:
-            ValueError: A line break, which would begin another header.
+            ValueError: The name is no name of a header, or the value has characters that cannot
+                be sent in one (RFC 9110, 5.1 and 5.5).
         """
         self._require_one(idx)
+        if not _NAME.fullmatch(key):
+            raise ValueError(f"{key!r:.100} cannot be the name of a header")
+        if not _VALUE.fullmatch(str(value)):
+            raise ValueError(
+                f"the header {key} cannot have the value {value!r:.100}: expected one line of "
+                "Latin letters; encode others"
+            )
         self.response_headers.set(key, value)
 
     def get_response_headers(self, idx: int = 0) -> dict[str, str]:

@@ -40,7 +40,7 @@ class Description:
 
         has_script = settings.module() != MODELS_MODULE
         own = functions if has_script else ()
-        signature = getattr(model, "signature", None)
+        signature = _signature(model)
         reads, writes = (
             {name, "transform_fn"}.isdisjoint(own) for name in ("input_fn", "output_fn")
         )
@@ -76,3 +76,11 @@ class Description:
 
 def _to_json(tensor: Tensor) -> dict[str, Any]:
     return {"name": tensor.name, "dtype": tensor.dtype, "shape": tensor.shape}
+
+
+def _signature(model: Any) -> Any:
+    """Return the attribute `signature`, None where asking for it fails."""
+    try:
+        return getattr(model, "signature", None)
+    except Exception:  # noqa: BLE001 - some objects make an attribute of any name
+        return None

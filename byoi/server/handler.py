@@ -121,7 +121,8 @@ class Handler:
         model = self._functions["model_fn"](context, model_dir)
         if warm_up := self._functions.get("model_warmup_fn"):
             warm_up(context, model_dir, model)
-        if hasattr(model, THREADS_VARIABLE):
+        # Not by getattr: some objects answer any name, with whatever that is.
+        if inspect.getattr_static(model, THREADS_VARIABLE, None) is not None:
             self.threads = _threads(model, self._name)
         if not {"transform_fn", "predict_fn"} & self._functions.keys():
             _require_prediction(model, self._name)
@@ -155,7 +156,7 @@ class Handler:
             if result.is_streamed:
                 return Output(self._to_body(iter(result.response)), result.content_type)
             return Output(result.get_data(), result.content_type)
-        if isinstance(result, tuple):
+        if result and isinstance(result, tuple):
             return Output(self._to_body(result[0]), result[1] if len(result) > 1 else None)
         return Output(self._to_body(result), None)
 
@@ -224,8 +225,9 @@ def _to_body(output: Any) -> bytes | str:
         return json.dumps(output, indent=2)
     except (TypeError, ValueError) as error:
         raise TypeError(
-            f"output_fn returned {type(output).__name__}; expected bytes, text, an iterator of "
-            "them, or what JSON can express, or a tuple of one of them and its media type"
+            f"the module returned {type(output).__name__} as a body ({error}); expected bytes, "
+            "text, an iterator of them, or what JSON can express, or a tuple of one of them and "
+            "its media type"
         ) from error
 
 

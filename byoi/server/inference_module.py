@@ -64,7 +64,13 @@ def find(name: str, code_dir: Path | None = None, *, is_installed: bool = False)
             requirements.check(code_dir)
         for folder in (code_dir / "lib", code_dir):
             _make_importable(folder)
-    module = _from_file(Path(name)) if name.endswith(".py") else _from_name(name)
+    try:
+        module = _from_file(Path(name)) if name.endswith(".py") else _from_name(name)
+    except ModuleNotFoundError as error:
+        # Not from the finder: a script may try the import, and do without.
+        if refusal := aws_libraries.explain(error):
+            raise refusal from error
+        raise
     return Handler(module, name)
 
 

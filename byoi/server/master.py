@@ -6,6 +6,7 @@ Source: gunicorn 27, app/wsgiapp.py and arbiter.py.
 import gc
 import importlib
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -36,13 +37,16 @@ class Application(WSGIApplication):  # type: ignore[misc] # as above
         Master(self).run()
 
 
-def run(configuration: Path, state_dir: Path, preload: str) -> int:
+def run(
+    configuration: Path, state_dir: Path, preload: str, *, is_preload_required: bool = True
+) -> int:
     """Serve until a signal, which ends it with SystemExit.
 
     Args:
         configuration: The file with gunicorn's settings.
         state_dir: Where the supervisor looks for the reason of a failure.
         preload: As `Settings.preload`.
+        is_preload_required: As in `import_modules`.
 
     Returns:
         1 if a module to preload cannot be imported.
@@ -53,7 +57,7 @@ def run(configuration: Path, state_dir: Path, preload: str) -> int:
         importlib.import_module("byoi.server.app")
         installation.make_importable(packages, sys.path)
     try:
-        import_modules(preload)
+        import_modules(preload, is_required=is_preload_required)
     except errors.ConfigurationError as error:
         Readiness(state_dir).fail(logs.line("error", str(error)))
         return 1
@@ -69,19 +73,27 @@ def run(configuration: Path, state_dir: Path, preload: str) -> int:
     return 0
 
 
-def import_modules(preload: str) -> None:
+def import_modules(preload: str, *, is_required: bool = True) -> None:
     """Import modules in the master, so that the workers share their memory.
 
     Args:
         preload: As `Settings.preload`.
+        is_required: False warns of a module that cannot be imported, which the model may do
+            without.
 
     Raises:
         ConfigurationError: A module cannot be imported.
     """
+    # ONNX Runtime reports its use to its makers unless told not to, by a thread that no fork has.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     for name in filter(None, preload.split(",")):
         try:
             importlib.import_module(name)
         except Exception as error:  # a module may raise anything
+            if not is_required:
+                cause = f"{type(error).__name__}: {error}"
+                logs.say("warning", f"{name} cannot be imported before the workers: {cause}")
+                continue
             raise errors.ConfigurationError(
                 f"BYOI_PRELOAD names {name}, which cannot be imported: "
                 f"{type(error).__name__}: {error}; install it or remove the name"

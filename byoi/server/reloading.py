@@ -7,6 +7,7 @@ shown once, answers 503 with its error until it is mended, and ends nothing.
 
 import importlib
 import logging
+import os
 import sys
 import threading
 import time
@@ -120,7 +121,8 @@ class Reloading:
         """Return the stamps of the code and of the model directory."""
         folders = self._folders()
         modules = watched.modules_below(folders, without=self._before)
-        files = {str(module.__file__) for module in modules.values()}
+        places = {watched.place(module) for module in modules.values()}
+        files = {file for file in places if not file.endswith(os.sep)}
         name = self._settings.module()
         if name.endswith(".py"):
             files.add(str(Path(name).absolute()))

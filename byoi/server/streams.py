@@ -130,7 +130,8 @@ class Stream:
             raise
         except BaseException as error:
             self._report(f"a stream broke: {type(error).__name__}", error)
-            raise BrokenPipeError(errno.EPIPE, "the stream broke") from error
+            cause = f"the stream broke: {type(error).__name__}"
+            raise BrokenPipeError(errno.EPIPE, cause) from error
         finally:
             self._wait(None)
         if self._clock() - self.since_s > self.timeout_s:
@@ -142,7 +143,7 @@ class Stream:
         """End the making of pieces, as gunicorn asks for when the client has left."""
         try:
             self._pieces.close()
-        except Exception as error:  # noqa: BLE001 - a generator's clean-up may raise anything
+        except BaseException as error:  # noqa: BLE001 - a generator's clean-up may raise anything
             self._report(f"the end of a stream failed: {type(error).__name__}", error)
 
     def keep_alive(self, connection: socket.socket, interval_s: float) -> None:

@@ -52,7 +52,9 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         return 2
 
 
-def serve(settings: Settings, environ: Mapping[str, str]) -> int:
+def serve(
+    settings: Settings, environ: Mapping[str, str], *, is_preload_required: bool = True
+) -> int:
     """Serve until SIGTERM or SIGINT, or until nginx or gunicorn fails.
 
     For a main program that does nothing else: gunicorn's master and its workers are forks
@@ -61,6 +63,8 @@ def serve(settings: Settings, environ: Mapping[str, str]) -> int:
     Args:
         settings: The settings of the server.
         environ: The environment of nginx, gunicorn and the inference module.
+        is_preload_required: Whether a module of `settings.preload` that cannot be imported ends
+            the start; False where nobody asked for it.
 
     Returns:
         Exit status: 0 after a signal, 1 if nginx or gunicorn exited by itself or the
@@ -92,7 +96,12 @@ def serve(settings: Settings, environ: Mapping[str, str]) -> int:
     if children.fork("gunicorn", environ=environ):
         from byoi.server import master  # noqa: PLC0415 - this process needs no gunicorn
 
-        return master.run(master.CONFIGURATION_FILE, state_dir, settings.preload)
+        return master.run(
+            master.CONFIGURATION_FILE,
+            state_dir,
+            settings.preload,
+            is_preload_required=is_preload_required,
+        )
     try:
         return Stack(settings, state_dir, nginx, environ, children).run()
     finally:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 Stamps = dict[str, tuple[int, int, int]]
 """Of each file: time of its last change in ns, bytes, and number on its disk."""
@@ -64,7 +65,7 @@ def modules_below(folders: Sequence[Path], *, without: Iterable[str]) -> dict[st
     loaded = [
         (name, module, file)
         for name, module in list(sys.modules.items())
-        if isinstance(file := getattr(module, "__file__", None), str) and file.startswith(starts)
+        if (file := place(module)).startswith(starts)
     ]
     for name, module, file in loaded:
         is_theirs = name not in known and name.partition(".")[0] != "byoi"
@@ -74,6 +75,17 @@ def modules_below(folders: Sequence[Path], *, without: Iterable[str]) -> dict[st
     endings = tuple(EXTENSION_SUFFIXES)
     native = {name.partition(".")[0] for name, _, file in loaded if file.endswith(endings)}
     return {name: module for name, module in found.items() if name.partition(".")[0] not in native}
+
+
+def place(module: Any) -> str:
+    """Return the file of a module, or the folder of a package without `__init__.py`; "" of others.
+
+    Such a package keeps its modules as attributes, so that it must be forgotten with them.
+    """
+    if isinstance(file := getattr(module, "__file__", None), str):
+        return file
+    folders = list(getattr(module, "__path__", None) or ())
+    return f"{folders[0]}{os.sep}" if folders else ""
 
 
 def _is_source_in(folder: Path, file: str) -> bool:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.http import errors as http_errors
@@ -243,7 +244,9 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
         if self.behind_nginx:
             return self._process(req, conn)
         conn.sock.settimeout(self.settings.body_timeout_s)  # nginx does this if it is in front
-        if req.path != contract.INVOCATIONS_PATH:
+        # As Flask reads the path; other methods are refused without the module.
+        is_invocation = unquote(req.path or "") == contract.INVOCATIONS_PATH
+        if not is_invocation or req.method != "POST":
             keep = self._process(req, conn)
         elif self._turns.take(self.settings.invocation_timeout_s):
             self._new.discard(conn)
@@ -266,6 +269,11 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
             self._of_thread.processing = processing
             try:
                 return super().handle_request(req, conn)
+            except (Exception, SystemExit):
+                raise  # gunicorn knows these
+            except BaseException as error:
+                # In gunicorn's loop it would end the worker, and KeyboardInterrupt all of them.
+                raise RuntimeError(f"a request raised {type(error).__name__}") from error
             finally:
                 if processing.is_marked:
                     self.readiness.unmark_running(str(request_id_of(req)))
@@ -297,6 +305,9 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
                             self.pid,
                             extra={"request_id": stream.request_id},
                         )
+                # nginx has answered them by now.
+                for processing in given_up:
+                    self.readiness.unmark_running(str(request_id_of(processing.request)))
                 sys.stdout.flush()
                 sys.stderr.flush()
                 os._exit(0)  # its threads never return; gunicorn starts another worker

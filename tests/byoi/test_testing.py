@@ -102,6 +102,21 @@ def test_two_projects_in_one_process_do_not_meet(project: Path, tmp_path: Path) 
     assert "scale" not in sys.modules
 
 
+def test_packages_without_init_are_forgotten_too(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        (folder / "model").mkdir(parents=True)
+        (folder / "helpers").mkdir()
+        (folder / "helpers" / "x.py").write_text(f"VALUE = {name!r}\n", encoding="utf-8")
+        (folder / "inference.py").write_text(
+            "from helpers import x\n\n\ndef model_fn(model_dir):\n    return x.VALUE\n\n\n"
+            "def predict_fn(data, model):\n    return model\n",
+            encoding="utf-8",
+        )
+        with testing.model(folder) as model:
+            assert model.invoke([1]).json() == name
+
+
 def test_a_module_may_stand_without_a_project(project: Path) -> None:
     with testing.model(project / "inference.py", project / "model") as model:
         assert model.invoke([1]).json() == [2.0]

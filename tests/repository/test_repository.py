@@ -26,7 +26,7 @@ def files() -> list[Path]:
 
 @pytest.fixture(scope="module")
 def texts() -> dict[str, str]:
-    binary = {".png"}
+    binary = {".onnx", ".png"}
     return {
         str(path.relative_to(ROOT)): path.read_bytes().decode("utf-8")
         for path in files()

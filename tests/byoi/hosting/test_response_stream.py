@@ -80,7 +80,7 @@ def server() -> Iterator[PacedServer]:
 def client(server: PacedServer) -> RuntimeClient:
     urls = {"mine": f"http://127.0.0.1:{server.server_port}"}
     session = runtime_client.boto_session()
-    return RuntimeClient(urls.__getitem__, boto_session=session, read_timeout_s=1.0)
+    return RuntimeClient(urls.__getitem__, boto_session=session, stream_timeout_s=1.0)
 
 
 def test_each_piece_is_there_before_the_next_is_made(client: RuntimeClient, server: PacedServer):

@@ -128,7 +128,8 @@ def test_without_the_toolkit_its_parts_can_be_imported():
     ("statement", "named"),
     [
         ("import sagemaker_inference.model_server", "sagemaker_inference.model_server"),
-        ("from sagemaker_inference import transformer", "sagemaker_inference.transformer"),
+        ("from sagemaker_inference import transformer\ntransformer.Transformer()",
+         "sagemaker_inference.transformer.Transformer"),
         ("import sagemaker_xgboost_container.encoder", "sagemaker_xgboost_container"),
         ("from sagemaker_sklearn_extension.externals import read_csv_data",
          "sagemaker_sklearn_extension"),
@@ -136,12 +137,32 @@ def test_without_the_toolkit_its_parts_can_be_imported():
          "sagemaker_containers.beta.framework.env.ServingEnv"),
     ],
 )  # fmt: skip
-def test_what_is_not_here_is_named_in_one_line_with_the_way_out(statement, named):
-    status, printed = run(statement)
+def test_what_is_not_here_is_named_in_one_line_with_the_way_out(statement, named, tmp_path):
+    script = tmp_path / "inference.py"
+    script.write_text(f"{statement}\ndef model_fn(model_dir): ...\n")
+    status, printed = run(
+        f"from byoi.server import inference_module; inference_module.find({str(script)!r})"
+    )
     assert status == 1
     line = printed.splitlines()[-1]
     assert line.startswith(f"byoi.errors.ConfigurationError: the script uses {named}, ")
     assert "byoi.formats" in line
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "try:\n    import sagemaker_xgboost_container\nexcept ImportError:\n    pass",
+        "from sagemaker_containers.beta.framework import server",
+        "from sagemaker_inference import environment",
+        "import importlib.util\nassert importlib.util.find_spec('sagemaker_training') is None",
+    ],
+)
+def test_a_library_that_a_script_can_do_without_costs_nothing(statement, tmp_path):
+    script = tmp_path / "inference.py"
+    script.write_text(f"{statement}\ndef model_fn(model_dir):\n    return len\nprint('here')\n")
+    found = f"from byoi.server import inference_module; inference_module.find({str(script)!r})"
+    assert run(found) == (0, "here")
 
 
 def test_a_script_for_the_older_framework_serves(start):

@@ -189,7 +189,7 @@ def test_a_function_may_take_the_context_last():
 
 def test_a_header_of_two_lines_and_a_status_that_is_none_are_refused():
     context = Context(Headers())
-    with pytest.raises(ValueError, match="newline"):
+    with pytest.raises(ValueError, match="expected one line"):
         context.set_response_header(0, "X-Mine", "a\r\nSet-Cookie: b")
     for status in (0, 99, 199, 600):
         with pytest.raises(ValueError, match=f"200 to 599, received {status}"):
@@ -234,7 +234,7 @@ def test_an_output_becomes_a_body(output, expected):
 
 
 def test_an_output_that_is_no_body_is_an_error():
-    with pytest.raises(TypeError, match="output_fn returned object"):
+    with pytest.raises(TypeError, match="the module returned object as a body"):
         answer(handler_of(predict_fn=identity, output_fn=lambda *_: object()))
 
 
@@ -266,3 +266,16 @@ def test_a_model_says_how_many_requests_it_takes_where_its_module_cannot_know(of
     handler = handler_of(BYOI_THREADS=8, model_fn=lambda _: model)
     handler.load("/m")
     assert handler.threads == expected
+
+
+def test_a_model_that_answers_any_name_says_nothing_of_threads():
+    class AnyName:
+        def __getattr__(self, name):
+            return name
+
+        def predict(self, data):
+            return data
+
+    handler = Handler(SimpleNamespace(model_fn=lambda _: AnyName()), "mine")
+    handler.load("/model")
+    assert handler.threads == 1

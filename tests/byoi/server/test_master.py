@@ -97,3 +97,8 @@ def test_what_a_module_prints_waits_in_no_buffer(start):
     stack = start(source + "def model_fn(model_dir): pass\n")
     stack.target.send("POST", "/invocations", b"x", TEXT)
     assert "half a line" in stack.log
+
+
+def test_a_module_that_nobody_asked_to_preload_may_be_missing(capsys):
+    master.import_modules("json,absent_library", is_required=False)
+    assert "absent_library cannot be imported before the workers" in capsys.readouterr().err

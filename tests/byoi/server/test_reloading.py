@@ -1,6 +1,7 @@
 """Saved code answers the next request; the model is loaded again only where it must be."""
 
 import time
+from pathlib import Path
 
 import contract_cases
 import pytest
@@ -56,7 +57,10 @@ class Project:
         self.stack = ProcessStack(folder / "model", environ=environ, log_file=folder / "log")
 
     def save(self, name, text):
-        (self.folder / name).write_text(text)
+        # As editors do: nobody reads half of it.
+        unfinished = self.folder / f".{Path(name).name}"
+        unfinished.write_text(text)
+        unfinished.replace(self.folder / name)
 
     def ask(self):
         target = contract_cases.PortTarget("127.0.0.1", self.stack.port, lambda: self.stack.log)
@@ -213,3 +217,14 @@ def test_a_switch_is_on_or_off():
 
 def entries(project):
     return [contract_cases.as_json(line) for line in project.stack.log.splitlines()]
+
+
+def test_a_module_of_a_package_without_init_is_loaded_again(project):
+    (project.folder / "helpers").mkdir(exist_ok=True)
+    project.save("helpers/word.py", "WORD = 'before'\n")
+    project.save(
+        "inference.py", MODULE.replace("import beside", "from helpers import word as beside")
+    )
+    assert project.ask() == (200, "first before one kept")
+    project.save("helpers/word.py", "WORD = 'after'\n")
+    assert project.ask() == (200, "first after one kept")

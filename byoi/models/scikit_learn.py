@@ -3,9 +3,9 @@
 The answer is that of `predict`: classes as they were trained, texts among them, or numbers.
 
 A model that was fitted on a DataFrame takes an input for each column, by its name, and gets a
-DataFrame where pandas is installed. Columns that a ColumnTransformer encodes as categories are
-texts, the others numbers. A model without columns, a pipeline that begins with a vectorizer, takes
-one text a row.
+DataFrame where pandas is installed. Columns that are encoded as categories, and those that a
+vectorizer reads, are texts; a column that nothing reads takes anything; the others are numbers.
+A model without columns, a pipeline that begins with a vectorizer, takes one text a row.
 
 Sources: scikit-learn's developer guide (n_features_in_, feature_names_in_, input tags); skops'
 documentation of persistence.
@@ -21,12 +21,17 @@ from typing import Any, Self
 import numpy as np
 
 from byoi import errors
+from byoi.formats import elements
 from byoi.formats.elements import Array
 from byoi.formats.signature import Signature, Tensor
 from byoi.models import model
 
 TRUSTED_VARIABLE = "BYOI_TRUSTED_TYPES"
 _TEXT = "text"
+# Where a search, a transformed target and boosting by histograms keep what reads the columns.
+_INNER = ("best_estimator_", "regressor_", "_preprocessor")
+# Steps of a pipeline after which the columns are others.
+_MAKES_COLUMNS = ("transformers_", "transformer_list")
 
 
 class ScikitLearnModel:
@@ -41,7 +46,9 @@ class ScikitLearnModel:
         BYOI_THREADS: One prediction at a time: an estimator may keep something.
 
     Raises:
-        ConfigurationError: There is no `predict`, or it needs a DataFrame and pandas is missing.
+        ConfigurationError: There is no `predict`, or it needs a DataFrame and pandas is missing, or
+            what it takes cannot be told from it.
+        ModelDataError: It was not trained.
     """
 
     BYOI_THREADS = 1
@@ -55,21 +62,32 @@ class ScikitLearnModel:
         self._estimator = estimator
         names = [str(name) for name in getattr(estimator, "feature_names_in_", ())]
         width = getattr(estimator, "n_features_in_", None)
-        categories = _categories(estimator, names)
+        if names:
+            _require_no_categories(path, estimator)
+        # Columns without a name are known by their place.
+        columns = names or [str(place) for place in range(width or 0)]
+        uses = list(_uses(estimator, columns))
+        categories = _categories(uses)
+        has_texts = any(_takes_texts(reader) for reader, _ in uses)
+        dtypes = _dtypes(uses, columns, categories)
         inputs = tuple(
-            Tensor(one.name, _dtype(categories[one.name]), one.shape)
-            if one.name in categories
-            else one
+            Tensor(one.name, dtypes.get(one.name, one.dtype), one.shape)
             for one in model.table(names, width, "float64")
         )
-        if not names and width is None and _takes_texts(estimator):
+        samples = {name: values[0] for name, values in categories.items() if len(values)}
+        if not names and width is None and has_texts:
             inputs = (Tensor(_TEXT, "str", (None,)),)
+        elif not names and not set(dtypes.values()) <= {"float64"}:
+            inputs = (Tensor(model.ROWS, "object", (None, width)),)
+        if not names and samples:
+            blank = {"str": "", "object": "", "float64": 0}
+            row = [samples.get(one, blank[dtypes.get(one, "float64")]) for one in columns]
+            samples = {model.ROWS: np.array(row, elements.dtype_of(inputs[0]))}
         self._inputs = inputs
         self._pandas = None
-        if names and (categories or importlib.util.find_spec("pandas")):
+        if names and (dtypes or importlib.util.find_spec("pandas")):
             self._pandas = model.library(path, "pandas")
-        samples = {name: values[0] for name, values in categories.items() if len(values)}
-        self.signature = Signature(inputs, self._outputs(samples))
+        self.signature = Signature(inputs, self._outputs(path, samples))
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -110,7 +128,8 @@ class ScikitLearnModel:
                 warnings.filterwarnings("ignore", "X does not have valid feature names")
                 prediction = self._estimator.predict(rows)
         except ValueError as error:
-            if type(error).__name__ == "NotFittedError":  # of sklearn.exceptions, a ValueError
+            # Of sklearn.exceptions, a ValueError; LightGBM's is derived from it.
+            if any(one.__name__ == "NotFittedError" for one in type(error).__mro__):
                 raise errors.ModelDataError(f"the model was not trained: {error}") from error
             # Shapes and types fit; what is left is NaN, a category, a sign.
             raise model.refused(error) from error
@@ -118,57 +137,122 @@ class ScikitLearnModel:
             prediction = prediction.toarray()
         return {model.PREDICTION: np.asarray(prediction)}
 
-    def _outputs(self, samples: Mapping[str, Any]) -> tuple[Tensor, ...]:
+    def _outputs(self, path: Path, samples: Mapping[str, Any]) -> tuple[Tensor, ...]:
         try:
             return model.outputs(self.predict, self._inputs, samples)
         except errors.MalformedBody:  # it takes no row of zeros
             classes = getattr(self._estimator, "classes_", None)
             dtype = model.dtype_name(classes) if isinstance(classes, np.ndarray) else "float64"
             return (Tensor(model.PREDICTION, dtype, (None,)),)
+        except errors.ByoiError:
+            raise
+        except Exception as error:  # steps of any kind, which got another type than they take
+            reason = " ".join(str(error).split())[:300]
+            raise errors.ConfigurationError(
+                f"{path.name}: what its columns are is not in the file, and it refuses what they "
+                f"seem to be ({type(error).__name__}: {reason}); add code/inference.py, whose "
+                "input_fn makes what the model takes"
+            ) from error
 
 
 def _dtype(categories: Array) -> str:
     return "object" if categories.dtype.kind in "OUT" else "float64"
 
 
-def _takes_texts(estimator: Any) -> bool:
-    """Whether the first step takes texts, as a vectorizer does."""
-    for first in _steps(estimator):
-        if not hasattr(first, "__sklearn_tags__"):
-            return False
-        tags = first.__sklearn_tags__().input_tags
-        return bool(tags.string and not tags.two_d_array)
-    return False
+def _takes_texts(reader: Any) -> bool:
+    """Whether it takes texts in one dimension, as a vectorizer does."""
+    if not hasattr(reader, "__sklearn_tags__"):
+        return False
+    tags = reader.__sklearn_tags__().input_tags
+    return bool(tags.string and not tags.two_d_array)
 
 
-def _steps(estimator: Any) -> Iterator[Any]:
-    """Yield the steps of a pipeline, or the estimator itself."""
-    for step in [one for _, one in getattr(estimator, "steps", [("", estimator)])]:
-        if hasattr(step, "steps"):
-            yield from _steps(step)
-        elif step not in {"passthrough", None}:
-            yield step
+def _uses(estimator: Any, columns: list[str]) -> Iterator[tuple[Any, list[str]]]:
+    """Yield what reads the columns as they come, and which: transformers, or the model itself."""
+    if estimator is None or (isinstance(estimator, str) and estimator == "drop"):
+        return
+    if hasattr(estimator, "steps"):
+        for _, step in estimator.steps:
+            yield from _uses(step, columns)
+            if any(hasattr(step, one) for one in _MAKES_COLUMNS) or _takes_texts(step):
+                return
+    elif hasattr(estimator, "transformers_"):
+        for _, transformer, chosen in estimator.transformers_:
+            yield from _uses(transformer, _chosen(chosen, columns))
+    elif parts := _parts(estimator):
+        for part in parts:
+            yield from _uses(part, columns)
+    else:
+        yield estimator, columns
 
 
-def _categories(estimator: Any, names: list[str]) -> dict[str, Array]:
-    """Return the known categories of each column that an encoder in front of the model has."""
+def _parts(estimator: Any) -> list[Any]:
+    """Return the fitted estimators inside another one that get its columns as they are."""
+    for name in _INNER:
+        if getattr(estimator, name, None) is not None:
+            return [getattr(estimator, name)]
+    if hasattr(estimator, "transformer_list"):
+        return [one for _, one in estimator.transformer_list]
+    inner = getattr(estimator, "estimators_", None)
+    # Of a vote or a stack; a forest has no list of named ones.
+    return list(inner) if isinstance(inner, list) and hasattr(estimator, "estimators") else []
+
+
+def _chosen(chosen: Any, columns: list[str]) -> list[str]:
+    """Return the names that a ColumnTransformer's names, places, slice or mask stand for."""
+    if isinstance(chosen, str):
+        return [chosen]
+    if isinstance(chosen, slice):
+        if not {type(chosen.start), type(chosen.stop)} & {str}:
+            return columns[chosen]
+        start = 0 if chosen.start is None else columns.index(chosen.start)
+        # Of names, the last is taken as well.
+        stop = len(columns) if chosen.stop is None else columns.index(chosen.stop) + 1
+        return columns[start:stop]
+    places = np.atleast_1d(np.asarray(chosen))
+    if places.dtype.kind == "b":
+        return [name for name, is_chosen in zip(columns, places, strict=False) if is_chosen]
+    if places.dtype.kind in "iu":
+        return [columns[place] for place in places.tolist() if place < len(columns)]
+    return [str(name) for name in places.tolist()]
+
+
+def _categories(uses: list[tuple[Any, list[str]]]) -> dict[str, Array]:
+    """Return the known categories of each column that an encoder has."""
     found: dict[str, Array] = {}
-    first = next(_steps(estimator), None)
-    parts = getattr(first, "transformers_", [("", first, names)])
-    for _, transformer, columns in parts:
-        if isinstance(transformer, str):  # drop, passthrough
-            continue
-        chosen = np.array(names)[columns] if _is_by_place(columns) else columns
-        chosen = [chosen] if isinstance(chosen, str) else list(chosen)
-        for step in _steps(transformer):
-            known = getattr(step, "categories_", [])
-            if len(known) == len(chosen):
-                found |= dict(zip(chosen, known, strict=True))
+    for reader, columns in uses:
+        known = getattr(reader, "categories_", [])
+        if len(known) == len(columns):
+            found |= dict(zip(columns, known, strict=True))
     return found
 
 
-def _is_by_place(columns: Any) -> bool:
-    """Whether columns are numbers, a slice or a mask, and not names."""
-    return isinstance(columns, slice) or not all(
-        isinstance(one, str) for one in np.atleast_1d(columns)
-    )
+def _dtypes(
+    uses: list[tuple[Any, list[str]]], columns: list[str], categories: Mapping[str, Array]
+) -> dict[str, str]:
+    """Return the types of the columns that are told by what reads them."""
+    read = {name for _, chosen in uses for name in chosen}
+    dtypes = dict.fromkeys((one for one in columns if one not in read), "object")
+    for reader, chosen in uses:
+        # Of several columns, a step in between has made one text.
+        if len(chosen) == 1 and _takes_texts(reader):
+            dtypes[chosen[0]] = "str"
+    for name, known in categories.items():
+        dtypes[name] = "object" if known.dtype.kind in "OUT" else "float64"
+    return dtypes
+
+
+def _require_no_categories(path: Path, estimator: Any) -> None:
+    """Raise for a booster of XGBoost or LightGBM that was fitted on pandas' categories."""
+    library = type(estimator).__module__.partition(".")[0]
+    if library == "xgboost" and hasattr(estimator, "get_booster"):
+        has, way = "c" in (estimator.get_booster().feature_types or []), "save_model('model.ubj')"
+    elif library == "lightgbm" and hasattr(estimator, "booster_"):
+        has, way = bool(estimator.booster_.pandas_categorical), "booster_.save_model('model.txt')"
+    else:
+        return
+    if has:
+        raise errors.ConfigurationError(
+            f"{path.name} holds a {type(estimator).__name__} with columns of categories, which are "
+            f"served from its own file: write it with model.{way}, or add code/inference.py"
+        )

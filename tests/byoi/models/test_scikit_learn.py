@@ -12,12 +12,16 @@ import pytest
 import skops.io
 import xgboost
 from asking import answer, load_refusal, refusal, tensors
+from scipy import sparse
 from sklearn.compose import make_column_transformer
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.model_selection import GridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from byoi import errors, models
 
@@ -154,3 +158,120 @@ def test_a_pickle_without_a_model_is_named(tmp_path, monkeypatch, content, kind,
     monkeypatch.setenv("BYOI_ALLOW_PICKLE", "1")
     (tmp_path / "model.pkl").write_bytes(content)
     assert words in load_refusal(tmp_path, kind)
+
+
+FILMS = pd.DataFrame({"a": [1.0, 2, 3, 4] * 3, "note": ["good", "bad"] * 6, "id": ["x"] * 12})
+LIKED = ["y", "n"] * 6
+
+
+def pickled(folder, monkeypatch, estimator):
+    monkeypatch.setenv("BYOI_ALLOW_PICKLE", "1")
+    joblib.dump(estimator, folder / "model.joblib")
+    return models.load(folder)
+
+
+def films(columns):
+    return make_pipeline(columns, LogisticRegression())
+
+
+def vectorized():
+    return films(make_column_transformer((TfidfVectorizer(), "note"), (StandardScaler(), ["a"])))
+
+
+def encoded():
+    return films(make_column_transformer((OneHotEncoder(), ["note"]), (StandardScaler(), ["a"])))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "note"),
+    [
+        (vectorized(), "str"),
+        (encoded(), "object"),
+        (GridSearchCV(vectorized(), {}, cv=2), "str"),
+        (GridSearchCV(encoded(), {}, cv=2), "object"),
+        (VotingClassifier([("one", encoded()), ("two", encoded())]), "object"),
+        (films(make_union(encoded()[0], encoded()[0])), "object"),
+        (films(make_column_transformer((encoded()[0], ["note", "a"]))), "object"),
+    ],
+)
+def test_a_column_is_what_reads_it_however_deep_that_is(tmp_path, monkeypatch, estimator, note):
+    model = pickled(tmp_path, monkeypatch, estimator.fit(FILMS, LIKED))
+    assert [one.dtype for one in model.signature.inputs] == ["float64", note, "object"]
+    rows = [{"a": 1, "note": "good", "id": 7}, {"a": 1, "note": "bad", "id": None}]
+    assert answer(model, rows) == ["y", "n"]
+
+
+def test_boosting_by_histograms_takes_the_text_of_a_category(tmp_path, monkeypatch):
+    # It splits by a category from 10 rows of each on.
+    table = pd.concat([FILMS[["a"]].assign(note=FILMS["note"].astype("category"))] * 5)
+    classifier = HistGradientBoostingClassifier(max_iter=5).fit(table, LIKED * 5)
+    assert classifier.predict(table[:2]).tolist() == ["y", "n"]
+    model = pickled(tmp_path, monkeypatch, classifier)
+    assert answer(model, [{"a": 1, "note": "good"}, {"a": 1, "note": "bad"}]) == ["y", "n"]
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        GridSearchCV(films(TfidfVectorizer()), {}, cv=2),
+        films(make_union(TfidfVectorizer(), HashingVectorizer())),
+        VotingClassifier([("one", films(TfidfVectorizer()))]),
+    ],
+)
+def test_texts_alone_are_taken_however_deep_the_vectorizer_is(tmp_path, monkeypatch, estimator):
+    model = pickled(tmp_path, monkeypatch, estimator.fit(FILMS["note"].tolist(), LIKED))
+    assert tensors(model.signature.inputs) == [("text", "str", (None,))]
+    assert answer(model, ["good", "bad"]) == ["y", "n"]
+
+
+def test_columns_without_names_are_known_by_their_place(tmp_path, monkeypatch):
+    encoder = make_column_transformer((OneHotEncoder(), [1]), (StandardScaler(), [0]))
+    model = pickled(tmp_path, monkeypatch, films(encoder).fit(FILMS.to_numpy(), LIKED))
+    assert tensors(model.signature.inputs) == [("rows", "object", (None, 3))]
+    assert answer(model, [[1, "good", "x"], [1, "bad", "x"]]) == ["y", "n"]
+
+
+def lowered(table):
+    return table.map(lambda one: len(one.lower()))
+
+
+def test_columns_that_the_file_does_not_tell_need_a_script(tmp_path, monkeypatch):
+    columns = make_column_transformer((FunctionTransformer(lowered), ["note"]))
+    estimator = films(columns).fit(FILMS, LIKED)
+    monkeypatch.setenv("BYOI_ALLOW_PICKLE", "1")
+    joblib.dump(estimator, tmp_path / "model.joblib")
+    message = load_refusal(tmp_path)
+    assert "model.joblib: what its columns are is not in the file" in message
+    assert "has no attribute 'lower'); add code/inference.py" in message
+
+
+@pytest.mark.parametrize("estimator", [LogisticRegression(), lightgbm.LGBMClassifier()])
+def test_a_model_that_was_not_trained_is_refused_at_load(tmp_path, monkeypatch, estimator):
+    monkeypatch.setenv("BYOI_ALLOW_PICKLE", "1")
+    joblib.dump(estimator, tmp_path / "model.joblib")
+    assert "the model was not trained: " in load_refusal(tmp_path, errors.ModelDataError)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "way"),
+    [
+        (xgboost.XGBClassifier(n_estimators=2, enable_categorical=True), "model.save_model("),
+        (lightgbm.LGBMClassifier(n_estimators=2, verbose=-1), "model.booster_.save_model("),
+    ],
+)
+def test_a_pickled_booster_with_categories_is_refused_by_name(
+    tmp_path, monkeypatch, estimator, way
+):
+    table = FILMS[["a"]].assign(note=FILMS["note"].astype("category"))
+    monkeypatch.setenv("BYOI_ALLOW_PICKLE", "1")
+    joblib.dump(estimator.fit(table, [0, 1] * 6), tmp_path / "model.joblib")
+    message = load_refusal(tmp_path)
+    assert f"holds a {type(estimator).__name__} with columns of categories" in message
+    assert way in message
+
+
+def test_a_sparse_prediction_is_a_row_of_numbers(tmp_path, monkeypatch):
+    labels = sparse.csr_matrix((NUMBERS[:, :2] > 0.5).astype(int))
+    classifier = OneVsRestClassifier(LogisticRegression()).fit(NUMBERS, labels)
+    expected = classifier.predict(NUMBERS[:2]).toarray().tolist()
+    assert answer(pickled(tmp_path, monkeypatch, classifier), NUMBERS[:2].tolist()) == expected

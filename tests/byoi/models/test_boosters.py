@@ -1,5 +1,7 @@
 """XGBoost's and LightGBM's own files: names, categories, classes, and what is missing."""
 
+import io
+
 import lightgbm
 import numpy as np
 import pandas as pd
@@ -158,3 +160,11 @@ def test_categories_whose_column_is_open_are_refused(tmp_path):
     known = next(line for line in text.splitlines() if line.startswith("pandas_categorical:"))
     (tmp_path / "model.txt").write_text(text.replace(known, 'pandas_categorical:[["u"]]'))
     assert "2 categorical columns and the categories of 1" in load_refusal(tmp_path)
+
+
+def test_infinity_is_refused_by_xgboost(tmp_path):
+    xgboost.XGBClassifier(**SMALL).fit(NUMBERS, CLASSES).save_model(tmp_path / "model.ubj")
+    body = io.BytesIO()
+    np.save(body, np.array([[np.inf, 1, 2]], np.float32))
+    message = refusal(models.load(tmp_path), body.getvalue(), "application/x-npy")
+    assert message.startswith("the model refuses these values: ")

@@ -123,3 +123,19 @@ def test_hidden_files_are_no_models(tmp_path):
     for name in ("m.onnx", "._m.onnx", ".DS_Store"):
         (tmp_path / name).touch()
     assert models.find(tmp_path).path.name == "m.onnx"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("model.sav", "(model.sav: rename a pickle to *.pkl, one of joblib to *.joblib)"),
+        ("m.joblib.gz", "(m.joblib.gz: rename a pickle to *.pkl, one of joblib to *.joblib)"),
+        ("xgboost-model", "(xgboost-model is a pickle: rename it to xgboost-model.pkl)"),
+        ("model/m.onnx", "(model/m.onnx: a model goes one folder up)"),
+    ],
+)
+def test_what_nearly_is_a_model_is_named_with_the_way_to_make_it_one(tmp_path, name, hint):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"\x80\x04.")
+    assert f"nothing that can be served {hint}. Wanted is" in load_refusal(tmp_path)

@@ -82,6 +82,20 @@ def test_inputs_that_do_not_fit_one_another_are_refused(adder):
     assert message.startswith("the model refuses these values: [ONNXRuntimeError]")
 
 
+def test_a_text_that_is_no_number_is_refused_where_the_model_reads_one(tmp_path):
+    graph = helper.make_graph(
+        [helper.make_node("Cast", ["x"], ["y"], to=TensorProto.FLOAT)],
+        "g",
+        [value("x", TensorProto.STRING, ["n"])],
+        [value("y", TensorProto.FLOAT, ["n"])],
+    )
+    opset = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), tmp_path / "m.onnx")
+    model = models.load(tmp_path)
+    assert answer(model, ["1.5"]) == [1.5]
+    assert refusal(model, ["abc"]).startswith("the model refuses these values: ")
+
+
 def test_a_classifier_of_skl2onnx_gives_labels_and_the_probability_of_each(tmp_path):
     rows = np.random.default_rng(0).random((30, 4), np.float32)
     classifier = LogisticRegression().fit(rows, np.array(["c", "a", "b"] * 10))

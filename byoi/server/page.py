@@ -42,6 +42,8 @@ OPENAPI = "openapi.json"
 REQUESTS = "requests.json"
 KEPT_REQUESTS = 50
 _BETWEEN_WRITES_S = 0.2
+# When a process added a request, for the order of those of several.
+_ADDED = "added_s"
 _STATIC = Path(__file__).with_name("static")
 _JSON = "application/json"
 
@@ -124,7 +126,7 @@ class Folder:
         written.replace(self.path / name)
 
     def add_requests(self, entries: Sequence[Mapping[str, Any]]) -> None:
-        """Put invocations before the last requests; the last of them was the latest.
+        """Put invocations among the last requests, the latest first, whichever process wrote them.
 
         A full disk costs the page some rows and a warning, and no request its answer.
         """
@@ -132,7 +134,8 @@ class Folder:
             with (self.path / "requests.lock").open("wb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 earlier = json.loads((self.path / REQUESTS).read_bytes())
-                self.write(REQUESTS, json.dumps([*reversed(entries), *earlier][:KEPT_REQUESTS]))
+                latest = sorted([*entries, *earlier], key=lambda one: -one[_ADDED])
+                self.write(REQUESTS, json.dumps(latest[:KEPT_REQUESTS]))
         except OSError as error:
             say("warning", f"the page lacks requests: {error}")
 
@@ -162,7 +165,8 @@ class LastRequests:
         """
         if fields.get("path") != contract.INVOCATIONS_PATH:
             return
-        self._waiting.append({name: fields.get(name) for name in _SHOWN})
+        shown = {name: fields.get(name) for name in _SHOWN}
+        self._waiting.append({**shown, _ADDED: time.time()})
         self._has_some.set()
         if self._thread is None:
             self._start()

@@ -201,6 +201,9 @@ def of_body(body: bytes) -> str:
         json.loads(text)
     except ValueError:
         return TEXT
+    except RecursionError:
+        # Nested too deeply to be read here: it began as JSON, and the server says the same.
+        return JSON
     return JSON
 
 

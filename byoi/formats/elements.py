@@ -2,7 +2,8 @@
 
 Values come as nested lists (JSON), as texts (CSV) or as an array (NPY). A value of another type, or
 one that does not fit the type, is refused with the input's name, the place and what is expected;
-rows and columns count from 1. Nothing is cut, wrapped round or rounded to a whole number.
+rows and columns count from 1. Nothing is cut, wrapped round or rounded to a whole number. A
+floating-point type rounds to what it has: 16,777,217 is no float32.
 
 What counts as what:
 
@@ -13,6 +14,7 @@ What counts as what:
 """
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -42,10 +44,16 @@ _SHOWN_CHARACTERS = 40
 def from_nested(value: Any, tensor: Tensor) -> Array:
     """Return the array of a value of JSON: nested lists, one level for each axis.
 
+    Of a column, shape (rows, 1), the second level may be left out.
+
     Raises:
         MalformedBody: A list is too long, too short, too deep or not deep enough, or an element
             is not of the tensor's type.
     """
+    # A column may be a plain list, as its rows are one value.
+    is_column = len(tensor.shape) == 2 and is_one_a_row(tensor) and isinstance(value, list)
+    if is_column and list not in set(map(type, value)):
+        value = [[one] for one in value]
     level, shape = [value], list[int]()
     for size in tensor.shape:
         if set(map(type, level)) != {list}:
@@ -109,6 +117,8 @@ def from_array(array: Array, tensor: Tensor) -> Array:
     dtype = dtype_of(tensor)
     kind = dtype.kind
     if kind in "UO":
+        if array.dtype.kind == "U":
+            _require_characters(array.reshape(-1).tolist(), array.shape, tensor)
         return array.astype(object)
     if kind == "f":
         cast = _cast_floats(array, dtype)
@@ -119,6 +129,11 @@ def from_array(array: Array, tensor: Tensor) -> Array:
         _require((array == 0) | (array == 1), array, tensor)
         return array.astype(dtype)
     return _whole(array, tensor)
+
+
+def is_one_a_row(tensor: Tensor) -> bool:
+    """Whether a tensor is one value a row: of shape (rows), or a column of shape (rows, 1)."""
+    return len(tensor.shape) == 1 or (len(tensor.shape) == 2 and tensor.shape[1] == 1)
 
 
 def dtype_of(tensor: Tensor) -> np.dtype[Any]:
@@ -163,6 +178,7 @@ def _converted(values: list[Any], shape: Sequence[int], tensor: Tensor) -> Array
         place = next(n for n, one in enumerate(values) if type(one) not in allowed)
         raise _wrong(tensor, _index(place, shape), values[place])
     if dtype.kind in "UO":
+        _require_characters(values, shape, tensor)
         # Not NumPy's own texts: each would take the room of the longest.
         array: Array = np.empty(len(values), object)
         array[:] = values
@@ -187,17 +203,32 @@ def _converted(values: list[Any], shape: Sequence[int], tensor: Tensor) -> Array
     return np.array([int(one) for one in values], dtype).reshape(shape)
 
 
+def _require_characters(values: Sequence[Any], shape: Sequence[int], tensor: Tensor) -> None:
+    """Raise for the first text with half of a surrogate pair, which no UTF-8 can hold."""
+    for place, one in enumerate(values):
+        if isinstance(one, str) and not one.isascii():
+            try:
+                one.encode()
+            except UnicodeEncodeError as error:
+                raise errors.MalformedBody(
+                    f"{_where(tensor, _index(place, shape))}: received {_cut(ascii(one))}, a text "
+                    f"with half of a surrogate pair, expected whole characters"
+                ) from error
+
+
 def _fits(number: float, dtype: np.dtype[Any]) -> bool:
     if dtype.kind == "b":
         return number in {0, 1}
     limits = np.iinfo(dtype)
-    return number == number // 1 and limits.min <= int(number) <= limits.max
+    return (
+        math.isfinite(number) and number == number // 1 and limits.min <= int(number) <= limits.max
+    )
 
 
 def _whole(array: Array, tensor: Tensor) -> Array:
     """Return an array of numbers in a type of whole numbers."""
     if array.dtype.kind == "f":
-        _require(array == np.trunc(array), array, tensor)
+        _require(np.isfinite(array) & (array == np.trunc(array)), array, tensor)
     limits = np.iinfo(dtype_of(tensor))
     # As numbers of Python: NumPy would compare 2**64 - 1 with -1 as floats.
     for extreme in (int(array.argmin()), int(array.argmax())):

@@ -61,7 +61,9 @@ def encode(values: Any, accept: str) -> tuple[bytes | str, str]:
     """Encode a prediction in the media type that the client prefers.
 
     Args:
-        values: An array, or what NumPy makes one of; for JSON, whatever has a `tolist` inside.
+        values: An array, or what NumPy makes one of; for JSON, whatever has a `tolist` or a
+            `to_numpy` inside. JSON Lines has a line for each element of a list, a tuple, an array
+            or a table of pandas; anything else, such as a dict or a text, is one line.
         accept: Value of the Accept header, empty if absent.
 
     Returns:
@@ -76,7 +78,9 @@ def encode(values: Any, accept: str) -> tuple[bytes | str, str]:
     if name == content_types.JSON:
         return json.dumps(values, default=_listed), media_type
     if name == content_types.JSON_LINES:
-        rows = values.tolist() if hasattr(values, "tolist") else list(values)
+        # Not whatever can be iterated: of a dict that would be its keys, of a text its letters.
+        plain = values if isinstance(values, list | tuple) else _plain(values)
+        rows = plain if isinstance(plain, list | tuple) else [plain]
         return "\n".join(json.dumps(row, default=_listed) for row in rows), media_type
     if name == content_types.CSV:
         text = io.StringIO()
@@ -121,7 +125,15 @@ def _array(content: Any) -> npt.NDArray[Any]:
         ) from error
 
 
+def _plain(value: Any) -> Any:
+    """Return an array or a table of pandas as lists, anything else as it is."""
+    if not hasattr(value, "tolist") and hasattr(value, "to_numpy"):
+        value = value.to_numpy()
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
 def _listed(value: Any) -> Any:
-    if hasattr(value, "tolist"):
-        return value.tolist()
+    plain = _plain(value)
+    if plain is not value:
+        return plain
     raise TypeError(f"a prediction of {type(value).__name__} cannot be written as JSON")

@@ -9,6 +9,7 @@ import csv
 import io
 import itertools
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -98,7 +99,7 @@ def _require_rows(arrays: Mapping[str, Array], media_type: str) -> None:
 
 def _fields(array: Array) -> Iterator[list[Any]]:
     """Yield the fields of each row."""
-    flat = array.reshape(len(array), -1)
+    flat = array.reshape(len(array), math.prod(array.shape[1:]))
     if array.dtype.kind == "f":
         flat = flat.astype("U32")
     for row in flat.tolist():

@@ -90,7 +90,9 @@ def decode_rows(
     body: bytes | str,
     content_type: str,
     columns: int | Sequence[str],
-    dtype: str = "float32",
+    dtype: str = "float64",
+    *,
+    missing: bool = False,
 ) -> Array:
     """Decode a body to rows of numbers: an `input_fn` in one line.
 
@@ -98,21 +100,32 @@ def decode_rows(
         body: As received, or the text of it.
         content_type: Value of the Content-Type header, empty if absent, which counts as JSON.
         columns: How many numbers a row has; or their names, and then a row may be an object.
-        dtype: NumPy's name of the type of all of them.
+        dtype: NumPy's name of the type of all of them. A narrower floating-point type rounds:
+            float32 has no whole number 16,777,217.
+        missing: Whether a number may be missing, `null` or an empty field of CSV, and is NaN.
 
     Returns:
         Shape (rows, columns), at least one row.
 
     Raises:
         UnsupportedContentType: The type is not one of `numbers.REQUEST_TYPES`.
-        MalformedBody: As in `decode`.
+        MalformedBody: As in `decode`, or a number is missing; the message has row and column.
     """
     if isinstance(columns, int):
         signature = Signature((Tensor("rows", dtype, (None, columns)),), ())
-        return decode(body, content_type, signature).arrays["rows"]
-    signature = Signature(tuple(Tensor(name, dtype, (None,)) for name in columns), ())
-    arrays = decode(body, content_type, signature).arrays
-    return np.stack([arrays[name] for name in columns], axis=1)
+        rows = decode(body, content_type, signature).arrays["rows"]
+    else:
+        signature = Signature(tuple(Tensor(name, dtype, (None,)) for name in columns), ())
+        arrays = decode(body, content_type, signature).arrays
+        rows = np.stack([arrays[name] for name in columns], axis=1)
+    if not missing and rows.dtype.kind == "f" and np.isnan(rows).any():
+        row, column = (int(one) for one in np.argwhere(np.isnan(rows))[0])
+        shown = column + 1 if isinstance(columns, int) else repr(columns[column])
+        raise errors.MalformedBody(
+            f"row {row + 1}, column {shown}: received no number (null, an empty field or NaN), "
+            "expected one; a script whose model takes missing numbers says missing=True"
+        )
+    return rows
 
 
 def _from_json(content: Any, inputs: Sequence[Tensor]) -> Tensors:
@@ -259,7 +272,10 @@ def _from_npy(array: Array, inputs: Sequence[Tensor]) -> dict[str, Array]:
             f"{_names(inputs)}"
         )
     return {
-        one.name: elements.from_array(array[:, column], one) for column, one in enumerate(inputs)
+        one.name: elements.from_array(
+            array[:, column] if len(one.shape) == 1 else array[:, column : column + 1], one
+        )
+        for column, one in enumerate(inputs)
     }
 
 
@@ -284,7 +300,7 @@ def _require_names(value: Any, inputs: Sequence[Tensor], where: str) -> None:
 
 def _is_table(inputs: Sequence[Tensor]) -> bool:
     """Whether each input is one value a row."""
-    return all(len(one.shape) == 1 for one in inputs)
+    return all(map(elements.is_one_a_row, inputs))
 
 
 def _names(inputs: Sequence[Tensor]) -> str:

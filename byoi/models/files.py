@@ -55,7 +55,8 @@ def find(model_dir: Path) -> ModelFile | None:
         ConfigurationError: There are several, or the directory cannot be read.
     """
     try:
-        entries = sorted(model_dir.iterdir())
+        # Without hidden files: macOS puts one beside each file of an archive.
+        entries = sorted(path for path in model_dir.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise errors.ConfigurationError(
             f"the model directory {model_dir} cannot be read: {error.strerror}; BYOI_MODEL_DIR "

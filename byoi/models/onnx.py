@@ -64,7 +64,7 @@ class OnnxModel:
         states = onnxruntime.capi.onnxruntime_pybind11_state
         # Of one node, with inputs that fit the signature: an index, or sizes that do not go
         # together. Memory, for one, is another error.
-        self._refusals = (states.InvalidArgument, states.Fail)
+        self._refusals = (states.InvalidArgument, states.Fail, states.RuntimeException)
         self.signature = Signature(
             tuple(_input(one, path) for one in self._session.get_inputs()),
             tuple(_output(one, path) for one in self._session.get_outputs()),

@@ -108,11 +108,15 @@ class ScikitLearnModel:
             with warnings.catch_warnings():
                 # Said where there are names and no pandas; the columns are in their order.
                 warnings.filterwarnings("ignore", "X does not have valid feature names")
-                prediction = np.asarray(self._estimator.predict(rows))
+                prediction = self._estimator.predict(rows)
         except ValueError as error:
+            if type(error).__name__ == "NotFittedError":  # of sklearn.exceptions, a ValueError
+                raise errors.ModelDataError(f"the model was not trained: {error}") from error
             # Shapes and types fit; what is left is NaN, a category, a sign.
             raise model.refused(error) from error
-        return {model.PREDICTION: prediction}
+        if hasattr(prediction, "toarray"):  # a sparse matrix
+            prediction = prediction.toarray()
+        return {model.PREDICTION: np.asarray(prediction)}
 
     def _outputs(self, samples: Mapping[str, Any]) -> tuple[Tensor, ...]:
         try:

@@ -69,14 +69,15 @@ class XgboostModel:
 
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run the model, as described in `Model`."""
-        rows = self._xgboost.DMatrix(
-            model.stacked(self._categories.numbered(inputs), self._inputs),
-            feature_names=self._booster.feature_names,
-            feature_types=self._booster.feature_types,
-            enable_categorical=True,
-            nthread=model.threads(),
-        )
+        stacked = model.stacked(self._categories.numbered(inputs), self._inputs)
         try:
+            rows = self._xgboost.DMatrix(  # refuses infinity
+                stacked,
+                feature_names=self._booster.feature_names,
+                feature_types=self._booster.feature_types,
+                enable_categorical=True,
+                nthread=model.threads(),
+            )
             prediction = self._booster.predict(rows, iteration_range=self._rounds)
         except self._xgboost.core.XGBoostError as error:
             raise model.refused(error) from error

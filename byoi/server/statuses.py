@@ -87,6 +87,10 @@ def chosen(error: BaseException) -> int | None:
     status = getattr(error, "status_code", None)
     if isinstance(status, int) and 400 <= status <= 599 and hasattr(error, "phrase"):
         return status
+    # This one has no status of its own; our stand-in for it is a 415 too.
+    names = {(kind.__module__, kind.__name__) for kind in type(error).__mro__}
+    if ("sagemaker_inference.errors", "UnsupportedFormatError") in names:
+        return int(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
     return None
 
 

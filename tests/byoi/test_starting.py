@@ -92,7 +92,7 @@ def test_an_empty_folder_is_filled_and_another_is_left_as_it_is(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("my_model", "SageMaker takes 1 to 63 letters, digits and hyphens"),
+        ("my.model", "SageMaker takes 1 to 63 letters, digits and hyphens"),
         ("-model", "where the first and the last are not hyphens"),
         ("m" * 64, "1 to 63"),
         ("Model", "small letters only; take 'model'"),
@@ -105,6 +105,13 @@ def test_a_name_that_an_endpoint_or_an_image_cannot_have_is_refused(
     with pytest.raises(errors.ConfigurationError, match=re.escape(reason)):
         starting.write(tmp_path / name, "custom")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_underscores_of_a_folder_are_hyphens_of_the_endpoint(tmp_path: Path) -> None:
+    starting.write(tmp_path / "my_model", "custom")
+    readme = (tmp_path / "my_model" / "README.md").read_text()
+    assert readme.startswith("# my-model\n")
+    assert "my_model" not in readme
 
 
 def test_a_folder_that_cannot_be_written_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The tool without the library of this repository's model, on a model that is not ours.
 
 `byoi/` alone is in a folder on the path: no `byoi_lib`, and no metadata that names its verbs.
-The inference module is the one of the README.
 """
 
 import json
@@ -13,6 +12,16 @@ import pytest
 from environments import EXTRAS, PROJECT, ROOT, Environment
 
 MODULE = "my_inference.py"
+SOURCE = """
+import json
+
+def model_fn(model_dir):
+    with open(f"{model_dir}/weights.json") as file:
+        return json.load(file)
+
+def predict_fn(data, model):
+    return model["slope"] * data + model["offset"]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +38,9 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 @pytest.fixture
 def model_dir(tmp_path: Path) -> Path:
     """A linear model and its module."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (module,) = re.findall(rf"```python\n(# {MODULE}\n.*?)```", readme, re.DOTALL)
     folder = tmp_path / "line"
     folder.mkdir()
-    (folder / MODULE).write_text(module, encoding="utf-8")
+    (folder / MODULE).write_text(SOURCE, encoding="utf-8")
     (folder / "weights.json").write_text('{"slope": 2, "offset": 1}', encoding="utf-8")
     return folder
 
@@ -53,13 +60,24 @@ def test_the_library_of_this_model_is_not_there(alone: Environment) -> None:
 
 def test_help_names_the_verbs_of_the_tool(alone: Environment) -> None:
     shown = ok(alone, "--help")
-    verbs = ["pack", "serve", "invoke", "deploy", "endpoints", "delete", "emulator"]
+    verbs = ["init", "pack", "image", "serve", "invoke", "deploy", "endpoints", "delete"]
+    verbs.append("emulator")
     assert re.findall(r"^    (\w+)(?:  |$)", shown, re.MULTILINE) == verbs
 
 
 def test_serve_asks_for_a_module(alone: Environment, model_dir: Path) -> None:
     path = str(alone.folder / "path")
     done = alone.byoi("serve", "--model-dir", model_dir, PYTHONPATH=path)
+    assert done.returncode == 1
+    line = done.stderr.splitlines()[-1]
+    assert "nothing that can be served" in line
+    assert "--module FILE.py" in line
+
+
+def test_the_model_of_the_library_asks_for_the_library(alone: Environment, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    path = str(alone.folder / "path")
+    done = alone.byoi("serve", "--model-dir", tmp_path, PYTHONPATH=path)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert "byoi_lib is not installed" in line

@@ -274,7 +274,7 @@ ModelTrainer(
 """)
     assert done.returncode == 1
     # What `serve` says without a model; `train` would have trained on the sample.
-    assert "/opt/ml/model/manifest.json: No such file" in done.stdout, done.stdout
+    assert "/opt/ml/model is empty: nothing that can be served" in done.stdout, done.stdout
     assert "accuracy" not in done.stdout
 
 

@@ -9,7 +9,7 @@ def model_fn(model_dir):
 
 
 def input_fn(body, content_type):
-    return decode_rows(body, content_type, columns=2)
+    return decode_rows(body, content_type, columns=2, dtype="float32")
 
 
 def predict_fn(data, model):

@@ -128,3 +128,7 @@ def test_an_accept_that_nothing_satisfies_is_refused_with_what_there_is(accept):
     with pytest.raises(errors.NotAcceptable) as caught:
         negotiate(accept)
     assert str(caught.value) == f"no encoder for Accept {accept!r}; accept one of {OFFERED}"
+
+
+def test_a_body_that_is_nested_too_deeply_counts_as_json():
+    assert content_types.of_body(b"[" * 200_000) == content_types.JSON

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from byoi import errors
@@ -64,3 +65,24 @@ def test_what_cannot_be_written_is_an_error_of_the_model(accept):
 def test_the_clients_fault_is_named():
     with pytest.raises(errors.MalformedBody, match="line 2 is not JSON"):
         numbers.decode("1\nx", "application/jsonlines")
+
+
+@pytest.mark.parametrize(
+    ("prediction", "lines"),
+    [
+        ({"a": 1, "b": 2}, '{"a": 1, "b": 2}'),
+        ("text", '"text"'),
+        ([1, {"a": np.int64(2)}], '1\n{"a": 2}'),
+        (({"a": 1}, 2), '{"a": 1}\n2'),
+        (np.array([[1, 2], [3, 4]]), "[1, 2]\n[3, 4]"),
+        (pd.DataFrame({"a": [1, 2], "b": [3, 4]}), "[1, 3]\n[2, 4]"),
+        (np.float64(0.5), "0.5"),
+    ],
+)
+def test_a_line_holds_all_of_what_was_predicted(prediction, lines):
+    assert numbers.encode(prediction, "application/jsonlines")[0] == lines
+
+
+def test_a_table_of_pandas_is_written_as_its_rows():
+    table = pd.DataFrame({"a": [1, 2], "b": [3, 4]})
+    assert numbers.encode(table, "")[0] == "[[1, 3], [2, 4]]"

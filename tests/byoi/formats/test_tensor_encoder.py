@@ -108,3 +108,7 @@ def test_what_cannot_be_written_so_is_not_acceptable(arrays, accept, words):
 def test_whole_tensors_need_no_rows():
     arrays = {"a": np.asarray(1.5), "b": np.arange(3)}
     assert encode(arrays, form=Form.INPUTS)[0] == '{"outputs": {"a": 1.5, "b": [0, 1, 2]}}'
+
+
+def test_an_answer_without_rows_is_an_empty_text():
+    assert encode({"out": np.empty((0, 4), np.float32)}, "text/csv")[0] == ""

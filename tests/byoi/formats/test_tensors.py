@@ -337,8 +337,76 @@ def test_a_type_that_cannot_hold_the_inputs_is_refused(content_type, body, signa
 
 def test_rows_of_numbers_are_decoded_in_one_line():
     rows = formats.decode_rows("1,2\n3,4", "text/csv", columns=2)
-    assert (rows.tolist(), rows.dtype) == ([[1, 2], [3, 4]], np.float32)
+    assert (rows.tolist(), rows.dtype) == ([[1, 2], [3, 4]], np.float64)
     named = formats.decode_rows('[{"b": 2, "a": 1}]', "", columns=["a", "b"], dtype="int64")
     assert (named.tolist(), named.dtype) == ([[1, 2]], np.int64)
     with pytest.raises(errors.MalformedBody, match="row 1: received 1 columns, expected 2"):
         formats.decode_rows("1", "text/csv", columns=2)
+
+
+def test_a_row_keeps_its_whole_numbers_unless_a_narrower_type_is_said():
+    assert formats.decode_rows("[[16777217]]", "", columns=1).tolist() == [[16777217]]
+    narrow = formats.decode_rows("[[16777217]]", "", columns=1, dtype="float32")
+    assert narrow.tolist() == [[16777216]]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [("[[1, null]]", ""), ("1,", "text/csv"), (npy([[1, NAN]]), "application/x-npy")],
+)
+def test_a_missing_number_is_refused_unless_the_script_takes_it(body, content_type):
+    with pytest.raises(errors.MalformedBody, match="row 1, column 2: received no number"):
+        formats.decode_rows(body, content_type, columns=2)
+    with pytest.raises(errors.MalformedBody, match="row 1, column 'b': received no number"):
+        formats.decode_rows(body, content_type, columns=["a", "b"])
+    rows = formats.decode_rows(body, content_type, columns=2, missing=True)
+    np.testing.assert_array_equal(rows, [[1, NAN]])
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8"])
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        ("[1e400]", ""),
+        ("[1, 1e400]", ""),
+        ("inf", "text/csv"),
+        (npy([np.inf]), "application/x-npy"),
+    ],
+)
+def test_an_infinite_number_is_no_whole_one(dtype, body, content_type):
+    assert "inf" in refusal(body, content_type, of(dtype))
+
+
+@pytest.mark.parametrize("dtype", ["str", "object"])
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [(["a", "\ud800"], "application/json"), (npy(["a", "\ud800"]), "application/x-npy")],
+)
+def test_half_of_a_surrogate_pair_is_no_text(dtype, body, content_type):
+    words = refusal(body, content_type, of(dtype))
+    assert "row 2: received '\\ud800', a text with half of a surrogate pair" in words
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        ('[{"age": 1, "city": "a"}, {"age": 2, "city": "b"}]', ""),
+        ('[{"age": [1], "city": ["a"]}, {"age": [2], "city": ["b"]}]', ""),
+        ('[[1, "a"], [2, "b"]]', ""),
+        ('{"instances": [[[1], ["a"]], [[2], ["b"]]]}', ""),
+        ('{"inputs": {"age": [1, 2], "city": ["a", "b"]}}', ""),
+        ('{"inputs": {"age": [[1], [2]], "city": [["a"], ["b"]]}}', ""),
+        ('[1, "a"]\n[2, "b"]', "application/jsonlines"),
+        ("1,a\n2,b", "text/csv"),
+    ],
+)
+def test_a_column_is_one_value_a_row(body, content_type):
+    columns = (Tensor("age", "int64", (None, 1)), Tensor("city", "str", (None, 1)))
+    read = lists(decode(body, content_type, Signature(columns, ())))
+    assert read == {"age": [[1], [2]], "city": [["a"], ["b"]]}
+
+
+def test_an_array_has_a_column_for_each_input():
+    columns = (Tensor("a", "int64", (None, 1)), Tensor("b", "float32", (None,)))
+    read = lists(decode(npy([[1, 2], [3, 4]]), "application/x-npy", Signature(columns, ())))
+    assert read == {"a": [[1], [3]], "b": [2, 4]}

@@ -116,3 +116,10 @@ def test_a_damaged_file_is_refused_in_one_line(tmp_path, name, content):
     message = load_refusal(tmp_path, errors.ModelDataError)
     assert f"{name}: cannot be loaded (" in message
     assert "write the file again with the version of the library that is installed here" in message
+
+
+def test_hidden_files_are_no_models(tmp_path):
+    """macOS puts `._NAME` beside each file of an archive."""
+    for name in ("m.onnx", "._m.onnx", ".DS_Store"):
+        (tmp_path / name).touch()
+    assert models.find(tmp_path).path.name == "m.onnx"

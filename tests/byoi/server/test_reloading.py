@@ -1,6 +1,7 @@
 """Saved code answers the next request; the model is loaded again only where it must be."""
 
 import time
+from pathlib import Path
 
 import contract_cases
 import pytest

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from sagemaker_inference import errors as toolkit_errors
 
 from byoi import contract, errors
 from byoi.server import statuses
@@ -65,3 +66,8 @@ def test_a_body_is_json_that_a_caller_sees_whole(message):
 
 def test_a_lone_surrogate_does_not_stop_an_error_from_being_told():
     assert json.loads(statuses.body("Name", "a\ud800b", "1"))["message"] == "a?b"
+
+
+def test_a_format_that_awss_toolkit_does_not_support_is_the_clients_error():
+    assert statuses.chosen(toolkit_errors.UnsupportedFormatError("a/b")) == 415
+    assert statuses.chosen(ValueError()) is None

@@ -63,6 +63,8 @@ PAGE = ROOT / "docs" / "performance.md"
 TOLERANCE = 1e-5
 _COMPARED_BODIES = 50
 _WARM_UP_S = 1.0
+# A load that no request came through is put on again, and told in the result.
+_TRIES = 3
 # Of the generator alone, at this many connections.
 _LIMIT_CONNECTIONS, _LIMIT_S = 32, 2.0
 _NGINX = """
@@ -111,19 +113,23 @@ def check_answers(servers: Sequence[Running], kind: Kind, bodies: Sequence[bytes
     return largest
 
 
+class NoAnswerError(Exception):
+    """Not one request of a load was answered."""
+
+
 def measure(
     server: Running, bodies: Sequence[bytes], connections: int, duration_s: float, seed: int
 ) -> Sample:
     """Put a load on one server.
 
     Raises:
-        RuntimeError: It answered no request.
+        NoAnswerError: It answered no request.
     """
     before_s = process_tree.cpu_s(server.pid)
     found = apply(Demand(server.url, bodies, connections, duration_s, seed))
     cpu_s = process_tree.cpu_s(server.pid) - before_s
     if not found.requests:
-        raise RuntimeError(
+        raise NoAnswerError(
             f"{server.contender.name} answered no request of {connections} connections in "
             f"{duration_s:.0f} s; its log is in {CACHE / 'work' / server.contender.environment}"
         )
@@ -220,6 +226,7 @@ class Run:
         }
         self.memory_mb: dict[str, list[float]] = {one.name: [] for one in CONTENDERS}
         self.difference = 0.0
+        self.repeated: list[str] = []
 
     def round(self, number: int) -> None:
         """Measure every server under every load once; the order of the servers rotates."""
@@ -247,8 +254,16 @@ class Run:
         self, server: Running, kind: Kind, bodies: Sequence[bytes], connections: int, number: int
     ) -> None:
         seed = 1_000 * number + connections
-        found = measure(server, bodies, connections, self._duration_s, seed)
         name = server.contender.name
+        for left in reversed(range(_TRIES)):
+            try:
+                found = measure(server, bodies, connections, self._duration_s, seed)
+                break
+            except NoAnswerError as error:
+                if not left:
+                    raise
+                show(f"{error}; trying again")
+                self.repeated.append(f"{name} ({kind.name}, {connections})")
         self.samples[Case(kind.name, connections), name].append(found)
         show(
             f"{kind.name}, {connections}, {name}: {found.requests_per_s:,.0f} requests/s, "
@@ -305,6 +320,10 @@ def page(run: Run, note: str, command: str, rounds: int, limit: Limit) -> str:
                 f"{run.difference:.1e}. The generator is {sender}; against an nginx that "
                 f"answers by itself it reaches {limit.load.requests_per_s:,.0f} requests a second."
             ),
+            "",
+            "Loads put on again, because not one request was answered: "
+            + (", ".join(run.repeated) or "none")
+            + ".",
             "",
             "![requests a second and p99](serving.png)",
             "",

@@ -116,19 +116,25 @@ def say(level: str, message: str) -> None:
     sys.stderr.flush()
 
 
-def write_access_line(received: bytes) -> Mapping[str, Any]:
-    """Write a line of nginx's access log; header bytes that are not UTF-8 are replaced.
+def write_access_line(received: bytes) -> None:
+    """Write a line of nginx's access log; header bytes that are not UTF-8 are replaced."""
+    os.write(1, received.decode(errors="replace").encode())
+
+
+def show_access_line(received: bytes) -> Mapping[str, Any]:
+    """Write a line of nginx's access log, readable on a terminal.
 
     Returns:
         Its fields; none of a line that nginx did not write whole.
     """
-    decoded = received.decode(errors="replace")
     try:
-        fields: Mapping[str, Any] = json.loads(decoded)
+        fields: Mapping[str, Any] = json.loads(received.decode(errors="replace"))
     except ValueError:
         fields = {}
-    is_readable = bool(fields) and os.isatty(1)
-    os.write(1, (access_text(fields) if is_readable else decoded).encode())
+    if fields and os.isatty(1):
+        os.write(1, access_text(fields).encode())
+    else:
+        write_access_line(received)
     return fields
 
 

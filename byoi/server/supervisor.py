@@ -24,7 +24,7 @@ from typing import IO
 from byoi import contract, errors
 from byoi.server import page
 from byoi.server.children import Children
-from byoi.server.logs import relay, say, write_access_line, write_nginx_error
+from byoi.server.logs import relay, say, show_access_line, write_access_line, write_nginx_error
 from byoi.server.nginx import TEMPLATE_FILE, find_nginx, render
 from byoi.server.readiness import Readiness
 from byoi.server.settings import Settings, available_cpus
@@ -233,7 +233,10 @@ class Stack:
                 piped=True,
             )
             assert nginx.stdout is not None and nginx.stderr is not None  # noqa: PT018, S101
-            streams = [(nginx.stdout, self._access), (nginx.stderr, write_nginx_error)]
+            # Only a reader and the page need the fields; reading them takes time for each request.
+            needs_fields = self._settings.page == "on" or os.isatty(1)
+            access = self._access if needs_fields else write_access_line
+            streams = [(nginx.stdout, access), (nginx.stderr, write_nginx_error)]
         # Threads only after the last fork.
         for stream, write in streams:
             thread = threading.Thread(target=relay, args=(stream, write), daemon=True)
@@ -242,7 +245,7 @@ class Stack:
 
     def _access(self, received: bytes) -> None:
         """Write a line of nginx's access log, and keep it for the page."""
-        fields = write_access_line(received)
+        fields = show_access_line(received)
         if self._settings.page == "on":
             self._last_requests.add(fields)
 

@@ -16,14 +16,14 @@ from byoi.server.settings import Settings
 def add(app: Flask, settings: Settings, state_dir: Path) -> None:
     """Add the page's paths to the application, and refuse foreign requests.
 
-    Nothing is added where the page is off, or nginx in front.
+    Nothing is added where nginx is in front.
 
     Args:
         app: As `create_app` returns it.
         settings: Of the server.
         state_dir: Its private directory.
     """
-    if settings.page == "off" or settings.proxy != "off":
+    if settings.proxy != "off":
         return
     folder = page.Folder(state_dir)
 

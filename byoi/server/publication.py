@@ -19,7 +19,7 @@ SAMPLE_BYTES = 2**20
 
 
 def publisher(settings: Settings, state_dir: Path) -> Callable[[Handler | None, Any], None]:
-    """Return a function that writes what the page shows; it does nothing where that is off.
+    """Return a function that writes what the page shows.
 
     It takes the functions of a module and its model, or None and the text of the error for which
     they do not load.
@@ -31,8 +31,6 @@ def publisher(settings: Settings, state_dir: Path) -> Callable[[Handler | None, 
     Raises:
         ConfigurationError: BYOI_SAMPLE_REQUEST names a file that cannot be read.
     """
-    if settings.page == "off":
-        return lambda _handler, _model: None
     folder, shown_sample = page.Folder(state_dir), sample(settings.sample_request)
     last = Description(settings.module(), (), (), (), None)  # before the first that loads
 

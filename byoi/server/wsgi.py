@@ -7,13 +7,14 @@ which a fork does not copy.
 import functools
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from byoi.server import inference_module, logs, page_routes, publication
+from byoi.server import inference_module, logs
 from byoi.server.app import create_app
 from byoi.server.handler import Answering
 from byoi.server.readiness import Readiness
-from byoi.server.reloading import Reloading
 from byoi.server.settings import Settings
 
 _settings = Settings.from_environ(os.environ)
@@ -29,8 +30,20 @@ _find = functools.partial(
     is_installed=bool(_settings.install_requirements),
 )
 
-_told = publication.publisher(_settings, _state_dir)
+
+def _nobody(_handler: Any, _model: Any) -> None:
+    """Tell nobody: there is no page."""
+
+
+# The page and the reloading are for a developer's machine: a container does not import them.
+_told: Callable[[Any, Any], None] = _nobody
+if _settings.page == "on":
+    from byoi.server import page_routes, publication
+
+    _told = publication.publisher(_settings, _state_dir)
 if _settings.reload == "on":
+    from byoi.server.reloading import Reloading
+
     _handler: Answering = Reloading(_settings, _find, _told)
     _model = None
 else:
@@ -46,4 +59,5 @@ app = create_app(
     ready=Readiness(_state_dir).ready_file.exists,
     behind_nginx=_settings.proxy != "off",
 )
-page_routes.add(app, _settings, _state_dir)
+if _settings.page == "on":
+    page_routes.add(app, _settings, _state_dir)

@@ -45,7 +45,9 @@ def serve_numbers(image: str, model_dir: Path) -> str:
     (model_dir / "code" / "inference.py").write_text(
         "def model_fn(model_dir): return 2\ndef predict_fn(data, model): return data * model\n"
     )
-    with started(image, *VERBOSE, *mounted(model_dir)) as container:
+    # With what a container has only where it is asked for.
+    asked = ("--env", "BYOI_PAGE=on", "--env", "BYOI_RELOAD=on")
+    with started(image, *VERBOSE, *asked, *mounted(model_dir)) as container:
         assert invoke(container.port, [1, 2]) == (200, [2, 4])
         return container.log
 

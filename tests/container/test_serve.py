@@ -46,9 +46,9 @@ class TestTheTensorflowImage(contract_cases.NginxCases):
 def invoke(port: int, body: object, timeout_s: float = 60) -> tuple[int, object]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
     try:
-        connection.request(
-            "POST", "/invocations", json.dumps(body), {"Content-Type": "application/json"}
-        )
+        # The port that the container knows itself by: with its page, it refuses others.
+        headers = {"Content-Type": "application/json", "Host": "localhost:8080"}
+        connection.request("POST", "/invocations", json.dumps(body), headers)
         response = connection.getresponse()
         return response.status, json.loads(response.read())
     finally:

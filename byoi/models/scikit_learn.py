@@ -238,7 +238,7 @@ def _dtypes(
         if len(chosen) == 1 and _takes_texts(reader):
             dtypes[chosen[0]] = "str"
     for name, known in categories.items():
-        dtypes[name] = "object" if known.dtype.kind in "OUT" else "float64"
+        dtypes[name] = _dtype(known)
     return dtypes
 
 

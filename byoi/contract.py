@@ -52,6 +52,10 @@ BIND_TO_PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"
 # DG multi-container-troubleshooting: the label that an image needs for that.
 BIND_TO_PORT_LABEL = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true"
 
+# sagemaker-inference-toolkit, parameters.py: what the SDK makes of `entry_point` and `source_dir`.
+PROGRAM_VARIABLE = "SAGEMAKER_PROGRAM"
+SUBMIT_DIRECTORY_VARIABLE = "SAGEMAKER_SUBMIT_DIRECTORY"
+
 # Ours: where the image has this program.
 PROGRAM_DIR = Path("/opt/program")
 # Ours: model data baked into the image; outside /opt/ml, over which the platform mounts.

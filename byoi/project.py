@@ -12,6 +12,7 @@ from byoi import errors
 
 MODULE = "inference.py"
 MODEL_DIR = "model"
+CODE_DIR = "code"
 REQUIREMENTS = "requirements.txt"
 SAMPLE = "sample_request"
 TRAINING_SCRIPT = "train.py"
@@ -55,7 +56,7 @@ class Project:
         model_dir = folder / MODEL_DIR
         return cls(
             folder,
-            module=_file(folder / MODULE) or _file(folder / "code" / MODULE),
+            module=_file(folder / MODULE) or _file(folder / CODE_DIR / MODULE),
             model_dir=model_dir if model_dir.is_dir() else None,
             requirements=_file(folder / REQUIREMENTS),
             sample=samples[0] if samples else None,

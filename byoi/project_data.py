@@ -12,6 +12,7 @@ from typing import Self
 
 from byoi import digest, errors, model_data
 from byoi.project import (
+    CODE_DIR,
     MODEL_DIR,
     MODULE,
     TRAINING_SCRIPT,
@@ -21,7 +22,6 @@ from byoi.project import (
     is_test,
 )
 
-CODE_DIR = "code"
 REQUIREMENTS = f"{CODE_DIR}/requirements.txt"
 
 

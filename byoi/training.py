@@ -33,7 +33,7 @@ _WITHOUT_EFFECT = frozenset(
     | {"sagemaker_job_name", "sagemaker_region", "sagemaker_s3_output"}
 )
 # sagemaker-training-toolkit takes a script from these as well.
-_SCRIPT_VARIABLES = ("SAGEMAKER_PROGRAM", "SAGEMAKER_SUBMIT_DIRECTORY")
+_SCRIPT_VARIABLES = (contract.PROGRAM_VARIABLE, contract.SUBMIT_DIRECTORY_VARIABLE)
 # The exit status of a process ended by SIGTERM, as a shell reports it.
 STOPPED_STATUS = 128 + signal.SIGTERM
 

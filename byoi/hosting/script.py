@@ -19,8 +19,8 @@ from byoi import contract, errors
 from byoi.hosting import staging
 from byoi.names import is_s3_uri
 
-PROGRAM = "SAGEMAKER_PROGRAM"
-DIRECTORY = "SAGEMAKER_SUBMIT_DIRECTORY"
+PROGRAM = contract.PROGRAM_VARIABLE
+DIRECTORY = contract.SUBMIT_DIRECTORY_VARIABLE
 _FILE_SCHEME = "file://"
 
 

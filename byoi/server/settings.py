@@ -262,13 +262,13 @@ class Settings:
         "the endpoint's variables nor the model data name one.",
     )
     program: str = _variable(
-        "SAGEMAKER_PROGRAM",
+        contract.PROGRAM_VARIABLE,
         parse_script,
         "",
         "A script in `SAGEMAKER_SUBMIT_DIRECTORY`; what the SDK makes of `entry_point`.",
     )
     submit_directory: str = _variable(
-        "SAGEMAKER_SUBMIT_DIRECTORY",
+        contract.SUBMIT_DIRECTORY_VARIABLE,
         parse_directory,
         "",
         "The directory of the script and of the modules beside it; what the SDK makes of "

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import script_project
 from deployed import left_as_found
 from emulated_aws import OWN_IMAGE, Aws
 from sagemaker.deserializers import JSONDeserializer
@@ -13,7 +14,7 @@ from sagemaker.predictor import Predictor
 from sagemaker.serializers import JSONSerializer
 from sagemaker.sklearn import SKLearnModel
 
-from byoi import hosting, model_data
+from byoi import hosting
 
 SCRIPT = """\
 import os
@@ -28,16 +29,7 @@ def predict_fn(data, weight):
 
 @pytest.fixture
 def project(tmp_path: Path) -> SimpleNamespace:
-    """A folder with a script and a module beside it, a module elsewhere, and model data."""
-    code, added = tmp_path / "code", tmp_path / "more" / "added.py"
-    for folder in (code, added.parent, tmp_path / "model"):
-        folder.mkdir()
-    (code / "own.py").write_text(SCRIPT)
-    (code / "beside.py").write_text("FACTOR = 3\n")
-    added.write_text("WORD = 'added'\n")
-    (tmp_path / "model" / "weights.txt").write_text("7")
-    packed = model_data.pack(tmp_path / "model", tmp_path / "model.tar.gz", needs_manifest=False)
-    return SimpleNamespace(code=code, added=added, archive=packed.path)
+    return script_project.make(tmp_path, "own.py", SCRIPT, "FACTOR = 3\n")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import boto3
 import pytest
+import script_project
 from sagemaker.deserializers import JSONDeserializer
 from sagemaker.model import Model
 from sagemaker.predictor import Predictor
@@ -34,16 +35,7 @@ def predict_fn(data, word):
 
 @pytest.fixture
 def project(tmp_path: Path) -> SimpleNamespace:
-    """A folder with a script and a module beside it, a module elsewhere, and model data."""
-    code, added = tmp_path / "code", tmp_path / "more" / "added.py"
-    for folder in (code, added.parent, tmp_path / "model"):
-        folder.mkdir()
-    (code / "inference.py").write_text(TELLING)
-    (code / "beside.py").write_text("WORD = 'beside'\n")
-    added.write_text("WORD = 'added'\n")
-    (tmp_path / "model" / "weights.txt").write_text("7")
-    archive = model_data.pack(tmp_path / "model", tmp_path / "model.tar.gz", needs_manifest=False)
-    return SimpleNamespace(code=code, added=added, archive=archive.path, root=tmp_path)
+    return script_project.make(tmp_path, "inference.py", TELLING, "WORD = 'beside'\n")
 
 
 def answer(image: str, session: hosting.LocalSession, kind: type = Model, **settings) -> list:

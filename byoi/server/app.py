@@ -11,30 +11,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask, Response, g, request
-from gunicorn.http.errors import ParseException
+from flask import Flask, request
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import (
-    BadRequest,
-    ClientDisconnected,
     HTTPException,
     MethodNotAllowed,
     NotFound,
     RequestEntityTooLarge,
-    RequestTimeout,
 )
 
 from byoi import contract, errors
 from byoi.formats import content_types
 from byoi.server import inference_module, statuses, tracebacks
+from byoi.server.application import Application, Request, Response
 from byoi.server.context import Context
 from byoi.server.handler import Answering, Output
+from byoi.server.requests import BODY
 from byoi.server.settings import Settings
 from byoi.server.streams import PROCESSING, Pieces, Stream
 
 REQUEST_ID_HEADER = "X-Request-Id"
+# Where the environment has the id: that of nginx, or the server's own.
+REQUEST_ID = "byoi.request_id"
 # Set by nginx: when the request left it, seconds since the epoch.
-SENT_HEADER = "X-Byoi-Sent"
+_SENT = "HTTP_X_BYOI_SENT"
 # RFC 9110: such a response has no body.
 _WITHOUT_BODY = {204, 205, 304}
 
@@ -62,7 +62,7 @@ def create_app(
         ready: Returns whether /ping answers 200.
         behind_nginx: Whether nginx sets the request id and the time in the headers.
     """
-    app = Flask("byoi", static_folder=None)
+    app = Application("byoi", static_folder=None)
     # Werkzeug silently cuts a chunked body at this size, so `_body` counts one byte more.
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes + 1
     app.config["BYOI_THREADS"] = settings.threads or handler.threads
@@ -94,21 +94,22 @@ class _Routes:
 
     def name_request(self) -> None:
         """Assign the request id that log, response and error body share."""
-        given = request.headers.get(REQUEST_ID_HEADER) if self.behind_nginx else None
-        g.request_id = given or uuid.uuid4().hex
-        if request.environ.get("PATH_INFO", "").startswith("//"):
+        environ = request.environ
+        given = environ.get("HTTP_X_REQUEST_ID") if self.behind_nginx else None
+        environ[REQUEST_ID] = given or uuid.uuid4().hex
+        if environ.get("PATH_INFO", "").startswith("//"):
             raise NotFound  # another path, whose first slash werkzeug drops
 
     def add_headers(self, response: Response) -> Response:
         """Put the id on every response."""
-        response.headers[REQUEST_ID_HEADER] = g.request_id
+        response.headers[REQUEST_ID_HEADER] = request.environ[REQUEST_ID]
         return response
 
     def failure(self, status: int, name: str | None = None, message: str | None = None) -> Response:
         """Return an error response, by default with the name and message of its status."""
         known_name, known_message = statuses.ERRORS[status]
         text = known_message.format_map(vars(self.settings)) if message is None else message
-        body = statuses.body(name or known_name, text, g.request_id)
+        body = statuses.body(name or known_name, text, request.environ[REQUEST_ID])
         return Response(body, status, content_type="application/json")
 
     def deliberate(self, error: errors.ByoiError) -> Response:
@@ -138,7 +139,7 @@ class _Routes:
             request.path,
             type(error).__name__,
             exc_info=error,
-            extra={"request_id": g.request_id},
+            extra={"request_id": request.environ[REQUEST_ID]},
         )
         kind = type(error).__name__
         if status := statuses.chosen(error):
@@ -155,18 +156,21 @@ class _Routes:
 
     def invocations(self) -> Response:
         """Run one request through the inference module."""
-        sent, timeout_s = request.headers.get(SENT_HEADER), self.settings.invocation_timeout_s
-        if self.behind_nginx and _is_late(sent, timeout_s):
+        # The proxy of Flask looks the request up each time.
+        asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+        environ = asked.environ
+        if self.behind_nginx and _is_late(environ.get(_SENT), self.settings.invocation_timeout_s):
             return self.failure(504)  # nginx has already answered; do not run the model
-        _require_no_encoding(request.headers.get("Content-Encoding", ""))
-        body = _body(self.settings.body_limit_bytes)
-        accept = request.headers.get("Accept", "")
+        if coding := environ.get("HTTP_CONTENT_ENCODING"):
+            _require_no_encoding(coding)
+        body = _body(asked, self.settings.body_limit_bytes)
+        accept = environ.get("HTTP_ACCEPT", "")
         if content_types.is_any(accept):
             accept = self.settings.default_accept
-        context = Context(Headers(request.headers), request_id=g.request_id)
+        context = Context(asked.headers, request_id=environ[REQUEST_ID])
         try:
             output = self.handler.answer(
-                self.model, body, request.headers.get("Content-Type", ""), accept, context
+                self.model, body, environ.get("CONTENT_TYPE", ""), accept, context
             )
         except Exception:
             raise  # Flask's handlers of errors answer
@@ -185,7 +189,7 @@ class _Routes:
             return
         # It is sent in chunks, whatever length a module may have set.
         response.headers.pop("Content-Length", None)
-        stream = Stream(pieces, request_id=g.request_id, timeout_s=self.settings.stream_timeout_s)
+        stream = Stream(pieces, request_id=request.environ[REQUEST_ID], timeout_s=self.settings.stream_timeout_s)
         response.response = stream
         if self.behind_nginx:
             response.headers["X-Accel-Buffering"] = "no"  # nginx.conf.in: it goes no further
@@ -209,22 +213,17 @@ def _require_no_encoding(header: str) -> None:
         )
 
 
-def _body(limit_bytes: int) -> bytes:
+def _body(asked: Request, limit_bytes: int) -> bytes:
     """Return the whole request body.
 
     Raises:
-        HTTPException: The body is too large, stopped arriving, or violates HTTP's framing.
+        RequestEntityTooLarge: It is too large.
     """
-    if (request.content_length or 0) > limit_bytes:
-        raise RequestEntityTooLarge
-    try:
-        body = request.get_data(cache=False)
-    except ClientDisconnected as error:
-        if isinstance(error.__context__, TimeoutError):
-            raise RequestTimeout from error
-        raise
-    except ParseException as error:
-        raise BadRequest from error
+    body: bytes | None = asked.environ.get(BODY)
+    if body is None:  # another server, which does not read it in advance
+        if (asked.content_length or 0) > limit_bytes:
+            raise RequestEntityTooLarge
+        body = asked.get_data(cache=False)
     if len(body) > limit_bytes:
         raise RequestEntityTooLarge
     return body
@@ -241,7 +240,10 @@ def _response(output: Output, accept: str, context: Context, settings: Settings)
     if content_type is None:
         one_type = not any(character in accept for character in "*,;")
         content_type = accept if one_type else settings.default_accept
-    response = Response(output.body, context.status or 200, content_type=content_type)
+    body = output.body.encode() if isinstance(output.body, str) else output.body
+    headers = Headers([("Content-Type", content_type)])
+    whole = [body] if isinstance(body, bytes) else body
+    response = Response(whole, context.status or 200, headers)
     for name, value in context.response_headers:
         if name.lower() not in _OWN_HEADERS and not name.lower().startswith("x-accel-"):
             response.headers.set(name, value)

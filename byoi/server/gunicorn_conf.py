@@ -4,6 +4,7 @@ Values come from `Settings`. Source of the reasons: gunicorn 27, config.py and a
 """
 
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -22,27 +23,25 @@ _behind_nginx = _settings.proxy != "off"
 
 wsgi_app = "byoi.server.wsgi:app"
 
-# A socket file in the state directory: no second TCP port, no conflict between two servers.
+# Socket files in the state directory, one for each worker: no second TCP port, no conflict between
+# two servers.
 bind = (
-    f"unix:{_readiness.socket}" if _behind_nginx else f"{_settings.bind_address}:{_settings.port}"
+    [f"unix:{path}" for path in _readiness.sockets(_settings.workers)]
+    if _behind_nginx
+    else [f"{_settings.bind_address}:{_settings.port}"]
 )
-# Requests beyond workers x threads wait here instead of being refused.
+# Requests that no worker has accepted yet wait here instead of being refused.
 backlog = 2048
 
 workers = _settings.workers
 worker_class = Worker
-# 0 leaves the number to the inference module; a worker that has loaded it takes that.
-threads = _settings.threads or 1
+if _behind_nginx:
+    # By which busy workers give connections to others: inherited by all of them.
+    Worker.channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
 # Each worker loads its own model after the fork; see wsgi.py.
 preload_app = False
 
-# Behind nginx a worker accepts a connection only while a thread is free, so none waits for a
-# stuck worker while another is idle. Alone, idle keep-alive connections count as well.
-worker_connections = threads if _behind_nginx else 1000
-# nginx keeps the clients' connections alive; without it, gunicorn does.
-keepalive = 0 if _behind_nginx else 75
-
-# Kills a worker whose loop is silent: stopped, or its interpreter blocked by native code.
+# Kills a worker that is silent: stopped, or its interpreter blocked by native code.
 # Later than the worker's own deadline, which lets the requests beside the stuck one finish.
 timeout = int(_settings.invocation_timeout_s) + 5
 # The supervisor stops gunicorn after nginx has answered the requests in flight.
@@ -54,10 +53,6 @@ worker_tmp_dir = _memory if os.access(_memory, os.W_OK) else os.environ["BYOI_ST
 # gunicorn 25.1 and later open a control socket under the home directory by default.
 control_socket_disable = True
 
-# nginx enforces the limits; these are above them.
-limit_request_line = 8190
-limit_request_fields = 1000
-limit_request_field_size = 16384
 # The only peer is nginx, on the socket file.
 forwarded_allow_ips = ""
 

@@ -20,6 +20,8 @@ TEMPLATE_FILE = Path(__file__).with_name("nginx.conf.in")
 # On Debian nginx is outside a normal user's PATH; the last two are Homebrew's.
 _FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin", "/usr/local/bin")
 _CONNECTIONS = 2048
+# How long a line of the access log may wait for others.
+_LOG_FLUSH = "100ms"
 # 494 is nginx's own number for headers that are too large.
 _OWN_NUMBERS = {431: 494}
 # Errors that nginx itself can answer with; 406 and 415 are up to the inference module.
@@ -45,7 +47,10 @@ def render(template: str, settings: Settings, state_dir: Path) -> str:
         "STATE": state_dir,
         "READY_FILE": readiness.ready_file,
         "LOADED_FILE": readiness.loaded_file,
-        "SOCKET": readiness.socket,
+        "SERVERS": "\n".join(
+            f'        server "unix:{path}" max_fails=0;'
+            for path in readiness.sockets(settings.workers)
+        ),
         "BIND_ADDRESS": settings.bind_address,
         "PORT": settings.port,
         "PING": contract.PING_PATH,
@@ -54,9 +59,9 @@ def render(template: str, settings: Settings, state_dir: Path) -> str:
         "INVOCATIONS_METHODS": ", ".join(statuses.ROUTES[contract.INVOCATIONS_PATH]),
         "BODY_LIMIT_BYTES": settings.body_limit_bytes,
         "BODY_TIMEOUT_S": math.ceil(settings.body_timeout_s),
-        "OUTER_BODY_TIMEOUT_S": math.ceil(settings.body_timeout_s) + 5,
+        "BODY_GIVEN_UP_S": math.ceil(settings.body_timeout_s) + 5,
         "INVOCATION_TIMEOUT_S": f"{math.ceil(deadline_s * 1000)}ms",
-        "OUTER_READ_TIMEOUT_S": math.ceil(max(deadline_s, settings.stream_timeout_s)) + 5,
+        "LOG_FLUSH": _LOG_FLUSH,
         "SHUTDOWN_S": contract.DRAIN_S - 4,
         "CONNECTIONS": _CONNECTIONS,
         "FILES": 2 * _CONNECTIONS,
@@ -64,14 +69,10 @@ def render(template: str, settings: Settings, state_dir: Path) -> str:
         **_page_values(settings, state_dir),
         "SILENT_FILE": readiness.silent_file,
         "RUNNING": readiness.running_dir,
-        "BODY_504": _body(504, settings, "$http_x_request_id"),
-        "BODY_BUSY": _body(503, settings, "$http_x_request_id", statuses.BUSY),
-        "BODY_408": _body(408, settings, "$request_id"),
-        "BODY_502": _body(502, settings, "$request_id"),
-        "OUTER_ERROR_PAGES": _error_pages(status for status in _ANSWERED if status != 502),
-        "INNER_ERROR_PAGES": _error_pages(status for status in _ANSWERED if status != 504),
-        "OUTER_ERROR_LOCATIONS": _error_locations(settings, "$request_id"),
-        "INNER_ERROR_LOCATIONS": _error_locations(settings, "$http_x_request_id"),
+        "BODY_504": _body(504, settings),
+        "BODY_BUSY": _body(503, settings, statuses.BUSY),
+        "ERROR_PAGES": _error_pages(status for status in _ANSWERED if status != 504),
+        "ERROR_LOCATIONS": _error_locations(settings),
     }
     for name, value in values.items():
         template = template.replace(f"@{name}@", str(value))
@@ -123,25 +124,23 @@ def _error_pages(numbers: Iterable[int]) -> str:
     )
 
 
-def _error_locations(settings: Settings, request_id: str) -> str:
+def _error_locations(settings: Settings) -> str:
     """Return one location for each error, with its body."""
     return "\n".join(
         f"        location = /.error/{status} {{\n"
         "            internal;\n"
         + ("            add_header Allow $allow always;\n" if status == 405 else "")
-        + f"            add_header X-Request-Id {request_id} always;\n"
-        f"            return {status} '{_body(status, settings, request_id)}';\n"
+        + "            add_header X-Request-Id $request_id always;\n"
+        f"            return {status} '{_body(status, settings)}';\n"
         "        }"
         for status in _ANSWERED
     )
 
 
-def _body(
-    status: int, settings: Settings, request_id: str, error: tuple[str, str] | None = None
-) -> str:
+def _body(status: int, settings: Settings, error: tuple[str, str] | None = None) -> str:
     """Return the JSON body of an error, escaped for nginx's single quotes."""
     name, message = error or statuses.ERRORS[status]
-    body = statuses.body(name, message.format_map(vars(settings)), request_id).decode()
+    body = statuses.body(name, message.format_map(vars(settings)), "$request_id").decode()
     return body.replace("\\", "\\\\").replace("'", "\\'")
 
 

@@ -25,6 +25,7 @@ ROUTES = {
     contract.INVOCATIONS_PATH: ("POST",),
 }
 INTERNAL_ERROR = 500
+BUSY_STATUS = 503
 _EXISTING = "; ".join(f"{', '.join(methods)} {path}" for path, methods in ROUTES.items())
 
 ERRORS: dict[int, tuple[str, str]] = {

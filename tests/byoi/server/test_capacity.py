@@ -8,7 +8,7 @@ import contract_cases
 import pytest
 from contract_cases import TEXT, assert_error, wait_until
 
-from byoi.server.turns import Turns
+
 
 STREAM = str(contract_cases.ECHO.with_name("stream.py"))
 DEADLINE_S = 2

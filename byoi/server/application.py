@@ -1,0 +1,148 @@
+"""Flask with less work for each request.
+
+A request passes Flask as always: its rule is looked up in `url_map`, hooks before, after and at
+teardown run, and error handlers answer errors. What is spared is work whose result no request
+here needs, which costs more than all of this server's own:
+
+* the URL of a request, from which Flask makes an adapter of all rules anew;
+* a look into each function whether it is async;
+* headers of a response that are copied and searched;
+* a session, where nobody has set a secret key.
+
+Sources: Flask 3.1, app.py, ctx.py, sessions.py; Werkzeug 3.1, routing/map.py, wrappers/.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import flask
+from flask.sessions import NullSession, SecureCookieSessionInterface
+from werkzeug.datastructures import EnvironHeaders
+from werkzeug.routing import MapAdapter
+
+# Of these, Werkzeug changes the headers.
+_LEFT_TO_WERKZEUG = {"location", "content-location"}
+_WITHOUT_LENGTH = {204, 304}
+
+
+class Request(flask.Request):
+    """A request whose environment this server has made: it is decoded and has no default left."""
+
+    def __init__(
+        self,
+        environ: dict[str, Any],
+        populate_request: bool = True,  # noqa: FBT001, FBT002 - Werkzeug's arguments
+        shallow: bool = False,  # noqa: FBT001, FBT002
+    ) -> None:
+        if environ.get("SCRIPT_NAME") or not environ.get("PATH_INFO", "").isascii():
+            super().__init__(environ, populate_request, shallow)
+            return
+        self.method = environ["REQUEST_METHOD"]
+        self.scheme = environ["wsgi.url_scheme"]
+        self.server = (environ["SERVER_NAME"], int(environ["SERVER_PORT"]))
+        self.root_path = ""
+        self.path = "/" + environ["PATH_INFO"].lstrip("/")
+        self.query_string = environ.get("QUERY_STRING", "").encode("latin-1")
+        self.headers = EnvironHeaders(environ)
+        self.remote_addr = environ.get("REMOTE_ADDR")
+        self.environ = environ
+        self.shallow = shallow
+        if populate_request and not shallow:
+            environ["werkzeug.request"] = self
+
+
+class Response(flask.Response):
+    """A response whose headers are sent as they are, where Werkzeug would not change them."""
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Send a body that is there as a whole; Werkzeug sends any other."""
+        headers = self.headers.to_wsgi_list()
+        names = {name.lower() for name, _ in headers}
+        status = self.status_code
+        if (
+            not self.is_sequence
+            or self._on_close
+            or status < 200
+            or status in _WITHOUT_LENGTH
+            or not names.isdisjoint(_LEFT_TO_WERKZEUG)
+        ):
+            return super().__call__(environ, start_response)
+        body = b"".join(self.iter_encoded())
+        if "content-length" not in names:
+            headers.append(("Content-Length", str(len(body))))
+        start_response(self.status, headers)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+
+class _Sessions(SecureCookieSessionInterface):
+    """Flask's sessions, and one for all requests where there can be none."""
+
+    _none = NullSession()
+
+    def open_session(self, app: flask.Flask, request: flask.Request) -> Any:
+        """Return the session of a request."""
+        return super().open_session(app, request) if app.secret_key else self._none
+
+
+class _Adapter(MapAdapter):
+    """Finds the rule of a request; the same path and method have the same rule."""
+
+    found: dict[tuple[str, str], Any]
+
+    def match(self, *arguments: Any, **options: Any) -> Any:
+        """Return the rule and the values in the path, as `MapAdapter.match`."""
+        if arguments or options != {"return_rule": True}:
+            return super().match(*arguments, **options)
+        key = (self.path_info, self.default_method)
+        if (found := self.found.get(key)) is None:
+            found = super().match(return_rule=True)
+            if not found[1] and found[0].websocket is False:  # no values: one of the few exact paths
+                self.found[key] = found
+        return found[0], {}
+
+
+class Application(flask.Flask):
+    """The class of the application; used like Flask."""
+
+    request_class = Request
+    response_class = Response
+    session_interface = _Sessions()
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._found: dict[tuple[str, str], Any] = {}
+        self._synchronous: dict[Any, Any] = {}
+
+    def create_url_adapter(self, request: flask.Request | None) -> MapAdapter | None:
+        """Return what finds the rule of a request."""
+        config = self.config
+        if (
+            request is None
+            or config["SERVER_NAME"] is not None
+            or config["TRUSTED_HOSTS"] is not None
+            or self.url_map.host_matching
+            or request.root_path
+        ):
+            return super().create_url_adapter(request)
+        environ = request.environ
+        adapter = _Adapter(
+            self.url_map,
+            environ.get("HTTP_HOST") or environ["SERVER_NAME"],
+            "",
+            self.url_map.default_subdomain,
+            request.scheme,
+            # As PEP 3333 has it, and as rules are matched: decoded.
+            environ["PATH_INFO"].encode("latin-1").decode(errors="replace"),
+            request.method,
+            environ.get("QUERY_STRING", ""),
+        )
+        adapter.found = self._found
+        return adapter
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that is not async; looked at once."""
+        if (known := self._synchronous.get(func)) is None:
+            known = self._synchronous[func] = super().ensure_sync(func)
+        return known

@@ -1,0 +1,172 @@
+"""A connection of a worker: what was received of a request, and how long ago.
+
+Source: unix(7), SCM_RIGHTS (an open socket is given to another process).
+"""
+
+import array
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from byoi.server.requests import Request, RequestReader
+
+_RECEIVE_BYTES = 65_536
+# What was received of a request may be given to another worker with its connection; more is not.
+_MOVABLE_BYTES = 65_536
+# Of an answered connection: what the client still sends is read, for so long and so much.
+_LINGER_S = 10.0
+
+
+class Connection:
+    """One connection, from nginx or from a client.
+
+    Args:
+        sock: It blocks; only reading never waits.
+        reader: Of its requests.
+
+    Attributes:
+        socket: As above.
+        reader: As above.
+        is_registered: Whether the worker's loop waits for it.
+        since_s: When something was received last, or the request began; monotonic seconds.
+        lingers_until_s: While the rest of a refused request is read and dropped, else None.
+    """
+
+    def __init__(self, sock: socket.socket, reader: RequestReader) -> None:
+        self.socket = sock
+        self.is_registered = False
+        self.since_s = time.monotonic()
+        self.lingers_until_s: float | None = None
+        self.reader = reader
+        # As received, for another worker; None where it became too much.
+        self._received: bytes | None = b""
+
+    def fileno(self) -> int:
+        """Return the descriptor of the socket."""
+        return self.socket.fileno()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a request has begun that is not whole."""
+        return self.reader.has_begun
+
+    @property
+    def is_in_body(self) -> bool:
+        """Whether the body of a request is being received."""
+        return self.reader.is_in_body
+
+    @property
+    def method(self) -> str:
+        """Of the latest request, "" if it is not known."""
+        return self.reader.method
+
+    @property
+    def request_id(self) -> str | None:
+        """The id that nginx gave the latest request."""
+        return self.reader.request_id
+
+    @property
+    def path(self) -> str:
+        """As above."""
+        return self.reader.path
+
+    def receive(self) -> bool:
+        """Take what there is, without waiting.
+
+        Returns:
+            False if the client has closed the connection.
+
+        Raises:
+            RefusedError: As `RequestReader.feed`.
+            OSError: The connection is broken.
+        """
+        try:
+            data = self.socket.recv(_RECEIVE_BYTES, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        if not data:
+            return False
+        if self.lingers_until_s is None:
+            self.take(data)
+        return True
+
+    def take(self, data: bytes) -> None:
+        """Take what was received here, or by the worker that had the connection before.
+
+        Raises:
+            RefusedError: As `RequestReader.feed`.
+        """
+        was_whole = not self.reader.has_begun
+        if was_whole:
+            self._received = data
+        elif self._received is not None:
+            whole = len(self._received) + len(data) <= _MOVABLE_BYTES
+            self._received = self._received + data if whole else None
+        if was_whole or self.reader.is_in_body:
+            self.since_s = time.monotonic()
+        self.reader.feed(data)
+        if self.reader.wants_continue and self.reader.is_in_body and not self.reader.ready:
+            self.reader.wants_continue = False
+            self.socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def next_request(self) -> Request | None:
+        """Return the oldest whole request, None if there is none."""
+        return self.reader.ready.popleft() if self.reader.ready else None
+
+    def answered(self) -> None:
+        """Forget the request that was answered."""
+        self._received = b""
+        self.since_s = time.monotonic()
+
+    def linger(self) -> None:
+        """Read what the client still sends, and drop it.
+
+        A client reads the answer after it has sent the whole body, also a refused one; closing the
+        connection before would be a network error to it.
+        """
+        self.lingers_until_s = time.monotonic() + _LINGER_S
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def give(self, channel: socket.socket) -> bool:
+        """Give the connection, with what was received, to whoever reads the channel.
+
+        Returns:
+            False if it stays here: too much was received, or nobody reads.
+        """
+        if self._received is None or self.lingers_until_s is not None:
+            return False
+        descriptors = array.array("i", [self.fileno()])
+        try:
+            channel.sendmsg(
+                # Empty datagrams carry no descriptors everywhere.
+                [b"\0" + self._received],
+                [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)],
+                socket.MSG_DONTWAIT,
+            )
+        except OSError:
+            return False
+        self.socket.close()
+        return True
+
+
+def taken(channel: socket.socket, make: Callable[[socket.socket], Connection]) -> Any:
+    """Return a connection that another worker gave, with what it had received; None without.
+
+    Args:
+        channel: What `Connection.give` wrote to.
+        make: Makes a connection of a socket.
+
+    Returns:
+        The connection and its bytes, which `Connection.take` takes.
+    """
+    try:
+        data, ancillary, _, _ = channel.recvmsg(
+            _MOVABLE_BYTES + 1, socket.CMSG_SPACE(4), socket.MSG_DONTWAIT
+        )
+    except BlockingIOError:
+        return None
+    for _, _, content in ancillary:
+        descriptors = array.array("i", content[:4])
+        return make(socket.socket(fileno=descriptors[0])), data[1:]
+    return None

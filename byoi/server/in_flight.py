@@ -1,0 +1,256 @@
+"""The requests that a worker processes, and the thread that watches over them.
+
+The thread runs beside the worker's loop, which may be inside a model function for a minute: it
+shows that the worker lives, tells nginx which requests will be late, gives the connections that
+wait for a busy worker to another one, and ends a worker whose request is past its deadline.
+"""
+
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from byoi.server.readiness import Readiness
+from byoi.server.requests import Request
+from byoi.server.settings import Settings
+from byoi.server.streams import Stream
+
+# nginx answers 504 at the deadline; the worker acts later, so that no 502 comes first.
+AFTER_NGINX_S = 1.0
+_BEAT_S = 0.5
+# How long before its deadline a request is marked as running.
+_MARGIN_S = 1.0
+_LOOK_S = 0.05
+
+_log = logging.getLogger("gunicorn.error")
+
+
+@dataclass(eq=False)
+class Processing:
+    """One request that the application answers.
+
+    Attributes:
+        request: With its environment.
+        socket: The connection of its response.
+        since_s: Start of the processing, in seconds on the clock of `InFlight`.
+        stream: Set by the application when the response has begun and is sent in pieces.
+        is_begun: Whether some of the response may have been sent.
+        is_marked: Whether `Readiness.mark_running` has been called for it.
+    """
+
+    request: Request
+    socket: socket.socket
+    since_s: float
+    stream: Stream | None = None
+    is_begun: bool = False
+    is_marked: bool = False
+
+    @property
+    def sent_s(self) -> float | None:
+        """When nginx sent it, seconds since the epoch; None without nginx."""
+        sent = self.request.environ.get("HTTP_X_BYOI_SENT")
+        return None if sent is None else float(sent)
+
+    @property
+    def request_id(self) -> str | None:
+        """The id that nginx gave it; None without nginx."""
+        request_id: str | None = self.request.environ.get("HTTP_X_REQUEST_ID")
+        return request_id
+
+
+class InFlight:
+    """The requests that a worker is processing; safe to use from all of its threads.
+
+    Args:
+        timeout_s: Deadline of a request, in seconds from its start.
+        slack_s: Seconds that a stream gets beyond its own deadline, to end itself.
+        clock: Returns seconds.
+    """
+
+    def __init__(
+        self,
+        timeout_s: float,
+        *,
+        slack_s: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._timeout_s = timeout_s
+        self._slack_s = slack_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._processing: set[Processing] = set()
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._processing)
+
+    def begin(self, request: Request, connection: socket.socket) -> Processing:
+        """Count a request as in flight, until `end`."""
+        entry = Processing(request, connection, self._clock())
+        with self._lock:
+            self._processing.add(entry)
+        return entry
+
+    def end(self, entry: Processing) -> None:
+        """Count it no more: its response is written."""
+        with self._lock:
+            self._processing.discard(entry)
+
+    def split(self) -> tuple[set[Processing], set[Processing]]:
+        """Return the requests within their deadline, and those past it."""
+        now_s = self._clock()
+        with self._lock:
+            overdue = {entry for entry in self._processing if self._end_s(entry) <= now_s}
+            return self._processing - overdue, overdue
+
+    def _end_s(self, entry: Processing) -> float:
+        if (stream := entry.stream) is None:
+            return entry.since_s + self._timeout_s
+        return stream.since_s + stream.timeout_s + self._slack_s
+
+
+class Watched(Protocol):
+    """What the watching thread needs of a worker."""
+
+    pid: int
+    alive: bool
+
+    def notify(self) -> None:
+        """Show gunicorn that the worker lives."""
+
+    def refuse(self, entry: Processing, status: int, request_id: str) -> None:
+        """Answer a request that the application will not answer."""
+
+    def give_away(self, *, everything: bool) -> None:
+        """Give the connections that wait to another worker."""
+
+    def wake_up(self) -> None:
+        """Let the loop see that the worker is not alive any more."""
+
+
+class Watch:
+    """The thread that watches over the requests of a worker.
+
+    Args:
+        worker: The worker.
+        in_flight: Its requests.
+        readiness: Where it shows that it lives.
+        settings: Deadlines.
+        behind_nginx: Whether nginx answers at the deadline.
+    """
+
+    def __init__(
+        self,
+        worker: Watched,
+        in_flight: InFlight,
+        readiness: Readiness,
+        settings: Settings,
+        *,
+        behind_nginx: bool,
+    ) -> None:
+        self._worker = worker
+        self._in_flight = in_flight
+        self._readiness = readiness
+        self._settings = settings
+        self._behind_nginx = behind_nginx
+        # nginx waits that long between two reads, see nginx.conf.in.
+        self._keep_alive_s = settings.invocation_timeout_s / 3
+        self._next_beat_s = 0.0
+
+    def start(self) -> None:
+        """Watch until the process ends; from here on the worker counts as ready."""
+        self._beat()
+        threading.Thread(target=self._run, name="watch", daemon=True).start()
+
+    def _run(self) -> None:
+        """Wait for a request past its deadline, then drain the worker and exit."""
+        while not self._look()[1]:
+            self._beat()
+            self._worker.give_away(everything=False)
+            time.sleep(_LOOK_S)
+        self._worker.alive = False  # accept no more requests
+        self._readiness.forget(self._worker.pid)
+        self._worker.wake_up()
+        given_up: set[Processing] = set()
+        settled_s = time.monotonic() + 2 * AFTER_NGINX_S
+        # Other requests reach their own deadline by then; a stream could hold the worker longer.
+        end_s = settled_s + self._settings.invocation_timeout_s + 2 * AFTER_NGINX_S
+        while True:
+            self._worker.notify()
+            self._worker.give_away(everything=True)
+            on_time, overdue = self._look()
+            for entry in overdue - given_up:
+                self._give_up(entry)
+            given_up |= overdue
+            if not on_time or time.monotonic() > end_s:
+                self._end(on_time, given_up)
+            time.sleep(_LOOK_S)
+
+    def _end(self, on_time: set[Processing], given_up: set[Processing]) -> None:
+        for stream in (entry.stream for entry in on_time):
+            if stream is not None:
+                _log.error(
+                    "a stream was cut: a request beside it is stuck, and worker %s is replaced",
+                    self._worker.pid,
+                    extra={"request_id": stream.request_id},
+                )
+        # nginx has answered them by now.
+        for entry in given_up:
+            self._readiness.unmark_running(str(entry.request_id))
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)  # its threads never return; gunicorn starts another worker
+
+    def _beat(self) -> None:
+        """Show gunicorn and the supervisor that the interpreter runs."""
+        now_s = time.monotonic()
+        if now_s >= self._next_beat_s:
+            self._next_beat_s = now_s + _BEAT_S
+            self._worker.notify()
+            if self._worker.alive:
+                self._readiness.beat(self._worker.pid)
+
+    def _look(self) -> tuple[set[Processing], set[Processing]]:
+        """Return the requests as `InFlight.split` does, and tell nginx what it must know."""
+        on_time, overdue = self._in_flight.split()
+        if self._behind_nginx:
+            for entry in on_time:
+                if (stream := entry.stream) is not None:
+                    stream.keep_alive(entry.socket, self._keep_alive_s)
+                elif not entry.is_marked:
+                    self._mark_if_late(entry)
+        return on_time, overdue
+
+    def _mark_if_late(self, entry: Processing) -> None:
+        """Shortly before its deadline, tell nginx that the request runs: 504, and not 503."""
+        sent_s, request_id = entry.sent_s, entry.request_id
+        late_s = time.time() + _MARGIN_S - self._settings.invocation_timeout_s
+        if sent_s is not None and request_id is not None and sent_s < late_s:
+            entry.is_marked = True
+            self._readiness.mark_running(request_id)
+
+    def _give_up(self, entry: Processing) -> None:
+        stream, settings = entry.stream, self._settings
+        given = stream.request_id if stream else entry.request_id if self._behind_nginx else None
+        request_id = given or uuid.uuid4().hex
+        _log.error(
+            "%s did not %s within %g s; worker %s is replaced",
+            settings.module(),
+            "end its stream" if stream else "answer",
+            stream.timeout_s if stream else settings.invocation_timeout_s,
+            self._worker.pid,
+            extra={"request_id": request_id},
+        )
+        if stream or entry.is_begun:
+            with suppress(OSError):  # the client may have left
+                entry.socket.shutdown(socket.SHUT_RDWR)
+        elif not self._behind_nginx:
+            self._worker.refuse(entry, 504, request_id)
+

@@ -1,0 +1,44 @@
+"""Why a model could not be loaded, as the log or a terminal shows it."""
+
+import sys
+import traceback
+
+from byoi import errors
+from byoi.server import inference_module, logs, tracebacks
+from byoi.server.settings import Settings
+
+
+def text(error: BaseException, settings: Settings) -> str:
+    """Return what is written to stderr, once, for a model that cannot be loaded."""
+    return (as_text if sys.stderr.isatty() else as_line)(error, settings)
+
+
+def as_line(error: BaseException, settings: Settings) -> str:
+    """Return the one log line for a model that cannot be loaded.
+
+    A deliberate error says itself what is wrong and what to do; of any other the line has the
+    type, the text and the traceback.
+    """
+    if isinstance(error, errors.ByoiError):
+        return logs.line("error", str(error))
+    return logs.line(
+        "error", _failure(error, settings), traceback="".join(traceback.format_exception(error))
+    )
+
+
+def as_text(error: BaseException, settings: Settings) -> str:
+    """Return the same for a terminal: the user's own frames first."""
+    if isinstance(error, errors.ByoiError):
+        return logs.text("error", str(error))
+    folders = inference_module.folders_of(settings)
+    return (
+        logs.text("error", _failure(error, settings)) + tracebacks.readable(error, folders) + "\n"
+    )
+
+
+def _failure(error: BaseException, settings: Settings) -> str:
+    return (
+        f"{settings.module()} cannot load {settings.model_directory()}: "
+        f"{type(error).__name__}: {error}; the traceback shows where, "
+        "BYOI_MODEL_DIR and BYOI_INFERENCE_MODULE choose others"
+    )

@@ -1,0 +1,324 @@
+"""HTTP requests out of the bytes of a connection, each as a WSGI environment.
+
+The parser is llhttp, Node's, by httptools: it refuses what may be read in two ways. Here is what a
+server adds: limits, a body in one piece, and the statuses of what cannot be served.
+
+Sources: RFC 9112 (HTTP/1.1), PEP 3333 (the environment), httptools 0.7 (callbacks).
+"""
+
+import functools
+import io
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import httptools
+
+
+# The whole body, as `bytes`: who has this need not read `wsgi.input`.
+BODY = "byoi.body"
+# nginx enforces its own limits; these are above them.
+_TARGET_BYTES = 8190
+_FIELD_BYTES = 16_384
+_FIELDS = 1000
+_HEAD_BYTES = 256 * 1024
+# A larger body waits on the disk until it is whole: slow clients must not fill the memory.
+_BODY_BYTES_IN_MEMORY = 1024 * 1024
+_OWN_KEYS = {"HTTP_CONTENT_TYPE": "CONTENT_TYPE", "HTTP_CONTENT_LENGTH": "CONTENT_LENGTH"}
+
+
+class RefusedError(Exception):
+    """A request that cannot be served, and whose connection cannot be used any more.
+
+    Attributes:
+        status: What it is answered with.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Request:
+    """One whole request.
+
+    Attributes:
+        environ: As PEP 3333 wants it; the whole body is `environ[BODY]`, too.
+        keep_alive: Whether the client wants to use its connection again.
+        takes_chunks: Whether it knows chunked bodies: all of HTTP/1.1 do.
+    """
+
+    __slots__ = ("environ", "keep_alive", "takes_chunks")
+
+    def __init__(self, environ: dict[str, Any], *, keep_alive: bool, takes_chunks: bool) -> None:
+        self.environ = environ
+        self.keep_alive = keep_alive
+        self.takes_chunks = takes_chunks
+
+    @property
+    def method(self) -> str:
+        """In capitals."""
+        return str(self.environ["REQUEST_METHOD"])
+
+    @property
+    def path(self) -> str:
+        """Without its query, decoded."""
+        return str(self.environ["PATH_INFO"])
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """Names in capitals, without those of the body's form."""
+        return [
+            (key[5:].replace("_", "-"), value)
+            for key, value in self.environ.items()
+            if key.startswith("HTTP_")
+        ]
+
+
+class RequestReader:
+    """Reads the requests of one connection.
+
+    Args:
+        base: What the environments of all requests have in common.
+        body_limit_bytes: A larger body is refused with 413.
+        spool_dir: Where large bodies wait until they are whole.
+
+    Attributes:
+        ready: Whole requests, the oldest first.
+        has_begun: Whether a request has begun that is not whole.
+        is_in_body: Whether its headers are whole.
+        wants_continue: Whether its client waits for 100 Continue before it sends the body.
+        method: Of the latest request, "" before it is known.
+        path: As above.
+    """
+
+    def __init__(
+        self, base: Mapping[str, Any], *, body_limit_bytes: int, spool_dir: Path | None = None
+    ) -> None:
+        self.ready: deque[Request] = deque()
+        self._base = base
+        self._body_limit_bytes = body_limit_bytes
+        self._spool_dir = spool_dir
+        self._parser = httptools.HttpRequestParser(self)
+        self._status: int | None = None
+        self._raw_left = 0
+        self._goes_on = True
+        self._begin()
+
+    def _begin(self) -> None:
+        self.has_begun = False
+        self.is_in_body = False
+        self.wants_continue = False
+        self.method = self.path = ""
+        self._environ: dict[str, Any] = {}
+        self._target = b""
+        self._fields = 0
+        self._head_bytes = 0
+        self._pieces: list[bytes] = []
+        self._file: Any = None
+        self._body_bytes = 0
+
+    @property
+    def request_id(self) -> str | None:
+        """The id that nginx gave the latest request; None without."""
+        request_id: str | None = self._environ.get("HTTP_X_REQUEST_ID")
+        return request_id
+
+    @property
+    def is_as_new(self) -> bool:
+        """Whether it can read another connection: reader and parser know each other, which only
+        the garbage collection ends, so one of them is used for as long as possible.
+        """
+        return not self.has_begun and not self.ready and self._goes_on
+
+    def feed(self, data: bytes) -> None:
+        """Take what was received; whole requests are in `ready` afterwards.
+
+        Raises:
+            RefusedError: It is no HTTP, or more than the limits allow.
+        """
+        if self._raw_left:
+            data = self._feed_raw(data)
+            if not data:
+                return
+        if not self.is_in_body:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            if self._status is None and "after `Connection: close`" in str(error):
+                return  # whatever follows a last request is not read
+            self._goes_on = False
+            raise RefusedError(self._status or _status_of(error)) from error
+        if not self.is_in_body and self._head_bytes > _HEAD_BYTES:
+            self._goes_on = False
+            raise RefusedError(431)
+
+    def on_message_begin(self) -> None:
+        """Begin a request, as the parser's callback."""
+        self._begin()
+        self.has_begun = True
+
+    def on_url(self, part: bytes) -> None:
+        """Take a part of the request target, as the parser's callback."""
+        self._target += part
+        if len(self._target) > _TARGET_BYTES:
+            self._refuse(414)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, as the parser's callback; a second one of a name is appended."""
+        self._fields += 1
+        if len(value) + len(name) > _FIELD_BYTES or self._fields > _FIELDS:
+            self._refuse(431)
+        key = _key(name)
+        if key is None:
+            return
+        text = value.decode("latin-1")
+        known = self._environ.get(key)
+        self._environ[key] = text if known is None else f"{known},{text}"
+
+    def on_headers_complete(self) -> None:
+        """Check what the headers say of the body, as the parser's callback."""
+        parser, environ = self._parser, self._environ
+        self.is_in_body = True
+        self.method = parser.get_method().decode("ascii")
+        self.path, query = _split(self._target)
+        self._version = parser.get_http_version()
+        if self._version not in {"1.1", "1.0"}:
+            self._refuse(400 if self._version == "0.9" else 505)
+        if expectation := environ.get("HTTP_EXPECT"):
+            if expectation.lower() != "100-continue":
+                self._refuse(417)
+            self.wants_continue = self._version == "1.1"
+        if coding := environ.pop("HTTP_TRANSFER_ENCODING", ""):
+            if coding.lower() != "chunked":
+                self._refuse(501)
+        elif int(environ.get("CONTENT_LENGTH", 0)) > self._body_limit_bytes:
+            self._refuse(413)
+        environ["REQUEST_METHOD"] = self.method
+        environ["PATH_INFO"] = self.path
+        environ["QUERY_STRING"] = query
+        environ["RAW_URI"] = self._target.decode("latin-1")
+        environ["SERVER_PROTOCOL"] = f"HTTP/{self._version}"
+
+    def on_body(self, piece: bytes) -> None:
+        """Take a piece of the body, as the parser's callback."""
+        self._body_bytes += len(piece)
+        if self._body_bytes > self._body_limit_bytes:
+            self._refuse(413)
+        if self._file is None:
+            self._pieces.append(piece)
+            if self._body_bytes > _BODY_BYTES_IN_MEMORY:
+                self._file = tempfile.TemporaryFile(dir=self._spool_dir)  # noqa: SIM115 - until the request is whole
+                self._file.writelines(self._pieces)
+                self._pieces.clear()
+        else:
+            self._file.write(piece)
+
+    def on_message_complete(self) -> None:
+        """End a request, as the parser's callback."""
+        if self._parser.should_upgrade():
+            return  # its body follows unparsed
+        self._complete(keep_alive=self._parser.should_keep_alive())
+
+    def _complete(self, *, keep_alive: bool) -> None:
+        self._goes_on = keep_alive
+        body = self._whole_body()
+        environ = {**self._base, **self._environ}
+        environ["CONTENT_LENGTH"] = str(len(body))
+        environ["wsgi.input"] = io.BytesIO(body)
+        environ[BODY] = body
+        self.ready.append(
+            Request(environ, keep_alive=keep_alive, takes_chunks=self._version == "1.1")
+        )
+        self.has_begun = False
+        self.is_in_body = False
+        self.wants_continue = False
+        self._head_bytes = 0
+
+    def _whole_body(self) -> bytes:
+        if self._file is None:
+            return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        with self._file as file:
+            self._file = None
+            file.seek(0)
+            return bytes(file.read())
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Read the body of a request that asks for another protocol as if it did not.
+
+        A server may ignore Upgrade (RFC 9110, 7.8); Java's client sends it with each first request.
+        The connection is closed afterwards, because the parser does not go on.
+        """
+        if self.method == "CONNECT":
+            raise RefusedError(405)
+        self._raw_left = int(self._environ.get("CONTENT_LENGTH", 0))
+        if not self._raw_left:
+            self._complete(keep_alive=False)
+        elif rest:
+            self._feed_raw(rest)
+
+    def _feed_raw(self, data: bytes) -> bytes:
+        piece = data[: self._raw_left]
+        self._raw_left -= len(piece)
+        self.on_body(piece)
+        if not self._raw_left:
+            self._complete(keep_alive=False)
+        return b""
+
+    def _refuse(self, status: int) -> None:
+        """End the parsing from inside a callback."""
+        self._goes_on = False
+        self._status = status
+        raise RefusedError(status)
+
+
+def base_environ(server_name: str, port: int, *, is_multithreaded: bool) -> dict[str, Any]:
+    """Return what the environments of all requests have in common."""
+    return {
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": is_multithreaded,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
+        "SCRIPT_NAME": "",
+        "SERVER_NAME": server_name,
+        "SERVER_PORT": str(port),
+    }
+
+
+@functools.lru_cache(maxsize=256)
+def _key(name: bytes) -> str | None:
+    """Return a header's key in the environment, None for one that could pass for another."""
+    if b"_" in name:
+        return None
+    key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
+    return _OWN_KEYS.get(key, key)
+
+
+def _split(target: bytes) -> tuple[str, str]:
+    """Return path and query of a request target, the path decoded as PEP 3333 wants it."""
+    if not target.startswith(b"/") and b"://" in target:
+        rest = target.partition(b"://")[2]
+        target = b"/" + rest.partition(b"/")[2]
+    path, _, query = target.partition(b"#")[0].partition(b"?")
+    if b"%" in path:
+        path = unquote_to_bytes(path)
+    return path.decode("latin-1"), query.decode("latin-1")
+
+
+def _status_of(error: Exception) -> int:
+    """Return the status of what the parser refuses."""
+    if "Invalid HTTP version" in str(error):
+        return 505
+    return 501 if "invalid `Transfer-Encoding`" in str(error) else 400
+
+

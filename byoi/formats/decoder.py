@@ -40,8 +40,10 @@ def read_json(text: str, where: str = "the body", *, allow_nan: bool = False) ->
     """
     text = content_types.without_mark(text)
     try:
-        refused = None if allow_nan else _refuse_constant
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=refused)
+        if text.startswith(content_types.BYTE_ORDER_MARK):
+            # As `json.loads` says it, which a decoder of one's own does not.
+            raise json.JSONDecodeError("Unexpected UTF-8 BOM (decode using utf-8-sig)", text, 0)
+        return (_WITH_NAN if allow_nan else _STRICT).decode(text)
     except RecursionError as error:
         raise errors.MalformedBody(f"{where} is nested too deeply, send fewer levels") from error
     except ValueError as error:
@@ -157,3 +159,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON value")
+
+
+# Made once: `json.loads` with arguments makes one for each call.
+_STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
+_WITH_NAN = json.JSONDecoder(object_pairs_hook=_unique)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from byoi import errors
-from byoi.formats import content_types, decoder, encoder
+from byoi.formats import content_types, decoder, encoder, limits
 from byoi_lib.preprocessing import TokenIds
 
 # The network's input is int32; whether the vocabulary has the id is checked when predicting.
@@ -74,6 +74,7 @@ def decode(body: bytes | str, content_type: str) -> Instances:
         UnsupportedContentType: There is no decoder for `content_type`.
         MalformedBody: The body cannot be parsed, has no reviews, or has one that is neither
             text nor token ids; the message names its position.
+        TooManyInstances: There are more reviews than one request may have.
     """
     media_type, charset = content_types.parse(content_type)
     if media_type == content_types.NPY:
@@ -107,7 +108,9 @@ def gather(
     Raises:
         MalformedBody: There are no entries, one is neither text nor token ids, or both are
             mixed; the message names the position.
+        TooManyInstances: There are more entries than one request may have.
     """
+    limits.require(len(entries), unit)
     if not entries:
         raise errors.MalformedBody(f"the body holds no {unit}, expected at least one review")
     texts: list[str] = []
@@ -166,6 +169,7 @@ def _check_ids(entry: list[Any] | npt.NDArray[np.integer], unit: str, number: in
 
 def _from_json(text: str) -> Instances:
     """Read `{"instances": [...]}`, `{"review": text}`, a list, or one text."""
+    limits.require_of_json(text)
     content = decoder.read_json(text)
     if isinstance(content, str):
         return Instances((content,))

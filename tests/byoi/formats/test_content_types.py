@@ -59,12 +59,12 @@ def test_another_content_type_is_refused_with_those_there_are(header):
 def test_headers_of_any_length_and_number_leave_no_memory_behind(function):
     def ask(number):
         with contextlib.suppress(errors.RequestError):
-            function(f"text/csv; x={number}{'a' * 10_000}")
+            function(f"text/csv; x={number}{'a' * 3_000}")
 
     ask(0)
     tracemalloc.start()
     try:
-        for number in range(500):
+        for number in range(100):
             ask(number)
         left_bytes, _ = tracemalloc.get_traced_memory()
     finally:

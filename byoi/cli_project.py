@@ -4,7 +4,6 @@ As in `cli`, a verb imports what it needs when it runs.
 """
 
 import argparse
-import dataclasses
 import re
 import shlex
 import sys
@@ -138,6 +137,8 @@ def _image(options: argparse.Namespace) -> None:
     }
     if options.without_model:
         named["model_dir"] = None
+    import dataclasses
+
     project = dataclasses.replace(project, **named)
     recipe = image_recipe.Recipe.of(project, options.base or image_recipe.DEFAULT_BASE)
     if options.dockerfile:

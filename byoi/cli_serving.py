@@ -5,7 +5,6 @@ As in `cli`, a verb imports what it needs when it runs.
 
 import argparse
 import codecs
-import dataclasses
 import importlib.util
 import os
 import sys
@@ -14,7 +13,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from byoi import contract, errors, extras, project, terminal
+from byoi import contract, errors, extras, terminal
 
 if TYPE_CHECKING:  # http.client, which only invocations need
     from byoi.invocation import Answer, Stream
@@ -110,6 +109,8 @@ def _serve(options: argparse.Namespace) -> int:
         _require_default_module(server.DEFAULT_MODULE)
     is_asked = "BYOI_PRELOAD" in environ
     if not is_asked:
+        import dataclasses
+
         settings = dataclasses.replace(settings, preload=",".join(_preloaded(settings)))
     return server.serve(settings, environ, is_preload_required=is_asked)
 
@@ -134,6 +135,8 @@ def _project_environ(options: argparse.Namespace) -> dict[str, str]:
     Raises:
         ConfigurationError: The folder has no part that could be served, and no option names one.
     """
+    from byoi import project
+
     if options.model_dir and options.folder is None:
         return {}
     found = project.Project.find(options.folder or Path())
@@ -196,6 +199,8 @@ def _body(options: argparse.Namespace) -> tuple[bytes, str]:
 
 def _sample() -> str:
     """Return the name of the sample request of the project in this folder."""
+    from byoi import project
+
     sample = project.Project.find(Path()).sample
     if sample is None:
         raise errors.ConfigurationError(

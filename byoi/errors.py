@@ -6,6 +6,7 @@
     * UnsupportedContentEncoding
     * NotAcceptable
     * MalformedBody
+    * TooManyInstances
   * DatasetError                 the training data cannot be used
   * ModelDataError               the model directory or archive cannot be used
   * ModuleFailed                 the inference module, as it was saved last, does not load
@@ -54,6 +55,10 @@ class NotAcceptable(RequestError):  # noqa: N818 - named after the condition, as
 
 class MalformedBody(RequestError):  # noqa: N818 - named after the condition, as in HTTP
     """The body cannot be parsed as its Content-Type, or is not an input of the model."""
+
+
+class TooManyInstances(RequestError):  # noqa: N818 - named after the condition
+    """One request has more instances than the server's limit, `BYOI_INSTANCES_LIMIT`."""
 
 
 class DatasetError(ByoiError):

@@ -6,7 +6,6 @@ a checkout.
 """
 
 import importlib.machinery
-import importlib.metadata
 import importlib.util
 from collections.abc import Callable, Iterable, Mapping
 
@@ -92,6 +91,8 @@ def _error(user: str, missing: Iterable[str]) -> errors.MissingPackageError:
 
 def _other_version(package: str) -> str:
     """Return the version of a package that is installed and not ours, "" where there is none."""
+    import importlib.metadata  # noqa: PLC0415 - as long as all of a verb's other imports
+
     for distribution in _VERSIONS.get(package, ("", ()))[1]:
         try:
             found = importlib.metadata.version(distribution)

@@ -6,7 +6,7 @@ was chosen, which come instead where both have a name.
 
 from pathlib import Path
 
-from byoi import errors, names
+from byoi import errors
 
 KINDS = ("sklearn", "xgboost", "keras", "onnx", "custom")
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -58,6 +58,8 @@ def write(folder: Path, kind: str) -> list[str]:
 
 
 def _require_name(name: str) -> None:
+    from byoi import names  # noqa: PLC0415 - `byoi --help` needs the kinds alone
+
     names.check_endpoint_name(name)
     if name != name.lower():
         raise errors.ConfigurationError(

@@ -12,7 +12,7 @@ tests/byoi_lib/test_preprocessing.py.
 """
 
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -50,10 +50,8 @@ def encode(reviews: Sequence[str], vocabulary: Vocabulary, *, max_length: int) -
     if isinstance(reviews, str):
         raise TypeError("encode takes a sequence of reviews, received one text; put it in a list")
     id_of = vocabulary.lookup.__getitem__
-    return [
-        _finish([i for i in map(id_of, _words(review)) if i is not None], max_length)
-        for review in reviews
-    ]
+    # No word has the id 0, so what is dropped is a word outside the index, None.
+    return [_finish(filter(None, map(id_of, _words(review))), max_length) for review in reviews]
 
 
 def encode_ranks(
@@ -73,7 +71,7 @@ def encode_ranks(
     """
     last_rank = vocabulary_size - INDEX_FROM - 1
     return [
-        _finish([r + INDEX_FROM if r <= last_rank else UNKNOWN for r in ranks], max_length)
+        _finish((r + INDEX_FROM if r <= last_rank else UNKNOWN for r in ranks), max_length)
         for ranks in reviews
     ]
 
@@ -89,6 +87,8 @@ def pad(rows: Sequence[npt.ArrayLike], width: int | None = None) -> TokenIds:
     Returns:
         Shape (n, width), int32.
     """
+    if len(rows) == 1 and width is None:
+        return np.array(rows[0], np.int32, ndmin=2)
     arrays = [np.asarray(row, np.int32) for row in rows]
     if width is None:
         width = max((len(row) for row in arrays), default=0)
@@ -121,6 +121,7 @@ def _words(review: str) -> list[bytes]:
     return to_bytes(review).translate(_CLEAN).split(b" ")
 
 
-def _finish(ids: list[int], max_length: int) -> TokenIds:
+def _finish(ids: Iterable[int], max_length: int) -> TokenIds:
     """Put `START` in front and keep the last `max_length` ids: shape (length,), int32."""
-    return np.array([START, *ids][-max_length:], np.int32)
+    row = [START, *ids]
+    return np.array(row if len(row) <= max_length else row[-max_length:], np.int32)

@@ -7,14 +7,14 @@ rows are tests.
 
 import reprlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from byoi import errors
-from byoi.formats import content_types, decoder, encoder
+from byoi.formats import content_types, decoder, encoder, limits
 from byoi_lib.preprocessing import TokenIds
 
 # The network's input is int32; whether the vocabulary has the id is checked when predicting.
@@ -35,6 +35,7 @@ class Instances:
             came as `{"instances": ...}`.
         unit: The word for one review in a message: instance, line or row.
         first: Number of the first review: JSON counts from 0, lines and rows from 1.
+        largest: No token id is above it; `gather` knows the largest, so that nobody looks again.
     """
 
     texts: tuple[str, ...] = ()
@@ -42,6 +43,7 @@ class Instances:
     has_key: bool = False
     unit: str = "instance"
     first: int = 0
+    largest: int = field(default=LARGEST_ID, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ def decode(body: bytes | str, content_type: str) -> Instances:
         UnsupportedContentType: There is no decoder for `content_type`.
         MalformedBody: The body cannot be parsed, has no reviews, or has one that is neither
             text nor token ids; the message names its position.
+        TooManyInstances: There are more reviews than one request may have.
     """
     media_type, charset = content_types.parse(content_type)
     if media_type == content_types.NPY:
@@ -105,16 +108,20 @@ def gather(
     Raises:
         MalformedBody: There are no entries, one is neither text nor token ids, or both are
             mixed; the message names the position.
+        TooManyInstances: There are more entries than one request may have.
     """
+    limits.require(len(entries), unit)
     if not entries:
         raise errors.MalformedBody(f"the body holds no {unit}, expected at least one review")
     texts: list[str] = []
     token_ids: list[TokenIds] = []
+    largest = 0
     for number, entry in enumerate(entries, first):
         if isinstance(entry, str):
             texts.append(entry)
         elif isinstance(entry, list | np.ndarray):
-            token_ids.append(_token_ids(entry, f"{unit} {number}"))
+            largest = max(largest, _check_ids(entry, unit, number))
+            token_ids.append(np.asarray(entry, np.int32))
         else:
             raise errors.MalformedBody(
                 f"{unit} {number} is {shown(entry)}, expected a text or a list of token ids"
@@ -124,7 +131,7 @@ def gather(
                 f"{unit} {number} is {'text' if isinstance(entry, str) else 'token ids'}, unlike "
                 "those before it; send texts and token ids in separate requests"
             )
-    return Instances(tuple(texts), tuple(token_ids), has_key, unit, first)
+    return Instances(tuple(texts), tuple(token_ids), has_key, unit, first, largest)
 
 
 def shown(entry: Any) -> str:
@@ -135,31 +142,41 @@ def shown(entry: Any) -> str:
     return f"{reprlib.repr(entry)} ({type(entry).__name__})"
 
 
-def _token_ids(entry: Sequence[Any] | npt.NDArray[np.integer], where: str) -> TokenIds:
-    """Check one review's token ids."""
+def _check_ids(entry: list[Any] | npt.NDArray[np.integer], unit: str, number: int) -> int:
+    """Check one review's token ids, and return the largest."""
+    if isinstance(entry, np.ndarray):
+        low, high = (int(entry.min()), int(entry.max())) if entry.size else (0, 0)
+    # True is an int to Python, and its type is another one.
+    elif set(map(type, entry)) == {int}:
+        low, high = min(entry), max(entry)
+    else:
+        low, high = 0, 0
+    if low >= 0 and 0 < high <= LARGEST_ID:
+        return high
+    # Something is wrong: now each is looked at, for its position.
     if isinstance(entry, np.ndarray):
         wrong = np.flatnonzero((entry < 0) | (entry > LARGEST_ID))
     else:
         wrong = np.flatnonzero([type(i) is not int or not 0 <= i <= LARGEST_ID for i in entry])
+    where = f"{unit} {number}"
     if wrong.size:
         raise errors.MalformedBody(
             f"{where}, position {wrong[0]}: {shown(entry[wrong[0]])} is not a token id, "
             "expected a whole number from 0 to below the vocabulary's size"
         )
-    ids: TokenIds = np.asarray(entry, np.int32)
-    if not ids.any():
-        raise errors.MalformedBody(f"{where} has no token ids, expected at least one besides 0")
-    return ids
+    raise errors.MalformedBody(f"{where} has no token ids, expected at least one besides 0")
 
 
 def _from_json(text: str) -> Instances:
     """Read `{"instances": [...]}`, `{"review": text}`, a list, or one text."""
+    limits.require_of_json(text)
     content = decoder.read_json(text)
     if isinstance(content, str):
         return Instances((content,))
     if isinstance(content, list):
         # A serializer sends a one-dimensional array this way: the token ids of one review.
-        is_one_review = bool(content) and all(type(entry) is int for entry in content)
+        starts_with_id = bool(content) and type(content[0]) is int
+        is_one_review = starts_with_id and set(map(type, content)) == {int}
         return gather([content] if is_one_review else content, "instance")
     if isinstance(content, dict) and content.keys() == {"instances"}:
         if isinstance(content["instances"], list):
@@ -185,8 +202,8 @@ def _from_csv(text: str) -> Instances:
     wide = next((number for number, row in enumerate(rows, 1) if len(row) > 1), None)
     if wide is None:
         entries: list[Any] = [row[0] if row else None for row in rows]
-    elif all(row and all(map(_is_id, row)) for row in rows):
-        entries = [[int(field) for field in row] for row in rows]
+    elif None not in (parsed := [_ids(row) for row in rows]):
+        entries = parsed
     else:
         raise errors.MalformedBody(
             f"row {wide} has {len(rows[wide - 1])} columns, expected one text; "
@@ -234,7 +251,15 @@ def _review(content: Any, where: str) -> str:
     )
 
 
-def _is_id(field: str) -> bool:
-    """Whether a field is a token id; "012" may be the end of an unquoted "10,012"."""
-    is_number = field.isascii() and field.isdigit() and len(field) <= 10
-    return is_number and (field == "0" or not field.startswith("0"))
+def _ids(fields: list[str]) -> list[int] | None:
+    """Return the token ids of a row, None where a field is none, or there is no field.
+
+    "012" is none: it may be the end of an unquoted "10,012".
+    """
+    try:
+        ids = list(map(int, fields))
+    except ValueError:
+        return None
+    # Python reads signs, spaces, leading zeros and digits of other scripts, and writes none.
+    is_plain = bool(ids) and min(ids) >= 0 and max(ids) < 10**10 and list(map(str, ids)) == fields
+    return ids if is_plain else None

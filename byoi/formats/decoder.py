@@ -9,6 +9,7 @@ Sources: RFC 8259 (JSON), jsonlines.org, RFC 4180 (CSV), numpy.lib.format versio
 
 import csv
 import io
+import itertools
 import json
 import math
 import sys
@@ -19,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from byoi import contract, errors
-from byoi.formats import content_types
+from byoi.formats import content_types, limits
 
 # Texts, booleans, whole numbers and floating-point numbers: elements without structure.
 _PLAIN_KINDS = frozenset("Ubiufc")
@@ -40,8 +41,10 @@ def read_json(text: str, where: str = "the body", *, allow_nan: bool = False) ->
     """
     text = content_types.without_mark(text)
     try:
-        refused = None if allow_nan else _refuse_constant
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=refused)
+        if text.startswith(content_types.BYTE_ORDER_MARK):
+            # As `json.loads` says it, which a decoder of one's own does not.
+            raise json.JSONDecodeError("Unexpected UTF-8 BOM (decode using utf-8-sig)", text, 0)
+        return (_WITH_NAN if allow_nan else _STRICT).decode(text)
     except RecursionError as error:
         raise errors.MalformedBody(f"{where} is nested too deeply, send fewer levels") from error
     except ValueError as error:
@@ -57,9 +60,13 @@ def read_json_lines(text: str, *, allow_nan: bool = False) -> list[Any]:
 
     Raises:
         MalformedBody: As in `read_json`; the message names the line, counted from 1.
+        TooManyInstances: There are more lines than one request may have.
     """
-    text = content_types.without_mark(text)
-    lines = text.rstrip("\r\n").split("\n") if text.strip() else []
+    text = content_types.without_mark(text).rstrip("\r\n")
+    if not text.strip():
+        return []
+    limits.require(text.count("\n") + 1, "line")
+    lines = text.split("\n")
     return [
         read_json(line, f"line {number}", allow_nan=allow_nan)
         for number, line in enumerate(lines, 1)
@@ -71,13 +78,17 @@ def read_csv(text: str) -> list[list[str]]:
 
     Raises:
         MalformedBody: A row is not CSV; the message names its line, counted from 1.
+        TooManyInstances: There are more rows than one request may have.
     """
     # The module's default limit of 131,072 characters would refuse a long text.
     csv.field_size_limit(contract.REQUEST_BODY_BYTES)
     # The mark would become part of the first field.
     reader = csv.reader(io.StringIO(content_types.without_mark(text), newline=""), strict=True)
+    limit = limits.instances()
     try:
-        rows = list(reader)
+        rows = list(itertools.islice(reader, limit))
+        # Empty rows at the end are none, however many there are.
+        limits.require_more(any(reader), limit, "row")
     except csv.Error as error:
         raise errors.MalformedBody(
             f'line {reader.line_num} is not CSV ({error}); quote a text, and write " in it as ""'
@@ -98,6 +109,8 @@ def read_npy(body: bytes) -> npt.NDArray[Any]:
 
     Raises:
         MalformedBody: The body is not in this format, or holds something else.
+        TooManyInstances: The first of several axes, or of texts, is longer than one request may
+            have instances.
     """
     stream = io.BytesIO(body)
     try:
@@ -117,6 +130,9 @@ def read_npy(body: bytes) -> npt.NDArray[Any]:
             f"dtype {dtype} and shape {shape} are {expected_bytes} bytes, received "
             f"{received_bytes}; send the whole array"
         )
+    # One axis of numbers is one instance, or nothing that anything is made of one by one.
+    if len(shape) > 1 or (shape and dtype.kind == "U"):
+        limits.require(shape[0], "row")
     array = np.frombuffer(body, dtype, offset=stream.tell())
     # Four bytes a character; NumPy itself would end in a SystemError.
     if dtype.kind == "U" and array.view(f"{dtype.byteorder}u4").max() > sys.maxunicode:
@@ -157,3 +173,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON value")
+
+
+# Made once: `json.loads` with arguments makes one for each call.
+_STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
+_WITH_NAN = json.JSONDecoder(object_pairs_hook=_unique)

@@ -14,6 +14,9 @@ from byoi import errors
 from byoi.formats import content_types
 
 Rows = npt.NDArray[np.float32]
+Texts = list[list[str]]
+
+_TEXT = np.dtype("U32")
 
 
 def encode(rows: Rows, accept: str, *, key: str = "") -> tuple[bytes, str]:
@@ -34,43 +37,56 @@ def encode(rows: Rows, accept: str, *, key: str = "") -> tuple[bytes, str]:
         ModelDataError: A number is NaN or infinite, which JSON cannot express.
     """
     media_type = content_types.negotiate(accept)
+    name = content_types.usual_name(media_type)
+    if name == content_types.NPY:
+        _require_finite(rows)
+        return _to_npy(rows), media_type
+    text = _WRITERS[name](_texts(rows))
+    # NumPy's own check costs more than the rest; of all numbers, only nan and inf have an n.
+    if "n" in text:
+        _require_finite(rows)
+    if key and name == content_types.JSON:
+        text = f'{{"{key}": {text}}}'
+    return text.encode("ascii"), media_type
+
+
+def _require_finite(rows: Rows) -> None:
+    """Raise for the first row with a number that JSON cannot express."""
     finite = np.isfinite(rows).all(axis=1)
     if not finite.all():
         raise errors.ModelDataError(
             f"the model's answer to instance {int(np.argmin(finite))} is not finite, expected "
             "numbers that JSON can express; train again, or give another model directory"
         )
-    return _ENCODERS[content_types.usual_name(media_type)](rows, key), media_type
 
 
-def _to_json(rows: Rows, key: str) -> bytes:
-    lists = "[" + ", ".join(f"[{', '.join(row)}]" for row in _texts(rows)) + "]"
-    return (f'{{"{key}": {lists}}}' if key else lists).encode("ascii")
+def _to_json(rows: Texts) -> str:
+    return "[" + ", ".join([f"[{', '.join(row)}]" for row in rows]) + "]"
 
 
-def _to_json_lines(rows: Rows, _key: str) -> bytes:
-    return "\n".join(f"[{', '.join(row)}]" for row in _texts(rows)).encode("ascii")
+def _to_json_lines(rows: Texts) -> str:
+    return "\n".join([f"[{', '.join(row)}]" for row in rows])
 
 
-def _to_csv(rows: Rows, _key: str) -> bytes:
-    return "\n".join(",".join(row) for row in _texts(rows)).encode("ascii")
+def _to_csv(rows: Texts) -> str:
+    return "\n".join([",".join(row) for row in rows])
 
 
-def _to_npy(rows: Rows, _key: str) -> bytes:
+def _to_npy(rows: Rows) -> bytes:
     stream = io.BytesIO()
     np.save(stream, rows, allow_pickle=False)
     return stream.getvalue()
 
 
-_ENCODERS: dict[str, Callable[[Rows, str], bytes]] = {
+_WRITERS: dict[str, Callable[[Texts], str]] = {
     content_types.JSON: _to_json,
     content_types.JSON_LINES: _to_json_lines,
     content_types.CSV: _to_csv,
-    content_types.NPY: _to_npy,
 }
 
 
-def _texts(rows: Rows) -> list[list[str]]:
+def _texts(rows: Rows) -> Texts:
     """Return each row as texts that JSON and CSV both read, such as 0.1 or 1e-09."""
-    # str of a float32 is the shortest; as a float64, 0.1 would be 0.10000000149011612.
-    return [[str(number) for number in row] for row in rows]
+    # The text of a float32 is the shortest; as a float64, 0.1 would be 0.10000000149011612.
+    texts: Texts = np.asarray(rows).astype(_TEXT).tolist()
+    return texts

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from byoi import errors
-from byoi.formats import content_types, decoder
+from byoi.formats import content_types, decoder, limits
 
 REQUEST_TYPES = (
     content_types.JSON,
@@ -40,6 +40,7 @@ def decode(body: bytes | str, content_type: str) -> npt.NDArray[Any]:
     Raises:
         UnsupportedContentType: The type is none of `REQUEST_TYPES`.
         MalformedBody: The body is not in its format, or no array: rows of different lengths.
+        TooManyInstances: There are more rows than one request may have.
     """
     media_type, charset = content_types.parse(content_type)
     if media_type not in REQUEST_TYPES:
@@ -53,8 +54,15 @@ def decode(body: bytes | str, content_type: str) -> npt.NDArray[Any]:
     if media_type == content_types.CSV:
         return _from_csv(text)
     # NaN and Infinity are numbers to the toolkit, in both directions.
-    read = decoder.read_json_lines if media_type == content_types.JSON_LINES else decoder.read_json
-    return _array(read(text, allow_nan=True))
+    if media_type == content_types.JSON_LINES:
+        return _array(decoder.read_json_lines(text, allow_nan=True))
+    limits.require_of_json(text)
+    content = decoder.read_json(text, allow_nan=True)
+    rows = content.get("instances") if isinstance(content, dict) else content
+    # A list of numbers is one row, of whatever length.
+    if isinstance(rows, list) and rows and not isinstance(rows[0], int | float):
+        limits.require(len(rows), "instance")
+    return _array(content)
 
 
 def encode(values: Any, accept: str) -> tuple[bytes | str, str]:

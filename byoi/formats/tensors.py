@@ -16,6 +16,7 @@ Source: TensorFlow Serving's RESTful API, "Predict API".
 """
 
 import enum
+import functools
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from byoi import errors
-from byoi.formats import content_types, decoder, elements, numbers
+from byoi.formats import content_types, decoder, elements, limits, numbers
 from byoi.formats.elements import Array
 from byoi.formats.signature import Signature, Tensor
 
@@ -67,6 +68,7 @@ def decode(body: bytes | str, content_type: str, signature: Signature) -> Tensor
             these inputs.
         MalformedBody: The body is not in its format, or a name, type, width or shape is wrong;
             the message has the input, what came and what is expected.
+        TooManyInstances: There are more rows than one request may have.
     """
     media_type, charset = content_types.parse(content_type)
     if media_type not in numbers.REQUEST_TYPES:
@@ -83,6 +85,7 @@ def decode(body: bytes | str, content_type: str, signature: Signature) -> Tensor
         return Tensors(_from_csv(decoder.read_csv(text), inputs))
     if media_type == content_types.JSON_LINES:
         return Tensors(_from_rows(decoder.read_json_lines(text), inputs))
+    limits.require_of_json(text)
     return _from_json(decoder.read_json(text), inputs)
 
 
@@ -110,15 +113,15 @@ def decode_rows(
     Raises:
         UnsupportedContentType: The type is not one of `numbers.REQUEST_TYPES`.
         MalformedBody: As in `decode`, or a number is missing; the message has row and column.
+        TooManyInstances: As in `decode`.
     """
     if isinstance(columns, int):
-        signature = Signature((Tensor("rows", dtype, (None, columns)),), ())
-        rows = decode(body, content_type, signature).arrays["rows"]
+        arrays = decode(body, content_type, _of_width(columns, dtype)).arrays
+        rows = arrays["rows"]
     else:
-        signature = Signature(tuple(Tensor(name, dtype, (None,)) for name in columns), ())
-        arrays = decode(body, content_type, signature).arrays
+        arrays = decode(body, content_type, _of_columns(tuple(columns), dtype)).arrays
         rows = np.stack([arrays[name] for name in columns], axis=1)
-    if not missing and rows.dtype.kind == "f" and np.isnan(rows).any():
+    if not missing and rows.dtype.kind == "f" and elements.has_nan(rows):
         row, column = (int(one) for one in np.argwhere(np.isnan(rows))[0])
         shown = column + 1 if isinstance(columns, int) else repr(columns[column])
         raise errors.MalformedBody(
@@ -126,6 +129,16 @@ def decode_rows(
             "expected one; a script whose model takes missing numbers says missing=True"
         )
     return rows
+
+
+@functools.lru_cache(maxsize=16)
+def _of_width(columns: int, dtype: str) -> Signature:
+    return Signature((Tensor("rows", dtype, (None, columns)),), ())
+
+
+@functools.lru_cache(maxsize=16)
+def _of_columns(columns: tuple[str, ...], dtype: str) -> Signature:
+    return Signature(tuple(Tensor(name, dtype, (None,)) for name in columns), ())
 
 
 def _from_json(content: Any, inputs: Sequence[Tensor]) -> Tensors:
@@ -160,6 +173,8 @@ def _from_json(content: Any, inputs: Sequence[Tensor]) -> Tensors:
 def _from_columns(value: Any, inputs: Sequence[Tensor]) -> dict[str, Array]:
     if isinstance(value, dict):
         _require_names(value, inputs, '"inputs"')
+        for one in inputs:
+            _require_few(value[one.name], one)
         arrays = {one.name: elements.from_nested(value[one.name], one) for one in inputs}
         if _is_table(inputs):
             _require_equal_lengths(arrays)
@@ -169,7 +184,14 @@ def _from_columns(value: Any, inputs: Sequence[Tensor]) -> dict[str, Array]:
             f'"inputs": received {elements.described(value)}, expected an object with '
             f"{_names(inputs)}"
         )
+    _require_few(value, inputs[0])
     return {inputs[0].name: elements.from_nested(value, inputs[0])}
+
+
+def _require_few(value: Any, tensor: Tensor) -> None:
+    """Raise where a whole tensor has too many rows; one axis alone may be that of one instance."""
+    if isinstance(value, list) and len(tensor.shape) > 1 and tensor.shape[0] is None:
+        limits.require(len(value), "row")
 
 
 def _require_equal_lengths(arrays: Mapping[str, Array]) -> None:
@@ -179,6 +201,7 @@ def _require_equal_lengths(arrays: Mapping[str, Array]) -> None:
 
 
 def _from_rows(rows: list[Any], inputs: Sequence[Tensor]) -> dict[str, Array]:
+    limits.require(len(rows), "row")
     if not rows:
         raise errors.MalformedBody(
             f"the body holds no row, expected at least one with {_names(inputs)}"

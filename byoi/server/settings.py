@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from byoi import contract, errors
+from byoi.formats import limits
 
 # Variables that start with BYOI_ and are read elsewhere; any other unknown one is a typo.
 OTHER_VARIABLES = {
@@ -322,6 +323,14 @@ class Settings:
         parse_whole(1, 2**30),
         contract.REQUEST_BODY_BYTES,
         "Largest request body; a larger one gets 413.",
+    )
+    instances_limit: int = _variable(
+        limits.VARIABLE,
+        parse_whole(1, limits.LARGEST),
+        limits.DEFAULT,
+        "Most instances of one request: rows, lines or texts. More get 413 before anything is made "
+        "of them. A body of 25 MB has 1.6 million rows of four numbers, which pass; 8.7 million "
+        "empty texts would take 2 GB and a minute.",
     )
     default_accept: str = _variable(
         "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",

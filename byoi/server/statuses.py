@@ -15,6 +15,8 @@ STATUSES: dict[type[errors.ByoiError], HTTPStatus] = {
     errors.NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
     errors.UnsupportedContentEncoding: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.UnsupportedContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    # RFC 9110, 15.5.14: larger than the server is willing to process.
+    errors.TooManyInstances: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.RequestError: HTTPStatus.BAD_REQUEST,
     errors.ModuleFailed: HTTPStatus.SERVICE_UNAVAILABLE,
 }

@@ -132,6 +132,42 @@ def test_a_batch_is_full_at_1024_ids():
     assert recorded([1025, 1025]) == [(1, 1025), (1, 1025)]
 
 
+def test_several_requests_are_answered_in_one_go(model):
+    requests = [
+        Instances(("good", "", "the good film"), has_key=True),
+        gather([[0, 1, 7], [1, 6, 5]], "row"),
+        Instances(("bad",)),
+    ]
+    together = inference.predict_fn(requests, model)
+    assert [one.has_key for one in together] == [True, False, False]
+    for one, alone in zip(together, requests, strict=True):
+        np.testing.assert_allclose(one.probabilities, answers(alone, model), atol=1e-6)
+
+
+def test_no_request_gets_no_answer(model):
+    assert inference.predict_fn([], model) == []
+
+
+def test_a_fault_of_one_request_is_that_of_all_and_the_others_are_answered_alone(model):
+    bad = gather([[1, 9]], "row")
+    with pytest.raises(errors.MalformedBody, match="row 0, position 1: 9 is not a token id"):
+        inference.predict_fn([Instances(("good",)), bad], model)
+    assert len(inference.predict_fn([Instances(("good",))], model)) == 1
+
+
+def test_rows_of_several_requests_share_a_batch():
+    network = RecordingNetwork()
+    model = inference.ReviewModel(network, Vocabulary.from_word_index({}, size=99), 10_000)
+    requests = [gather([[7] * length], "row") for length in (3, 600, 2, 3)]
+    assert len(inference.predict_fn(requests, model)) == 4
+    assert network.shapes == [(1, 600), (3, 3)]
+
+
+def test_an_id_beyond_the_vocabulary_is_found_in_instances_that_nobody_gathered(model):
+    with pytest.raises(errors.MalformedBody, match="instance 0, position 1: 9 is not a token id"):
+        answers(Instances(token_ids=(np.array([1, 9], np.int32),)), model)
+
+
 def test_an_altered_network_is_refused(tiny_model_dir):
     (tiny_model_dir / "model.onnx").write_bytes(b"altered")
     assert "model.onnx: 7 bytes, expected" in refused(tiny_model_dir)

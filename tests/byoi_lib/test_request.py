@@ -29,6 +29,11 @@ def test_token_ids_become_int32_with_their_padding(entry):
     assert {ids.dtype for ids in made.token_ids} == {np.dtype(np.int32)}
 
 
+@pytest.mark.parametrize("entries", [[[1, 9], [7]], [np.array([9, 0]), np.array([3, 0])]])
+def test_the_largest_token_id_of_all_reviews_is_known(entries):
+    assert gather(entries, "row").largest == 9
+
+
 def test_no_entries_are_refused():
     assert refused_entries([], "row") == "the body holds no row, expected at least one review"
 
@@ -55,6 +60,8 @@ def test_an_entry_that_is_no_review_is_named(entry, said):
         ([2_147_483_648], 0, "2147483648 (int)"),
         ([10**30], 0, "1000000000000000000000000000000 (int)"),
         ([1, 2, True], 2, "True (bool)"),
+        ([2_147_483_648, -1], 0, "2147483648 (int)"),
+        ([-(2**31) - 1, 5], 0, "-2147483649 (int)"),
         ([1.0], 0, "1.0 (float)"),
         (["a"], 0, "'a' (str)"),
         ([1, None], 1, "empty"),
@@ -252,6 +259,12 @@ OR_ELSE = 'expected a text, a list, {"review": text} or, as a whole JSON body, {
         (b"1,2\n\n3,4\n", CSV, "row 1 has 2 columns"),
         (b"1,-2", CSV, "row 1 has 2 columns"),
         (b"1,", CSV, "row 1 has 2 columns"),
+        (b"1, 2", CSV, "row 1 has 2 columns"),
+        (b"1,+2", CSV, "row 1 has 2 columns"),
+        (b"1,-0", CSV, "row 1 has 2 columns"),
+        (b"1,1_0", CSV, "row 1 has 2 columns"),
+        ("1,\u0663".encode(), CSV, "row 1 has 2 columns"),
+        (b"1," + b"9" * 5000, CSV, "row 1 has 2 columns"),
         ("1,\u00b2".encode(), CSV, "row 1 has 2 columns"),
         (b"1,12345678901", CSV, "row 1 has 2 columns"),
         (b"1,2147483648", CSV, "row 1, position 1: 2147483648 (int) is not a token id"),

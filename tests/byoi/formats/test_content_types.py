@@ -1,3 +1,6 @@
+import contextlib
+import tracemalloc
+
 import pytest
 
 from byoi import errors
@@ -50,6 +53,31 @@ def test_another_content_type_is_refused_with_those_there_are(header):
     with pytest.raises(errors.UnsupportedContentType) as caught:
         parse(header)
     assert str(caught.value) == f"no decoder for Content-Type {header!r}; send one of {TAKEN}"
+
+
+@pytest.mark.parametrize("function", [parse, negotiate, content_types.is_any])
+def test_headers_of_any_length_and_number_leave_no_memory_behind(function):
+    def ask(number):
+        with contextlib.suppress(errors.RequestError):
+            function(f"text/csv; x={number}{'a' * 3_000}")
+
+    ask(0)
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            ask(number)
+        left_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert left_bytes < 100_000
+
+
+def test_a_header_that_comes_again_is_refused_again():
+    for _ in range(2):
+        with pytest.raises(errors.UnsupportedContentType, match="'image/png'"):
+            parse("image/png")
+        with pytest.raises(errors.NotAcceptable, match="'image/png'"):
+            negotiate("image/png")
 
 
 def test_a_long_header_is_cut_in_the_message():

@@ -57,6 +57,19 @@ def test_a_row_has_any_number_of_values(width):
     assert len(encode(rows, CSV)[0].split(b"\n")) == 2
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("accept", [JSON, LINES, CSV, NPY])
+def test_no_format_has_a_number_that_is_not_finite(number, accept):
+    rows = ROWS.copy()
+    rows[1, 1] = number
+    with pytest.raises(errors.ModelDataError, match="answer to instance 1 is not finite"):
+        encode(rows, accept)
+
+
+def test_a_key_may_have_any_letters():
+    assert encode(ROWS[:1], JSON, key="nan")[0] == b'{"nan": [[0.1, 0.9]]}'
+
+
 def test_one_instance_is_one_line():
     assert encode(ROWS[:1], CSV)[0] == b"0.1,0.9"
     assert encode(ROWS[:1], LINES)[0] == b"[0.1, 0.9]"

@@ -29,6 +29,7 @@ def test_every_fault_of_a_client_has_a_status_of_its_own():
         (errors.NotAcceptable, 406, "NotAcceptable"),
         (errors.UnsupportedContentType, 415, "UnsupportedContentType"),
         (errors.UnsupportedContentEncoding, 415, "UnsupportedContentEncoding"),
+        (errors.TooManyInstances, 413, "TooManyInstances"),
         (errors.RequestError, 400, "RequestError"),
         (errors.ModuleFailed, 503, "ModuleFailed"),
         (errors.ModelDataError, 500, "InternalError"),

@@ -14,11 +14,12 @@ from byoi import errors
 # Packages by extra, as they are imported. Where several extras bring a package, the first
 # one is suggested, unless another brings more of what is missing.
 EXTRAS: Mapping[str, tuple[str, ...]] = {
-    "serve": ("flask", "gunicorn", "onnxruntime"),
+    "serve": ("flask", "gunicorn", "httptools", "onnxruntime"),
     "train": ("matplotlib", "onnx", "onnxruntime", "tensorflow", "tf2onnx", "tqdm"),
     "aws": ("boto3", "docker", "jsonpath_ng", "sagemaker"),
     "emulator": (
-        *("airspeed", "boto3", "docker", "flask", "flask_cors", "gunicorn", "jsonschema", "moto"),
+        *("airspeed", "boto3", "docker", "flask", "flask_cors", "gunicorn", "httptools"),
+        *("jsonschema", "moto"),
     ),
 }
 # Modules that only the version we need has, where a later one is another library of that name:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, request
+from flask.globals import request_ctx
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import (
     HTTPException,
@@ -157,7 +158,7 @@ class _Routes:
     def invocations(self) -> Response:
         """Run one request through the inference module."""
         # The proxy of Flask looks the request up each time.
-        asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+        asked: Request = request_ctx.request
         environ = asked.environ
         if self.behind_nginx and _is_late(environ.get(_SENT), self.settings.invocation_timeout_s):
             return self.failure(504)  # nginx has already answered; do not run the model
@@ -189,7 +190,9 @@ class _Routes:
             return
         # It is sent in chunks, whatever length a module may have set.
         response.headers.pop("Content-Length", None)
-        stream = Stream(pieces, request_id=request.environ[REQUEST_ID], timeout_s=self.settings.stream_timeout_s)
+        stream = Stream(
+            pieces, request_id=request.environ[REQUEST_ID], timeout_s=self.settings.stream_timeout_s
+        )
         response.response = stream
         if self.behind_nginx:
             response.headers["X-Accel-Buffering"] = "no"  # nginx.conf.in: it goes no further

@@ -31,8 +31,8 @@ class Request(flask.Request):
     def __init__(
         self,
         environ: dict[str, Any],
-        populate_request: bool = True,  # noqa: FBT001, FBT002 - Werkzeug's arguments
-        shallow: bool = False,  # noqa: FBT001, FBT002
+        populate_request: bool = True,
+        shallow: bool = False,
     ) -> None:
         if environ.get("SCRIPT_NAME") or not environ.get("PATH_INFO", "").isascii():
             super().__init__(environ, populate_request, shallow)
@@ -98,7 +98,9 @@ class _Adapter(MapAdapter):
         key = (self.path_info, self.default_method)
         if (found := self.found.get(key)) is None:
             found = super().match(return_rule=True)
-            if not found[1] and found[0].websocket is False:  # no values: one of the few exact paths
+            if (
+                not found[1] and found[0].websocket is False
+            ):  # no values: one of the few exact paths
                 self.found[key] = found
         return found[0], {}
 

@@ -1,19 +1,12 @@
-"""A connection of a worker: what was received of a request, and how long ago.
+"""A connection of a worker: what was received of a request, and how long ago."""
 
-Source: unix(7), SCM_RIGHTS (an open socket is given to another process).
-"""
-
-import array
 import socket
 import time
-from collections.abc import Callable
-from typing import Any
 
 from byoi.server.requests import Request, RequestReader
+from byoi.server.sharing import MOVABLE_BYTES, Sharing
 
 _RECEIVE_BYTES = 65_536
-# What was received of a request may be given to another worker with its connection; more is not.
-_MOVABLE_BYTES = 65_536
 # Of an answered connection: what the client still sends is read, for so long and so much.
 _LINGER_S = 10.0
 
@@ -101,7 +94,7 @@ class Connection:
         if was_whole:
             self._received = data
         elif self._received is not None:
-            whole = len(self._received) + len(data) <= _MOVABLE_BYTES
+            whole = len(self._received) + len(data) <= MOVABLE_BYTES
             self._received = self._received + data if whole else None
         if was_whole or self.reader.is_in_body:
             self.since_s = time.monotonic()
@@ -128,45 +121,12 @@ class Connection:
         self.lingers_until_s = time.monotonic() + _LINGER_S
         self.socket.shutdown(socket.SHUT_WR)
 
-    def give(self, channel: socket.socket) -> bool:
-        """Give the connection, with what was received, to whoever reads the channel.
+    def give(self, sharing: Sharing) -> bool:
+        """Give the connection, with what was received, to another worker.
 
         Returns:
-            False if it stays here: too much was received, or nobody reads.
+            False if it stays here: too much was received, or too many were given.
         """
         if self._received is None or self.lingers_until_s is not None:
             return False
-        descriptors = array.array("i", [self.fileno()])
-        try:
-            channel.sendmsg(
-                # Empty datagrams carry no descriptors everywhere.
-                [b"\0" + self._received],
-                [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)],
-                socket.MSG_DONTWAIT,
-            )
-        except OSError:
-            return False
-        self.socket.close()
-        return True
-
-
-def taken(channel: socket.socket, make: Callable[[socket.socket], Connection]) -> Any:
-    """Return a connection that another worker gave, with what it had received; None without.
-
-    Args:
-        channel: What `Connection.give` wrote to.
-        make: Makes a connection of a socket.
-
-    Returns:
-        The connection and its bytes, which `Connection.take` takes.
-    """
-    try:
-        data, ancillary, _, _ = channel.recvmsg(
-            _MOVABLE_BYTES + 1, socket.CMSG_SPACE(4), socket.MSG_DONTWAIT
-        )
-    except BlockingIOError:
-        return None
-    for _, _, content in ancillary:
-        descriptors = array.array("i", content[:4])
-        return make(socket.socket(fileno=descriptors[0])), data[1:]
-    return None
+        return sharing.give(self.socket, self._received)

@@ -4,7 +4,6 @@ Values come from `Settings`. Source of the reasons: gunicorn 27, config.py and a
 """
 
 import os
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from byoi import contract
 from byoi.server.gunicorn_log import JsonLogger
 from byoi.server.readiness import Readiness
 from byoi.server.settings import Settings
+from byoi.server.sharing import Sharing
 from byoi.server.worker import Worker
 
 _settings = Settings.from_environ(os.environ)
@@ -23,12 +23,9 @@ _behind_nginx = _settings.proxy != "off"
 
 wsgi_app = "byoi.server.wsgi:app"
 
-# Socket files in the state directory, one for each worker: no second TCP port, no conflict between
-# two servers.
+# A socket file in the state directory: no second TCP port, no conflict between two servers.
 bind = (
-    [f"unix:{path}" for path in _readiness.sockets(_settings.workers)]
-    if _behind_nginx
-    else [f"{_settings.bind_address}:{_settings.port}"]
+    f"unix:{_readiness.socket}" if _behind_nginx else f"{_settings.bind_address}:{_settings.port}"
 )
 # Requests that no worker has accepted yet wait here instead of being refused.
 backlog = 2048
@@ -36,8 +33,8 @@ backlog = 2048
 workers = _settings.workers
 worker_class = Worker
 if _behind_nginx:
-    # By which busy workers give connections to others: inherited by all of them.
-    Worker.channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    # Made here, so that all workers inherit it.
+    Worker.sharing = Sharing(_settings.workers)
 # Each worker loads its own model after the fork; see wsgi.py.
 preload_app = False
 

@@ -253,4 +253,3 @@ class Watch:
                 entry.socket.shutdown(socket.SHUT_RDWR)
         elif not self._behind_nginx:
             self._worker.refuse(entry, 504, request_id)
-

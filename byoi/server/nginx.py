@@ -47,10 +47,7 @@ def render(template: str, settings: Settings, state_dir: Path) -> str:
         "STATE": state_dir,
         "READY_FILE": readiness.ready_file,
         "LOADED_FILE": readiness.loaded_file,
-        "SERVERS": "\n".join(
-            f'        server "unix:{path}" max_fails=0;'
-            for path in readiness.sockets(settings.workers)
-        ),
+        "SOCKET": readiness.socket,
         "BIND_ADDRESS": settings.bind_address,
         "PORT": settings.port,
         "PING": contract.PING_PATH,

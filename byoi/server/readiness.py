@@ -6,7 +6,6 @@ from whose existence nginx answers /ping. The file of a worker that is stopped, 
 interpreter is blocked, is no longer touched.
 """
 
-import fcntl
 import os
 import time
 from collections.abc import Callable
@@ -29,6 +28,7 @@ class Readiness:
         silent_file: Exists while a worker that has loaded gives no sign of life.
         running_dir: Has a file for each request, by its id, that runs and will be late.
         failure_file: One JSON object, written by the first worker that could not load.
+        socket: Where gunicorn listens for nginx.
     """
 
     def __init__(self, state_dir: Path, *, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
@@ -38,6 +38,7 @@ class Readiness:
         self.silent_file = state_dir / "silent"
         self.running_dir = state_dir / "running"
         self.failure_file = state_dir / "failure"
+        self.socket = state_dir / "gunicorn.sock"
         self._beats = state_dir / "workers"
         self._clock_ns = clock_ns
 
@@ -45,25 +46,6 @@ class Readiness:
         """Create the folders of the workers' files."""
         self._beats.mkdir()
         self.running_dir.mkdir()
-
-    def sockets(self, workers: int) -> list[Path]:
-        """Return where the workers listen for nginx, each at one of them."""
-        return [self.state_dir / f"gunicorn-{slot}.sock" for slot in range(workers)]
-
-    def take_slot(self, workers: int) -> int:
-        """Return the number of a socket that is no other living worker's.
-
-        The lock of its file ends with the process, whatever ends that.
-        """
-        for slot in range(workers):
-            descriptor = os.open(self.state_dir / f"slot-{slot}", os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(descriptor)
-            else:
-                return slot
-        return 0  # one worker more for a moment: two share a socket
 
     def beat(self, pid: int) -> None:
         """Report that worker `pid` is loaded and accepts requests."""

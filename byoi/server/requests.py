@@ -18,7 +18,6 @@ from urllib.parse import unquote_to_bytes
 
 import httptools
 
-
 # The whole body, as `bytes`: who has this need not read `wsgi.input`.
 BODY = "byoi.body"
 # nginx enforces its own limits; these are above them.
@@ -130,8 +129,10 @@ class RequestReader:
 
     @property
     def is_as_new(self) -> bool:
-        """Whether it can read another connection: reader and parser know each other, which only
-        the garbage collection ends, so one of them is used for as long as possible.
+        """Whether it can read another connection.
+
+        Reader and parser know each other, and only a garbage collection ends that; so they are
+        used again for as long as possible.
         """
         return not self.has_begun and not self.ready and self._goes_on
 
@@ -320,5 +321,3 @@ def _status_of(error: Exception) -> int:
     if "Invalid HTTP version" in str(error):
         return 505
     return 501 if "invalid `Transfer-Encoding`" in str(error) else 400
-
-

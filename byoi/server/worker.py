@@ -4,10 +4,9 @@ A worker runs a request in its loop where the inference module takes one at a ti
 default: there is no hand-over to a thread. What asks for more, by `BYOI_THREADS`, gets threads;
 so does a server without nginx, because /ping must be answered beside a long request.
 
-Behind nginx each worker has a socket of its own, and nginx sends a request to the worker that has
-the fewest. The connections stay open. What waits for a busy worker all the same goes to an idle
-one soon: a connection that is not accepted yet is accepted by it, one that is accepted is given to
-it (`in_flight.Watch`), with what was received.
+Behind nginx the connections stay open, and a request on one of them waits for the worker that has
+it. So connections move to workers that are idle (`sharing`): after a request that waited, and
+while a long one runs (`in_flight.Watch`), with what was received.
 
 Source: gunicorn 27, workers/base.py and arbiter.py.
 """
@@ -34,12 +33,13 @@ from gunicorn.workers.base import Worker as BaseWorker
 
 from byoi import contract
 from byoi.server import load_failure, statuses
-from byoi.server.connections import Connection, taken
+from byoi.server.connections import Connection
 from byoi.server.in_flight import AFTER_NGINX_S, InFlight, Processing, Watch
 from byoi.server.readiness import Readiness
 from byoi.server.requests import RefusedError, Request, RequestReader, base_environ
 from byoi.server.responses import Response, write_error
 from byoi.server.settings import THREADS_VARIABLE, Settings
+from byoi.server.sharing import Sharing
 from byoi.server.streams import PROCESSING
 
 # How long a request waits for its worker before it goes to another one.
@@ -61,11 +61,10 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
     """The `worker_class` of gunicorn_conf.py.
 
     Attributes:
-        channel: The two ends of a socket by which workers give one another connections; set by
-            gunicorn_conf.py in the master, so that all workers inherit it.
+        sharing: What all workers share; gunicorn_conf.py sets it in the master. None without nginx.
     """
 
-    channel: ClassVar[tuple[socket.socket, socket.socket] | None] = None
+    sharing: ClassVar[Sharing | None] = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -80,6 +79,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         # Registered connections. Behind nginx those of a busy worker are another thread's, too.
         self._connections: set[Connection] = set()
         self._current: Connection | None = None
+        self._latest: Connection | None = None
         self._next_look_s = 0.0
         self._lock = threading.Lock()
         self._busy_since_s: float | None = None
@@ -130,14 +130,9 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         )
         for listener in self.sockets:
             listener.setblocking(False)
-        if self.behind_nginx:
-            slot = self.readiness.take_slot(len(self.sockets))
-            self._listener, self._others = self.sockets[slot], list(self.sockets)
-            del self._others[slot]
-        else:
-            self._listener, self._others = self.sockets[0], []
+        if self.sharing is not None:
+            self.sharing.join(self.readiness.state_dir)
         self._selector.register(self.PIPE[0], selectors.EVENT_READ)
-        self._outbox, self._inbox = self.channel or (None, None)
         self._listen()
         Watch(
             self, self.in_flight, self.readiness, self.settings, behind_nginx=self.behind_nginx
@@ -150,21 +145,53 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
 
     def _turn(self, timeout_s: float) -> None:
         """Wait for what happens first, and do what there is to do."""
-        for key, _ in self._selector.select(timeout_s):
+        events = self._selector.select(0)
+        is_late = bool(events)
+        if not is_late:
+            events = self._wait(timeout_s)
+        for key, _ in events:
             if key.data is not None:
+                # The next request of the same client did not wait for another one's.
+                waited = is_late and key.data is not self._latest
+                self._latest = key.data
                 self._read(key.data)
+                if waited:
+                    self._move(key.data)
             elif key.fd == self.PIPE[0]:
                 with suppress(BlockingIOError):
                     os.read(self.PIPE[0], 4096)
-            elif key.fileobj is self._inbox:
+            elif key.fileobj is self.sharing:
                 self._take()
             else:
-                self._accept_all(self._listener)
+                self._accept_all(key.fileobj)
         if self._pool is not None:
             self._finish_all()
         if time.monotonic() >= self._next_look_s:
             self._next_look_s = time.monotonic() + _LOOK_S
             self._look()
+
+    def _wait(self, timeout_s: float) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait for what happens next, while others may know that this worker is idle."""
+        if self.sharing is None:
+            return self._selector.select(timeout_s)
+        if not self._running:
+            self.sharing.begin_waiting()
+        try:
+            return self._selector.select(timeout_s)
+        finally:
+            self.sharing.end_waiting()
+
+    def _move(self, connection: Connection) -> None:
+        """Give a connection whose request had to wait to a worker that is idle."""
+        if (
+            self.sharing is None
+            or not connection.is_registered
+            or not self.sharing.is_another_idle()
+        ):
+            return
+        self._unregister(connection)
+        if not connection.give(self.sharing):
+            self._register(connection)
 
     def _can_run(self) -> bool:
         """Whether a request that comes now is run at once."""
@@ -176,7 +203,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         if accepts == self._accepts:
             return
         self._accepts = accepts
-        for listener in filter(None, (self._listener, self._inbox)):
+        for listener in filter(None, (*self.sockets, self.sharing)):
             if accepts:
                 self._selector.register(listener, selectors.EVENT_READ)
             else:
@@ -215,12 +242,10 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         )
 
     def _take(self) -> None:
-        """Take a connection that waited in another worker."""
-        assert self._inbox is not None  # noqa: S101
-        if (given := taken(self._inbox, self._connection)) is None:
-            return
-        connection, received = given
-        self._read(connection, received)
+        """Take a connection that another worker gave."""
+        if self.sharing is not None and (given := self.sharing.take()) is not None:
+            accepted, received = given
+            self._read(self._connection(accepted), received)
 
     def _read(self, connection: Connection, received: bytes = b"") -> None:
         """Take what a connection has, and run what is whole."""
@@ -385,30 +410,30 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
 
     def _look(self) -> None:
         """End what has waited for too long."""
-        now_s, body_timeout_s = time.monotonic(), self.settings.body_timeout_s
         for connection in list(self._connections):
-            age_s = now_s - connection.since_s
-            if (lingers_until_s := connection.lingers_until_s) is not None:
-                if now_s > lingers_until_s:
-                    self._close(connection)
-            elif connection.is_in_body:
-                if age_s > body_timeout_s:
-                    self._refuse(connection, 408)
-            elif age_s > (body_timeout_s if connection.has_begun else _IDLE_S):
-                if not self.behind_nginx or connection.has_begun:
-                    self._close(connection)
-        if self.alive and self._can_run():
-            for listener in self._others:  # of a worker that is busy, or just being replaced
-                self._accept_all(listener)
+            self._end_if_late(connection, time.monotonic() - connection.since_s)
         is_replaced = not self.alive and bool(self.in_flight.split()[1])
         for waiting in list(self._waiting):
             connection, _, since_s = waiting
-            if self._outbox is not None:
-                if now_s - since_s > _PATIENCE_S and connection.give(self._outbox):
+            age_s = time.monotonic() - since_s
+            if self.sharing is not None:
+                if age_s > _PATIENCE_S and connection.give(self.sharing):
                     self._waiting.remove(waiting)
-            elif is_replaced or now_s - since_s > self.settings.invocation_timeout_s:
+            elif is_replaced or age_s > self.settings.invocation_timeout_s:
                 self._waiting.remove(waiting)
                 self._refuse(connection, statuses.BUSY_STATUS, statuses.BUSY)
+
+    def _end_if_late(self, connection: Connection, age_s: float) -> None:
+        """End a connection from which nothing has come for too long; `age_s` says how long."""
+        is_late = age_s > self.settings.body_timeout_s
+        if connection.lingers_until_s is not None:
+            if time.monotonic() > connection.lingers_until_s:
+                self._close(connection)
+        elif connection.is_in_body:
+            if is_late:
+                self._refuse(connection, 408)
+        elif (is_late and connection.has_begun) or (age_s > _IDLE_S and not self.behind_nginx):
+            self._close(connection)
 
     def give_away(self, *, everything: bool) -> None:
         """Give the connections that wait for this loop to another worker.
@@ -418,7 +443,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         Args:
             everything: Also those that wait for a short time only: this worker ends.
         """
-        if self._outbox is None or self._pool is not None:
+        if self.sharing is None or self._pool is not None:
             return
         with self._lock:
             since_s = self._busy_since_s
@@ -428,7 +453,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             for connection in list(self._connections - {self._current}):
                 if connection.has_begun or connection in readable:
                     self._unregister(connection)
-                    if not connection.give(self._outbox):
+                    if not connection.give(self.sharing):
                         self._register(connection)
 
     def _drain(self) -> None:

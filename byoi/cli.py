@@ -6,15 +6,18 @@ are installed before it begins, and names the extra that brings them.
 
 Verbs of a model's own library come from the entry points of the group `byoi.verbs`:
 functions that take argparse's subparsers. They can add verbs, not replace one of the tool.
+
+Source: PyPA's specification of entry points (entry_points.txt in a package's metadata).
 """
 
 import argparse
+import importlib
 import os
 import signal
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from byoi import cli_deployment, cli_project, cli_serving, errors, extras, terminal
 
@@ -24,6 +27,22 @@ EMULATOR_PORT = 5556
 TRACEBACK_VARIABLE = "BYOI_TRACEBACK"
 # EX_SOFTWARE of sysexits.h.
 UNFORESEEN_STATUS = 70
+_METADATA = (".dist-info", ".egg-info")
+
+
+class Plugin(NamedTuple):
+    """An entry point of `VERBS_GROUP`.
+
+    Attributes:
+        value: Its function, as `module:name`.
+    """
+
+    value: str
+
+    def load(self) -> Any:
+        """Import the function."""
+        module, _, name = self.value.partition(":")
+        return getattr(importlib.import_module(module), name)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,10 +119,47 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     _add_emulator(verbs)
     # Looking for plug-ins takes as long as all the rest, and the tool's own verbs need none.
     if not arguments or arguments[0] not in verbs.choices:
-        import importlib.metadata
-
-        add_plugged_in_verbs(verbs, importlib.metadata.entry_points(group=VERBS_GROUP))
+        add_plugged_in_verbs(verbs, find_plugins(sys.path))
     return parser
+
+
+def find_plugins(path: Iterable[str]) -> list[Plugin]:
+    """Return the entry points of `VERBS_GROUP` of what is installed.
+
+    Read here: `importlib.metadata` takes 60 ms for it, half of `byoi --help`.
+
+    Args:
+        path: Folders, as in `sys.path`; of two that have a package, the first counts.
+    """
+    found, seen = [], set[str]()
+    for folder in path:
+        try:
+            entries = sorted(Path(folder).iterdir())
+        except OSError:  # a folder that is not there, or a zip file
+            continue
+        for entry in entries:
+            package = entry.name.partition("-")[0].lower()
+            if not entry.name.endswith(_METADATA) or package in seen:
+                continue
+            seen.add(package)
+            try:
+                text = (entry / "entry_points.txt").read_text("utf-8", errors="replace")
+            except OSError:  # most packages have none
+                continue
+            found += [Plugin(value) for value in _values(text)]
+    return found
+
+
+def _values(text: str) -> list[str]:
+    """Return the values of `VERBS_GROUP` in an entry_points.txt."""
+    values, group = [], ""
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("["):
+            group = line.strip("[] ")
+        elif group == VERBS_GROUP and "=" in line and not line.startswith(("#", ";")):
+            # An extra in brackets may follow, which nothing uses any more.
+            values.append(line.partition("=")[2].partition("[")[0].strip())
+    return values
 
 
 def _add_emulator(verbs: Any) -> None:

@@ -16,7 +16,9 @@ from byoi.formats import content_types
 Rows = npt.NDArray[np.float32]
 Texts = list[list[str]]
 
+# Of 128 bytes a number, so not of all rows at once.
 _TEXT = np.dtype("U32")
+_BLOCK_ROWS = 1024
 
 
 def encode(rows: Rows, accept: str, *, key: str = "") -> tuple[bytes, str]:
@@ -88,5 +90,8 @@ _WRITERS: dict[str, Callable[[Texts], str]] = {
 def _texts(rows: Rows) -> Texts:
     """Return each row as texts that JSON and CSV both read, such as 0.1 or 1e-09."""
     # The text of a float32 is the shortest; as a float64, 0.1 would be 0.10000000149011612.
-    texts: Texts = np.asarray(rows).astype(_TEXT).tolist()
+    array = np.asarray(rows)
+    texts: Texts = []
+    for start in range(0, len(array), _BLOCK_ROWS):
+        texts += array[start : start + _BLOCK_ROWS].astype(_TEXT).tolist()
     return texts

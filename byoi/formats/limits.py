@@ -13,7 +13,7 @@ from byoi import errors
 
 VARIABLE = "BYOI_INSTANCES_LIMIT"
 # 25 MB, the largest body, hold 1.6 million rows of four numbers, which take seconds and 1 GB; two
-# million reviews of one word take 15 s. What is above has a few bytes an instance.
+# million reviews of one word take half a minute. What is above has a few bytes an instance.
 DEFAULT = 2_000_000
 LARGEST = 10**9
 

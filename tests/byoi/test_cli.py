@@ -1,6 +1,7 @@
 """The byoi command, run as a user runs it."""
 
 import argparse
+import importlib.metadata
 import io
 import json
 import os
@@ -71,6 +72,31 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ent
         return EntryPoint(name, f"{name}:add_verbs", cli.VERBS_GROUP)
 
     return make
+
+
+def test_verbs_are_found_where_the_specification_of_entry_points_has_them() -> None:
+    installed = importlib.metadata.entry_points(group=cli.VERBS_GROUP)
+    values = [plugin.value for plugin in cli.find_plugins(sys.path)]
+    assert sorted(values) == sorted(one.value for one in installed)
+    assert "byoi_lib.commands:add_verbs" in values
+
+
+def test_the_verbs_of_the_first_package_of_a_name_are_found(tmp_path: Path) -> None:
+    content = {
+        "a/one-1.dist-info": "[console_scripts]\nx = no:no\n[byoi.verbs]\nv = one:first\n",
+        "a/two-1.egg-info": "[ byoi.verbs ]\n# v = no:no\nv=two:f [extra]\n\n[z]\ny = n:n",
+        "a/three-1.dist-info": "[other]\nv = no:no\n",
+        "b/One-2.dist-info": "[byoi.verbs]\nv = one:second\n",
+        "b/four": "[byoi.verbs]\nv = no:no\n",
+    }
+    for folder, text in content.items():
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "entry_points.txt").write_text(text, encoding="utf-8")
+    (tmp_path / "a" / "without-1.dist-info").mkdir()
+    path = [str(tmp_path / name) for name in ("a", "missing", "b")]
+    assert [one.value for one in cli.find_plugins(path)] == ["one:first", "two:f"]
+    (plugin,) = cli.find_plugins([path[2]])
+    assert plugin.value == "one:second"
 
 
 def test_a_library_adds_verbs(plugin: Callable[..., EntryPoint]) -> None:

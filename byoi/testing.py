@@ -157,13 +157,15 @@ def model(
         ConfigurationError: There is no such module or model directory; or what the module's own
             functions raise.
     """
-    extras.require("byoi.testing.model", "flask", "gunicorn")
+    extras.require("byoi.testing.model", "flask")
     from byoi import server  # noqa: PLC0415 - Flask, which a URL or an image does not need
     from byoi.server import app, inference_module  # noqa: PLC0415
 
     settings = server.Settings.from_environ({**(environ or {}), **_variables(source, model_dir)})
     with _own_modules(inference_module.folders_of(settings)):
-        handler = inference_module.find(settings.module(), settings.code_directory())
+        handler = inference_module.find(
+            settings.module(), settings.code_directory(), batch_size=settings.batch_size
+        )
         loaded = handler.load(str(settings.model_directory()))
         application = app.create_app(settings, handler=handler, model=loaded, ready=lambda: True)
         yield Asked(_InProcess(application))

@@ -7,10 +7,11 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+import flask
 from flask import Flask, request
 from flask.globals import request_ctx
 from werkzeug.datastructures import Headers
@@ -24,11 +25,10 @@ from werkzeug.exceptions import (
 from byoi import contract, errors
 from byoi.formats import content_types
 from byoi.server import inference_module, statuses, tracebacks
-from byoi.server.application import Application, Request, Response
+from byoi.server.application import BODY, TOGETHER, Application, Held, Response
 from byoi.server.context import Context
-from byoi.server.handler import Answering, Output
-from byoi.server.requests import BODY
-from byoi.server.settings import Settings
+from byoi.server.handler import Answering, Handler, Output, Raised
+from byoi.server.settings import BATCH_SIZE_VARIABLE, THREADS_VARIABLE, Settings
 from byoi.server.streams import PROCESSING, Pieces, Stream
 
 REQUEST_ID_HEADER = "X-Request-Id"
@@ -63,10 +63,11 @@ def create_app(
         ready: Returns whether /ping answers 200.
         behind_nginx: Whether nginx sets the request id and the time in the headers.
     """
-    app = Application("byoi", static_folder=None)
+    app = Application("byoi", run_held=_predict_together, static_folder=None)
     # Werkzeug silently cuts a chunked body at this size, so `_body` counts one byte more.
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes + 1
-    app.config["BYOI_THREADS"] = settings.threads or handler.threads
+    app.config[THREADS_VARIABLE] = settings.threads or handler.threads
+    app.config[BATCH_SIZE_VARIABLE] = handler.batch_size
     app.url_map.merge_slashes = False  # `//ping` is another path, not a redirect
     routes = _Routes(settings, handler, model, ready, behind_nginx)
     app.before_request(routes.name_request)
@@ -155,10 +156,10 @@ class _Routes:
         """Answer 200 while the server is ready."""
         return Response(mimetype="application/json") if self.is_ready() else self.failure(503)
 
-    def invocations(self) -> Response:
+    def invocations(self) -> Any:
         """Run one request through the inference module."""
         # The proxy of Flask looks the request up each time.
-        asked: Request = request_ctx.request
+        asked = request_ctx.request
         environ = asked.environ
         if self.behind_nginx and _is_late(environ.get(_SENT), self.settings.invocation_timeout_s):
             return self.failure(504)  # nginx has already answered; do not run the model
@@ -169,14 +170,20 @@ class _Routes:
         if content_types.is_any(accept):
             accept = self.settings.default_accept
         context = Context(asked.headers, request_id=environ[REQUEST_ID])
+        content_type = environ.get("CONTENT_TYPE", "")
         try:
-            output = self.handler.answer(
-                self.model, body, environ.get("CONTENT_TYPE", ""), accept, context
-            )
+            if TOGETHER in environ:
+                data = cast(Handler, self.handler).decode(body, content_type, context)
+                return _HeldInvocation(self, data, accept, context)
+            output = self.handler.answer(self.model, body, content_type, accept, context)
         except Exception:
             raise  # Flask's handlers of errors answer
         except BaseException as error:  # noqa: BLE001 - sys.exit(), a cancelled task, a panic
             return self.unexpected(error)  # of native code: none may end the worker
+        return self.answered(output, accept, context)
+
+    def answered(self, output: Output, accept: str, context: Context) -> Response:
+        """Return the response for what the functions made of a request."""
         response = _response(output, accept, context, self.settings)
         if isinstance(output.body, Pieces):
             self._send_in_pieces(response, output.body)
@@ -200,6 +207,37 @@ class _Routes:
             processing.stream = stream  # the worker's deadline is another one from here on
 
 
+@dataclass(frozen=True)
+class _HeldInvocation(Held):
+    """An invocation that waits for its prediction, which is made with those of others."""
+
+    routes: _Routes
+    data: Any
+    accept: str
+    context: Context
+
+    def finish(self, result: Any) -> Response:
+        """Return the response to the request for its prediction, or `Raised`."""
+        try:
+            if isinstance(result, Raised):
+                raise result.error  # noqa: TRY301 - as if the module raised it here
+            handler = cast(Handler, self.routes.handler)
+            output = handler.encode(result, self.accept, self.context)
+        except Exception:
+            raise
+        except BaseException as error:  # noqa: BLE001 - as in `_Routes.invocations`
+            return self.routes.unexpected(error)
+        return self.routes.answered(output, self.accept, self.context)
+
+
+def _predict_together(held: Sequence[_HeldInvocation]) -> list[Any]:
+    """Return the predictions of several requests, as `Handler.predict_together`."""
+    routes = held[0].routes
+    return cast(Handler, routes.handler).predict_together(
+        [one.data for one in held], routes.model, [one.context for one in held]
+    )
+
+
 def _require_no_encoding(header: str) -> None:
     """Check that a body is sent as it is.
 
@@ -216,7 +254,7 @@ def _require_no_encoding(header: str) -> None:
         )
 
 
-def _body(asked: Request, limit_bytes: int) -> bytes:
+def _body(asked: flask.Request, limit_bytes: int) -> bytes:
     """Return the whole request body.
 
     Raises:

@@ -9,17 +9,27 @@ here needs, which costs more than all of this server's own:
 * headers of a response that are copied and searched;
 * a session, where nobody has set a secret key.
 
+Several requests may be answered together: each passes Flask by itself, in a context of its own,
+until its view function has returned `Held`; then one call serves all of them, and each goes on.
+
 Sources: Flask 3.1, app.py, ctx.py, sessions.py; Werkzeug 3.1, routing/map.py, wrappers/.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any
+import contextvars
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 import flask
+from flask.ctx import RequestContext
 from flask.sessions import NullSession, SecureCookieSessionInterface
 from werkzeug.datastructures import EnvironHeaders
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
+# Where the environment of a request has its whole body, if the server has read it.
+BODY = "byoi.body"
+# Whether a view function may return `Held`, because the request is answered with others.
+TOGETHER = "byoi.together"
 # Of these, Werkzeug changes the headers.
 _LEFT_TO_WERKZEUG = {"location", "content-location"}
 _WITHOUT_LENGTH = {204, 304}
@@ -76,6 +86,13 @@ class Response(flask.Response):
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 
+class Held(Protocol):
+    """What a view function returns for a request that is answered together with others."""
+
+    def finish(self, result: Any) -> Response:
+        """Return the response for the request's part of the result; what it raises is handled."""
+
+
 class _Sessions(SecureCookieSessionInterface):
     """Flask's sessions, and one for all requests where there can be none."""
 
@@ -106,15 +123,27 @@ class _Adapter(MapAdapter):
 
 
 class Application(flask.Flask):
-    """The class of the application; used like Flask."""
+    """The class of the application; used like Flask.
+
+    Args:
+        arguments: As Flask's.
+        run_held: Returns the result for each request that is held; None where none ever is.
+        options: As Flask's.
+    """
 
     request_class = Request
     response_class = Response
     session_interface = _Sessions()
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        run_held: Callable[[Sequence[Any]], list[Any]] | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(*arguments, **options)
         self._found: dict[tuple[str, str], Any] = {}
+        self._run_held = run_held
         self._synchronous: dict[Any, Any] = {}
 
     def create_url_adapter(self, request: flask.Request | None) -> MapAdapter | None:
@@ -148,3 +177,73 @@ class Application(flask.Flask):
         if (known := self._synchronous.get(func)) is None:
             known = self._synchronous[func] = super().ensure_sync(func)
         return known
+
+    def together(
+        self, calls: Sequence[tuple[dict[str, Any], Callable[..., Any]]]
+    ) -> list[Iterable[bytes]]:
+        """Answer several requests with one call of `run_held`.
+
+        Args:
+            calls: Of each request the arguments of a WSGI application.
+
+        Returns:
+            The body of each response, in the order of the calls.
+        """
+        begun = []
+        for environ, _ in calls:
+            environ[TOGETHER] = True
+            context, request_context = contextvars.copy_context(), self.request_context(environ)
+            begun.append((context, request_context, context.run(self._begin, request_context)))
+        held = [value for _, _, value in begun if hasattr(value, "finish")]
+        results = iter(self._run_held(held) if held and self._run_held else ())
+        bodies = []
+        for (environ, start_response), (context, request_context, value) in zip(
+            calls, begun, strict=True
+        ):
+            result = next(results) if hasattr(value, "finish") else None
+            bodies.append(
+                context.run(self._end, request_context, value, result, environ, start_response)
+            )
+        return bodies
+
+    def _begin(self, request_context: RequestContext) -> Any:
+        """Do what Flask does until the view function has returned; return that, or an error."""
+        try:
+            request_context.push()
+            self._got_first_request = True
+            try:
+                flask.request_started.send(self, _async_wrapper=self.ensure_sync)
+                value = self.preprocess_request()
+                return self.dispatch_request() if value is None else value
+            except Exception as error:  # noqa: BLE001 - as Flask
+                return self.handle_user_exception(error)
+        except Exception as error:  # noqa: BLE001 - answered by `_end`
+            return error
+
+    def _end(
+        self,
+        request_context: RequestContext,
+        value: Any,
+        result: Any,
+        environ: dict[str, Any],
+        start_response: Callable[..., Any],
+    ) -> Iterable[bytes]:
+        """Do what Flask does afterwards."""
+        raised: BaseException | None = None
+        try:
+            try:
+                if isinstance(value, Exception) and not isinstance(value, HTTPException):
+                    raise value  # noqa: TRY301 - handled like what is raised below
+                if hasattr(value, "finish"):
+                    try:
+                        value = value.finish(result)
+                    except Exception as error:  # noqa: BLE001 - as Flask
+                        value = self.handle_user_exception(error)
+                response = self.finalize_request(value)
+            except Exception as error:  # noqa: BLE001 - as Flask
+                raised = error
+                response = self.handle_exception(error)
+            body: Iterable[bytes] = response(environ, start_response)
+            return body
+        finally:
+            request_context.pop(raised)

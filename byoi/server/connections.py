@@ -23,6 +23,7 @@ class Connection:
         reader: As above.
         is_registered: Whether the worker's loop waits for it.
         since_s: When something was received last, or the request began; monotonic seconds.
+        is_ended: Whether the client sends no more.
         lingers_until_s: While the rest of a refused request is read and dropped, else None.
     """
 
@@ -31,6 +32,7 @@ class Connection:
         self.is_registered = False
         self.since_s = time.monotonic()
         self.lingers_until_s: float | None = None
+        self.is_ended = False
         self.reader = reader
         # As received, for another worker; None where it became too much.
         self._received: bytes | None = b""
@@ -64,11 +66,8 @@ class Connection:
         """As above."""
         return self.reader.path
 
-    def receive(self) -> bool:
+    def receive(self) -> None:
         """Take what there is, without waiting.
-
-        Returns:
-            False if the client has closed the connection.
 
         Raises:
             RefusedError: As `RequestReader.feed`.
@@ -77,12 +76,11 @@ class Connection:
         try:
             data = self.socket.recv(_RECEIVE_BYTES, socket.MSG_DONTWAIT)
         except BlockingIOError:
-            return True
+            return
         if not data:
-            return False
-        if self.lingers_until_s is None:
+            self.is_ended = True
+        elif self.lingers_until_s is None:
             self.take(data)
-        return True
 
     def take(self, data: bytes) -> None:
         """Take what was received here, or by the worker that had the connection before.

@@ -10,7 +10,8 @@ is neither text nor bytes becomes JSON).
 
 import inspect
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from werkzeug.datastructures import Headers
@@ -19,7 +20,7 @@ from werkzeug.wrappers import Response
 from byoi import errors
 from byoi.formats import content_types
 from byoi.server.context import Context
-from byoi.server.settings import THREADS_VARIABLE
+from byoi.server.settings import BATCH_SIZE_VARIABLE, THREADS_VARIABLE
 from byoi.server.streams import Pieces
 
 # Of each function: how many arguments it gets, before the context.
@@ -48,10 +49,18 @@ class Output(NamedTuple):
     content_type: str | None
 
 
+@dataclass(frozen=True)
+class Raised:
+    """What a function raised for one of several requests, in the place of its result."""
+
+    error: BaseException
+
+
 class Answering(Protocol):
     """What the application needs of a `Handler`."""
 
     threads: int
+    batch_size: int
 
     def answer(
         self, model: Any, body: bytes, content_type: str, accept: str, context: Context
@@ -75,19 +84,21 @@ class Handler:
     Args:
         module: With some of the functions of `ARGUMENTS`.
         name: Of the module, for messages.
+        batch_size: As `Settings.batch_size`.
 
     Attributes:
         functions: The names of those that the module defines.
         threads: How many requests may run at once in one process, from 1 on: `BYOI_THREADS` of
             the module or, once it is loaded, of the model. 1 by default, since a model may keep
             what two would mix up.
+        batch_size: How many requests `predict_fn` takes at once, from 1 on.
 
     Raises:
         ConfigurationError: The module has functions that exclude each other, lacks one that has
             no default, or one takes another number of arguments.
     """
 
-    def __init__(self, module: Any, name: str) -> None:
+    def __init__(self, module: Any, name: str, *, batch_size: int = 0) -> None:
         self._name = name
         found = {one: function for one in ARGUMENTS if (function := getattr(module, one, None))}
         if "transform_fn" in found and (parts := [one for one in _PARTS if one in found]):
@@ -112,6 +123,16 @@ class Handler:
         self._functions = {one: self._called(one, function) for one, function in found.items()}
         self.functions = tuple(self._functions)
         self.threads = _threads(module, name)
+        own_size = _whole(module, name, BATCH_SIZE_VARIABLE, "how many predict_fn takes in a list")
+        self.batch_size = batch_size or own_size
+        # A module that says a size expects lists, also where the operator allows it one request.
+        self._takes_lists = max(batch_size, own_size) > 1
+        if self._takes_lists and "predict_fn" not in found:
+            raise errors.ConfigurationError(
+                f"{BATCH_SIZE_VARIABLE} is {max(batch_size, own_size)}, but {name} defines no "
+                "predict_fn, which would get a list of what input_fn returned and return a list; "
+                f"define it, or leave {BATCH_SIZE_VARIABLE} out"
+            )
 
     def load(self, model_dir: str) -> Any:
         """Return the model that `model_fn` makes of a directory; whatever it raises passes."""
@@ -144,13 +165,72 @@ class Handler:
             RequestError: The body, its type or the wanted one cannot be served.
             TypeError: The output cannot be the body of a response.
         """
-        given = _text_or_bytes(body, content_type)
         if transform := self._functions.get("transform_fn"):
-            result = transform(context, model, given, content_type, accept)
+            given = _text_or_bytes(body, content_type)
+            return self._output(transform(context, model, given, content_type, accept), context)
+        data = self.decode(body, content_type, context)
+        if self._takes_lists:
+            (prediction,) = self._predict_all([data], model, [context])
         else:
-            data = self._part("input_fn", _default_input)(context, given, content_type)
             prediction = self._part("predict_fn", _default_predict)(context, data, model)
-            result = self._part("output_fn", _default_output)(context, prediction, accept)
+        return self.encode(prediction, accept, context)
+
+    def decode(self, body: bytes, content_type: str, context: Context) -> Any:
+        """Return what `input_fn` makes of a body; arguments as in `answer`."""
+        given = _text_or_bytes(body, content_type)
+        return self._part("input_fn", _default_input)(context, given, content_type)
+
+    def predict_together(
+        self, data: Sequence[Any], model: Any, contexts: Sequence[Context]
+    ) -> list[Any]:
+        """Return what `predict_fn` makes of several requests in one call.
+
+        Args:
+            data: Of each request, what `input_fn` returned.
+            model: What `load` returned.
+            contexts: Of each request.
+
+        Returns:
+            Of each request its prediction, or `Raised`: where the call for all of them fails,
+            each is asked for alone, so that none has the error of another.
+        """
+        if len(data) > 1:
+            try:
+                return self._predict_all(data, model, contexts)
+            except BaseException:  # noqa: BLE001, S110 - whose fault it is shows below
+                pass
+        found: list[Any] = []
+        for one, context in zip(data, contexts, strict=True):
+            try:
+                found += self._predict_all([one], model, [context])
+            except BaseException as error:  # noqa: BLE001 - answered by the application
+                found.append(Raised(error))
+        return found
+
+    def _predict_all(
+        self, data: Sequence[Any], model: Any, contexts: Sequence[Context]
+    ) -> list[Any]:
+        predictions = self._functions["predict_fn"](list(contexts), list(data), model)
+        try:
+            found = list(predictions)
+        except TypeError:
+            found = []
+        if len(found) != len(data):
+            raise TypeError(
+                f"predict_fn of {self._name} got a list of {len(data)} and returned "
+                f"{type(predictions).__name__}"
+                + (f" of {len(found)}" if found else "")
+                + "; expected as many predictions as it got, in their order"
+            )
+        return found
+
+    def encode(self, prediction: Any, accept: str, context: Context) -> Output:
+        """Return what `output_fn` makes of a prediction; arguments as in `answer`."""
+        return self._output(
+            self._part("output_fn", _default_output)(context, prediction, accept), context
+        )
+
+    def _output(self, result: Any, context: Context) -> Output:
         if isinstance(result, Response):  # as scripts for AWS's older framework make it
             context.status = result.status_code
             if result.is_streamed:
@@ -199,13 +279,17 @@ class Handler:
 
 
 def _threads(module: Any, name: str) -> int:
-    threads = getattr(module, THREADS_VARIABLE, 1)
-    if type(threads) is not int or not 1 <= threads <= 256:
+    return _whole(module, name, THREADS_VARIABLE, "how many requests its functions take at once")
+
+
+def _whole(module: Any, name: str, variable: str, meaning: str) -> int:
+    number = getattr(module, variable, 1)
+    if type(number) is not int or not 1 <= number <= 256:
         raise errors.ConfigurationError(
-            f"{name} has {THREADS_VARIABLE} = {threads!r:.50}, expected a whole number from 1 to "
-            "256: how many requests its functions take at once"
+            f"{name} has {variable} = {number!r:.50}, expected a whole number from 1 to 256: "
+            f"{meaning}"
         )
-    return threads
+    return number
 
 
 def _text_or_bytes(body: bytes, content_type: str) -> bytes | str:

@@ -125,9 +125,6 @@ class Watched(Protocol):
     def notify(self) -> None:
         """Show gunicorn that the worker lives."""
 
-    def refuse(self, entry: Processing, status: int, request_id: str) -> None:
-        """Answer a request that the application will not answer."""
-
     def give_away(self, *, everything: bool) -> None:
         """Give the connections that wait to another worker."""
 
@@ -143,22 +140,25 @@ class Watch:
         in_flight: Its requests.
         readiness: Where it shows that it lives.
         settings: Deadlines.
+        refuse: Answers a request in the place of the application, with a status.
         behind_nginx: Whether nginx answers at the deadline.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords of what it watches
         self,
         worker: Watched,
         in_flight: InFlight,
         readiness: Readiness,
         settings: Settings,
         *,
+        refuse: Callable[[Processing, int, str], None],
         behind_nginx: bool,
     ) -> None:
         self._worker = worker
         self._in_flight = in_flight
         self._readiness = readiness
         self._settings = settings
+        self._refuse = refuse
         self._behind_nginx = behind_nginx
         # nginx waits that long between two reads, see nginx.conf.in.
         self._keep_alive_s = settings.invocation_timeout_s / 3
@@ -252,4 +252,4 @@ class Watch:
             with suppress(OSError):  # the client may have left
                 entry.socket.shutdown(socket.SHUT_RDWR)
         elif not self._behind_nginx:
-            self._worker.refuse(entry, 504, request_id)
+            self._refuse(entry, 504, request_id)

@@ -45,7 +45,13 @@ class InferenceModule(Protocol):
         """
 
 
-def find(name: str, code_dir: Path | None = None, *, is_installed: bool = False) -> Handler:
+def find(
+    name: str,
+    code_dir: Path | None = None,
+    *,
+    is_installed: bool = False,
+    batch_size: int = 0,
+) -> Handler:
     """Import an inference module and return its functions.
 
     Args:
@@ -53,6 +59,7 @@ def find(name: str, code_dir: Path | None = None, *, is_installed: bool = False)
         code_dir: Added to `sys.path` where it exists, with `lib` in it, where the SDK packs
             `dependencies`.
         is_installed: Whether pip has installed `code_dir`'s requirements.txt for this start.
+        batch_size: As `Settings.batch_size`.
 
     Raises:
         ConfigurationError: There is no such module, its functions cannot be called, or a package
@@ -71,7 +78,7 @@ def find(name: str, code_dir: Path | None = None, *, is_installed: bool = False)
         if refusal := aws_libraries.explain(error):
             raise refusal from error
         raise
-    return Handler(module, name)
+    return Handler(module, name, batch_size=batch_size)
 
 
 def folders(name: str, code_dir: Path | None = None) -> tuple[Path, ...]:

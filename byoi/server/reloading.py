@@ -73,6 +73,7 @@ class Reloading:
         self._code, self._data = self._look()
         self._load()
         self.threads = self._handler.threads if self._handler else 1
+        self.batch_size = 1  # the code may change between two requests
         threading.Thread(target=self._watch, daemon=True, name="reload").start()
 
     def _refuse_preloaded(self) -> None:
@@ -193,7 +194,7 @@ class Reloading:
             return False
         try:
             source.put_into(module)
-            handler = Handler(module, self._settings.module())
+            handler = Handler(module, self._settings.module(), batch_size=self._settings.batch_size)
         except BaseException as error:  # noqa: BLE001 - a default value may raise anything
             self._fail(error)
             return True

@@ -18,8 +18,8 @@ from urllib.parse import unquote_to_bytes
 
 import httptools
 
-# The whole body, as `bytes`: who has this need not read `wsgi.input`.
-BODY = "byoi.body"
+from byoi.server.application import BODY
+
 # nginx enforces its own limits; these are above them.
 _TARGET_BYTES = 8190
 _FIELD_BYTES = 16_384

@@ -52,6 +52,7 @@ MODELS_MODULE = "byoi.models.inference"
 # What AWS's containers look for in the model data (sagemaker-inference-toolkit, environment.py).
 _SCRIPT = "inference.py"
 THREADS_VARIABLE = "BYOI_THREADS"
+BATCH_SIZE_VARIABLE = "BYOI_BATCH_SIZE"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # They start threads on import, which a fork does not copy.
 _NEVER_BEFORE_A_FORK = {"tensorflow", "keras"}
@@ -298,6 +299,21 @@ class Settings:
         "Requests that a worker processes at once; more wait in the queue. 0 is what the inference "
         "module, or its model, says in its own `BYOI_THREADS`, and 1 where it says nothing: a "
         "model may keep something that two requests at once would mix up.",
+    )
+    batch_size: int = _variable(
+        BATCH_SIZE_VARIABLE,
+        parse_whole(0, 256),
+        0,
+        "Most requests that `predict_fn` gets in one call, as a list of what `input_fn` returned. "
+        "0 is what the inference module says in its own `BYOI_BATCH_SIZE`, and 1 where it says "
+        "nothing: then `predict_fn` gets no list.",
+    )
+    batch_wait_ms: int = _variable(
+        "BYOI_BATCH_WAIT_MS",
+        parse_whole(0, 10_000),
+        0,
+        "Milliseconds for which a request waits for others to go with it. 0: what is ready "
+        "together goes together, and nobody waits.",
     )
     invocation_timeout_s: float = _variable(
         "BYOI_INVOCATION_TIMEOUT_S",

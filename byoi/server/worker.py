@@ -24,7 +24,6 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -33,14 +32,14 @@ from gunicorn.workers.base import Worker as BaseWorker
 
 from byoi import contract
 from byoi.server import load_failure, statuses
+from byoi.server.answering import Answering
 from byoi.server.connections import Connection
-from byoi.server.in_flight import AFTER_NGINX_S, InFlight, Processing, Watch
+from byoi.server.in_flight import AFTER_NGINX_S, InFlight, Watch
 from byoi.server.readiness import Readiness
 from byoi.server.requests import RefusedError, Request, RequestReader, base_environ
-from byoi.server.responses import Response, write_error
-from byoi.server.settings import THREADS_VARIABLE, Settings
+from byoi.server.responses import write_error
+from byoi.server.settings import BATCH_SIZE_VARIABLE, THREADS_VARIABLE, Settings
 from byoi.server.sharing import Sharing
-from byoi.server.streams import PROCESSING
 
 # How long a request waits for its worker before it goes to another one.
 _PATIENCE_S = 0.05
@@ -78,7 +77,10 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         self._selector = selectors.DefaultSelector()
         # Registered connections. Behind nginx those of a busy worker are another thread's, too.
         self._connections: set[Connection] = set()
-        self._current: Connection | None = None
+        # Of this loop: requests that are ready, and the connections of those that it runs.
+        self._batch: list[tuple[Connection, Request]] = []
+        self._batch_size = 1
+        self._current: list[Connection] = []
         self._latest: Connection | None = None
         self._next_look_s = 0.0
         self._lock = threading.Lock()
@@ -88,7 +90,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         # Of threads: requests that wait for one, and those that were answered.
         self._waiting: deque[tuple[Connection, Request, float]] = deque()
         self._running = 0
-        self._done: queue.SimpleQueue[tuple[Connection, bool]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[list[tuple[Connection, bool]]] = queue.SimpleQueue()
 
     # Loading
 
@@ -123,6 +125,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
     def run(self) -> None:
         """Serve until stopped."""
         self._threads = self.wsgi.config[THREADS_VARIABLE]
+        self._batch_size = self.wsgi.config[BATCH_SIZE_VARIABLE]
         if self._threads > 1 or not self.behind_nginx:
             self._pool = ThreadPoolExecutor(self._threads)
         self._base = base_environ(
@@ -134,8 +137,21 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             self.sharing.join(self.readiness.state_dir)
         self._selector.register(self.PIPE[0], selectors.EVENT_READ)
         self._listen()
+        self._answering = Answering(
+            self.wsgi,
+            self.settings,
+            self.readiness,
+            self.in_flight,
+            self.log,
+            behind_nginx=self.behind_nginx,
+        )
         Watch(
-            self, self.in_flight, self.readiness, self.settings, behind_nginx=self.behind_nginx
+            self,
+            self.in_flight,
+            self.readiness,
+            self.settings,
+            refuse=self._answering.refuse,
+            behind_nginx=self.behind_nginx,
         ).start()
         while self.alive:
             self._turn(_LOOK_S)
@@ -149,26 +165,37 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         is_late = bool(events)
         if not is_late:
             events = self._wait(timeout_s)
+        late = []
         for key, _ in events:
-            if key.data is not None:
-                # The next request of the same client did not wait for another one's.
-                waited = is_late and key.data is not self._latest
-                self._latest = key.data
-                self._read(key.data)
-                if waited:
-                    self._move(key.data)
-            elif key.fd == self.PIPE[0]:
-                with suppress(BlockingIOError):
-                    os.read(self.PIPE[0], 4096)
-            elif key.fileobj is self.sharing:
-                self._take()
-            else:
-                self._accept_all(key.fileobj)
+            if key.data is None:
+                self._happened(key)
+                continue
+            # The next request of the same client did not wait for another one's.
+            if is_late and key.data is not self._latest:
+                late.append(key.data)
+            self._latest = key.data
+            self._read(key.data)
+        if self._batch:
+            self._wait_for_more()
+            if self._batch:
+                self._run_batch()
+        for connection in late:
+            self._move(connection)
         if self._pool is not None:
             self._finish_all()
         if time.monotonic() >= self._next_look_s:
             self._next_look_s = time.monotonic() + _LOOK_S
             self._look()
+
+    def _happened(self, key: selectors.SelectorKey) -> None:
+        """Do what there is to do beside the connections."""
+        if key.fd == self.PIPE[0]:
+            with suppress(BlockingIOError):
+                os.read(self.PIPE[0], 4096)
+        elif key.fileobj is self.sharing:
+            self._take()
+        else:
+            self._accept_all(key.fileobj)
 
     def _wait(self, timeout_s: float) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait for what happens next, while others may know that this worker is idle."""
@@ -248,113 +275,103 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             self._read(self._connection(accepted), received)
 
     def _read(self, connection: Connection, received: bytes = b"") -> None:
-        """Take what a connection has, and run what is whole."""
+        """Take what a connection has, and run the request that is whole."""
         try:
             if received:
                 connection.take(received)
-            is_open = connection.receive()
+            connection.receive()
         except RefusedError as refusal:
             self._refuse(connection, refusal.status)
-            return
         except OSError:
             self._close(connection)
-            return
+        else:
+            self._go_on(connection)
+
+    def _go_on(self, connection: Connection) -> None:
+        """Run the next request of a connection, or wait for it."""
         # Also of a client that sends no more: it may still read.
-        while (request := connection.next_request()) is not None:
-            if not self._runs_here(request):
-                self._unregister(connection)
-                self._submit(connection, request)
-                return
-            if not self._run_here(connection, request):
-                is_open = False
-                break
-        if is_open:
+        if (request := connection.next_request()) is not None:
+            self._run(connection, request)
+        elif connection.is_ended:
+            self._close(connection)
+        else:
             self._register(connection)
+
+    def _run(self, connection: Connection, request: Request) -> None:
+        """Run a request now, with others, or in a thread."""
+        if self._pool is None:
+            self._batch.append((connection, request))
+            if len(self._batch) >= self._batch_size:
+                self._run_batch()
+            return
+        is_invocation = request.path == contract.INVOCATIONS_PATH and request.method == "POST"
+        if is_invocation or self.behind_nginx:
+            self._unregister(connection)
+            self._waiting.append((connection, request, time.monotonic()))
+            self._start_waiting()
+        else:  # /ping and the page, beside the invocations
+            (stays_open,) = self._answering.answer([(connection, request)], keeps=self.alive)
+            self._finish(connection, stays_open=stays_open)
+
+    def _run_batch(self) -> None:
+        """Run the requests that are ready, in this loop."""
+        batch, self._batch = self._batch, []
+        with self._lock:
+            self._current, self._busy_since_s = [one for one, _ in batch], time.monotonic()
+        try:
+            stay_open = self._answering.answer(batch, keeps=self.alive)
+        finally:
+            with self._lock:
+                self._current, self._busy_since_s = [], None
+        for (connection, _), stays_open in zip(batch, stay_open, strict=True):
+            self._finish(connection, stays_open=stays_open)
+
+    def _wait_for_more(self) -> None:
+        """Let requests wait for others to go with them, as long as the setting allows."""
+        end_s = time.monotonic() + self.settings.batch_wait_ms / 1000
+        while self._batch and (left_s := end_s - time.monotonic()) > 0:
+            waiting = {connection for connection, _ in self._batch}
+            for key, _ in self._selector.select(left_s):
+                if key.data is None:
+                    self._happened(key)
+                elif key.data not in waiting:
+                    self._read(key.data)
+
+    def _finish(self, connection: Connection, *, stays_open: bool) -> None:
+        """Go on with a connection whose request was answered."""
+        if stays_open:
+            self._go_on(connection)
         else:
             self._close(connection)
 
-    def _runs_here(self, request: Request) -> bool:
-        """Whether the loop runs it itself; without nginx it does what is no invocation."""
-        if self._pool is None:
-            return True
-        is_invocation = request.path == contract.INVOCATIONS_PATH and request.method == "POST"
-        return not is_invocation and not self.behind_nginx
-
-    def _run_here(self, connection: Connection, request: Request) -> bool:
-        """Run a request in the loop; return whether its connection stays open."""
-        with self._lock:
-            self._current, self._busy_since_s = connection, time.monotonic()
-        try:
-            return self._process(connection, request)
-        finally:
-            with self._lock:
-                self._current = self._busy_since_s = None
-
     # Requests
 
-    def _process(self, connection: Connection, request: Request) -> bool:
-        """Answer a request by the application; return whether its connection stays open."""
-        began_s = time.monotonic()
-        response = Response(
-            request, connection.socket, keeps=self.alive, has_date=not self.behind_nginx
-        )
-        entry = self.in_flight.begin(request, connection.socket)
-        request.environ[PROCESSING] = entry
-        try:
-            body = self.wsgi(request.environ, response.start_response)
-            entry.is_begun = True
-            response.send(body)
-        except OSError:
-            return False  # the client has left, or the stream broke and said so
-        except BaseException as error:  # noqa: BLE001 - nothing that is raised ends the worker
-            request_id = entry.request_id if self.behind_nginx else None
-            request_id = request_id or uuid.uuid4().hex
-            _log.error("the server failed", exc_info=error, extra={"request_id": request_id})
-            if not response.is_begun:
-                self.refuse(entry, statuses.INTERNAL_ERROR, request_id)
-            return False
-        finally:
-            self.in_flight.end(entry)
-            if entry.is_marked:
-                self.readiness.unmark_running(str(entry.request_id))
-        if not self.behind_nginx:
-            took = timedelta(seconds=time.monotonic() - began_s)
-            self.log.access(response, request, request.environ, took)
-        connection.answered()
-        return response.is_kept
-
-    def _submit(self, connection: Connection, request: Request) -> None:
-        """Let a thread run a request, as soon as one is free."""
-        if self._running >= self._threads:
-            self._waiting.append((connection, request, time.monotonic()))
-            return
-        assert self._pool is not None  # noqa: S101
-        self._running += 1
+    def _start_waiting(self) -> None:
+        """Let threads run the requests that wait, while any is free."""
+        while self._waiting and self._can_run():
+            assert self._pool is not None  # noqa: S101
+            count = min(len(self._waiting), self._batch_size)
+            batch = [self._waiting.popleft()[:2] for _ in range(count)]
+            self._running += 1
+            self._pool.submit(self._run_in_thread, batch)
         self._listen()
 
-        def run() -> None:
-            is_open = False
-            try:
-                is_open = self._process(connection, request)
-            finally:
-                self._done.put((connection, is_open))
-                self.wake_up()
-
-        self._pool.submit(run)
+    def _run_in_thread(self, batch: list[tuple[Connection, Request]]) -> None:
+        stay_open = [False] * len(batch)
+        try:
+            stay_open = self._answering.answer(batch, keeps=self.alive)
+        finally:
+            self._done.put([(one, stays) for (one, _), stays in zip(batch, stay_open, strict=True)])
+            self.wake_up()
 
     def _finish_all(self) -> None:
         """Go on with the connections whose requests threads have answered."""
         while not self._done.empty():
-            connection, is_open = self._done.get()
+            done = self._done.get()
             self._running -= 1
-            if self._waiting:
-                waiting, request, _ = self._waiting.popleft()
-                self._submit(waiting, request)
-            if is_open:
-                self._read(connection)
-            else:
-                self._close(connection)
-        self._listen()
+            for connection, stays_open in done:
+                self._finish(connection, stays_open=stays_open)
+        self._start_waiting()
 
     def wake_up(self) -> None:
         """Let the loop look at what has changed."""
@@ -403,11 +420,6 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         else:
             self._register(connection)
 
-    def refuse(self, entry: Processing, status: int, request_id: str) -> None:
-        """Answer a request in the place of the application."""
-        write_error(entry.socket, status, self.settings, request_id)
-        self.log.answered(status, request_id, entry.request)
-
     def _look(self) -> None:
         """End what has waited for too long."""
         for connection in list(self._connections):
@@ -450,7 +462,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             if since_s is None or not (everything or time.monotonic() - since_s > _PATIENCE_S):
                 return
             readable = {key.data for key, _ in self._selector.select(0)}
-            for connection in list(self._connections - {self._current}):
+            for connection in self._connections.difference(self._current):
                 if connection.has_begun or connection in readable:
                     self._unregister(connection)
                     if not connection.give(self.sharing):

@@ -28,6 +28,7 @@ _find = functools.partial(
     _settings.module(),
     _settings.code_directory(),
     is_installed=bool(_settings.install_requirements),
+    batch_size=_settings.batch_size,
 )
 
 

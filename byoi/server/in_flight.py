@@ -128,6 +128,9 @@ class Watched(Protocol):
     def give_away(self, *, everything: bool) -> None:
         """Give the connections that wait to another worker."""
 
+    def has_waiting(self) -> bool:
+        """Whether requests wait to be run, or to be refused."""
+
     def wake_up(self) -> None:
         """Let the loop see that the worker is not alive any more."""
 
@@ -189,7 +192,8 @@ class Watch:
             for entry in overdue - given_up:
                 self._give_up(entry)
             given_up |= overdue
-            if not on_time or time.monotonic() > end_s:
+            waits = self._worker.has_waiting() and time.monotonic() < settled_s
+            if (not on_time and not waits) or time.monotonic() > end_s:
                 self._end(on_time, given_up)
             time.sleep(_LOOK_S)
 

@@ -74,7 +74,6 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         self.in_flight = InFlight(self.settings.invocation_timeout_s + slack_s)
         self._threads = 1
         self._pool: ThreadPoolExecutor | None = None
-        self._selector = selectors.DefaultSelector()
         # Registered connections. Behind nginx those of a busy worker are another thread's, too.
         self._connections: set[Connection] = set()
         # Of this loop: requests that are ready, and the connections of those that it runs.
@@ -131,6 +130,8 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         self._base = base_environ(
             self.settings.bind_address, self.settings.port, is_multithreaded=self._threads > 1
         )
+        # After the fork: what it opens is this process's.
+        self._selector = selectors.DefaultSelector()
         for listener in self.sockets:
             listener.setblocking(False)
         if self.sharing is not None:
@@ -155,8 +156,6 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         ).start()
         while self.alive:
             self._turn(_LOOK_S)
-            if os.getppid() != self.ppid:
-                return  # gunicorn's master is gone
         self._drain()
 
     def _turn(self, timeout_s: float) -> None:
@@ -373,6 +372,10 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
                 self._finish(connection, stays_open=stays_open)
         self._start_waiting()
 
+    def has_waiting(self) -> bool:
+        """Whether requests wait for a thread."""
+        return bool(self._waiting)
+
     def wake_up(self) -> None:
         """Let the loop look at what has changed."""
         with suppress(BlockingIOError):
@@ -422,6 +425,8 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
 
     def _look(self) -> None:
         """End what has waited for too long."""
+        if os.getppid() != self.ppid:
+            self.alive = False  # gunicorn's master is gone
         for connection in list(self._connections):
             self._end_if_late(connection, time.monotonic() - connection.since_s)
         is_replaced = not self.alive and bool(self.in_flight.split()[1])

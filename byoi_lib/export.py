@@ -23,6 +23,7 @@ changed network can always be served; to make it fast again, change this module 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,9 @@ Array = npt.NDArray[Any]
 # LayerNormalization is standard from this version on; later ones add nothing used here.
 _OPSET, _IR_VERSION = 17, 8
 
-# Layers by name, without dropout, which does nothing outside training. "phrases" may be missing.
+# Do nothing outside training.
+_SKIPPED = {"Dropout"}
+# All other layers, by name; "phrases" may be missing.
 _LAYERS = {
     "token_ids": "InputLayer",
     "embedding": "TokenAndPositionEmbedding",
@@ -59,34 +62,51 @@ class UnknownNetworkError(Exception):
     """The network is another than this module can write; the text says what was found."""
 
 
-def make_graph(network: Any) -> onnx.ModelProto:
-    """Write a network of `model.build_model` as ONNX.
+def write(network: Any, path: Path) -> None:
+    """Write a network of `model.build_model` to an ONNX file.
 
-    The graph's input is `token_ids`, shape (batch, length), int32, both of any size; its output
-    is `probabilities`, shape (batch, 2), float32.
+    Args:
+        network: The Keras network.
+        path: Where the file goes.
+
+    Raises:
+        UnknownNetworkError: As in `make_graph`.
+    """
+    onnx.save(make_graph(network), path)
+
+
+def make_graph(network: Any) -> onnx.ModelProto:
+    """Make the graph of a network of `model.build_model`.
+
+    Its input is `token_ids`, shape (batch, length), int32, with padding on either side; without
+    padding, at most the network's `max_length` ids. Its output is `probabilities`, shape
+    (batch, 2), float32.
 
     Args:
         network: The Keras network.
 
     Raises:
-        UnknownNetworkError: The network has other layers.
+        UnknownNetworkError: The network has other layers, or they have other parts.
     """
-    found = {
-        layer.name: type(layer).__name__
-        for layer in network.layers
-        if type(layer).__name__ != "Dropout"
-    }
+    layers = {layer.name: layer for layer in network.layers if type(layer).__name__ not in _SKIPPED}
+    found = {name: type(layer).__name__ for name, layer in layers.items()}
     expected = {name: kind for name, kind in _LAYERS.items() if name in found or name != "phrases"}
     if found != expected:
         more = [f"{kind} {name!r}" for name, kind in found.items() if expected.get(name) != kind]
         less = [f"{kind} {name!r}" for name, kind in expected.items() if found.get(name) != kind]
         raise UnknownNetworkError(
-            f"the network has {', '.join(more) or 'nothing'} in place of "
+            f"the network has {', '.join(more) or 'nothing'} instead of "
             f"{', '.join(less) or 'nothing'}"
         )
     graph = _Graph()
-    _write(graph, {name: network.get_layer(name) for name in found})
-    return graph.model()
+    try:
+        _write(graph, layers)
+        return graph.model()
+    except (
+        *(AttributeError, IndexError, ValueError),
+        *(onnx.checker.ValidationError, onnx.shape_inference.InferenceError),
+    ) as error:
+        raise UnknownNetworkError(f"the network's layers have other parts ({error})") from error
 
 
 class _Graph:
@@ -161,18 +181,16 @@ class _Embedded:
 
 def _write(graph: _Graph, layers: dict[str, Any]) -> None:
     """Write the choice between the two branches, and the branches."""
-    words = layers["embedding"]
     length = graph.add("Shape", "token_ids", start=1, end=2)
     least = graph.add("ReduceMin", "token_ids", keepdims=0)
     is_full = graph.add("Cast", least, to=TensorProto.BOOL)
-    fits = graph.add("Less", length, _ints(words.max_length + 1))
     with graph.branch("without_padding") as full:
         _rest(graph, layers, _Embedded(_full_tokens(graph, layers, length), None))
     with graph.branch("with_padding") as padded:
         _rest(graph, layers, _padded_tokens(graph, layers, length))
     graph.add(
         "If",
-        graph.add("And", is_full, fits),
+        is_full,
         output="probabilities",
         then_branch=full[0],
         else_branch=padded[0],
@@ -219,15 +237,9 @@ def _rest(graph: _Graph, layers: dict[str, Any], embedded: _Embedded) -> None:
     phrases, is_phrase = tokens, is_text
     if "phrases" in layers:
         size = layers["phrases"].tokens
-        # The last phrase is the mean of the tokens there are: that is what `ceil_mode` gives.
-        window = {"ceil_mode": 1, "count_include_pad": 0}
-        phrases = graph.add(
-            "AveragePool", tokens, kernel_shape=[size, 1], strides=[size, 1], **window
-        )
+        phrases = _pool(graph, tokens, [size, 1])
         if is_text:
-            share = graph.add(
-                "AveragePool", is_text, kernel_shape=[1, size], strides=[1, size], **window
-            )
+            share = _pool(graph, is_text, [1, size])
             is_phrase = graph.add("Ceil", share)
             # Less than one token in a phrase is none, and zero whatever it is divided by.
             share = graph.add("Max", share, _float(0.5 / size))
@@ -239,6 +251,18 @@ def _rest(graph: _Graph, layers: dict[str, Any], embedded: _Embedded) -> None:
     features = graph.add("Concat", direct, context, axis=1)
     hidden = _dense(graph, layers["hidden"], features)
     graph.add("Softmax", _dense(graph, layers["probabilities"], hidden), axis=-1)
+
+
+def _pool(graph: _Graph, values: str, window: list[int]) -> str:
+    """Average windows side by side; the last one has the places that are left."""
+    return graph.add(
+        "AveragePool",
+        values,
+        kernel_shape=window,
+        strides=window,
+        ceil_mode=1,
+        count_include_pad=0,
+    )
 
 
 def _tokens(graph: _Graph, layers: dict[str, Any]) -> str:

@@ -223,7 +223,10 @@ def _padded_tokens(graph: _Graph, layers: dict[str, Any], length: str) -> _Embed
     number = graph.add("Min", graph.add("Mul", number, is_word), np.array(limit, np.int32))
     # Padding has the place -1, which is the last row, of zeros.
     place = graph.add("Sub", number, np.array(1, np.int32))
-    places = graph.add("Gather", _positions(graph, layers), place, axis=2)
+    zeros = np.zeros((1, 1, 1, layers["embedding"].embedding_dim), np.float32)
+    # Without this row, the table refuses a text without padding that is longer than it.
+    table = graph.add("Concat", _positions(graph, layers), zeros, axis=2)
+    places = graph.add("Gather", table, place, axis=2)
     places = graph.add("Squeeze", places, _ints(0))
     words = graph.add("Gather", _tokens(graph, layers), ids)
     tokens = graph.add("Sum", words, _pairs(graph, layers, ids), places)
@@ -271,8 +274,9 @@ def _tokens(graph: _Graph, layers: dict[str, Any]) -> str:
 
 
 def _positions(graph: _Graph, layers: dict[str, Any]) -> str:
-    """Return the table of positions, shape (1, 1, max_length + 1, size), the last row zeros."""
-    return graph.constant(_with_zeros(layers["embedding"].positions)[None, None], "positions")
+    """Return the table of positions, shape (1, 1, max_length, size)."""
+    (table,) = _weights(layers["embedding"].positions)
+    return graph.constant(table[None, None], "positions")
 
 
 def _pairs(graph: _Graph, layers: dict[str, Any], token_ids: str) -> str:
@@ -289,7 +293,9 @@ def _pairs(graph: _Graph, layers: dict[str, Any], token_ids: str) -> str:
     # What is not a pair has a negative number: made -1, the last row, of zeros.
     number = graph.add("Max", graph.add("Add", first, second), np.array(-1, np.int32))
     row = graph.add("Mod", number, np.array(pairs.rows, np.int32), fmod=1)
-    return graph.add("Gather", graph.constant(_with_zeros(pairs.pairs), "pairs"), row)
+    (table,) = _weights(pairs.pairs)
+    table = np.concatenate([table, np.zeros_like(table[:1])])
+    return graph.add("Gather", graph.constant(table, "pairs"), row)
 
 
 def _transformer(graph: _Graph, block: Any, phrases: str, is_phrase: str | None) -> str:
@@ -362,12 +368,6 @@ def _dense(graph: _Graph, layer: Any, values: str) -> str:
     kernel, bias = _weights(layer)
     product = graph.add("Gemm", values, _float(kernel), _float(bias))
     return graph.add("Relu", product) if layer.name == "hidden" else product
-
-
-def _with_zeros(embedding: Any) -> Array:
-    """Return an embedding's table with a row of zeros below."""
-    (table,) = _weights(embedding)
-    return np.concatenate([table, np.zeros_like(table[:1])])
 
 
 def _weights(layer: Any) -> list[Array]:

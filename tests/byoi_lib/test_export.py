@@ -244,7 +244,7 @@ def test_a_changed_network_without_tf2onnx_is_refused_before_training(change, tm
     message = str(caught.value)
     assert message.startswith(CHANGED[change])
     assert message.endswith(
-        "which is not installed; pip install tf2onnx, or change byoi_lib/export.py as the "
+        "which is not installed; install tf2onnx with pip, or change byoi_lib/export.py as the "
         "network was changed"
     )
     with pytest.raises(errors.MissingPackageError):

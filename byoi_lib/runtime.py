@@ -163,8 +163,8 @@ def write_onnx(network: Any, path: Path, *, find: Callable[[str], object] = extr
         if find("tf2onnx") is None:
             raise errors.MissingPackageError(
                 f"{reason}, so that byoi_lib/export.py does not fit it, and Keras's own exporter "
-                "needs the Python package tf2onnx, which is not installed; install tf2onnx with pip, "
-                "or change byoi_lib/export.py as the network was changed"
+                "needs the Python package tf2onnx, which is not installed; install tf2onnx with "
+                "pip, or change byoi_lib/export.py as the network was changed"
             )
         _write_with_keras(network, path)
     return reason

@@ -15,7 +15,7 @@ from byoi import errors
 # one is suggested, unless another brings more of what is missing.
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "serve": ("flask", "gunicorn", "httptools", "onnxruntime"),
-    "train": ("matplotlib", "onnx", "onnxruntime", "tensorflow", "tf2onnx", "tqdm"),
+    "train": ("matplotlib", "onnx", "onnxruntime", "tensorflow", "tqdm"),
     "aws": ("boto3", "docker", "jsonpath_ng", "sagemaker"),
     "emulator": (
         *("airspeed", "boto3", "docker", "flask", "flask_cors", "gunicorn", "httptools"),

@@ -12,7 +12,7 @@ from typing import Any
 from byoi import cli_serving, errors, extras
 
 # What a training run imports from beginning to end; checked before it begins.
-_TRAINING = ("tensorflow", "onnx", "tf2onnx", "onnxruntime", "matplotlib", "tqdm")
+_TRAINING = ("tensorflow", "onnx", "onnxruntime", "matplotlib", "tqdm")
 
 
 def add_verbs(verbs: Any) -> None:

@@ -8,8 +8,9 @@ verifies that both runtimes give the same answers, to `ONNX_TOLERANCE`.
 import contextlib
 import io
 import os
+import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,6 +31,8 @@ FILES = {"onnx": ONNX_FILE, "keras": KERAS_FILE}
 ONNX_TOLERANCE = 1e-5
 COMPARED_ROWS = 1_000
 _BATCH_ROWS = 50
+# Texts of random words that show whether the graph of `export` fits a network.
+_PROBED_ROWS = 32
 
 _RETRAIN = "train again with the versions installed here"
 
@@ -92,6 +95,9 @@ class OnnxNetwork:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Plans memory for each width, and widths rarely repeat.
         options.enable_mem_pattern = False
+        # The C library is faster for a short review (49 us instead of 54), no slower for long
+        # ones, and gives memory back after a large request.
+        options.enable_cpu_mem_arena = False
         options.log_severity_level = 3  # errors only, which are raised as well
         try:
             self._session = onnxruntime.InferenceSession(
@@ -134,25 +140,49 @@ class KerasNetwork:
         return _checked(np.asarray(self._network(token_ids)), len(token_ids), self.path)
 
 
-def write_onnx(network: Any, path: Path) -> None:
+def write_onnx(network: Any, path: Path, *, find: Callable[[str], object] = extras.find) -> str:
     """Export a Keras network to ONNX.
 
-    Args:
-        network: Takes token ids of shape (batch, length), int32; the file accepts any size
-            of both axes.
-        path: Where the file goes.
-    """
-    from byoi_lib._tensorflow import keras  # noqa: PLC0415 - takes seconds
+    The graph is that of `export.make_graph` if it answers as the network does, for texts of
+    random words. Otherwise Keras exports the network, in more nodes, which take more time.
 
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        # Keras looks up `np.object`, for which NumPy 2 warns.
-        warnings.filterwarnings("ignore", message=".*np.object", category=FutureWarning)
-        network.export(
-            path,
-            format="onnx",
-            verbose=False,
-            input_signature=[keras.InputSpec(shape=(None, None), dtype="int32", name="token_ids")],
-        )
+    Args:
+        network: Takes token ids of shape (batch, length), int32. The file accepts any batch, and
+            any length up to the network's largest, or beyond it with padding.
+        path: Where the file goes.
+        find: Tells whether a package can be used; None is no.
+
+    Returns:
+        Why Keras exported the network, empty if it did not.
+
+    Raises:
+        MissingPackageError: Keras has to export the network, and tf2onnx is not installed.
+    """
+    reason = _write_compact(network, path)
+    if reason:
+        if find("tf2onnx") is None:
+            raise errors.MissingPackageError(
+                f"{reason}, so that byoi_lib/export.py does not fit it, and Keras's own exporter "
+                "needs the Python package tf2onnx, which is not installed; install tf2onnx with "
+                "pip, or change byoi_lib/export.py as the network was changed"
+            )
+        _write_with_keras(network, path)
+    return reason
+
+
+def check_export(network: Any, *, find: Callable[[str], object] = extras.find) -> None:
+    """Check before training that `write_onnx` will have what it needs; a second or less.
+
+    Args:
+        network: The Keras network, trained or not.
+        find: As for `write_onnx`.
+
+    Raises:
+        MissingPackageError: As in `write_onnx`.
+    """
+    if find("tf2onnx") is None:
+        with tempfile.TemporaryDirectory() as folder:
+            write_onnx(network, Path(folder) / ONNX_FILE, find=find)
 
 
 def compare_onnx(network: Any, path: Path, rows: Sequence[TokenIds]) -> float:
@@ -172,8 +202,52 @@ def compare_onnx(network: Any, path: Path, rows: Sequence[TokenIds]) -> float:
     Raises:
         ModelDataError: The difference is above `ONNX_TOLERANCE`.
     """
+    difference = _difference(network, path, rows[:COMPARED_ROWS])
+    if not difference <= ONNX_TOLERANCE:
+        raise errors.ModelDataError(
+            f"{path}: differs from the Keras network by {difference:.1e}, expected at most "
+            f"{ONNX_TOLERANCE:.0e}; install the versions in requirements/train.txt and train again"
+        )
+    return difference
+
+
+def _write_compact(network: Any, path: Path) -> str:
+    """Write the graph of `export`; return why it does not fit the network, empty if it does."""
+    from byoi_lib import export  # noqa: PLC0415 - needs onnx, which a server does not have
+
+    try:
+        export.write(network, path)
+    except export.UnknownNetworkError as error:
+        return str(error)
+    embedding = network.get_layer("embedding")
+    random = np.random.default_rng(0)
+    rows = [
+        random.integers(1, embedding.vocabulary_size, length, np.int32)
+        for length in random.integers(1, embedding.max_length + 1, _PROBED_ROWS)
+    ]
+    difference = _difference(network, path, rows)
+    if difference <= ONNX_TOLERANCE:
+        return ""
+    return f"the network's layers compute something else (answers differ by {difference:.1e})"
+
+
+def _write_with_keras(network: Any, path: Path) -> None:
+    from byoi_lib._tensorflow import keras  # noqa: PLC0415 - takes seconds
+
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        # Keras looks up `np.object`, for which NumPy 2 warns.
+        warnings.filterwarnings("ignore", message=".*np.object", category=FutureWarning)
+        network.export(
+            path,
+            format="onnx",
+            verbose=False,
+            input_signature=[keras.InputSpec(shape=(None, None), dtype="int32", name="token_ids")],
+        )
+
+
+def _difference(network: Any, path: Path, rows: Sequence[TokenIds]) -> float:
+    """Return the largest difference between the answers of a Keras network and a file."""
     exported = OnnxNetwork(path, threads=1)
-    rows = rows[:COMPARED_ROWS]
     by_length = sorted(range(len(rows)), key=lambda row: len(rows[row]))
     expected = np.empty((len(rows), 2), np.float32)
     answers = np.empty((len(rows), 2), np.float32)
@@ -182,13 +256,7 @@ def compare_onnx(network: Any, path: Path, rows: Sequence[TokenIds]) -> float:
         expected[similar] = np.asarray(network(preprocessing.pad([rows[row] for row in similar])))
         mixed = slice(start, start + _BATCH_ROWS)
         answers[mixed] = exported.predict(preprocessing.pad(rows[mixed]))
-    difference = float(np.abs(expected - answers).max())
-    if not difference <= ONNX_TOLERANCE:
-        raise errors.ModelDataError(
-            f"{path}: differs from the Keras network by {difference:.1e}, expected at most "
-            f"{ONNX_TOLERANCE:.0e}; install the versions in requirements/train.txt and train again"
-        )
-    return difference
+    return float(np.abs(expected - answers).max())
 
 
 def _checked(output: Any, rows: int, path: Path) -> Probabilities:

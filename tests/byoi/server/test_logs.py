@@ -60,5 +60,5 @@ def test_what_nginx_complains_about_becomes_a_json_line(capsys):
 
 
 def test_a_header_that_is_no_utf_8_does_not_spoil_the_access_log(capfd):
-    logs.relay(io.BytesIO(b'{"user_agent":"caf\xe9"}\n'), logs.write_access_line)
+    logs.relay(io.BytesIO(b'{"user_agent":"caf\xe9"}\n'), logs.write_access_lines)
     assert json.loads(capfd.readouterr().out) == {"user_agent": "caf\N{REPLACEMENT CHARACTER}"}

@@ -42,7 +42,8 @@ class End:
         pid: Its process id.
         status: Its exit status, negative for a signal.
         is_loaded: Whether it had loaded the model.
-        has_withdrawn: Whether it took back its heartbeat first, so as to be replaced.
+        has_withdrawn: Whether it took back its heartbeat first, and exited with 0, so as to be
+            replaced.
         is_asked: Whether the master had told it to stop.
         silent_s: Seconds without a sign of life after which the master ended it, else None.
         is_out_of_memory: Whether the kernel has killed a process at the memory limit; None if
@@ -84,7 +85,7 @@ class End:
         if self.status < 0:
             meaning = _SIGNALS.get(_signal(self.status), "a signal that ends a process")
             return f"{self.what()}, {meaning}"
-        if self.has_withdrawn and self.status == 0:
+        if self.has_withdrawn:
             return "it is replaced, because a request passed its deadline"
         if self.is_failed_load:
             return f"{self.what()}, the model could not be loaded"

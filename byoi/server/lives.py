@@ -122,7 +122,7 @@ class Lives:
             pid,
             status,
             is_loaded=life.is_loaded or beats,
-            has_withdrawn=life.is_loaded and not beats,
+            has_withdrawn=status == 0 and life.is_loaded and not beats,
             is_asked=life.is_asked and not life.is_silent,
             silent_s=self._silent_s if life.is_silent else None,
             is_out_of_memory=self._is_new_oom_kill() if status == -signal.SIGKILL else None,

@@ -135,7 +135,8 @@ class Lives:
             return True
         cause = end.cause(self._memory.described)
         if self._is_stopping:
-            self._say("error", f"worker {pid} ended: {cause}; the server stops", **fields)
+            if self._readiness.failure() is None:  # else that reason is enough
+                self._say("error", f"worker {pid} ended: {cause}; the server stops", **fields)
             return True
         if not end.has_withdrawn and not self._readiness.loaded_file.exists():
             # The first reason is kept: a worker that cannot load the model has written its own.

@@ -173,6 +173,16 @@ def test_a_crash_while_the_server_stops_starts_no_other(crew):
     assert message.endswith("; the server stops")
 
 
+def test_a_second_crash_before_the_first_load_adds_nothing_to_the_reason(tmp_path):
+    crew = Crew(tmp_path)
+    crew.begin(1, is_loaded=False)
+    crew.begin(2, is_loaded=False)
+    assert not crew.lives.end(1, -11)
+    crew.lives.stop()
+    assert crew.lives.end(2, -11)
+    assert crew.told == []
+
+
 @pytest.mark.parametrize("status", [-9, -11, 7, 0])
 def test_before_the_first_load_any_end_is_the_end_of_the_server(tmp_path, status):
     crew = Crew(tmp_path)

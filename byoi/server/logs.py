@@ -140,16 +140,15 @@ def write_access_lines(received: bytes) -> None:
     The workers write to the same stdout, and a pipe keeps together what is written at once only
     up to `PIPE_BUF` bytes. So each write has as many whole lines as that.
     """
-    lines = received.decode(errors="replace").encode()
+    lines = received if received.isascii() else received.decode(errors="replace").encode()
     start = 0
-    while start < len(lines):
-        end = len(lines)
-        if end - start > select.PIPE_BUF:
-            end = lines.rfind(b"\n", start, start + select.PIPE_BUF) + 1
-            # A line longer than that goes alone.
-            end = end or lines.find(b"\n", start) + 1 or len(lines)
+    while len(lines) - start > select.PIPE_BUF:
+        end = lines.rfind(b"\n", start, start + select.PIPE_BUF) + 1
+        # A line longer than that goes alone.
+        end = end or lines.find(b"\n", start) + 1 or len(lines)
         _write_all(lines[start:end])
         start = end
+    _write_all(lines[start:])
 
 
 def _write_all(data: bytes) -> None:
@@ -197,7 +196,13 @@ def relay(stream: io.BufferedIOBase, write: Callable[[bytes], object]) -> None:
     """
     with stream:
         begun: list[bytes] = []
-        while received := stream.read1(_READ_BYTES):
+        # One buffer for all: where lines come one by one, making one takes longer than reading.
+        buffer = memoryview(bytearray(_READ_BYTES))
+        while count := stream.readinto1(buffer):
+            received = bytes(buffer[:count])
+            if not begun and received.endswith(b"\n"):
+                write(received)
+                continue
             lines, line_break, rest = received.rpartition(b"\n")
             if line_break:
                 write(b"".join((*begun, lines, line_break)))

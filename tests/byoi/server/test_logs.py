@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -114,17 +115,18 @@ def test_lines_of_two_writers_to_one_pipe_are_not_mixed():
     code = (
         "import os, sys\nfrom byoi.server import logs\n"
         "line = sys.argv[1].encode() * 300 + b'\\n'\n"
-        "for _ in range(30): logs.write_access_lines(line * 100)\n"
+        "for _ in range(4): logs.write_access_lines(line * 1000)\n"
     )
     reader, writer = os.pipe()
     writers = [
         subprocess.Popen([sys.executable, "-c", code, letter], stdout=writer) for letter in "ab"
     ]
     os.close(writer)
+    time.sleep(0.5)  # the pipe is full, and both wait
     with os.fdopen(reader, "rb") as stream:
         lines = stream.read().splitlines()
     assert [one.wait() for one in writers] == [0, 0]
-    assert len(lines) == 6000
+    assert len(lines) == 8000
     assert set(lines) == {b"a" * 300, b"b" * 300}
 
 

@@ -86,7 +86,7 @@ class End:
             meaning = _SIGNALS.get(_signal(self.status), "a signal that ends a process")
             return f"{self.what()}, {meaning}"
         if self.has_withdrawn:
-            return "it is replaced, because a request passed its deadline"
+            return "it stopped itself, because a request passed its deadline"
         if self.is_failed_load:
             return f"{self.what()}, the model could not be loaded"
         return f"{self.what()}, {_STATUSES.get(self.status, _OTHER_STATUS)}"

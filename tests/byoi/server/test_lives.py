@@ -127,7 +127,7 @@ def test_each_end_is_told_once_with_its_cause(crew):
     crew.lives.end(3, 1)
     assert [(level, re.split(", |: it was", message)[0]) for level, message, _ in crew.told] == [
         ("error", "worker 1 ended: SIGSEGV"),
-        ("warning", "worker 2 ended: it is replaced"),
+        ("warning", "worker 2 ended: it stopped itself"),
         ("error", "worker 3 ended: it gave no sign of life for 65 s and was killed (status 1)"),
     ]
     assert [fields for _, _, fields in crew.told] == [

@@ -289,7 +289,7 @@ def test_a_silent_worker_is_killed_and_told_with_its_cause(start, silence, funct
 def test_a_worker_that_is_replaced_after_a_deadline_is_told_with_its_cause(start, proxy):
     stack = start(ENDING, BYOI_INVOCATION_TIMEOUT_S="1", BYOI_NGINX=proxy)
     assert do(stack, "time.sleep(60)") == 504
-    entry = wait_for_end(stack, "it is replaced, because a request passed its deadline")
+    entry = wait_for_end(stack, "it stopped itself, because a request passed its deadline")
     assert (entry["level"], entry["status"]) == ("warning", 0)
     assert do(stack, "pass") == 200
 

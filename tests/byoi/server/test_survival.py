@@ -267,7 +267,8 @@ def test_a_worker_that_dies_before_the_first_load_ends_the_server_with_one_line(
     [
         # PyDLL, unlike CDLL, keeps the interpreter's lock during the call.
         ("ctypes.PyDLL(None).sleep(60)", "transform_fn"),
-        ("os.kill(os.getpid(), signal.SIGSTOP)", None),
+        # The thread that sends the signal may run on for a moment, and must not answer.
+        ("os.kill(os.getpid(), signal.SIGSTOP); time.sleep(60)", None),
     ],
 )
 def test_a_silent_worker_is_killed_and_told_with_its_cause(start, silence, function):

@@ -6,17 +6,22 @@ one line. A terminal has a reader, and gets texts in their place.
 Source: SageMaker Developer Guide, logging-cloudwatch.
 """
 
+import io
 import json
 import logging
 import os
+import select
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, TextIO
+from typing import Any, TextIO
 
 from byoi import terminal
 from byoi.server import tracebacks
+
+# What a pipe of Linux holds.
+_READ_BYTES = 64 * 1024
 
 
 def line(level: str, message: str, **fields: Any) -> str:
@@ -110,15 +115,45 @@ def configure(
     root.setLevel(level)
 
 
-def say(level: str, message: str) -> None:
-    """Write a line of the server to stderr."""
-    sys.stderr.write((text if sys.stderr.isatty() else line)(level, message))
+def shown(level: str, message: str, **fields: Any) -> str:
+    """Return a line of the server as stderr takes it: JSON, or a text on a terminal.
+
+    Args:
+        level: As `line`.
+        message: As `line`.
+        fields: As `line`; a text has `traceback` alone.
+    """
+    if not sys.stderr.isatty():
+        return line(level, message, **fields)
+    return text(level, "\n".join(filter(None, (message, fields.get("traceback")))))
+
+
+def say(level: str, message: str, **fields: Any) -> None:
+    """Write a line of the server to stderr; arguments as `shown`."""
+    sys.stderr.write(shown(level, message, **fields))
     sys.stderr.flush()
 
 
-def write_access_line(received: bytes) -> None:
-    """Write a line of nginx's access log; header bytes that are not UTF-8 are replaced."""
-    os.write(1, received.decode(errors="replace").encode())
+def write_access_lines(received: bytes) -> None:
+    """Write lines of nginx's access log; header bytes that are not UTF-8 are replaced.
+
+    The workers write to the same stdout, and a pipe keeps together what is written at once only
+    up to `PIPE_BUF` bytes. So each write has as many whole lines as that.
+    """
+    lines = received if received.isascii() else received.decode(errors="replace").encode()
+    start = 0
+    while len(lines) - start > select.PIPE_BUF:
+        end = lines.rfind(b"\n", start, start + select.PIPE_BUF) + 1
+        # A line longer than that goes alone.
+        end = end or lines.find(b"\n", start) + 1 or len(lines)
+        _write_all(lines[start:end])
+        start = end
+    _write_all(lines[start:])
+
+
+def _write_all(data: bytes) -> None:
+    while data:
+        data = data[os.write(1, data) :]
 
 
 def show_access_line(received: bytes) -> Mapping[str, Any]:
@@ -134,7 +169,7 @@ def show_access_line(received: bytes) -> Mapping[str, Any]:
     if fields and os.isatty(1):
         os.write(1, access_text(fields).encode())
     else:
-        write_access_line(received)
+        write_access_lines(received)
     return fields
 
 
@@ -154,8 +189,35 @@ def write_nginx_error(received: bytes) -> None:
     say("error", f"nginx: {received.decode(errors='replace').strip()}")
 
 
-def relay(stream: IO[bytes], write: Callable[[bytes], object]) -> None:
-    """Read whole lines until the stream ends, and give each to `write`."""
+def relay(stream: io.BufferedIOBase, write: Callable[[bytes], object]) -> None:
+    """Read what there is until the stream ends, and give all whole lines of it to `write` at once.
+
+    A last line without a line break gets one.
+    """
     with stream:
-        for received in stream:
-            write(received)
+        begun: list[bytes] = []
+        # One buffer for all: where lines come one by one, making one takes longer than reading.
+        buffer = memoryview(bytearray(_READ_BYTES))
+        while count := stream.readinto1(buffer):
+            received = bytes(buffer[:count])
+            if not begun and received.endswith(b"\n"):
+                write(received)
+                continue
+            lines, line_break, rest = received.rpartition(b"\n")
+            if line_break:
+                write(b"".join((*begun, lines, line_break)))
+                begun.clear()
+            if rest:
+                begun.append(rest)
+        if begun:
+            write(b"".join((*begun, b"\n")))
+
+
+def relay_lines(stream: io.BufferedIOBase, write: Callable[[bytes], object]) -> None:
+    """Read whole lines until the stream ends, and give each to `write`."""
+
+    def write_each(received: bytes) -> None:
+        for one in io.BytesIO(received):
+            write(one)
+
+    relay(stream, write_each)

@@ -7,38 +7,140 @@ import gc
 import importlib
 import importlib.util
 import os
+import signal
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 from gunicorn.app.wsgiapp import WSGIApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.errors import HaltServer
 
 from byoi import errors
-from byoi.server import installation, logs
-from byoi.server.readiness import Readiness
+from byoi.server import ends, installation, logs
+from byoi.server.lives import Lives
+from byoi.server.readiness import LOAD_NEWS_S, Readiness
+from byoi.server.settings import Settings
 
 CONFIGURATION_FILE = Path(__file__).with_name("gunicorn_conf.py")
 
 
 class Master(Arbiter):  # type: ignore[misc] # gunicorn ships no types
-    """An arbiter that starts all workers at once; gunicorn's waits up to 0.1 s after each."""
+    """An arbiter for which a worker's end is the worker's own.
+
+    gunicorn's halts when a worker exits with status 3 or 4, starts the next one at once, whatever
+    became of the last, and waits up to 0.1 s after each.
+
+    Args:
+        application: gunicorn's program, with its settings.
+        lives: Tells of the ends of workers, and when another one may start.
+    """
+
+    def __init__(self, application: WSGIApplication, lives: Lives) -> None:
+        self._lives = lives
+        super().__init__(application)
+
+    def manage_workers(self) -> None:
+        """Start and end workers until there are as many as wanted; called once a second."""
+        self._lives.look()
+        super().manage_workers()
 
     def spawn_workers(self) -> None:
         """Start the missing workers; a forked worker never returns from here."""
         for _ in range(self.num_workers - len(self.WORKERS)):
-            self.spawn_worker()
+            if self._lives.may_begin():
+                self.spawn_worker()
+
+    def spawn_worker(self) -> None:
+        """Start a worker; without memory or process ids for one, try again later."""
+        try:
+            pid = super().spawn_worker()
+        except OSError as error:
+            if os.getpid() != self.pid:
+                raise
+            self._go_on(self._lives.fail_to_begin(error))
+        else:
+            self._lives.begin(pid)
+
+    def kill_worker(self, pid: int, sig: int) -> None:
+        """Send a worker a signal."""
+        self._lives.ask(pid, sig)
+        super().kill_worker(pid, sig)
+
+    def murder_workers(self) -> None:
+        """End the workers that are silent; the line about their end gives the reason."""
+        for pid, worker in list(self.WORKERS.items()):
+            if time.monotonic() - worker.tmp.last_update() <= self.timeout:
+                continue
+            self._lives.give_up(pid)
+            # First the signal at which a worker that still runs leaves a traceback.
+            self.kill_worker(pid, signal.SIGKILL if worker.aborted else signal.SIGABRT)
+            worker.aborted = True
+
+    def reap_workers(self) -> None:
+        """Reap every child that has ended."""
+        while True:
+            try:
+                pid, wait_status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self.reexec_pid:
+                self.reexec_pid: int = 0
+            elif (worker := self.WORKERS.pop(pid, None)) is not None:
+                worker.tmp.close()
+                lives_on = self._lives.end(pid, os.waitstatus_to_exitcode(wait_status))
+                self.cfg.child_exit(self, worker)
+                self._go_on(lives_on)
+
+    def _go_on(self, lives_on: bool) -> None:
+        if not lives_on:
+            raise HaltServer("the model was not loaded", self.WORKER_BOOT_ERROR)
+
+    def stop(self, graceful: bool = True) -> None:
+        """End all workers."""
+        self._lives.stop()
+        super().stop(graceful)
 
 
 class Application(WSGIApplication):  # type: ignore[misc] # as above
-    """gunicorn's program with `Master` as its master."""
+    """gunicorn's program with `Master` as its master.
+
+    Args:
+        readiness: The files of the server.
+        load_news_s: As `Lives`.
+    """
+
+    def __init__(self, readiness: Readiness, *, load_news_s: float = LOAD_NEWS_S) -> None:
+        self._readiness = readiness
+        self._load_news_s = load_news_s
+        super().__init__()
+
+    def load(self) -> Any:
+        """Return the application with its model; called in a worker, once its signals are set."""
+        ends.catch_faults(self._readiness.fault_file(os.getpid()))
+        return super().load()
 
     def run(self) -> None:
         """Serve until told to stop."""
-        Master(self).run()
+        lives = Lives(
+            Settings.from_environ(os.environ),
+            self._readiness,
+            silent_s=self.cfg.timeout,
+            load_news_s=self._load_news_s,
+        )
+        Master(self, lives).run()
 
 
 def run(
-    configuration: Path, state_dir: Path, preload: str, *, is_preload_required: bool = True
+    configuration: Path,
+    state_dir: Path,
+    preload: str,
+    *,
+    is_preload_required: bool = True,
+    load_news_s: float = LOAD_NEWS_S,
 ) -> int:
     """Serve until a signal, which ends it with SystemExit.
 
@@ -47,6 +149,7 @@ def run(
         state_dir: Where the supervisor looks for the reason of a failure.
         preload: As `Settings.preload`.
         is_preload_required: As in `import_modules`.
+        load_news_s: As `Lives`.
 
     Returns:
         1 if a module to preload cannot be imported.
@@ -65,7 +168,7 @@ def run(
     program = importlib.util.find_spec("gunicorn.__main__")
     assert program is not None and program.origin is not None  # noqa: PT018, S101
     sys.argv = [program.origin, "--config", str(configuration)]
-    application = Application()
+    application = Application(Readiness(state_dir), load_news_s=load_news_s)
     # Garbage collection writes to the objects it visits, and a written page is no longer shared.
     gc.freeze()
     gc.enable()

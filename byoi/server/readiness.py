@@ -4,9 +4,13 @@ A worker that has loaded its model touches its own file about once a second, wit
 clock as modification time. The supervisor counts the fresh files and maintains the file `ready`,
 from whose existence nginx answers /ping. The file of a worker that is stopped, or whose
 interpreter is blocked, is no longer touched.
+
+Source: connect(2) and unix(7), for the socket between nginx and gunicorn.
 """
 
 import os
+import socket
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +20,8 @@ from pathlib import Path
 FRESH_S = 7.0
 # A worker without a beat for so long cannot tell what it runs.
 SILENT_S = 3.0
+# Time between two log lines about a load that takes long.
+LOAD_NEWS_S = 30.0
 
 
 class Readiness:
@@ -27,7 +33,7 @@ class Readiness:
         loaded_file: Exists from the moment that all workers have loaded, permanently.
         silent_file: Exists while a worker that has loaded gives no sign of life.
         running_dir: Has a file for each request, by its id, that runs and will be late.
-        failure_file: One JSON object, written by the first worker that could not load.
+        failure_file: The log line of the first worker that could not load; it ends the server.
         socket: Where gunicorn listens for nginx.
     """
 
@@ -40,12 +46,13 @@ class Readiness:
         self.failure_file = state_dir / "failure"
         self.socket = state_dir / "gunicorn.sock"
         self._beats = state_dir / "workers"
+        self._faults = state_dir / "faults"
         self._clock_ns = clock_ns
 
     def prepare(self) -> None:
         """Create the folders of the workers' files."""
-        self._beats.mkdir()
-        self.running_dir.mkdir()
+        for folder in (self._beats, self._faults, self.running_dir):
+            folder.mkdir()
 
     def beat(self, pid: int) -> None:
         """Report that worker `pid` is loaded and accepts requests."""
@@ -54,8 +61,19 @@ class Readiness:
         os.utime(path, ns=(now_ns, now_ns))
 
     def forget(self, pid: int) -> None:
-        """Report that worker `pid` has exited or accepts no more requests."""
+        """Report that worker `pid` has exited or accepts no more requests.
+
+        A worker that does this by itself, and then exits with 0, wants to be replaced.
+        """
         (self._beats / str(pid)).unlink(missing_ok=True)
+
+    def has_beaten(self, pid: int) -> bool:
+        """Whether worker `pid` has loaded the model, and was not forgotten since."""
+        return (self._beats / str(pid)).exists()
+
+    def fault_file(self, pid: int) -> Path:
+        """Return where worker `pid` leaves Python's traceback of a crash."""
+        return self._faults / str(pid)
 
     def mark_running(self, request_id: str) -> None:
         """Report that a worker runs this request, which will not be answered in time."""
@@ -80,11 +98,12 @@ class Readiness:
                 continue
         return ages_s
 
-    def update(self, workers: int) -> bool:
+    def update(self, workers: int, *, is_reachable: bool = True) -> bool:
         """Count the workers, and create or remove the files that nginx looks at.
 
         Args:
             workers: How many must have loaded before the server is ready for the first time.
+            is_reachable: Whether a request would reach the workers.
 
         Returns:
             Whether the server is ready.
@@ -95,12 +114,39 @@ class Readiness:
             if fresh < workers:
                 return False
             self.loaded_file.touch()
-        _exist(self.ready_file, wanted=fresh > 0)
+        is_ready = fresh > 0 and is_reachable
+        _exist(self.ready_file, wanted=is_ready)
         _exist(self.silent_file, wanted=any(age_s > SILENT_S for age_s in ages_s))
-        return fresh > 0
+        return is_ready
+
+    def unreachable(self) -> str | None:
+        """Return why nginx could not connect to gunicorn now, None if it could.
+
+        The connection is closed at once. A full queue is not a reason: its requests are answered.
+        """
+        with socket.socket(socket.AF_UNIX) as client:
+            client.setblocking(False)
+            try:
+                client.connect(os.fspath(self.socket))
+            except BlockingIOError:
+                return None
+            except OSError as error:
+                return os.strerror(error.errno) if error.errno else str(error)
+        return None
 
     def fail(self, line: str) -> None:
-        """Write the reason why the model cannot be loaded; the first one is kept."""
+        """Tell the reason why the model cannot be loaded.
+
+        Before the first load the supervisor prints it, and ends the server; the first one is
+        kept. After that other workers serve, so it is only written to stderr.
+
+        Args:
+            line: A log line with its newline.
+        """
+        if self.loaded_file.exists():
+            sys.stderr.write(line)
+            sys.stderr.flush()
+            return
         try:
             descriptor = os.open(self.failure_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:

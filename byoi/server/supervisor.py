@@ -24,14 +24,23 @@ from typing import IO
 from byoi import contract, errors
 from byoi.server import page
 from byoi.server.children import Children
-from byoi.server.logs import relay, say, show_access_line, write_access_line, write_nginx_error
+from byoi.server.logs import (
+    relay,
+    relay_lines,
+    say,
+    show_access_line,
+    write_access_lines,
+    write_nginx_error,
+)
 from byoi.server.nginx import TEMPLATE_FILE, find_nginx, render
-from byoi.server.readiness import Readiness
+from byoi.server.readiness import LOAD_NEWS_S, Readiness
 from byoi.server.settings import Settings, available_cpus
 
 # Time between two looks at the workers' files; during a cold start it is a delay.
 _LOOK_STARTING_S = 0.005
 _LOOK_S = 0.5
+# Time between two connections to gunicorn's socket; with /ping's 10 s in mind.
+_CONNECT_S = 3.0
 # gunicorn's share of the time to stop, after nginx has answered the requests in flight.
 _GUNICORN_STOP_S = 2.0
 # The only directory that the contract lets a container write; also keeps socket paths short.
@@ -53,7 +62,11 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def serve(
-    settings: Settings, environ: Mapping[str, str], *, is_preload_required: bool = True
+    settings: Settings,
+    environ: Mapping[str, str],
+    *,
+    is_preload_required: bool = True,
+    load_news_s: float = LOAD_NEWS_S,
 ) -> int:
     """Serve until SIGTERM or SIGINT, or until nginx or gunicorn fails.
 
@@ -65,6 +78,7 @@ def serve(
         environ: The environment of nginx, gunicorn and the inference module.
         is_preload_required: Whether a module of `settings.preload` that cannot be imported ends
             the start; False where nobody asked for it.
+        load_news_s: Seconds between two lines about a load that takes long.
 
     Returns:
         Exit status: 0 after a signal, 1 if nginx or gunicorn exited by itself or the
@@ -101,6 +115,7 @@ def serve(
             state_dir,
             settings.preload,
             is_preload_required=is_preload_required,
+            load_news_s=load_news_s,
         )
     try:
         return Stack(settings, state_dir, nginx, environ, children).run()
@@ -189,6 +204,8 @@ class Stack:
         self._children = children
         self._stop_asked = False
         self._interrupts = 0
+        self._unreachable: str | None = None
+        self._next_connect_s = 0.0
         self._relays: list[threading.Thread] = []
         self._wake_up, self._waker = os.pipe()
 
@@ -202,7 +219,7 @@ class Stack:
             self._children.kill_groups()
             self._wait_until(lambda: not self._children.any_runs(), 2.0)
             for thread in self._relays:
-                thread.join(1.0)
+                thread.join(5.0)  # until the last line is read and written
 
     def _take_signals(self) -> None:
         """Make signals wake up the loop; the handlers only record them."""
@@ -219,7 +236,7 @@ class Stack:
 
     def _start(self) -> None:
         """Start nginx, which answers at once, while gunicorn's master is still importing."""
-        streams: list[tuple[IO[bytes], Callable[[bytes], object]]] = []
+        streams: list[tuple[Callable[..., None], IO[bytes], Callable[[bytes], object]]] = []
         if self._nginx is not None:
             configuration = self._state_dir / "nginx.conf"
             template = TEMPLATE_FILE.read_text(encoding="utf-8")
@@ -235,11 +252,15 @@ class Stack:
             assert nginx.stdout is not None and nginx.stderr is not None  # noqa: PT018, S101
             # Only a reader and the page need the fields; reading them takes time for each request.
             needs_fields = self._settings.page == "on" or os.isatty(1)
-            access = self._access if needs_fields else write_access_line
-            streams = [(nginx.stdout, access), (nginx.stderr, write_nginx_error)]
+            streams = [
+                (relay_lines, nginx.stdout, self._access)
+                if needs_fields
+                else (relay, nginx.stdout, write_access_lines),
+                (relay_lines, nginx.stderr, write_nginx_error),
+            ]
         # Threads only after the last fork.
-        for stream, write in streams:
-            thread = threading.Thread(target=relay, args=(stream, write), daemon=True)
+        for target, stream, write in streams:
+            thread = threading.Thread(target=target, args=(stream, write), daemon=True)
             thread.start()
             self._relays.append(thread)
 
@@ -264,13 +285,39 @@ class Stack:
             for name, status in ended.items():
                 say("error", f"{name} ended by itself with status {status}; the server stops")
                 return 1
-            was_ready, ready = ready, self._readiness.update(self._settings.workers)
+            was_ready = ready
+            try:
+                ready = self._readiness.update(
+                    self._settings.workers, is_reachable=self._is_reachable()
+                )
+            except FileNotFoundError:
+                say(
+                    "error",
+                    f"{self._state_dir} was deleted while the server uses it; the server stops: "
+                    f"exclude {STATE_ROOT}/byoi-* from what cleans {STATE_ROOT}",
+                )
+                return 1
             if ready != was_ready:
                 look_s = _LOOK_S
                 self._report(ready=ready)
 
+    def _is_reachable(self) -> bool:
+        """Whether nginx could connect to gunicorn, looked at again after a few seconds."""
+        if self._nginx is None or not self._readiness.loaded_file.exists():
+            return True
+        if time.monotonic() >= self._next_connect_s:
+            self._next_connect_s = time.monotonic() + _CONNECT_S
+            self._unreachable = self._readiness.unreachable()
+        return self._unreachable is None
+
     def _report(self, *, ready: bool) -> None:
-        if not ready:
+        if not ready and self._unreachable is not None:
+            say(
+                "error",
+                f"not ready: nginx cannot connect to {self._readiness.socket}: "
+                f"{self._unreachable}; /ping answers 503 until it can: start the server again",
+            )
+        elif not ready:
             say("error", "not ready: no loaded worker is alive; /ping answers 503 until one is")
         elif self._settings.log_level in {"DEBUG", "INFO"}:
             text = f"ready: {self._settings.module()} on port {self._settings.port}"

@@ -1,5 +1,7 @@
 """The files by which workers and supervisor agree, on a clock of the test's."""
 
+import socket
+
 import pytest
 
 from byoi.server.readiness import FRESH_S, SILENT_S, Readiness
@@ -97,6 +99,42 @@ def test_a_forgotten_worker_counts_no_more(readiness):
 def test_detection_fits_into_the_ten_seconds(readiness):
     beat_s, look_s = 1.5, 0.5
     assert beat_s + FRESH_S + look_s < 10
+
+
+def test_who_cannot_be_reached_is_not_ready(readiness):
+    readiness.beat(1)
+    assert readiness.update(1, is_reachable=True) is True
+    assert readiness.update(1, is_reachable=False) is False
+    assert not readiness.ready_file.exists()
+    assert readiness.loaded_file.exists()
+    assert readiness.update(1) is True
+
+
+def test_a_socket_that_nobody_listens_on_cannot_be_reached(readiness):
+    assert readiness.unreachable() == "No such file or directory"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(readiness.socket))
+        assert readiness.unreachable() == "Connection refused"
+        listener.listen(0)
+        assert readiness.unreachable() is None
+        # The queue is full now, and those in it are answered.
+        assert readiness.unreachable() is None
+    assert readiness.unreachable() == "Connection refused"
+
+
+def test_a_heartbeat_is_seen_until_it_is_withdrawn(readiness):
+    assert not readiness.has_beaten(1)
+    readiness.beat(1)
+    assert readiness.has_beaten(1)
+    readiness.forget(1)
+    assert not readiness.has_beaten(1)
+
+
+def test_after_the_first_load_a_failure_is_a_line_of_the_log(readiness, capsys):
+    readiness.loaded_file.touch()
+    readiness.fail("the reason\n")
+    assert readiness.failure() is None
+    assert capsys.readouterr().err == "the reason\n"
 
 
 def test_the_first_failure_stays(readiness):

@@ -209,6 +209,50 @@ def test_when_one_part_dies_the_other_is_stopped_and_the_status_tells(
     assert line["message"].startswith(f"{victim} ended by itself with status -9")
 
 
+@pytest.mark.parametrize("loss", ["removed", "replaced"])
+def test_with_gunicorns_socket_lost_ping_turns_and_comes_back(start, loss):
+    stack = start()
+    (state_dir,) = state_dirs(stack.pid)
+    path, aside = state_dir / "gunicorn.sock", state_dir / "aside.sock"
+    path.rename(aside)
+    if loss == "replaced":
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(str(path))  # and listens not
+    began_s = time.monotonic()
+    assert stack.target.send("POST", "/invocations", b"x", TEXT).status == 502
+    wait_until(lambda: not stack.is_ready(), 10)
+    assert time.monotonic() - began_s < 10
+    assert_error(stack.target.send("GET", "/ping"), 503, "NotReady")
+    (line,) = [entry for entry in stack.target.entries() if "not ready: " in entry["message"]]
+    cause = "No such file or directory" if loss == "removed" else "Connection refused"
+    assert f"nginx cannot connect to {path}: {cause}" in line["message"]
+    aside.rename(path)
+    wait_until(stack.is_ready, 10)
+    assert stack.target.send("POST", "/invocations", b"x", TEXT).status == 200
+
+
+def test_looking_at_the_socket_costs_no_request_and_no_line(start):
+    stack = start(BYOI_THREADS="1")
+    time.sleep(7)  # two looks
+    for _ in range(20):
+        assert stack.target.send("POST", "/invocations", b"x", TEXT).status == 200
+    others = [entry for entry in stack.target.entries() if entry["message"] != "request"]
+    assert [entry["message"].partition(":")[0] for entry in others] == ["ready"]
+
+
+def test_a_state_directory_that_was_cleaned_away_is_the_reason_of_the_end(start):
+    stack = start()
+    pid = stack.pid
+    (state_dir,) = state_dirs(pid)
+    subprocess.run(["rm", "-r", state_dir], check=True)
+    wait_until(lambda: ended(pid), 10)
+    messages = [entry["message"] for entry in stack.target.entries()]
+    assert stack.stop() == 1
+    (reason,) = [message for message in messages if "was deleted while" in message]
+    assert str(state_dir) in reason
+    assert "Traceback" not in "".join(messages)
+
+
 def test_a_killed_supervisor_leaves_nothing_running(start, children_of, command_of):
     stack = start()
     nginx, gunicorn, workers = processes(stack, children_of, command_of)

@@ -1,0 +1,138 @@
+"""How a worker ended, in words, with Python's traceback where native code crashed.
+
+Source: signal(7); faulthandler in Python's library reference; gunicorn 27, workers/base.py.
+"""
+
+import faulthandler
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+# Most of it is the list of extension modules, which stands at the end.
+_FAULT_BYTES = 64 * 1024
+# Files that faulthandler writes to: it keeps their numbers only.
+_open_files: list[object] = []
+
+_SIGNALS: dict[int, str] = {
+    signal.SIGSEGV: "native code used memory that it must not",
+    signal.SIGBUS: "native code used memory that is not there; a full /dev/shm is one reason",
+    signal.SIGABRT: "native code gave up; what it wrote stands before this line",
+    signal.SIGILL: "native code uses an instruction that this CPU does not have",
+    signal.SIGFPE: "native code divided by zero",
+    signal.SIGTERM: "another process told it to stop",
+}
+# Status of a Python program that an exception ended, and of gunicorn for its worker's own loop.
+_STATUSES: dict[int, str] = {
+    0: "its code ended the process, for example with os._exit(0), or it was told to stop",
+    1: "an exception, or code that ends the process",
+    255: "an error outside of any request; a line before this one has it",
+}
+MORE_MEMORY = "give the container more memory, or fewer workers with SAGEMAKER_MODEL_SERVER_WORKERS"
+_OTHER_STATUS = "its code ended the process, for example with os._exit"
+# Of a worker that could not load: gunicorn, Arbiter.WORKER_BOOT_ERROR and APP_LOAD_ERROR.
+BOOT_STATUSES = (3, 4)
+
+
+@dataclass(frozen=True)
+class End:
+    """What the master knows of a worker that has ended.
+
+    Attributes:
+        pid: Its process id.
+        status: Its exit status, negative for a signal.
+        is_loaded: Whether it had loaded the model.
+        has_withdrawn: Whether it took back its heartbeat first, and exited with 0, so as to be
+            replaced.
+        is_asked: Whether the master had told it to stop.
+        silent_s: Seconds without a sign of life after which the master ended it, else None.
+        is_out_of_memory: Whether the kernel has killed a process at the memory limit; None if
+            that is not known.
+    """
+
+    pid: int
+    status: int
+    is_loaded: bool
+    has_withdrawn: bool = False
+    is_asked: bool = False
+    silent_s: float | None = None
+    is_out_of_memory: bool | None = None
+
+    @property
+    def is_normal(self) -> bool:
+        """Whether nothing is to be told: the master wanted it, and no crash came first."""
+        return self.is_asked and self.status in {0, -signal.SIGTERM, -signal.SIGKILL}
+
+    @property
+    def is_failed_load(self) -> bool:
+        """Whether the worker itself has reported why it could not load the model."""
+        return not self.is_loaded and self.status in BOOT_STATUSES
+
+    def cause(self, memory: Callable[[], str]) -> str:
+        """Return the cause in one sentence without its stop.
+
+        Args:
+            memory: Returns the memory limit in words, as `Memory.described`.
+        """
+        if self.silent_s is not None:
+            return (
+                f"it gave no sign of life for {self.silent_s:g} s and was killed ({self.what()}): "
+                "it was stopped, or native code held Python's interpreter"
+            )
+        if self.status == -signal.SIGKILL:
+            remedy = "" if self.is_out_of_memory is False else f"; {memory()}; {MORE_MEMORY}"
+            return f"SIGKILL, {self._killed()}{remedy}"
+        if self.status < 0:
+            meaning = _SIGNALS.get(_signal(self.status), "a signal that ends a process")
+            return f"{self.what()}, {meaning}"
+        if self.has_withdrawn:
+            return "it stopped itself, because a request passed its deadline"
+        if self.is_failed_load:
+            return f"{self.what()}, the model could not be loaded"
+        return f"{self.what()}, {_STATUSES.get(self.status, _OTHER_STATUS)}"
+
+    def _killed(self) -> str:
+        if self.is_out_of_memory:
+            return "out of memory: the kernel killed it"
+        if self.is_out_of_memory is None:
+            return "which the kernel sends when memory runs out"
+        return "though the kernel has killed nothing here for its memory: another process did it"
+
+    def what(self) -> str:
+        """Return the exit status, or the name of the signal."""
+        if self.status >= 0:
+            return f"status {self.status}"
+        number = _signal(self.status)
+        return number.name if isinstance(number, signal.Signals) else f"signal {number}"
+
+
+def _signal(status: int) -> signal.Signals | int:
+    try:
+        return signal.Signals(-status)
+    except ValueError:  # a real-time signal
+        return -status
+
+
+def catch_faults(file: Path) -> None:
+    """Let Python write its traceback into a file when native code crashes this process.
+
+    To be called after the signal handlers are set: of SIGABRT the handler of before is called
+    too. The master sends that signal to a silent worker, whose traceback then shows where it is.
+
+    Args:
+        file: Of this process alone; `take_fault` reads and removes it.
+    """
+    opened = file.open("wb")
+    _open_files.append(opened)
+    faulthandler.enable(opened)
+
+
+def take_fault(file: Path) -> str | None:
+    """Return the traceback that a process left there, None without one, and remove the file."""
+    try:
+        with file.open("rb") as opened:
+            fault = opened.read(_FAULT_BYTES)
+        file.unlink()
+    except FileNotFoundError:
+        return None
+    return fault.decode(errors="replace").strip() or None

@@ -59,7 +59,7 @@ def render(template: str, settings: Settings, state_dir: Path) -> str:
         "BODY_GIVEN_UP_S": math.ceil(settings.body_timeout_s) + 5,
         "INVOCATION_TIMEOUT_S": f"{math.ceil(deadline_s * 1000)}ms",
         "LOG_FLUSH": _LOG_FLUSH,
-        "SHUTDOWN_S": contract.DRAIN_S - 4,
+        "SHUTDOWN_S": math.ceil(max(deadline_s, settings.stream_timeout_s)) + 10,
         "CONNECTIONS": _CONNECTIONS,
         "FILES": 2 * _CONNECTIONS,
         "USER": _user(),

@@ -41,6 +41,8 @@ _LOOK_STARTING_S = 0.005
 _LOOK_S = 0.5
 # Time between two connections to gunicorn's socket; with /ping's 10 s in mind.
 _CONNECT_S = 3.0
+# Between two reloads of nginx; its old processes live until their requests end.
+_RELOAD_S = 10.0
 # gunicorn's share of the time to stop, after nginx has answered the requests in flight.
 _GUNICORN_STOP_S = 2.0
 # The only directory that the contract lets a container write; also keeps socket paths short.
@@ -204,6 +206,8 @@ class Stack:
         self._children = children
         self._stop_asked = False
         self._interrupts = 0
+        self._is_silent = False
+        self._next_reload_s = 0.0
         self._unreachable: str | None = None
         self._next_connect_s = 0.0
         self._relays: list[threading.Thread] = []
@@ -300,6 +304,18 @@ class Stack:
             if ready != was_ready:
                 look_s = _LOOK_S
                 self._report(ready=ready)
+            self._leave_silent_workers()
+
+    def _leave_silent_workers(self) -> None:
+        """Let nginx forget its connections when a worker gives no sign of life.
+
+        Such a worker can give none of them to another. After a reload nginx makes new ones, which
+        only workers that run accept; those in use stay in use.
+        """
+        was_silent, self._is_silent = self._is_silent, self._readiness.silent_file.exists()
+        if self._is_silent and not was_silent and time.monotonic() >= self._next_reload_s:
+            self._next_reload_s = time.monotonic() + _RELOAD_S
+            self._children.send("nginx", signal.SIGHUP)
 
     def _is_reachable(self) -> bool:
         """Whether nginx could connect to gunicorn, looked at again after a few seconds."""
@@ -335,6 +351,7 @@ class Stack:
             lambda: not children.runs("nginx") or self._interrupts > 1,
             end_s - time.monotonic(),
         )
+        children.send("nginx", signal.SIGTERM)  # whoever is still sending is disconnected
         children.send("gunicorn", signal.SIGTERM)
         left_s = _GUNICORN_STOP_S if self._nginx else end_s + _GUNICORN_STOP_S - time.monotonic()
         self._wait_until(lambda: not children.runs("gunicorn") or self._interrupts > 1, left_s)

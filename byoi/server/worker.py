@@ -15,6 +15,7 @@ import logging
 import os
 import queue
 import selectors
+import signal
 import socket
 import sys
 import threading
@@ -118,6 +119,10 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         finally:
             loaded.set()
             thread.join()
+
+    def handle_abort(self, _number: int, _frame: Any) -> None:
+        """End at once: gunicorn's master has given this worker up, and no request may go on."""
+        os.kill(self.pid, signal.SIGKILL)
 
     # The loop
 

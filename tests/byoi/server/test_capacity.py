@@ -9,7 +9,6 @@ import pytest
 from contract_cases import TEXT, assert_error, wait_until
 
 
-
 STREAM = str(contract_cases.ECHO.with_name("stream.py"))
 DEADLINE_S = 2
 

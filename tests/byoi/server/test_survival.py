@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from contract_cases import TEXT, wait_until
@@ -33,7 +34,12 @@ def transform_fn(model, body, content_type, accept):
 
 
 def workers(stack, asked=20):
-    return {stack.target.send("POST", "/invocations", b"", TEXT).body for _ in range(asked)}
+    """Return the bodies of answers to requests sent at once, so that all workers answer."""
+    with ThreadPoolExecutor(asked) as pool:
+        sent = [
+            pool.submit(stack.target.send, "POST", "/invocations", b"", TEXT) for _ in range(asked)
+        ]
+        return {one.result().body for one in sent}
 
 
 @pytest.mark.needs("nginx")

@@ -146,6 +146,8 @@ class RequestReader:
         Raises:
             RefusedError: It is no HTTP, or more than the limits allow.
         """
+        if self._status is not None:
+            raise RefusedError(self._status)
         self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)

@@ -1,18 +1,11 @@
-"""The worker: requests in flight, their deadlines, refusals, load failures."""
+"""The worker: deadlines, threads, and connections that move between workers."""
 
 import json
-import socket
 import threading
 import time
 
 import pytest
 from contract_cases import TEXT, pids, wait_until
-from gunicorn.http import errors as http_errors
-
-from byoi import errors
-from byoi.server import worker
-from byoi.server.settings import Settings
-from byoi.server.worker import InFlight
 
 
 @pytest.mark.needs("nginx")
@@ -83,88 +76,6 @@ def test_requests_beyond_the_threads_wait_for_any_worker_not_for_one(start):
     assert time.monotonic() - began_s < 5
     stuck.join()
     wait_until(lambda: len(pids(stack.target)) == 2)
-
-
-def test_an_error_of_byoi_says_itself_what_to_do():
-    line = worker.failure_line(errors.ModelDataError("/m/x: damaged; pack it anew"), Settings())
-    assert json.loads(line)["message"] == "/m/x: damaged; pack it anew"
-    assert "traceback" not in json.loads(line)
-
-
-def test_any_other_gets_module_directory_and_remedy_added(tmp_path):
-    settings = Settings(model_dir=tmp_path, inference_module="some.module")
-    entry = json.loads(worker.failure_line(KeyError("weights"), settings))
-    for word in ("some.module", str(tmp_path), "KeyError: 'weights'", "BYOI_MODEL_DIR"):
-        assert word in entry["message"]
-    assert "KeyError" in entry["traceback"]
-
-
-class Clock:
-    now_s = 100.0
-
-    def __call__(self):
-        return self.now_s
-
-
-def test_a_request_is_in_flight_until_it_is_answered():
-    in_flight = InFlight(5, clock=Clock())
-    with in_flight.track("request", "socket"):
-        (entry,), overdue = in_flight.split()
-        assert (entry.request, entry.socket, overdue) == ("request", "socket", set())
-    assert in_flight.split() == (set(), set())
-
-
-def test_it_leaves_also_when_it_fails():
-    in_flight = InFlight(5, clock=Clock())
-    with pytest.raises(ZeroDivisionError), in_flight.track("request", "socket"):
-        1 / 0  # noqa: B018 - what fails does not matter
-    assert in_flight.split() == (set(), set())
-
-
-def test_past_its_deadline_it_is_overdue_and_younger_ones_are_not():
-    clock = Clock()
-    in_flight = InFlight(5, clock=clock)
-    with in_flight.track("old", None):
-        clock.now_s += 3
-        with in_flight.track("young", None):
-            clock.now_s += 2
-            on_time, overdue = in_flight.split()
-    assert [entry.request for entry in on_time] == ["young"]
-    assert [entry.request for entry in overdue] == ["old"]
-
-
-@pytest.mark.parametrize(
-    ("error", "status"),
-    [
-        (http_errors.LimitRequestHeaders("x"), 431),
-        (http_errors.LimitRequestLine(9000, 8190), 414),
-        (http_errors.ExpectationFailed("x"), 417),
-        (http_errors.UnsupportedTransferCoding("x"), 501),
-        (http_errors.InvalidHTTPVersion("9.9"), 505),
-        (http_errors.InvalidHeader("x"), 400),
-        (http_errors.InvalidResponseHeader("x"), 500),
-        (ValueError("x"), 500),
-    ],
-)
-def test_each_of_gunicorns_errors_has_a_status(error, status):
-    assert worker.status_of(error) == status
-
-
-def test_an_error_is_written_as_a_whole_response_and_leaves_the_client_alone_if_gone():
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        worker.send_error(ours, 431, Settings(), "id-1")
-        ours.close()
-        head, _, body = theirs.makefile("rb").read().partition(b"\r\n\r\n")
-        worker.send_error(ours, 431, Settings(), "id-1")  # closed: nothing is raised
-    assert head.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
-    assert b"\r\nX-Request-Id: id-1" in head
-    assert b"Content-Length: %d" % len(body) in head
-    assert json.loads(body)["error"] == "HeadersTooLarge"
-
-
-def test_a_request_without_headers_has_no_id():
-    assert worker.request_id_of(None) is None
 
 
 # Keeps something on its model between two statements, as many models do.

@@ -78,10 +78,11 @@ def test_a_whole_body_is_one_write(ends):
     response.start_response("200 OK", [("Content-Type", "text/plain"), ("X-A", "é")])
     assert not response.is_begun
     response.send([b"one", b"", b"two"])
-    assert ours.sent == [
+    (sent,) = ours.sent
+    assert sent == (
         b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-A: \xe9\r\nContent-Length: 6\r\n"
         b"Connection: keep-alive\r\n\r\nonetwo"
-    ]
+    )
     assert (response.is_begun, response.is_kept, response.sent) == (True, True, 6)
     assert read(theirs)[2] == b"onetwo"
 

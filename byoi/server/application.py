@@ -33,6 +33,7 @@ TOGETHER = "byoi.together"
 # Of these, Werkzeug changes the headers.
 _LEFT_TO_WERKZEUG = {"location", "content-location"}
 _WITHOUT_LENGTH = {204, 304}
+_KNOWN_FUNCTIONS = 64
 
 
 class Request(flask.Request):
@@ -115,10 +116,9 @@ class _Adapter(MapAdapter):
         key = (self.path_info, self.default_method)
         if (found := self.found.get(key)) is None:
             found = super().match(return_rule=True)
-            if (
-                not found[1] and found[0].websocket is False
-            ):  # no values: one of the few exact paths
-                self.found[key] = found
+            if found[1] or found[0].websocket:
+                return found
+            self.found[key] = found  # no values: one of the few exact paths
         return found[0], {}
 
 
@@ -174,8 +174,15 @@ class Application(flask.Flask):
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that is not async; looked at once."""
-        if (known := self._synchronous.get(func)) is None:
-            known = self._synchronous[func] = super().ensure_sync(func)
+        try:
+            known = self._synchronous.get(func)
+        except TypeError:  # an object that is called, and has no hash
+            return super().ensure_sync(func)
+        if known is None:
+            known = super().ensure_sync(func)
+            # Those of one request, by `after_this_request`, would become ever more.
+            if len(self._synchronous) < _KNOWN_FUNCTIONS:
+                self._synchronous[func] = known
         return known
 
     def together(

@@ -107,7 +107,9 @@ class Connection:
 
     def answered(self) -> None:
         """Forget the request that was answered."""
-        self._received = b""
+        # With it, the next one may have begun: what came of that cannot be told apart.
+        is_all = not self.reader.has_begun and not self.reader.ready
+        self._received = b"" if is_all else None
         self.since_s = time.monotonic()
 
     def linger(self) -> None:

@@ -28,6 +28,8 @@ _BEAT_S = 0.5
 # How long before its deadline a request is marked as running.
 _MARGIN_S = 1.0
 _LOOK_S = 0.05
+# Some looks of the worker's loop at who waits.
+_SETTLING_S = 0.3
 
 _log = logging.getLogger("gunicorn.error")
 
@@ -182,9 +184,10 @@ class Watch:
         self._readiness.forget(self._worker.pid)
         self._worker.wake_up()
         given_up: set[Processing] = set()
-        settled_s = time.monotonic() + 2 * AFTER_NGINX_S
+        # The loop tells those who wait for one of its threads, or gives them to another worker.
+        settled_s = time.monotonic() + _SETTLING_S
         # Other requests reach their own deadline by then; a stream could hold the worker longer.
-        end_s = settled_s + self._settings.invocation_timeout_s + 2 * AFTER_NGINX_S
+        end_s = time.monotonic() + self._settings.invocation_timeout_s + 4 * AFTER_NGINX_S
         while True:
             self._worker.notify()
             self._worker.give_away(everything=True)

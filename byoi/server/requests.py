@@ -8,11 +8,13 @@ Sources: RFC 9112 (HTTP/1.1), PEP 3333 (the environment), httptools 0.7 (callbac
 
 import functools
 import io
+import re
 import sys
 import tempfile
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -27,6 +29,8 @@ _FIELDS = 1000
 _HEAD_BYTES = 256 * 1024
 # A larger body waits on the disk until it is whole: slow clients must not fill the memory.
 _BODY_BYTES_IN_MEMORY = 1024 * 1024
+# What stands before the path of a request target in absolute form (RFC 9112, 3.2.2).
+_AUTHORITY = re.compile(rb"^[^:]*://[^/?#]*")
 _OWN_KEYS = {"HTTP_CONTENT_TYPE": "CONTENT_TYPE", "HTTP_CONTENT_LENGTH": "CONTENT_LENGTH"}
 
 
@@ -104,7 +108,6 @@ class RequestReader:
         self._spool_dir = spool_dir
         self._parser = httptools.HttpRequestParser(self)
         self._status: int | None = None
-        self._raw_left = 0
         self._goes_on = True
         self._begin()
 
@@ -115,6 +118,7 @@ class RequestReader:
         self.method = self.path = ""
         self._environ: dict[str, Any] = {}
         self._target = b""
+        self._is_chunked = False
         self._fields = 0
         self._head_bytes = 0
         self._pieces: list[bytes] = []
@@ -142,12 +146,9 @@ class RequestReader:
         Raises:
             RefusedError: It is no HTTP, or more than the limits allow.
         """
-        if self._raw_left:
-            data = self._feed_raw(data)
-            if not data:
-                return
-        if not self.is_in_body:
-            self._head_bytes += len(data)
+        if self._status is not None:
+            raise RefusedError(self._status)
+        self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -157,9 +158,9 @@ class RequestReader:
                 return  # whatever follows a last request is not read
             self._goes_on = False
             raise RefusedError(self._status or _status_of(error)) from error
-        if not self.is_in_body and self._head_bytes > _HEAD_BYTES:
-            self._goes_on = False
-            raise RefusedError(431)
+        # Since the latest piece of a body: trailers and the extensions of chunks count, too.
+        if self._head_bytes > _HEAD_BYTES:
+            self._refuse(431)
 
     def on_message_begin(self) -> None:
         """Begin a request, as the parser's callback."""
@@ -178,9 +179,10 @@ class RequestReader:
         if len(value) + len(name) > _FIELD_BYTES or self._fields > _FIELDS:
             self._refuse(431)
         key = _key(name)
-        if key is None:
+        # A trailer, behind the body, must not pass for a header (RFC 9110, 6.5.1).
+        if key is None or self.is_in_body:
             return
-        text = value.decode("latin-1")
+        text = value.decode("latin-1").strip(" \t")
         known = self._environ.get(key)
         self._environ[key] = text if known is None else f"{known},{text}"
 
@@ -197,9 +199,10 @@ class RequestReader:
             if expectation.lower() != "100-continue":
                 self._refuse(417)
             self.wants_continue = self._version == "1.1"
-        if coding := environ.pop("HTTP_TRANSFER_ENCODING", ""):
+        if (coding := environ.pop("HTTP_TRANSFER_ENCODING", None)) is not None:
             if coding.lower() != "chunked":
                 self._refuse(501)
+            self._is_chunked = True
         elif int(environ.get("CONTENT_LENGTH", 0)) > self._body_limit_bytes:
             self._refuse(413)
         environ["REQUEST_METHOD"] = self.method
@@ -211,6 +214,7 @@ class RequestReader:
     def on_body(self, piece: bytes) -> None:
         """Take a piece of the body, as the parser's callback."""
         self._body_bytes += len(piece)
+        self._head_bytes = 0
         if self._body_bytes > self._body_limit_bytes:
             self._refuse(413)
         if self._file is None:
@@ -225,7 +229,7 @@ class RequestReader:
     def on_message_complete(self) -> None:
         """End a request, as the parser's callback."""
         if self._parser.should_upgrade():
-            return  # its body follows unparsed
+            return  # its body follows, see _ignore_upgrade
         self._complete(keep_alive=self._parser.should_keep_alive())
 
     def _complete(self, *, keep_alive: bool) -> None:
@@ -245,38 +249,43 @@ class RequestReader:
 
     def _whole_body(self) -> bytes:
         if self._file is None:
-            return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+            pieces, self._pieces = self._pieces, []
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
         with self._file as file:
             self._file = None
             file.seek(0)
             return bytes(file.read())
 
+    def forget_body(self) -> None:
+        """Give up what has come of a body, and its file: its client has left, or is refused."""
+        self._pieces.clear()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
     def _ignore_upgrade(self, rest: bytes) -> None:
         """Read the body of a request that asks for another protocol as if it did not.
 
         A server may ignore Upgrade (RFC 9110, 7.8); Java's client sends it with each first request.
-        The connection is closed afterwards, because the parser does not go on.
+        httptools reads no body behind such headers, so that another parser reads it. The
+        connection is closed afterwards.
         """
         if self.method == "CONNECT":
-            raise RefusedError(405)
-        self._raw_left = int(self._environ.get("CONTENT_LENGTH", 0))
-        if not self._raw_left:
-            self._complete(keep_alive=False)
-        elif rest:
-            self._feed_raw(rest)
-
-    def _feed_raw(self, data: bytes) -> bytes:
-        piece = data[: self._raw_left]
-        self._raw_left -= len(piece)
-        self.on_body(piece)
-        if not self._raw_left:
-            self._complete(keep_alive=False)
-        return b""
+            self._refuse(405)
+        length = int(self._environ.get("CONTENT_LENGTH", 0))
+        form = b"Transfer-Encoding: chunked" if self._is_chunked else b"Content-Length: %d" % length
+        self._parser = httptools.HttpRequestParser(
+            SimpleNamespace(
+                on_body=self.on_body, on_message_complete=lambda: self._complete(keep_alive=False)
+            )
+        )
+        self.feed(b"POST / HTTP/1.1\r\nConnection: close\r\n%b\r\n\r\n%b" % (form, rest))
 
     def _refuse(self, status: int) -> None:
-        """End the parsing from inside a callback."""
+        """End the parsing, also from inside a callback."""
         self._goes_on = False
         self._status = status
+        self.forget_body()
         raise RefusedError(status)
 
 
@@ -308,8 +317,8 @@ def _key(name: bytes) -> str | None:
 def _split(target: bytes) -> tuple[str, str]:
     """Return path and query of a request target, the path decoded as PEP 3333 wants it."""
     if not target.startswith(b"/") and b"://" in target:
-        rest = target.partition(b"://")[2]
-        target = b"/" + rest.partition(b"/")[2]
+        target = _AUTHORITY.sub(b"", target)
+        target = target if target.startswith(b"/") else b"/" + target
     path, _, query = target.partition(b"#")[0].partition(b"?")
     if b"%" in path:
         path = unquote_to_bytes(path)

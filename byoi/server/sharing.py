@@ -51,6 +51,7 @@ class Sharing:
                 os.close(descriptor)
             else:
                 self._place = place
+                self.end_waiting()  # whoever had it before may have been killed while it waited
                 return
 
     def begin_waiting(self) -> None:

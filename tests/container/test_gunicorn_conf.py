@@ -14,19 +14,27 @@ from byoi.server.worker import Worker
 
 # What a configuration file may hold beside settings: what it imports.
 IMPORTED = {"os", "Path", "Any", "byoi", "contract", "JsonLogger", "Readiness", "Settings",
-            "Worker"}  # fmt: skip
+            "Sharing", "Worker"}  # fmt: skip
 
 
 @pytest.fixture
 def configure(tmp_path, monkeypatch):
+    made = []
+
     def configure(**environ):
         monkeypatch.setenv("BYOI_STATE_DIR", str(tmp_path))
         for name, value in environ.items():
             monkeypatch.setenv(name, value)
         names = runpy.run_path(str(CONFIGURATION_FILE))
+        made.append(Worker.sharing)
         return {name: value for name, value in names.items() if not name.startswith("_")}
 
-    return configure
+    # What it sets at the class of workers is as before afterwards.
+    monkeypatch.setattr(Worker, "sharing", None)
+    yield configure
+    for sharing in filter(None, made):
+        sharing._outbox.close()
+        sharing._inbox.close()
 
 
 def test_gunicorn_knows_every_name(configure):
@@ -51,19 +59,18 @@ def test_no_socket_is_opened_in_a_home_directory(configure):
     assert configure()["control_socket_disable"] is True
 
 
-def test_behind_nginx_it_listens_on_a_file_and_takes_what_it_can_process(configure, tmp_path):
-    conf = configure(BYOI_THREADS="3")
+def test_behind_nginx_it_listens_on_a_file_and_its_workers_share_connections(configure, tmp_path):
+    conf = configure(SAGEMAKER_MODEL_SERVER_WORKERS="3")
     assert conf["bind"] == f"unix:{tmp_path}/gunicorn.sock"
-    assert conf["threads"] == conf["worker_connections"] == 3
-    assert conf["keepalive"] == 0
+    assert conf["workers"] == 3
+    assert len(Worker.sharing._since_s) == 3
     assert conf["accesslog"] is None
 
 
-def test_alone_it_listens_on_the_port_keeps_connections_and_writes_the_access_log(configure):
+def test_alone_it_listens_on_the_port_shares_nothing_and_writes_the_access_log(configure):
     conf = configure(BYOI_NGINX="off", SAGEMAKER_BIND_TO_PORT="9", BYOI_BIND_ADDRESS="127.0.0.1")
     assert conf["bind"] == "127.0.0.1:9"
-    assert conf["keepalive"] > 0
-    assert conf["worker_connections"] > conf["threads"]
+    assert Worker.sharing is None
     assert conf["accesslog"] == "-"
 
 

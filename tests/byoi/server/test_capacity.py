@@ -8,7 +8,6 @@ import contract_cases
 import pytest
 from contract_cases import TEXT, assert_error, wait_until
 
-
 STREAM = str(contract_cases.ECHO.with_name("stream.py"))
 DEADLINE_S = 2
 
@@ -106,35 +105,3 @@ def test_alone_those_who_wait_for_a_stuck_worker_are_told_so_when_it_is_replaced
     assert stuck.answer.status == 504
     assert_error(waiting.answer, 503, "Busy")
     wait_until(stack.is_ready, 10)
-
-
-def test_turns_are_as_many_as_there_are():
-    turns = Turns(2)
-    assert turns.take(0)
-    assert turns.is_free()
-    assert turns.take(0)
-    assert not turns.is_free()
-    assert not turns.take(0.05)
-    turns.give_back()
-    assert turns.is_free()
-    assert turns.take(0)
-
-
-def test_who_waits_for_a_turn_gets_it_when_it_is_given_back():
-    turns = Turns(1)
-    turns.take(0)
-    giving = threading.Timer(0.1, turns.give_back)
-    giving.start()
-    assert turns.take(10)
-    giving.join()
-
-
-def test_who_waits_for_a_turn_that_will_not_come_waits_no_longer():
-    turns = Turns(1)
-    turns.take(0)
-    closing = threading.Timer(0.1, turns.close)
-    closing.start()
-    began_s = time.monotonic()
-    assert not turns.take(30)
-    assert time.monotonic() - began_s < 10
-    closing.join()

@@ -30,9 +30,9 @@ def test_every_placeholder_is_filled():
 def test_numbers_are_the_contracts():
     text = render()
     assert directives(text, "listen")[0] == "0.0.0.0:8080 backlog=1024"
-    assert directives(text, "client_max_body_size") == [str(contract.REQUEST_BODY_BYTES), "0"]
-    outer, inner = directives(text, "proxy_read_timeout")
-    assert (outer, inner) == ("485s", "60000ms")
+    assert directives(text, "client_max_body_size") == [str(contract.REQUEST_BODY_BYTES)]
+    assert directives(text, "proxy_read_timeout") == ["60000ms"]
+    assert directives(text, "proxy_send_timeout") == ["60000ms"]
     assert int(directives(text, "worker_shutdown_timeout")[0].rstrip("s")) < contract.DRAIN_S
     assert contract.DRAIN_S < contract.STOP_GRACE_S
 
@@ -40,14 +40,36 @@ def test_numbers_are_the_contracts():
 def test_settings_are_followed():
     text = render(port=9, bind_address="127.0.0.1", invocation_timeout_s=0.25, body_timeout_s=0.5)
     assert directives(text, "listen")[0].startswith("127.0.0.1:9 ")
-    assert directives(text, "proxy_read_timeout")[1] == "250ms"
-    assert directives(text, "client_body_timeout") == ["6s", "1s"]
+    assert directives(text, "proxy_read_timeout") == ["250ms"]
+    # Later than the worker, which answers 408.
+    assert directives(text, "client_body_timeout") == ["6s"]
+
+
+def test_one_hop_leads_to_the_workers_and_its_connections_stay_open():
+    text = render()
+    assert len(directives(text, "listen")) == 1
+    assert directives(text, "proxy_pass") == ["http://workers/invocations"]
+    assert text.count('server "unix:/tmp/state/gunicorn.sock";') == 1
+    # As many as clients can have requests in flight, and never closed after a number of them.
+    assert directives(text, "keepalive") == directives(text, "worker_connections") == ["2048"]
+    assert int(directives(text, "keepalive_requests")[0]) >= 10**9
+    assert directives(text, "proxy_http_version") == ["1.1"]
+    assert 'Connection ""' in directives(text, "proxy_set_header")
+
+
+def test_a_body_is_forwarded_as_it_comes_and_only_the_workers_word_is_passed_on():
+    text = render()
+    assert directives(text, "proxy_request_buffering") == ["off"]
+    assert set(directives(text, "proxy_set_header")) >= {
+        "X-Request-Id $request_id",
+        "X-Byoi-Sent $msec",
+    }
 
 
 def test_only_exact_paths_are_routes():
     locations = re.findall(r"^        location (.*) \{$", render(), flags=re.MULTILINE)
     public = [name for name in locations if "/.error/" not in name]
-    assert public == ["= /ping", "= /invocations", "/", "/"]
+    assert public == ["= /ping", "= /invocations", "/"]
 
 
 def test_the_page_adds_exact_paths_alone_each_with_the_guard():

@@ -1,18 +1,15 @@
-"""The worker: requests in flight, their deadlines, refusals, load failures."""
+"""The worker: deadlines, threads, and connections that move between workers."""
 
+import http.client
 import json
-import socket
+import os
+import signal
 import threading
 import time
 
 import pytest
-from contract_cases import TEXT, pids, wait_until
-from gunicorn.http import errors as http_errors
-
-from byoi import errors
-from byoi.server import worker
-from byoi.server.settings import Settings
-from byoi.server.worker import InFlight
+from contract_cases import TEXT, pids, read_answer, wait_until
+from processes import ended, processes
 
 
 @pytest.mark.needs("nginx")
@@ -83,88 +80,6 @@ def test_requests_beyond_the_threads_wait_for_any_worker_not_for_one(start):
     assert time.monotonic() - began_s < 5
     stuck.join()
     wait_until(lambda: len(pids(stack.target)) == 2)
-
-
-def test_an_error_of_byoi_says_itself_what_to_do():
-    line = worker.failure_line(errors.ModelDataError("/m/x: damaged; pack it anew"), Settings())
-    assert json.loads(line)["message"] == "/m/x: damaged; pack it anew"
-    assert "traceback" not in json.loads(line)
-
-
-def test_any_other_gets_module_directory_and_remedy_added(tmp_path):
-    settings = Settings(model_dir=tmp_path, inference_module="some.module")
-    entry = json.loads(worker.failure_line(KeyError("weights"), settings))
-    for word in ("some.module", str(tmp_path), "KeyError: 'weights'", "BYOI_MODEL_DIR"):
-        assert word in entry["message"]
-    assert "KeyError" in entry["traceback"]
-
-
-class Clock:
-    now_s = 100.0
-
-    def __call__(self):
-        return self.now_s
-
-
-def test_a_request_is_in_flight_until_it_is_answered():
-    in_flight = InFlight(5, clock=Clock())
-    with in_flight.track("request", "socket"):
-        (entry,), overdue = in_flight.split()
-        assert (entry.request, entry.socket, overdue) == ("request", "socket", set())
-    assert in_flight.split() == (set(), set())
-
-
-def test_it_leaves_also_when_it_fails():
-    in_flight = InFlight(5, clock=Clock())
-    with pytest.raises(ZeroDivisionError), in_flight.track("request", "socket"):
-        1 / 0  # noqa: B018 - what fails does not matter
-    assert in_flight.split() == (set(), set())
-
-
-def test_past_its_deadline_it_is_overdue_and_younger_ones_are_not():
-    clock = Clock()
-    in_flight = InFlight(5, clock=clock)
-    with in_flight.track("old", None):
-        clock.now_s += 3
-        with in_flight.track("young", None):
-            clock.now_s += 2
-            on_time, overdue = in_flight.split()
-    assert [entry.request for entry in on_time] == ["young"]
-    assert [entry.request for entry in overdue] == ["old"]
-
-
-@pytest.mark.parametrize(
-    ("error", "status"),
-    [
-        (http_errors.LimitRequestHeaders("x"), 431),
-        (http_errors.LimitRequestLine(9000, 8190), 414),
-        (http_errors.ExpectationFailed("x"), 417),
-        (http_errors.UnsupportedTransferCoding("x"), 501),
-        (http_errors.InvalidHTTPVersion("9.9"), 505),
-        (http_errors.InvalidHeader("x"), 400),
-        (http_errors.InvalidResponseHeader("x"), 500),
-        (ValueError("x"), 500),
-    ],
-)
-def test_each_of_gunicorns_errors_has_a_status(error, status):
-    assert worker.status_of(error) == status
-
-
-def test_an_error_is_written_as_a_whole_response_and_leaves_the_client_alone_if_gone():
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        worker.send_error(ours, 431, Settings(), "id-1")
-        ours.close()
-        head, _, body = theirs.makefile("rb").read().partition(b"\r\n\r\n")
-        worker.send_error(ours, 431, Settings(), "id-1")  # closed: nothing is raised
-    assert head.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
-    assert b"\r\nX-Request-Id: id-1" in head
-    assert b"Content-Length: %d" % len(body) in head
-    assert json.loads(body)["error"] == "HeadersTooLarge"
-
-
-def test_a_request_without_headers_has_no_id():
-    assert worker.request_id_of(None) is None
 
 
 # Keeps something on its model between two statements, as many models do.
@@ -240,3 +155,160 @@ def test_ping_is_200_while_every_worker_is_busy(start):
     time.sleep(0.3)
     assert stack.target.send("GET", "/ping").status == 200
     asking.join()
+
+
+class Client(threading.Thread):
+    """Sends its bodies one after another on a connection that stays open.
+
+    Attributes:
+        answers: Status, parsed body and seconds of each.
+    """
+
+    def __init__(self, stack, bodies):
+        super().__init__()
+        self._target, self._bodies = stack.target, bodies
+        self.answers = []
+        self.start()
+
+    def run(self):
+        connection = http.client.HTTPConnection(self._target.host, self._target.port, timeout=60)
+        for body in self._bodies:
+            began_s = time.monotonic()
+            connection.request("POST", "/invocations", body, TEXT)
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+            self.answers.append((response.status, answer, time.monotonic() - began_s))
+        connection.close()
+
+
+def pids_of(answers):
+    return [answer["pid"] for _, answer, _ in answers]
+
+
+@pytest.mark.needs("nginx")
+def test_short_requests_on_kept_connections_do_not_wait_for_a_long_one(start):
+    stack = start(BYOI_THREADS="1", SAGEMAKER_MODEL_SERVER_WORKERS="2")
+    warm = [Client(stack, [b"DO:sleep 0.01"] * 20) for _ in range(8)]
+    for client in warm:
+        client.join()
+    long = Client(stack, [b"DO:sleep 5"])
+    time.sleep(0.2)
+    short = [Client(stack, [b"x"] * 100) for _ in range(8)]
+    for client in short:
+        client.join()
+    assert long.is_alive()
+    answers = [answer for client in short for answer in client.answers]
+    assert len(answers) == 800
+    assert {status for status, _, _ in answers} == {200}
+    assert max(took_s for _, _, took_s in answers) < 1
+    long.join()
+    ((status, answer, _),) = long.answers
+    assert status == 200
+    assert answer["pid"] not in pids_of(answers)
+
+
+@pytest.mark.needs("nginx")
+def test_a_body_whose_worker_began_a_long_request_meanwhile_is_answered_by_another(start):
+    stack = start(BYOI_THREADS="1", SAGEMAKER_MODEL_SERVER_WORKERS="2")
+    head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
+    # So many that each of the two workers has some of them.
+    halves = [stack.target.connect() for _ in range(12)]
+    for connection in halves:
+        connection.sendall(head + b"Content-Length: 8\r\n\r\nhalf")
+        time.sleep(0.01)
+    long = Client(stack, [b"DO:sleep 4"])
+    time.sleep(0.5)
+    began_s = time.monotonic()
+    for connection in halves:
+        connection.sendall(b" two")
+    answers = [read_answer(connection) for connection in halves]
+    assert time.monotonic() - began_s < 1
+    assert long.is_alive()
+    long.join()
+    for connection, answer in zip(halves, answers, strict=True):
+        connection.close()
+        assert (answer.status, answer.json["text"]) == (200, "half two")
+    assert long.answers[0][1]["pid"] not in {answer.json["pid"] for answer in answers}
+
+
+@pytest.mark.needs("nginx")
+def test_two_clients_use_two_workers_and_one_client_stays_with_one(start):
+    stack = start(BYOI_THREADS="1", SAGEMAKER_MODEL_SERVER_WORKERS="2")
+    alone = Client(stack, [b"x"] * 60)
+    alone.join()
+    assert len(set(pids_of(alone.answers))) == 1
+    two = [Client(stack, [b"DO:sleep 0.01"] * 100) for _ in range(2)]
+    for client in two:
+        client.join()
+    first, second = (pids_of(client.answers)[50:] for client in two)
+    assert len(set(first + second)) == 2
+    # Side by side: each waits for its own request only.
+    took_s = sum(took_s for client in two for _, _, took_s in client.answers[50:])
+    assert took_s / 100 < 0.018
+
+
+@pytest.mark.needs("nginx")
+def test_a_worker_that_is_killed_takes_only_what_it_had_with_it(start, children_of, command_of):
+    stack = start(BYOI_THREADS="1", SAGEMAKER_MODEL_SERVER_WORKERS="2")
+    _, _, workers = processes(stack, children_of, command_of)
+    clients = [Client(stack, [b"DO:sleep 0.02"] * 60) for _ in range(8)]
+    time.sleep(1)
+    os.kill(workers[0], signal.SIGKILL)
+    for client in clients:
+        client.join()
+    for client in clients:
+        assert len(client.answers) == 60
+        failed = [answer for status, answer, _ in client.answers if status != 200]
+        # The one that was sent to that worker: nginx must not send a POST a second time.
+        assert [answer["error"] for answer in failed] in ([], ["BadGateway"])
+    answers = [answer for client in clients for answer in client.answers]
+    assert {status for status, _, _ in answers} == {200, 502}
+    wait_until(lambda: len(pids(stack.target)) == 2)
+
+
+@pytest.mark.needs("nginx")
+def test_a_worker_that_is_killed_while_it_waits_fails_no_request(start, children_of, command_of):
+    stack = start(BYOI_THREADS="1", SAGEMAKER_MODEL_SERVER_WORKERS="2")
+    _, _, workers = processes(stack, children_of, command_of)
+    assert len(pids(stack.target)) == 2  # nginx keeps connections to both
+    os.kill(workers[0], signal.SIGKILL)
+    wait_until(lambda: ended(workers[0]), 5)
+    clients = [Client(stack, [b"DO:sleep 0.01"] * 20) for _ in range(4)]
+    for client in clients:
+        client.join()
+        assert {status for status, _, _ in client.answers} == {200}
+
+
+def test_alone_a_pipelined_burst_is_answered_in_its_order(start):
+    stack = start(BYOI_NGINX="off", SAGEMAKER_MODEL_SERVER_WORKERS="1")
+    head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
+    burst, expected = b"", []
+    for number in range(40):
+        if number % 4 == 3:
+            burst += b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n"
+            expected.append(None)
+        elif number % 4 == 2:
+            burst += head + b"Transfer-Encoding: chunked\r\n\r\n2\r\n%02d\r\n0\r\n\r\n" % number
+            expected.append(f"{number:02}")
+        else:
+            burst += head + b"Content-Length: 2\r\n\r\n%02d" % number
+            expected.append(f"{number:02}")
+    burst += b"GET /nowhere HTTP/1.1\r\nConnection: close\r\n\r\n"
+    with stack.target.connect() as connection:
+        connection.sendall(burst)
+        file = connection.makefile("rb")
+        found = [read_next(file) for _ in range(41)]
+        assert file.read() == b""
+    assert [status for status, _ in found] == [200] * 40 + [404]
+    assert [json.loads(body)["text"] if body else None for _, body in found[:40]] == expected
+
+
+def read_next(file):
+    """Return status and body of the next response."""
+    status = int(file.readline().split()[1])
+    length = 0
+    while (line := file.readline()) != b"\r\n":
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            length = int(value)
+    return status, file.read(length)

@@ -1,0 +1,206 @@
+"""A connection: what it knows of what came, how long ago, and whether it can be given."""
+
+import socket
+import time
+
+import pytest
+
+from byoi.server.connections import Connection
+from byoi.server.requests import BODY, RefusedError, RequestReader
+from byoi.server.sharing import MOVABLE_BYTES
+
+GET = b"GET /a HTTP/1.1\r\nX-Request-Id: id-1\r\n\r\n"
+HEAD = b"POST /b HTTP/1.1\r\nContent-Length: %d\r\n\r\n"
+
+
+class Sharing:
+    """Takes what is given, and notes it."""
+
+    def __init__(self, *, is_full=False):
+        self.given, self._is_full = [], is_full
+
+    def give(self, sock, received):
+        if self._is_full:
+            return False
+        self.given.append((sock, received))
+        return True
+
+
+@pytest.fixture
+def ends():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield Connection(ours, RequestReader({}, body_limit_bytes=10**6)), theirs
+
+
+def test_it_takes_what_there_is_and_never_waits(ends):
+    connection, client = ends
+    assert connection.receive()
+    client.sendall(GET[:10])
+    assert connection.receive()
+    assert connection.has_begun
+    assert connection.next_request() is None
+    client.sendall(GET[10:] + GET)
+    assert connection.receive()
+    assert [connection.next_request().path for _ in range(2)] == ["/a", "/a"]
+    assert connection.next_request() is None
+    assert (connection.method, connection.path, connection.request_id) == ("GET", "/a", "id-1")
+    client.close()
+    assert not connection.receive()
+    assert connection.fileno() == connection.socket.fileno() >= 0
+
+
+def test_of_a_client_that_sends_no_more_the_request_is_there(ends):
+    connection, client = ends
+    client.sendall(GET)
+    client.shutdown(socket.SHUT_WR)
+    assert connection.receive()
+    assert not connection.receive()
+    assert connection.next_request().path == "/a"
+
+
+def test_what_is_no_http_is_refused(ends):
+    connection, client = ends
+    client.sendall(b"NONSENSE\r\n\r\n")
+    with pytest.raises(RefusedError) as caught:
+        connection.receive()
+    assert caught.value.status == 400
+
+
+def test_a_client_that_waits_for_it_is_told_to_continue_once(ends):
+    connection, client = ends
+    connection.take(b"POST / HTTP/1.1\r\nExpect: 100-continue\r\n")
+    client.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        client.recv(100)
+    connection.take(b"Content-Length: 2\r\n\r\n")
+    assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    connection.take(b"h")
+    connection.take(b"i")
+    with pytest.raises(BlockingIOError):
+        client.recv(100)
+    assert connection.next_request().environ[BODY] == b"hi"
+
+
+def test_one_whose_body_came_with_its_headers_is_not_told(ends):
+    connection, client = ends
+    connection.take(b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi")
+    client.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        client.recv(100)
+
+
+def test_headers_have_their_time_from_the_first_byte_on_and_a_body_from_the_latest(ends):
+    connection, _ = ends
+    connection.take(b"P")
+    begun_s = connection.since_s
+    assert time.monotonic() - begun_s < 1
+    for piece in (b"OST", b" / HTTP/1.1\r\n", b"Content-Length: 9\r\n"):
+        time.sleep(0.01)
+        connection.take(piece)
+    assert connection.since_s == begun_s
+    assert not connection.is_in_body
+    connection.take(b"\r\n")
+    assert connection.is_in_body
+    for piece in (b"a", b"b"):
+        before_s = connection.since_s
+        time.sleep(0.01)
+        connection.take(piece)
+        assert connection.since_s > before_s
+    connection.take(b"1234567")
+    time.sleep(0.01)
+    connection.answered()
+    assert connection.since_s > before_s
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [],
+        [GET],
+        [GET[:10], GET[10:20]],
+        [HEAD % 9, b"half"],
+        [GET + GET[:9]],
+        [HEAD % 60_000 + b"a" * 30_000, b"a" * 30_000],
+    ],
+)
+def test_it_is_given_with_all_that_came_of_its_requests(ends, pieces):
+    connection, _ = ends
+    for piece in pieces:
+        connection.take(piece)
+    sharing = Sharing()
+    assert connection.give(sharing)
+    assert sharing.given == [(connection.socket, b"".join(pieces))]
+
+
+def test_after_an_answer_it_is_given_with_what_came_since(ends):
+    connection, _ = ends
+    connection.take(GET)
+    connection.next_request()
+    connection.answered()
+    assert connection.give(idle := Sharing())
+    assert idle.given == [(connection.socket, b"")]
+    connection.take(GET[:5])
+    assert connection.give(begun := Sharing())
+    assert begun.given == [(connection.socket, GET[:5])]
+
+
+def test_where_the_next_request_came_with_the_answered_one_it_stays_until_that_is_answered(ends):
+    connection, _ = ends
+    connection.take(GET + GET[:9])
+    connection.next_request()
+    connection.answered()
+    assert not connection.give(Sharing())
+    connection.take(GET[9:] + GET)
+    connection.next_request()
+    connection.answered()
+    assert not connection.give(Sharing()), "the third one is still here"
+    connection.next_request()
+    connection.answered()
+    assert connection.give(sharing := Sharing())
+    assert sharing.given == [(connection.socket, b"")]
+
+
+def test_one_of_which_too_much_came_stays_until_the_next_request(ends):
+    connection, _ = ends
+    head = HEAD % 200_000
+    connection.take(head + b"a" * (MOVABLE_BYTES - len(head)))
+    assert connection.give(Sharing())
+    connection.take(b"a")
+    assert not connection.give(Sharing())
+    connection.take(b"a" * (200_000 - 1 - MOVABLE_BYTES + len(head)))
+    assert not connection.give(Sharing())
+    assert len(connection.next_request().environ[BODY]) == 200_000
+    connection.answered()
+    assert connection.give(Sharing())
+
+
+def test_where_too_many_were_given_it_stays(ends):
+    connection, _ = ends
+    connection.take(GET)
+    assert not connection.give(Sharing(is_full=True))
+    assert connection.next_request().path == "/a"
+
+
+def test_after_a_refusal_what_still_comes_is_read_and_dropped(ends):
+    connection, client = ends
+    client.sendall(b"NONSENSE\r\n\r\n")
+    with pytest.raises(RefusedError):
+        connection.receive()
+    connection.linger()
+    assert 5 < connection.lingers_until_s - time.monotonic() < 15
+    assert client.recv(10) == b"", "the client sees the end of the answer"
+    client.sendall(GET)
+    assert connection.receive()
+    assert connection.next_request() is None
+    assert not connection.give(Sharing())
+    client.close()
+    assert not connection.receive()
+
+
+def test_a_broken_connection_is_an_os_error(ends):
+    connection, client = ends
+    client.close()
+    connection.socket.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        connection.receive()

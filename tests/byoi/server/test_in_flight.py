@@ -95,6 +95,9 @@ class Worker:
     def refuse(self, entry, status, request_id):
         raise AssertionError("nothing here is past its deadline")
 
+    def has_waiting(self):
+        raise AssertionError("this worker is not ended")
+
     def give_away(self, *, everything):
         if self.is_over:
             threading.Event().wait()  # the thread ends with the process only
@@ -118,7 +121,14 @@ def watch(readiness):
     def watch(in_flight, *, behind_nginx=True):
         workers.append(Worker())
         settings = Settings(invocation_timeout_s=30.0)
-        Watch(workers[-1], in_flight, readiness, settings, behind_nginx=behind_nginx).start()
+        Watch(
+            workers[-1],
+            in_flight,
+            readiness,
+            settings,
+            refuse=workers[-1].refuse,
+            behind_nginx=behind_nginx,
+        ).start()
         return workers[-1]
 
     yield watch

@@ -233,7 +233,7 @@ REFUSED = {
     "an extension without end": (CHUNKED + b"\r\n1;" + b"a" * 400_000, 431),
     "another coding": (POST + b"Transfer-Encoding: gzip\r\n\r\n", 501),
     "another coding before chunked": (POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n", 501),
-    "no coding": (POST + b"Transfer-Encoding: \r\nContent-Length: 3\r\n\r\nabc", 501),
+    "no coding": (POST + b"Transfer-Encoding: \r\nContent-Length: 3\r\n\r\nabc", 400),
     "identity": (POST + b"Transfer-Encoding: identity\r\n\r\n", 501),
     "HTTP/1.2": (b"GET / HTTP/1.2\r\n\r\n", 505),
     "HTTP/2": (b"GET / HTTP/2.0\r\n\r\n", 505),

@@ -9,6 +9,8 @@ from byoi.server.sharing import MOVABLE_BYTES, Sharing
 _RECEIVE_BYTES = 65_536
 # Of an answered connection: what the client still sends is read, for so long and so much.
 _LINGER_S = 10.0
+# Set by nginx: when the headers of a request left it, seconds since the epoch.
+_SENT = "HTTP_X_BYOI_SENT"
 
 
 class Connection:
@@ -34,6 +36,8 @@ class Connection:
         self.lingers_until_s: float | None = None
         self.is_ended = False
         self.reader = reader
+        # When the request was not whole yet, seconds since the epoch; None at its first piece.
+        self._seen_s: float | None = None
         # As received, for another worker; None where it became too much.
         self._received: bytes | None = b""
 
@@ -66,8 +70,11 @@ class Connection:
         """As above."""
         return self.reader.path
 
-    def receive(self) -> None:
-        """Take what there is, without waiting.
+    def receive(self, idle_s: float = 0.0) -> None:
+        """Take what there is, without waiting; `is_ended` says whether more can come.
+
+        Args:
+            idle_s: When the worker knew that nothing had come, in seconds since the epoch.
 
         Raises:
             RefusedError: As `RequestReader.feed`.
@@ -76,11 +83,16 @@ class Connection:
         try:
             data = self.socket.recv(_RECEIVE_BYTES, socket.MSG_DONTWAIT)
         except BlockingIOError:
-            return
-        if not data:
+            data = None
+        if data is not None and not data:
             self.is_ended = True
         elif self.lingers_until_s is None:
-            self.take(data)
+            if self._seen_s is not None:
+                self._seen_s = max(self._seen_s, idle_s)
+            if data:
+                self.take(data)
+            if self.reader.has_begun:
+                self._seen_s = time.time()
 
     def take(self, data: bytes) -> None:
         """Take what was received here, or by the worker that had the connection before.
@@ -97,6 +109,12 @@ class Connection:
         if was_whole or self.reader.is_in_body:
             self.since_s = time.monotonic()
         self.reader.feed(data)
+        if self._seen_s is not None and self.reader.ready:
+            # The body took its time. What counts is how long the whole request has waited.
+            environ = self.reader.ready[0].environ
+            if _SENT in environ:
+                environ[_SENT] = f"{self._seen_s:.3f}"
+            self._seen_s = None
         if self.reader.wants_continue and self.reader.is_in_body and not self.reader.ready:
             self.reader.wants_continue = False
             self.socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")

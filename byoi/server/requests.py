@@ -182,7 +182,7 @@ class RequestReader:
         # A trailer, behind the body, must not pass for a header (RFC 9110, 6.5.1).
         if key is None or self.is_in_body:
             return
-        text = value.decode("latin-1").strip(" \t")
+        text = value.rstrip().decode("latin-1")
         known = self._environ.get(key)
         self._environ[key] = text if known is None else f"{known},{text}"
 

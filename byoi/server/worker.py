@@ -83,6 +83,8 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         self._current: list[Connection] = []
         self._latest: Connection | None = None
         self._next_look_s = 0.0
+        # When nothing waited to be read, seconds since the epoch.
+        self._idle_s = 0.0
         self._lock = threading.Lock()
         self._busy_since_s: float | None = None
         self._readers: list[RequestReader] = []
@@ -168,6 +170,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         events = self._selector.select(0)
         is_late = bool(events)
         if not is_late:
+            self._idle_s = time.time()
             events = self._wait(timeout_s)
         late = []
         for key, _ in events:
@@ -283,7 +286,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         try:
             if received:
                 connection.take(received)
-            connection.receive()
+            connection.receive(self._idle_s)
         except RefusedError as refusal:
             self._refuse(connection, refusal.status)
         except OSError:
@@ -407,6 +410,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         with suppress(OSError):
             connection.socket.close()
         reader = connection.reader
+        reader.forget_body()
         if reader.is_as_new and len(self._readers) < _SPARE_READERS:
             self._readers.append(reader)
 
@@ -473,7 +477,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
                 return
             readable = {key.data for key, _ in self._selector.select(0)}
             for connection in self._connections.difference(self._current):
-                if connection.has_begun or connection in readable:
+                if everything or connection.has_begun or connection in readable:
                     self._unregister(connection)
                     if not connection.give(self.sharing):
                         self._register(connection)
@@ -484,7 +488,13 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         end_s = time.monotonic() + float(self.cfg.graceful_timeout)
         while time.monotonic() < end_s:
             for connection in list(self._connections):
-                if not connection.has_begun and connection.lingers_until_s is None:
+                # nginx may have sent a request on it just now, or send the rest of one.
+                self._unregister(connection)
+                if self.sharing is not None and connection.give(self.sharing):
+                    continue
+                if connection.has_begun or connection.lingers_until_s is not None:
+                    self._register(connection)
+                else:
                     self._close(connection)
             if not (self._running or self._waiting or self._connections):
                 return

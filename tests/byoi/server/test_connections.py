@@ -33,20 +33,26 @@ def ends():
         yield Connection(ours, RequestReader({}, body_limit_bytes=10**6)), theirs
 
 
+def receives(connection):
+    """Take what there is; return whether more can come."""
+    connection.receive()
+    return not connection.is_ended
+
+
 def test_it_takes_what_there_is_and_never_waits(ends):
     connection, client = ends
-    assert connection.receive()
+    assert receives(connection)
     client.sendall(GET[:10])
-    assert connection.receive()
+    assert receives(connection)
     assert connection.has_begun
     assert connection.next_request() is None
     client.sendall(GET[10:] + GET)
-    assert connection.receive()
+    assert receives(connection)
     assert [connection.next_request().path for _ in range(2)] == ["/a", "/a"]
     assert connection.next_request() is None
     assert (connection.method, connection.path, connection.request_id) == ("GET", "/a", "id-1")
     client.close()
-    assert not connection.receive()
+    assert not receives(connection)
     assert connection.fileno() == connection.socket.fileno() >= 0
 
 
@@ -54,8 +60,8 @@ def test_of_a_client_that_sends_no_more_the_request_is_there(ends):
     connection, client = ends
     client.sendall(GET)
     client.shutdown(socket.SHUT_WR)
-    assert connection.receive()
-    assert not connection.receive()
+    assert receives(connection)
+    assert not receives(connection)
     assert connection.next_request().path == "/a"
 
 
@@ -111,6 +117,71 @@ def test_headers_have_their_time_from_the_first_byte_on_and_a_body_from_the_late
     time.sleep(0.01)
     connection.answered()
     assert connection.since_s > before_s
+
+
+SENT = b"POST /b HTTP/1.1\r\nX-Byoi-Sent: 12.500\r\nContent-Length: 4\r\n\r\n"
+
+
+def sent_of(request):
+    return float(request.environ["HTTP_X_BYOI_SENT"])
+
+
+@pytest.mark.parametrize("cuts", [[len(SENT)], [5], [len(SENT) + 2, len(SENT) + 3]])
+def test_a_request_waits_since_its_body_was_not_whole_and_not_since_its_headers(ends, cuts):
+    connection, client = ends
+    whole = SENT + b"body"
+    for begin, end in zip([0, *cuts], [*cuts, len(whole)], strict=True):
+        latest_s = time.time()
+        client.sendall(whole[begin:end])
+        assert receives(connection)
+        if end != len(whole):
+            time.sleep(0.01)
+            before_s = latest_s
+    sent_s = sent_of(connection.next_request())
+    assert before_s - 0.001 <= sent_s <= latest_s
+    client.sendall(whole + whole[:-1])
+    connection.receive()
+    assert sent_of(connection.next_request()) == 12.5
+    client.sendall(whole[-1:] + whole)
+    connection.receive()
+    assert sent_of(connection.next_request()) > 12.5
+    assert sent_of(connection.next_request()) == 12.5
+
+
+def test_one_that_waited_whole_waits_since_nginx_sent_it_whoever_had_it(ends):
+    connection, client = ends
+    connection.take(SENT)  # another worker read so much
+    client.sendall(b"body")
+    connection.receive()
+    assert sent_of(connection.next_request()) == 12.5
+    connection.take(SENT)
+    connection.receive()
+    client.sendall(b"body")
+    connection.receive()
+    assert time.time() - sent_of(connection.next_request()) < 1
+
+
+def test_while_its_worker_had_nothing_to_do_it_did_not_wait_for_that(ends):
+    connection, client = ends
+    for idle_s in (time.time() + 100, 0.0):
+        began_s = time.time()
+        client.sendall(SENT)
+        connection.receive(began_s - 1)
+        client.sendall(b"body")
+        connection.receive(idle_s)
+        sent_s = sent_of(connection.next_request())
+        assert sent_s == pytest.approx(idle_s or began_s, abs=1)
+    client.sendall(SENT + b"body")
+    connection.receive(time.time())
+    assert sent_of(connection.next_request()) == 12.5
+
+
+def test_without_nginx_there_is_no_such_header(ends):
+    connection, client = ends
+    for piece in (HEAD % 2, b"h", b"i"):
+        client.sendall(piece)
+        connection.receive()
+    assert "HTTP_X_BYOI_SENT" not in connection.next_request().environ
 
 
 @pytest.mark.parametrize(
@@ -191,11 +262,11 @@ def test_after_a_refusal_what_still_comes_is_read_and_dropped(ends):
     assert 5 < connection.lingers_until_s - time.monotonic() < 15
     assert client.recv(10) == b"", "the client sees the end of the answer"
     client.sendall(GET)
-    assert connection.receive()
+    assert receives(connection)
     assert connection.next_request() is None
     assert not connection.give(Sharing())
     client.close()
-    assert not connection.receive()
+    assert not receives(connection)
 
 
 def test_a_broken_connection_is_an_os_error(ends):

@@ -279,6 +279,42 @@ def test_a_worker_that_is_killed_while_it_waits_fails_no_request(start, children
         assert {status for status, _, _ in client.answers} == {200}
 
 
+@pytest.mark.needs("nginx")
+def test_a_worker_that_is_asked_to_stop_fails_no_request(start, children_of, command_of):
+    stack = start(BYOI_THREADS="1", SAGEMAKER_MODEL_SERVER_WORKERS="2")
+    _, gunicorn, _ = processes(stack, children_of, command_of)
+    clients = [Client(stack, [b"x"] * 1000) for _ in range(8)]
+    for _ in range(3):
+        time.sleep(0.7)
+        os.kill(children_of(gunicorn)[0], signal.SIGTERM)
+    for client in clients:
+        client.join()
+        assert [status for status, _, _ in client.answers] == [200] * 1000
+
+
+@pytest.mark.needs("nginx")
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_half_a_body_outlives_the_worker_that_has_it(start, threads):
+    stack = start(
+        BYOI_THREADS=threads, SAGEMAKER_MODEL_SERVER_WORKERS="2", BYOI_INVOCATION_TIMEOUT_S="2"
+    )
+    head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
+    # So many that each of the two workers has some of them.
+    halves = [stack.target.connect() for _ in range(8)]
+    for connection in halves:
+        connection.sendall(head + b"Content-Length: 8\r\n\r\nhalf")
+        time.sleep(0.01)
+    assert stack.target.send("POST", "/invocations", b"DO:never", TEXT).status == 504
+    wait_until(lambda: "is replaced" in stack.log, 10)
+    time.sleep(1)  # it has ended
+    answers = []
+    for connection in halves:
+        connection.sendall(b" two")
+        answers.append(read_answer(connection))
+        connection.close()
+    assert [answer.json.get("text", answer.json) for answer in answers] == ["half two"] * 8
+
+
 def test_alone_a_pipelined_burst_is_answered_in_its_order(start):
     stack = start(BYOI_NGINX="off", SAGEMAKER_MODEL_SERVER_WORKERS="1")
     head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"

@@ -37,10 +37,15 @@ lab: .venv ## open JupyterLab on the notebooks
 image: ## build byoi:latest (MODEL_DIR=dir bakes a model in, TARGET=tensorflow trains and serves Keras)
 	@container/build_image.sh
 
-bench: .venv ## compare the shipped server with FastAPI and inference-server, and show where the time goes (12 minutes, needs the package index once)
+bench: .venv ## compare the shipped server with FastAPI and inference-server, and show where the time goes (15 minutes, needs the package index once)
 	@.venv/bin/python benchmarks/encode.py
 	@.venv/bin/python benchmarks/serving.py --keep
 	@.venv/bin/python benchmarks/where_time_goes.py --keep
+
+bench-rest: .venv ## is what was promised of speed reached? batching beside BentoML and LitServe, and the graphs (8 minutes, MODEL=dir measures a model of your own, too)
+	@.venv/bin/python benchmarks/graphs.py
+	@.venv/bin/python benchmarks/targets.py --keep $(if $(MODEL),--model $(MODEL))
+	@.venv/bin/python benchmarks/batching.py --keep
 
 peers: .venv ## compare serving one scikit-learn model with LitServe, MLServer and BentoML (15 minutes, needs the package index once)
 	@.venv/bin/python benchmarks/own_model.py --keep
@@ -69,4 +74,4 @@ lock: ## resolve requirements/*.in again (needs uv)
 clean: ## remove what the targets above made in this folder
 	@rm -rf .venv build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: demo test check notebooks lab image bench peers cycles mutants lock clean
+.PHONY: demo test check notebooks lab image bench bench-rest peers cycles mutants lock clean

@@ -12,7 +12,10 @@ The network is the fixture `benchmarks/fixtures/network`: the graph as exported 
 (`benchmarks/fixtures/make.py`); `--model` names another model directory, for all servers alike.
 Bodies: one review of 200 token ids; review texts in random order, as long as IMDB's, made up from
 the built-in sample (`--texts` names a file of real ones); their first twelve words; four numbers
-for a scikit-learn model. Before anything is measured all servers must give the same answers, to
+for a scikit-learn model. `benchmarks/fixtures/network_small` has the same weights in the graph that
+is exported today: BYOI and FastAPI run with it, too, in every second round, and a table has their
+requests a second with the one graph and the other (`--graph` names another model directory, which
+must give the same answers). Before anything is measured all servers must give the same answers, to
 1e-5.
 
 In each round all servers of a task run side by side, and take turns with each load, so that what
@@ -45,11 +48,22 @@ from load_generator import Demand, Load, apply, generator
 from own_model import CACHE, ROOT, add_project, environment, free_port, make_models, show, version
 from own_model import replace_measured as with_notes
 from serving_bodies import Kind, kinds, largest_difference, made_up_texts, read_texts
-from serving_contenders import CLASSIFIER, CONTENDERS, OURS, ROWS, Running, prepare, serving
+from serving_contenders import (
+    CLASSIFIER,
+    CONTENDERS,
+    FASTAPI,
+    OURS,
+    ROWS,
+    Contender,
+    Running,
+    prepare,
+    serving,
+)
 from serving_table import (
     Case,
     Sample,
     Samples,
+    graph_table,
     memory_table,
     plot,
     ratio_table,
@@ -58,6 +72,10 @@ from serving_table import (
 )
 
 FIXTURE = ROOT / "benchmarks" / "fixtures" / "network"
+GRAPH = ROOT / "benchmarks" / "fixtures" / "network_small"
+# The servers that run with both graphs, and their names with the other one.
+BOTH_GRAPHS = {one.name: f"{one.name}, other graph" for one in (OURS, FASTAPI)}
+_GRAPH_EVERY = 2
 RESULT = ROOT / "benchmarks" / "results" / "serving.md"
 PAGE = ROOT / "docs" / "performance.md"
 TOLERANCE = 1e-5
@@ -131,7 +149,7 @@ def measure(
     if not found.requests:
         raise NoAnswerError(
             f"{server.contender.name} answered no request of {connections} connections in "
-            f"{duration_s:.0f} s; its log is in {CACHE / 'work' / server.contender.environment}"
+            f"{duration_s:.0f} s; its log is in {CACHE / 'work'}"
         )
     thousands = found.requests / 1000
     return Sample(
@@ -145,12 +163,14 @@ def measure(
 
 
 @contextlib.contextmanager
-def servers_of(task: str, model: Path, body: bytes, workers: int) -> Iterator[list[Running]]:
-    """Run all servers of a task side by side."""
+def servers_of(
+    task: str, contenders: Sequence[Contender], model: Path, body: bytes, workers: int
+) -> Iterator[list[Running]]:
+    """Run servers side by side."""
     with contextlib.ExitStack() as stack:
         found = []
-        for contender in CONTENDERS:
-            folder = CACHE / "work" / contender.environment
+        for contender in contenders:
+            folder = CACHE / "work" / "".join(filter(str.isalnum, contender.name))
             prepare(contender, task, folder, model)
             found.append(
                 stack.enter_context(
@@ -204,26 +224,33 @@ class Run:
         workers: Of each server.
         duration_s: Seconds of one load.
         chosen: The kinds of body that are measured.
+        graph: A model directory of the classifier with another graph; None for none.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what one run is made of
         self,
         texts: Sequence[str],
         models: dict[str, Path],
         workers: int,
         duration_s: float,
         chosen: Sequence[Kind],
+        *,
+        graph: Path | None = None,
     ) -> None:
         self._models = models
+        self._graph = graph
         self._workers = workers
         self._duration_s = duration_s
         self._bodies = {kind: kind.make(texts) for kind in chosen}
+        names = [one.name for one in CONTENDERS]
         self.samples: Samples = {
-            (Case(kind.name, connections), contender.name): []
+            (Case(kind.name, connections), name): []
             for kind in chosen
             for connections in kind.connections
-            for contender in CONTENDERS
+            for name in names
         }
+        # Of the rounds with the other graph: the samples of both graphs.
+        self.of_graphs: Samples = {}
         self.memory_mb: dict[str, list[float]] = {one.name: [] for one in CONTENDERS}
         self.difference = 0.0
         self.repeated: list[str] = []
@@ -235,20 +262,50 @@ class Run:
             if not bodies:
                 continue
             first = next(iter(bodies.values()))[0]
-            with servers_of(task, self._models[task], first, self._workers) as servers:
-                for kind, made in bodies.items():
-                    difference = check_answers(servers, kind, made)
-                    self.difference = max(self.difference, difference)
-                    for server in servers:
-                        measure(server, made, max(kind.connections), _WARM_UP_S, number)
-                    for place, connections in enumerate(kind.connections):
-                        turn = (number + place) % len(servers)
-                        for server in servers[turn:] + servers[:turn]:
-                            self._one(server, kind, made, connections, number)
+            model = self._models[task]
+            with servers_of(task, CONTENDERS, model, first, self._workers) as servers:
+                with self._others(task, first, number) as others:
+                    self._loads([*servers, *others], bodies, number)
                 if task == CLASSIFIER:
+                    # The others have ended: they would share pages with these.
                     for server in servers:
                         memory = process_tree.pss_mb(server.pid)
                         self.memory_mb[server.contender.name].append(memory)
+
+    @contextlib.contextmanager
+    def _others(self, task: str, body: bytes, number: int) -> Iterator[list[Running]]:
+        """Run the servers of the other graph, in a round that has them."""
+        if self._graph is None or task != CLASSIFIER or number % _GRAPH_EVERY:
+            yield []
+            return
+        others = [
+            dataclasses.replace(one, name=BOTH_GRAPHS[one.name])
+            for one in CONTENDERS
+            if one.name in BOTH_GRAPHS
+        ]
+        with servers_of(task, others, self._graph, body, self._workers) as servers:
+            yield servers
+
+    def _loads(
+        self, servers: Sequence[Running], bodies: dict[Kind, list[bytes]], number: int
+    ) -> None:
+        """Put each load on each server; they take turns."""
+        for kind, made in bodies.items():
+            self.difference = max(self.difference, check_answers(servers, kind, made))
+            for server in servers:
+                measure(server, made, max(kind.connections), _WARM_UP_S, number)
+            for place, connections in enumerate(kind.connections):
+                turn = (number + place) % len(servers)
+                for server in (*servers[turn:], *servers[:turn]):
+                    self._one(server, kind, made, connections, number)
+                if len(servers) > len(CONTENDERS):
+                    self._keep_both(Case(kind.name, connections))
+
+    def _keep_both(self, case: Case) -> None:
+        """Put the samples of this round beside those of the other graph."""
+        for name in BOTH_GRAPHS:
+            latest = self.samples[case, name][-1]
+            self.of_graphs.setdefault((case, name), []).append(latest)
 
     def _one(
         self, server: Running, kind: Kind, bodies: Sequence[bytes], connections: int, number: int
@@ -264,7 +321,8 @@ class Run:
                     raise
                 show(f"{error}; trying again")
                 self.repeated.append(f"{name} ({kind.name}, {connections})")
-        self.samples[Case(kind.name, connections), name].append(found)
+        samples = self.of_graphs if name in BOTH_GRAPHS.values() else self.samples
+        samples.setdefault((Case(kind.name, connections), name), []).append(found)
         show(
             f"{kind.name}, {connections}, {name}: {found.requests_per_s:,.0f} requests/s, "
             f"p99 {found.p99_ms:.1f} ms, {found.errors} errors"
@@ -292,6 +350,11 @@ def ratios(run: Run) -> Iterator[str]:
     """Yield the table of ratios of ours to each peer."""
     peers = [one.name for one in CONTENDERS if one is not OURS]
     return ratio_table(run.samples, OURS.name, peers)
+
+
+def graphs(run: Run) -> Iterator[str]:
+    """Yield the table of requests a second with the one graph and the other."""
+    return graph_table(run.of_graphs, BOTH_GRAPHS)
 
 
 def keep_block(name: str, lines: Sequence[str]) -> None:
@@ -331,6 +394,7 @@ def page(run: Run, note: str, command: str, rounds: int, limit: Limit) -> str:
             "",
             *ratios(run),
             "",
+            *(["## The same weights in another graph", "", *graphs(run), ""] * bool(run.of_graphs)),
             "## Values",
             "",
             *value_table(run.samples),
@@ -350,12 +414,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=3, help="of each load")
     parser.add_argument("--workers", type=int, default=2, help="of each server")
     parser.add_argument("--model", type=Path, default=FIXTURE, help="a model directory")
+    parser.add_argument("--graph", type=Path, help="the same network in another graph")
     parser.add_argument("--texts", type=Path, help="a file of reviews, one a line, or JSON Lines")
     parser.add_argument("--only", nargs="+", metavar="BODY", help="some of the kinds of body")
     parser.add_argument("--keep", action="store_true", help=f"write {RESULT.relative_to(ROOT)}")
     options = parser.parse_args()
     if options.rounds < 1 or options.seconds < 1 or options.workers < 1:
         parser.error("--rounds, --seconds and --workers take whole numbers from 1 on")
+    if options.graph is None and options.model == FIXTURE:
+        options.graph = GRAPH
     return options
 
 
@@ -375,7 +442,9 @@ def main() -> None:
     make_models(CACHE / "models")
     models = {CLASSIFIER: options.model, ROWS: CACHE / "models"}
     limit = generator_limit(next(iter(chosen)).make(texts)[0])
-    run = Run(texts, models, options.workers, float(options.seconds), chosen)
+    run = Run(
+        *(texts, models, options.workers, float(options.seconds), chosen), graph=options.graph
+    )
     for number in range(options.rounds):
         show(f"round {number + 1} of {options.rounds}")
         run.round(number)
@@ -388,6 +457,8 @@ def main() -> None:
         old = RESULT.read_text(encoding="utf-8") if RESULT.exists() else ""
         RESULT.write_text(with_notes(old, text), encoding="utf-8")
         keep_block("serving", [note + ":", "", *ratios(run)])
+        if run.of_graphs:
+            keep_block("graphs", [note + ":", "", *graphs(run)])
         plot(run.samples, [one.name for one in CONTENDERS], RESULT.with_suffix(".png"), note)
     print(text)
 

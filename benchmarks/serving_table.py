@@ -1,7 +1,7 @@
 """What `serving.py` computes and shows of its measurements: medians, ratios, tables, plots."""
 
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +98,27 @@ def ratio_table(samples: Samples, ours: str, peers: Sequence[str]) -> Iterator[s
             cells += [
                 str(ratio([*map(value, own)], [*map(value, other)])) for value in (_requests, _p99)
             ]
+        yield f"| {case.kind} | {case.connections} | {' | '.join(cells)} |"
+
+
+def graph_table(samples: Samples, names: Mapping[str, str]) -> Iterator[str]:
+    """Yield a table of requests a second of the same weights in two graphs.
+
+    Args:
+        samples: Of both graphs.
+        names: Of two servers, and what each is called with the second graph.
+    """
+    first, second = names
+    heads = [f"{name}, before | after | ratio" for name in names]
+    yield f"| body | connections | {' | '.join(heads)} | {first} to {second}, after |"
+    yield "|---|--:|" + "--:|" * (3 * len(names) + 1)
+    for case in cases(samples):
+        cells: list[str] = []
+        for name, other in names.items():
+            before, after = ([*map(_requests, samples[case, one])] for one in (name, other))
+            cells += [spread(before, 0), spread(after, 0), str(ratio(after, before))]
+        afters = ([*map(_requests, samples[case, names[one]])] for one in (first, second))
+        cells.append(str(ratio(*afters)))
         yield f"| {case.kind} | {case.connections} | {' | '.join(cells)} |"
 
 

@@ -3,16 +3,22 @@
     .venv/bin/python benchmarks/where_time_goes.py [--rounds 3] [--connections 8] [--keep]
 
 The server runs as in `serving.py`, with `peers/byoi/timed.py` as its inference module: the built-in
-one with a clock around each function, around the network and around Flask, in CPU time of the
-thread that runs the request. All other CPU is from /proc: what a worker uses beside Flask is
-gunicorn's and the worker's; nginx's and the supervisor's are their own. The stages add up to all
-that the server and the generator use. The clocks themselves cost some microseconds, which are
-measured and told.
+one with a clock around each function, around the network, around Flask, and around what a worker
+does with a request's bytes: `receiving` reads and parses them, `answering` takes the time of a
+request, and makes and sends its response. The clocks count CPU time of the thread that runs
+requests. All other CPU is from /proc: `worker, the rest` is what a worker used beside the clocks:
+its loop, its calls of select and its other threads; nginx's and the supervisor's are their own. So
+the stages add up to all that the server and the generator use, and nothing is left out. The clocks
+themselves cost some microseconds, which are measured and told.
+
+One call of `predict_fn` may serve several requests; each stage is divided by the requests that were
+answered, and how many a call served is told.
 
 The floor beside it is what no server of this architecture can spare: the generator, an nginx that
-answers by itself, and encoding and network in a warm loop in process. FastAPI + uvicorn is measured
-in the same rounds as a whole. `--keep` writes `benchmarks/results/where_time_goes.md`, where
-the notes stay, `where_time_goes.png`, and the table in `docs/performance.md`.
+answers by itself, and encoding and network in a warm loop in process, as many requests in a call as
+the built-in module takes. A line below has the same for one request in a call. FastAPI + uvicorn is
+measured in the same rounds as a whole. `--keep` writes `benchmarks/results/where_time_goes.md`,
+where the notes stay, `where_time_goes.png`, and the table in `docs/performance.md`.
 """
 
 import argparse
@@ -40,15 +46,17 @@ RESULT = ROOT / "benchmarks" / "results" / "where_time_goes.md"
 TIMED = dataclasses.replace(OURS, files=((CLASSIFIER, "byoi/timed.py"),))
 FOLDER = CACHE / "work" / "timed"
 # In the order in which timed.py has them.
-CLOCKS = ("application", "decoding", "prediction", "network", "response")
+CLOCKS = (
+    *("receiving", "answering", "application", "decoding", "prediction", "network", "response"),
+)
 # In the order in which a request meets them.
 STAGES = (
-    *("generator", "nginx", "supervisor", "gunicorn", "application", "decoding", "encoding"),
-    *("network", "response"),
+    *("generator", "nginx", "receiving", "answering", "worker, the rest", "application"),
+    *("decoding", "encoding", "network", "response", "supervisor"),
 )
 FLOOR = ("generator", "nginx", "encoding and network")
 KINDS = ("200 ids", "12 words")
-_WARM_UP_S, _LOOP_CALLS = 1.0, 2_000
+_WARM_UP_S, _LOOP_CALLS, _LOOP_BODIES = 1.0, 2_000, 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,10 +66,12 @@ class Reading:
     Attributes:
         clocks: CPU seconds of `CLOCKS`, of all workers together.
         cpu_s: CPU seconds by the group of processes: nginx, workers, supervisor.
+        calls: Of `predict_fn`.
     """
 
     clocks: dict[str, float]
     cpu_s: dict[str, float]
+    calls: int = 0
 
 
 def group_of(process: process_tree.Process, workers: Iterable[int]) -> str:
@@ -75,15 +85,17 @@ def read(pid: int, folder: Path) -> Reading:
     """Read the clocks of the workers, and the CPU time of all processes."""
     sums = dict.fromkeys(CLOCKS, 0.0)
     cpu_s = dict.fromkeys(("nginx", "workers", "supervisor"), 0.0)
+    calls = 0
     files = list(folder.iterdir())
     for file in files:
-        content = memoryview(file.read_bytes()).cast("q")
-        for clock, nanoseconds in zip(CLOCKS, content, strict=True):
+        *clocks, count = memoryview(file.read_bytes()).cast("q")
+        calls += count
+        for clock, nanoseconds in zip(CLOCKS, clocks, strict=True):
             sums[clock] += nanoseconds / 1e9
     workers = [int(file.name) for file in files]
     for process in process_tree.tree(pid):
         cpu_s[group_of(process, workers)] += process.cpu_s
-    return Reading(sums, cpu_s)
+    return Reading(sums, cpu_s, calls)
 
 
 def stages_us(
@@ -108,13 +120,15 @@ def stages_us(
     found = {
         "generator": generator_cpu_s,
         "nginx": cpu_s["nginx"],
-        "supervisor": cpu_s["supervisor"],
-        "gunicorn": cpu_s["workers"] - clocks["application"],
+        "receiving": clocks["receiving"],
+        "answering": clocks["answering"] - clocks["application"],
+        "worker, the rest": cpu_s["workers"] - clocks["receiving"] - clocks["answering"],
         "application": clocks["application"] - inner,
         "decoding": clocks["decoding"],
         "encoding": clocks["prediction"] - clocks["network"],
         "network": clocks["network"],
         "response": clocks["response"],
+        "supervisor": cpu_s["supervisor"],
     }
     return {stage: found[stage] / requests * 1e6 for stage in STAGES}
 
@@ -128,16 +142,27 @@ def clock_us() -> float:
     return (time.thread_time_ns() - before_ns) / 1e3 / _LOOP_CALLS
 
 
-def in_process_us(model_dir: Path, bodies: Sequence[bytes]) -> float:
-    """Return the microseconds of encoding and network of one request, in a warm loop."""
+def in_process_us(model_dir: Path, bodies: Sequence[bytes], together: int) -> float:
+    """Return the microseconds of encoding and network of one request, in a warm loop.
+
+    Args:
+        model_dir: A model directory.
+        bodies: Of the requests.
+        together: How many requests a call of `predict_fn` serves.
+    """
     model = inference.load(model_dir, "onnx")
-    data = [inference.input_fn(body, "application/json") for body in bodies[:100]]
-    for one in data:
-        inference.predict_fn(one, model)
+    data = [inference.input_fn(body, "application/json") for body in bodies[:_LOOP_BODIES]]
+    batches = [
+        [data[(start + place) % len(data)] for place in range(together)]
+        for start in range(0, len(data), together)
+    ]
+    for batch in batches:
+        inference.predict_fn(batch, model)
+    calls = _LOOP_CALLS // together
     before_ns = time.thread_time_ns()
-    for number in range(_LOOP_CALLS):
-        inference.predict_fn(data[number % len(data)], model)
-    return (time.thread_time_ns() - before_ns) / 1e3 / _LOOP_CALLS
+    for number in range(calls):
+        inference.predict_fn(batches[number % len(batches)], model)
+    return (time.thread_time_ns() - before_ns) / 1e3 / calls / together
 
 
 def floor_us(model_dir: Path, bodies: Sequence[bytes]) -> dict[str, float]:
@@ -146,7 +171,7 @@ def floor_us(model_dir: Path, bodies: Sequence[bytes]) -> dict[str, float]:
     return {
         "generator": alone.load.generator_cpu_s / alone.load.requests * 1e6,
         "nginx": alone.nginx_cpu_s / alone.load.requests * 1e6,
-        "encoding and network": in_process_us(model_dir, bodies),
+        "encoding and network": in_process_us(model_dir, bodies, inference.BYOI_BATCH_SIZE),
     }
 
 
@@ -158,6 +183,8 @@ class Measured:
         ours_us: By stage.
         peer_us: All of FastAPI's processes and the generator.
         floor_us: By part.
+        alone_us: Encoding and network of one request in a call, in process.
+        together: Requests that one call of `predict_fn` served.
     """
 
     ours_us: dict[str, list[float]] = dataclasses.field(
@@ -167,6 +194,8 @@ class Measured:
     floor_us: dict[str, list[float]] = dataclasses.field(
         default_factory=lambda: {part: [] for part in FLOOR}
     )
+    alone_us: list[float] = dataclasses.field(default_factory=list)
+    together: list[float] = dataclasses.field(default_factory=list)
 
     def totals_us(self) -> list[float]:
         """Return the sum of all stages in each round."""
@@ -175,13 +204,14 @@ class Measured:
 
 def measure_ours(
     server: Running, bodies: Sequence[bytes], connections: int, duration_s: float
-) -> dict[str, float]:
-    """Put a load on our server."""
+) -> tuple[dict[str, float], float]:
+    """Put a load on our server; return the stages, and the requests of a call of `predict_fn`."""
     apply(Demand(server.url, bodies, connections, _WARM_UP_S))
     before = read(server.pid, FOLDER / "stages")
     found = apply(Demand(server.url, bodies, connections, duration_s))
     after = read(server.pid, FOLDER / "stages")
-    return stages_us(before, after, found.requests, found.generator_cpu_s)
+    spent_us = stages_us(before, after, found.requests, found.generator_cpu_s)
+    return spent_us, found.requests / (after.calls - before.calls)
 
 
 def measure_peer(
@@ -209,11 +239,14 @@ def measure(
     ):
         check_answers([ours, peer], kind, bodies)
         load = (bodies, options.connections, float(options.seconds))
-        for stage, value in measure_ours(ours, *load).items():
+        spent_us, together = measure_ours(ours, *load)
+        for stage, value in spent_us.items():
             measured.ours_us[stage].append(value)
+        measured.together.append(together)
         measured.peer_us.append(measure_peer(peer, *load))
     for part, value in floor_us(options.model, bodies).items():
         measured.floor_us[part].append(value)
+    measured.alone_us.append(in_process_us(options.model, bodies, 1))
     show(
         f"{kind.name}: {measured.totals_us()[-1]:,.0f} us, {FASTAPI.name} "
         f"{measured.peer_us[-1]:,.0f} us"
@@ -240,10 +273,14 @@ def table(all_measured: dict[str, Measured]) -> Iterator[str]:
             for one in all_measured.values()
         ],
     )
+    alone = [one.alone_us for one in all_measured.values()]
+    yield _line("encoding and network in process, one request in a call", alone)
+    together = [one.together for one in all_measured.values()]
+    yield _line("requests that a call of `predict_fn` served, a number", together, digits=1)
 
 
-def _line(head: str, columns: Sequence[Sequence[float]]) -> str:
-    return f"| {head} | {' | '.join(spread(values, 0) for values in columns)} |"
+def _line(head: str, columns: Sequence[Sequence[float]], digits: int = 0) -> str:
+    return f"| {head} | {' | '.join(spread(values, digits) for values in columns)} |"
 
 
 def plot(all_measured: dict[str, Measured], file: Path, note: str) -> None:
@@ -282,8 +319,8 @@ def plot(all_measured: dict[str, Measured], file: Path, note: str) -> None:
 
 # One for each stage, and one for a server as a whole.
 _COLOURS = (
-    *("#bab0ac", "#4e79a7", "#a0cbe8", "#f28e2b", "#e15759", "#ffbe7d", "#8cd17d"),
-    *("#59a14f", "#b07aa1", "#9d7660"),
+    *("#bab0ac", "#4e79a7", "#f28e2b", "#ff9d76", "#ffbe7d", "#e15759", "#8cd17d"),
+    *("#d4a6c8", "#59a14f", "#b07aa1", "#a0cbe8", "#9d7660"),
 )
 
 

@@ -50,6 +50,21 @@ def test_the_fixture_is_the_graph_of_that_commit_and_answers_each_body(kinds, te
             assert probabilities.shape == (1, 2)
 
 
+def test_both_graphs_give_the_same_answers_to_each_body(kinds, texts):
+    models = [inference.model_fn(folder) for folder in (serving.FIXTURE, serving.GRAPH)]
+    for kind in kinds.values():
+        for body in kind.make(texts)[:20] if kind.task == CLASSIFIER else []:
+            data = inference.input_fn(body, "application/json")
+            one, other = (inference.predict_fn(data, model).probabilities for model in models)
+            assert abs(one - other).max() <= serving.TOLERANCE
+
+
+def test_the_servers_with_the_other_graph_have_names_of_their_own():
+    names = {one.name for one in CONTENDERS}
+    assert set(serving.BOTH_GRAPHS) < names
+    assert not names & set(serving.BOTH_GRAPHS.values())
+
+
 def test_made_up_reviews_are_as_long_as_those_of_imdb(texts):
     lengths = sorted(len(text.split()) for text in texts)
     quarter = len(lengths) // 4

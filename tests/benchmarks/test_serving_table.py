@@ -46,6 +46,18 @@ def test_the_table_of_ratios_has_a_line_for_each_load(samples):
     assert line == "| 200 ids | 8 | 0.50 (0.25 to 1.50) | 1.50 (1.00 to 3.00) |"
 
 
+def test_the_table_of_graphs_compares_each_server_with_itself_and_both_after(samples):
+    samples[CASE, "BYOI, other graph"] = [one(1500, 10), one(1000, 20), one(3000, 15)]
+    samples[CASE, "FastAPI, other graph"] = [one(3000, 10), one(2000, 10), one(1500, 5)]
+    names = {name: f"{name}, other graph" for name in ("BYOI", "FastAPI")}
+    head, rule, line = serving_table.graph_table(samples, names)
+    assert head.count("|") == rule.count("|") == line.count("|")
+    cells = line.split(" | ")
+    assert cells[2:5] == ["1,000 (500 to 1,500)", "1,500 (1,000 to 3,000)", "1.50 (1.50 to 2.00)"]
+    assert cells[5:7] == ["2,000 (1,000 to 2,000)", "2,000 (1,500 to 3,000)"]
+    assert cells[8] == "0.75 (0.50 to 2.00) |"
+
+
 def test_the_table_of_values_adds_up_the_errors(samples):
     _, rule, ours, theirs = serving_table.value_table(samples)
     assert ours.split(" | ")[2:4] == ["BYOI", "1,000 (500 to 1,500)"]

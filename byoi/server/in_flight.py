@@ -7,6 +7,7 @@ wait for a busy worker to another one, and ends a worker whose request is past i
 
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -146,6 +147,7 @@ class Watch:
         readiness: Where it shows that it lives.
         settings: Deadlines.
         refuse: Answers a request in the place of the application, with a status.
+        silent_s: Seconds without a sign of life after which gunicorn's master ends the worker.
         behind_nginx: Whether nginx answers at the deadline.
     """
 
@@ -157,6 +159,7 @@ class Watch:
         settings: Settings,
         *,
         refuse: Callable[[Processing, int, str], None],
+        silent_s: float,
         behind_nginx: bool,
     ) -> None:
         self._worker = worker
@@ -164,6 +167,7 @@ class Watch:
         self._readiness = readiness
         self._settings = settings
         self._refuse = refuse
+        self._silent_s = silent_s
         self._behind_nginx = behind_nginx
         # nginx waits that long between two reads, see nginx.conf.in.
         self._keep_alive_s = settings.invocation_timeout_s / 3
@@ -176,7 +180,14 @@ class Watch:
 
     def _run(self) -> None:
         """Wait for a request past its deadline, then drain the worker and exit."""
-        while not self._look()[1]:
+        seen_s = time.monotonic()
+        while True:
+            last_seen_s, seen_s = seen_s, time.monotonic()
+            if seen_s - last_seen_s > self._silent_s:
+                # gunicorn's master has given this worker up: it must not go on, nor tell a tale.
+                os.kill(os.getpid(), signal.SIGKILL)
+            if self._look()[1]:
+                break
             self._beat()
             self._worker.give_away(everything=False)
             time.sleep(_LOOK_S)
@@ -222,7 +233,8 @@ class Watch:
             self._next_beat_s = now_s + _BEAT_S
             self._worker.notify()
             if self._worker.alive:
-                self._readiness.beat(self._worker.pid)
+                with suppress(FileNotFoundError):  # the supervisor sees it, and ends the server
+                    self._readiness.beat(self._worker.pid)
 
     def _look(self) -> tuple[set[Processing], set[Processing]]:
         """Return the requests as `InFlight.split` does, and tell nginx what it must know."""

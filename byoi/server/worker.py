@@ -159,6 +159,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             self.readiness,
             self.settings,
             refuse=self._answering.refuse,
+            silent_s=float(self.cfg.timeout),
             behind_nginx=self.behind_nginx,
         ).start()
         while self.alive:

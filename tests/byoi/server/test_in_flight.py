@@ -127,6 +127,7 @@ def watch(readiness):
             readiness,
             settings,
             refuse=workers[-1].refuse,
+            silent_s=35.0,
             behind_nginx=behind_nginx,
         ).start()
         return workers[-1]

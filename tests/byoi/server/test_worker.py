@@ -241,10 +241,10 @@ def test_two_clients_use_two_workers_and_one_client_stays_with_one(start):
     for client in two:
         client.join()
     first, second = (pids_of(client.answers)[50:] for client in two)
-    assert len(set(first + second)) == 2
-    # Side by side: each waits for its own request only.
-    took_s = sum(took_s for client in two for _, _, took_s in client.answers[50:])
-    assert took_s / 100 < 0.018
+    # Side by side: each worker has its part.
+    both = first + second
+    assert len(set(both)) == 2
+    assert min(both.count(pid) for pid in set(both)) > len(both) // 4
 
 
 @pytest.mark.needs("nginx")

@@ -26,6 +26,7 @@ class Connection:
         is_registered: Whether the worker's loop waits for it.
         since_s: When something was received last, or the request began; monotonic seconds.
         is_ended: Whether the client sends no more.
+        refusal: The status of what came last, if it cannot be served.
         lingers_until_s: While the rest of a refused request is read and dropped, else None.
     """
 
@@ -35,6 +36,7 @@ class Connection:
         self.since_s = time.monotonic()
         self.lingers_until_s: float | None = None
         self.is_ended = False
+        self.refusal: int | None = None
         self.reader = reader
         # When the request was not whole yet, seconds since the epoch; None at its first piece.
         self._seen_s: float | None = None

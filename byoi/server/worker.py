@@ -289,17 +289,19 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
                 connection.take(received)
             connection.receive(self._idle_s)
         except RefusedError as refusal:
-            self._refuse(connection, refusal.status)
+            connection.refusal = refusal.status  # after what came whole before it
         except OSError:
             self._close(connection)
-        else:
-            self._go_on(connection)
+            return
+        self._go_on(connection)
 
     def _go_on(self, connection: Connection) -> None:
         """Run the next request of a connection, or wait for it."""
         # Also of a client that sends no more: it may still read.
         if (request := connection.next_request()) is not None:
             self._run(connection, request)
+        elif connection.refusal is not None:
+            self._refuse(connection, connection.refusal)
         elif connection.is_ended:
             self._close(connection)
         else:
@@ -419,6 +421,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         self, connection: Connection, status: int, error: tuple[str, str] | None = None
     ) -> None:
         """Answer what never reaches the application."""
+        connection.refusal = None
         request_id = connection.request_id if self.behind_nginx else None
         request_id = request_id or uuid.uuid4().hex
         write_error(connection.socket, status, self.settings, request_id, error)

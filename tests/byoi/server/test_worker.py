@@ -348,3 +348,14 @@ def read_next(file):
         if name.lower() == b"content-length":
             length = int(value)
     return status, file.read(length)
+
+
+def test_what_came_whole_before_a_refused_request_is_answered(start):
+    stack = start(BYOI_NGINX="off", SAGEMAKER_MODEL_SERVER_WORKERS="1")
+    good = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
+    with stack.target.connect() as connection:
+        connection.sendall(good + b"Content-Length: 4\r\n\r\ngood" + b"NONSENSE\r\n\r\n")
+        answer = read_answer(connection)
+        assert (answer.status, answer.json["text"]) == (200, "good")
+        refused = read_answer(connection)
+        assert refused.status == 400

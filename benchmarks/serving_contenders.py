@@ -219,3 +219,6 @@ def _stop(process: subprocess.Popen[bytes], stop_s: float) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(one.pid, signal.SIGKILL)
         process.wait()
+    # LitServe's processes may outlive the first one, which leads their group.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

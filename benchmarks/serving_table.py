@@ -201,7 +201,8 @@ def plot(samples: Samples, names: Sequence[str], file: Path, note: str) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     panels[1].set_yscale("log")
     panels[1].set_xlabel("body, connections")
-    panels[0].legend(frameon=False, ncols=len(names))
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, ncols=4, loc="outside upper center")
     figure.supxlabel(note, fontsize=7)
     figure.savefig(file, dpi=100, metadata={"Software": None})
 

@@ -264,6 +264,31 @@ def test_nothing_of_a_server_is_left(run, is_deaf):
     assert not is_alive(running.pid)
 
 
+FORSAKEN = """
+import signal, subprocess, sys
+deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(f"[{child.pid}]".encode())
+child = subprocess.Popen([sys.executable, "-c", deaf])
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+def test_a_process_that_outlives_its_server_is_ended(run):
+    with run(FORSAKEN) as running:
+        (child,) = json.loads(running.ask(b"[]")[1])
+        assert is_alive(child)
+    deadline_s = time.monotonic() + 10
+    while is_alive(child) and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert not is_alive(child)
+
+
 def is_alive(pid):
     """Whether a process runs; one that has ended and was not waited for has no command line."""
     try:

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 import flask
 from flask.ctx import RequestContext
+from flask.globals import request_ctx
 from flask.sessions import NullSession, SecureCookieSessionInterface
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.exceptions import HTTPException
@@ -97,11 +98,11 @@ class Held(Protocol):
 class _Sessions(SecureCookieSessionInterface):
     """Flask's sessions, and one for all requests where there can be none."""
 
-    _none = NullSession()
+    none = NullSession()
 
     def open_session(self, app: flask.Flask, request: flask.Request) -> Any:
         """Return the session of a request."""
-        return super().open_session(app, request) if app.secret_key else self._none
+        return super().open_session(app, request) if app.secret_key else self.none
 
 
 class _Adapter(MapAdapter):
@@ -184,6 +185,66 @@ class Application(flask.Flask):
             if len(self._synchronous) < _KNOWN_FUNCTIONS:
                 self._synchronous[func] = known
         return known
+
+    # What Flask does, for the usual request: no blueprint, no signal that anybody receives.
+
+    def full_dispatch_request(self) -> flask.Response:
+        """Return the response to the request of the context."""
+        self._got_first_request = True
+        try:
+            if flask.request_started.receivers:
+                flask.request_started.send(self, _async_wrapper=self.ensure_sync)
+            value = self.preprocess_request()
+            if value is None:
+                value = self.dispatch_request()
+        except Exception as error:  # noqa: BLE001 - as Flask
+            value = self.handle_user_exception(error)
+        return self.finalize_request(value)
+
+    def dispatch_request(self) -> Any:
+        """Call the view function."""
+        request = request_ctx.request
+        rule = request.url_rule
+        if rule is None or request.method == "OPTIONS":
+            return super().dispatch_request()
+        return self.ensure_sync(self.view_functions[rule.endpoint])(**request.view_args or {})
+
+    def preprocess_request(self) -> Any:
+        """Call what runs before a request."""
+        if self.url_value_preprocessors or request_ctx.request.blueprints:
+            return super().preprocess_request()
+        for function in self.before_request_funcs.get(None, ()):
+            if (value := self.ensure_sync(function)()) is not None:
+                return value
+        return None
+
+    def finalize_request(self, rv: Any, from_error_handler: bool = False) -> flask.Response:
+        """Make a response of what a view function returned, and call what runs after it."""
+        if type(rv) is not Response or from_error_handler or flask.request_finished.receivers:
+            return super().finalize_request(rv, from_error_handler)
+        response: flask.Response = self.process_response(rv)
+        return response
+
+    def process_response(self, response: Any) -> Any:
+        """Call what runs after a request."""
+        context = request_ctx._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+        if context.request.blueprints or context._session is not _Sessions.none:  # noqa: SLF001
+            return super().process_response(response)
+        for function in context._after_request_functions:  # noqa: SLF001
+            response = self.ensure_sync(function)(response)
+        for function in reversed(self.after_request_funcs.get(None, ())):
+            response = self.ensure_sync(function)(response)
+        return response
+
+    def do_teardown_request(self, *raised: Any) -> None:
+        """Call what runs at the end of a request."""
+        if self.teardown_request_funcs or flask.request_tearing_down.receivers:
+            super().do_teardown_request(*raised)
+
+    def do_teardown_appcontext(self, *raised: Any) -> None:
+        """Call what runs at the end of the context of the application."""
+        if self.teardown_appcontext_funcs or flask.appcontext_tearing_down.receivers:
+            super().do_teardown_appcontext(*raised)
 
     def together(
         self, calls: Sequence[tuple[dict[str, Any], Callable[..., Any]]]

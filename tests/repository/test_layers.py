@@ -92,6 +92,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     ),
     "flask": ("byoi.server.",),
     "gunicorn": ("byoi.server.",),
+    "httptools": ("byoi.server.requests",),
     "pytest": ("byoi.pytest_plugin",),
     "packaging": ("byoi.server.requirements",),
     "werkzeug": ("byoi.emulator.", "byoi.formats.", "byoi.server."),

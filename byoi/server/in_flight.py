@@ -132,7 +132,7 @@ class Watched(Protocol):
         """Give the connections that wait to another worker."""
 
     def has_waiting(self) -> bool:
-        """Whether requests wait to be run, or to be refused."""
+        """Whether the loop has still to refuse requests, or to give connections away."""
 
     def wake_up(self) -> None:
         """Let the loop see that the worker is not alive any more."""

@@ -387,8 +387,9 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         self._start_waiting()
 
     def has_waiting(self) -> bool:
-        """Whether requests wait for a thread."""
-        return bool(self._waiting)
+        """Whether requests wait for a thread, or connections to be given to another worker."""
+        gives = self.sharing is not None and self._pool is not None
+        return bool(self._waiting or (gives and self._connections))
 
     def wake_up(self) -> None:
         """Let the loop look at what has changed."""

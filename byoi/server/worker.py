@@ -261,7 +261,10 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
     def _accept(self, listener: Any) -> Connection | None:
         try:
             accepted, _ = listener.accept()
-        except OSError:  # nobody waits any more, or there are too many open files
+        except BlockingIOError:
+            return None
+        except OSError:  # too many open files: it waits until some are closed
+            time.sleep(_LOOK_S)
             return None
         if not self.behind_nginx:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -301,30 +304,37 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
     def _go_on(self, connection: Connection) -> None:
         """Run the next request of a connection, or wait for it."""
         # Also of a client that sends no more: it may still read.
-        if (request := connection.next_request()) is not None:
-            self._run(connection, request)
-        elif connection.refusal is not None:
+        while (request := connection.next_request()) is not None:
+            if not self._runs_beside(request):
+                self._run(connection, request)
+                return
+            # A loop: a client may have sent thousands of them at once.
+            (stays_open,) = self._answering.answer([(connection, request)], keeps=self.alive)
+            if not stays_open:
+                self._close(connection)
+                return
+        if connection.refusal is not None:
             self._refuse(connection, connection.refusal)
         elif connection.is_ended:
             self._close(connection)
         else:
             self._register(connection)
 
+    def _runs_beside(self, request: Request) -> bool:
+        """Whether the loop answers it at once: without nginx /ping and the page."""
+        is_invocation = request.path == contract.INVOCATIONS_PATH and request.method == "POST"
+        return not self.behind_nginx and not is_invocation
+
     def _run(self, connection: Connection, request: Request) -> None:
-        """Run a request now, with others, or in a thread."""
+        """Run a request with those that are ready, or in a thread."""
         if self._pool is None:
             self._batch.append((connection, request))
             if len(self._batch) >= self._batch_size:
                 self._run_batch()
             return
-        is_invocation = request.path == contract.INVOCATIONS_PATH and request.method == "POST"
-        if is_invocation or self.behind_nginx:
-            self._unregister(connection)
-            self._waiting.append((connection, request, time.monotonic()))
-            self._start_waiting()
-        else:  # /ping and the page, beside the invocations
-            (stays_open,) = self._answering.answer([(connection, request)], keeps=self.alive)
-            self._finish(connection, stays_open=stays_open)
+        self._unregister(connection)
+        self._waiting.append((connection, request, time.monotonic()))
+        self._start_waiting()
 
     def _run_batch(self) -> None:
         """Run the requests that are ready, in this loop."""

@@ -359,3 +359,17 @@ def test_what_came_whole_before_a_refused_request_is_answered(start):
         assert (answer.status, answer.json["text"]) == (200, "good")
         refused = read_answer(connection)
         assert refused.status == 400
+
+
+def test_thousands_of_pipelined_requests_are_answered(start):
+    stack = start(BYOI_NGINX="off", SAGEMAKER_MODEL_SERVER_WORKERS="1")
+    number = 3000
+    with stack.target.connect() as connection:
+        connection.sendall(
+            b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n" * (number - 1)
+            + b"GET /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        received = b""
+        while part := connection.recv(65_536):
+            received += part
+    assert received.count(b"HTTP/1.1 200 OK") == number

@@ -184,7 +184,6 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             # The next request of the same client did not wait for another one's.
             if is_late and key.data is not self._latest:
                 late.append(key.data)
-            self._latest = key.data
             self._read(key.data)
         if self._batch:
             self._wait_for_more()
@@ -290,6 +289,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
 
     def _read(self, connection: Connection, received: bytes = b"") -> None:
         """Take what a connection has, and run the request that is whole."""
+        self._latest = connection
         try:
             if received:
                 connection.take(received)

@@ -121,7 +121,7 @@ def test_the_parts_of_a_project_are_found_and_an_error_is_readable(
         "  inference.py, line 10, in input_fn",
         r"""      raise ValueError("\x1b[31mred")""",
     ]
-    assert "frames left out: flask" in lines[4]
+    assert "frames left out: byoi" in lines[4]
     assert "POST /invocations 500 in" in text
     assert "\x1b" not in text
     assert '{"' not in text, "nothing is JSON on a terminal"

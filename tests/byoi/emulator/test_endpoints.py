@@ -195,15 +195,21 @@ def test_instances_of_a_variant_answer_in_turn(aws, archive):
         assert len(streams["logStreams"]) == 2
         for number in range(6):
             aws.invoke(name, f"turn-{number}".encode())
-        counts = []
-        for stream in streams["logStreams"]:
-            events = aws.logs.get_log_events(
-                logGroupName=f"/aws/sagemaker/Endpoints/{name}",
-                logStreamName=stream["logStreamName"],
-            )["events"]
-            lines = [event["message"] for event in events]
-            counts.append(sum('"path":"/invocations"' in line for line in lines))
-        assert counts == [3, 3]
+
+        def counts():
+            found = []
+            for stream in streams["logStreams"]:
+                events = aws.logs.get_log_events(
+                    logGroupName=f"/aws/sagemaker/Endpoints/{name}",
+                    logStreamName=stream["logStreamName"],
+                )["events"]
+                lines = [event["message"] for event in events]
+                found.append(sum('"path":"/invocations"' in line for line in lines))
+            return found
+
+        # The access log is written in blocks, within a tenth of a second.
+        wait_for(lambda: sum(counts()) == 6, "six lines in the access logs")
+        assert counts() == [3, 3]
 
 
 def test_ten_endpoints_at_once_answer_for_themselves(aws, archive):

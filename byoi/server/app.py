@@ -25,7 +25,15 @@ from werkzeug.exceptions import (
 from byoi import contract, errors
 from byoi.formats import content_types
 from byoi.server import inference_module, statuses, tracebacks
-from byoi.server.application import BODY, TOGETHER, Application, Held, Response
+from byoi.server.application import (
+    BODY,
+    GIVEN_ID,
+    SENT,
+    TOGETHER,
+    Application,
+    Held,
+    Response,
+)
 from byoi.server.context import Context
 from byoi.server.handler import Answering, Handler, Output, Raised
 from byoi.server.settings import BATCH_SIZE_VARIABLE, THREADS_VARIABLE, Settings
@@ -34,8 +42,6 @@ from byoi.server.streams import PROCESSING, Pieces, Stream
 REQUEST_ID_HEADER = "X-Request-Id"
 # Where the environment has the id: that of nginx, or the server's own.
 REQUEST_ID = "byoi.request_id"
-# Set by nginx: when the request left it, seconds since the epoch.
-_SENT = "HTTP_X_BYOI_SENT"
 # RFC 9110: such a response has no body.
 _WITHOUT_BODY = {204, 205, 304}
 
@@ -97,7 +103,7 @@ class _Routes:
     def name_request(self) -> None:
         """Assign the request id that log, response and error body share."""
         environ = request.environ
-        given = environ.get("HTTP_X_REQUEST_ID") if self.behind_nginx else None
+        given = environ.get(GIVEN_ID) if self.behind_nginx else None
         environ[REQUEST_ID] = given or uuid.uuid4().hex
         if environ.get("PATH_INFO", "").startswith("//"):
             raise NotFound  # another path, whose first slash werkzeug drops
@@ -161,7 +167,7 @@ class _Routes:
         # The proxy of Flask looks the request up each time.
         asked = request_ctx.request
         environ = asked.environ
-        if self.behind_nginx and _is_late(environ.get(_SENT), self.settings.invocation_timeout_s):
+        if self.behind_nginx and _is_late(environ.get(SENT), self.settings.invocation_timeout_s):
             return self.failure(504)  # nginx has already answered; do not run the model
         if coding := environ.get("HTTP_CONTENT_ENCODING"):
             _require_no_encoding(coding)

@@ -7,7 +7,8 @@ here needs, which costs more than all of this server's own:
 * the URL of a request, from which Flask makes an adapter of all rules anew;
 * a look into each function whether it is async;
 * headers of a response that are copied and searched;
-* a session, where nobody has set a secret key.
+* a session, where nobody has set a secret key;
+* loops over blueprints and signals that are not there.
 
 Several requests may be answered together: each passes Flask by itself, in a context of its own,
 until its view function has returned `Held`; then one call serves all of them, and each goes on.
@@ -17,7 +18,7 @@ Sources: Flask 3.1, app.py, ctx.py, sessions.py; Werkzeug 3.1, routing/map.py, w
 
 import contextvars
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import flask
 from flask.ctx import RequestContext
@@ -31,6 +32,9 @@ from werkzeug.routing import MapAdapter
 BODY = "byoi.body"
 # Whether a view function may return `Held`, because the request is answered with others.
 TOGETHER = "byoi.together"
+# What nginx sends with a request: its id, and when it left nginx, in seconds since the epoch.
+GIVEN_ID = "HTTP_X_REQUEST_ID"
+SENT = "HTTP_X_BYOI_SENT"
 # Of these, Werkzeug changes the headers.
 _LEFT_TO_WERKZEUG = {"location", "content-location"}
 _WITHOUT_LENGTH = {204, 304}
@@ -88,11 +92,12 @@ class Response(flask.Response):
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 
-class Held(Protocol):
+class Held:
     """What a view function returns for a request that is answered together with others."""
 
     def finish(self, result: Any) -> Response:
         """Return the response for the request's part of the result; what it raises is handled."""
+        raise NotImplementedError
 
 
 class _Sessions(SecureCookieSessionInterface):
@@ -190,16 +195,18 @@ class Application(flask.Flask):
 
     def full_dispatch_request(self) -> flask.Response:
         """Return the response to the request of the context."""
+        return self.finalize_request(self._value())
+
+    def _value(self) -> Any:
+        """Return what a function before the request, the view function or a handler returns."""
         self._got_first_request = True
         try:
             if flask.request_started.receivers:
                 flask.request_started.send(self, _async_wrapper=self.ensure_sync)
             value = self.preprocess_request()
-            if value is None:
-                value = self.dispatch_request()
+            return self.dispatch_request() if value is None else value
         except Exception as error:  # noqa: BLE001 - as Flask
-            value = self.handle_user_exception(error)
-        return self.finalize_request(value)
+            return self.handle_user_exception(error)
 
     def dispatch_request(self) -> Any:
         """Call the view function."""
@@ -262,13 +269,13 @@ class Application(flask.Flask):
             environ[TOGETHER] = True
             context, request_context = contextvars.copy_context(), self.request_context(environ)
             begun.append((context, request_context, context.run(self._begin, request_context)))
-        held = [value for _, _, value in begun if hasattr(value, "finish")]
+        held = [value for _, _, value in begun if isinstance(value, Held)]
         results = iter(self._run_held(held) if held and self._run_held else ())
         bodies = []
         for (environ, start_response), (context, request_context, value) in zip(
             calls, begun, strict=True
         ):
-            result = next(results) if hasattr(value, "finish") else None
+            result = next(results) if isinstance(value, Held) else None
             bodies.append(
                 context.run(self._end, request_context, value, result, environ, start_response)
             )
@@ -278,13 +285,7 @@ class Application(flask.Flask):
         """Do what Flask does until the view function has returned; return that, or an error."""
         try:
             request_context.push()
-            self._got_first_request = True
-            try:
-                flask.request_started.send(self, _async_wrapper=self.ensure_sync)
-                value = self.preprocess_request()
-                return self.dispatch_request() if value is None else value
-            except Exception as error:  # noqa: BLE001 - as Flask
-                return self.handle_user_exception(error)
+            return self._value()
         except Exception as error:  # noqa: BLE001 - answered by `_end`
             return error
 
@@ -302,7 +303,7 @@ class Application(flask.Flask):
             try:
                 if isinstance(value, Exception) and not isinstance(value, HTTPException):
                     raise value  # noqa: TRY301 - handled like what is raised below
-                if hasattr(value, "finish"):
+                if isinstance(value, Held):
                     try:
                         value = value.finish(result)
                     except Exception as error:  # noqa: BLE001 - as Flask

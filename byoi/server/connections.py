@@ -3,14 +3,13 @@
 import socket
 import time
 
+from byoi.server.application import SENT
 from byoi.server.requests import Request, RequestReader
 from byoi.server.sharing import MOVABLE_BYTES, Sharing
 
 _RECEIVE_BYTES = 65_536
 # Of an answered connection: what the client still sends is read, for so long and so much.
 _LINGER_S = 10.0
-# Set by nginx: when the headers of a request left it, seconds since the epoch.
-_SENT = "HTTP_X_BYOI_SENT"
 
 
 class Connection:
@@ -114,8 +113,8 @@ class Connection:
         if self._seen_s is not None and self.reader.ready:
             # The body took its time. What counts is how long the whole request has waited.
             environ = self.reader.ready[0].environ
-            if _SENT in environ:
-                environ[_SENT] = f"{self._seen_s:.3f}"
+            if SENT in environ:
+                environ[SENT] = f"{self._seen_s:.3f}"
             self._seen_s = None
         if self.reader.wants_continue and self.reader.is_in_body and not self.reader.ready:
             self.reader.wants_continue = False

@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+from byoi.server.application import GIVEN_ID, SENT
 from byoi.server.readiness import Readiness
 from byoi.server.requests import Request
 from byoi.server.settings import Settings
@@ -58,13 +59,13 @@ class Processing:
     @property
     def sent_s(self) -> float | None:
         """When nginx sent it, seconds since the epoch; None without nginx."""
-        sent = self.request.environ.get("HTTP_X_BYOI_SENT")
+        sent = self.request.environ.get(SENT)
         return None if sent is None else float(sent)
 
     @property
     def request_id(self) -> str | None:
         """The id that nginx gave it; None without nginx."""
-        request_id: str | None = self.request.environ.get("HTTP_X_REQUEST_ID")
+        request_id: str | None = self.request.environ.get(GIVEN_ID)
         return request_id
 
 

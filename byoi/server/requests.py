@@ -3,7 +3,7 @@
 The parser is llhttp, Node's, by httptools: it refuses what may be read in two ways. Here is what a
 server adds: limits, a body in one piece, and the statuses of what cannot be served.
 
-Sources: RFC 9112 (HTTP/1.1), PEP 3333 (the environment), httptools 0.7 (callbacks).
+Sources: RFC 9112 (HTTP/1.1), PEP 3333 (the environment), httptools 0.9 (callbacks).
 """
 
 import functools
@@ -20,7 +20,7 @@ from urllib.parse import unquote_to_bytes
 
 import httptools
 
-from byoi.server.application import BODY
+from byoi.server.application import BODY, GIVEN_ID
 
 # nginx enforces its own limits; these are above them.
 _TARGET_BYTES = 8190
@@ -128,7 +128,7 @@ class RequestReader:
     @property
     def request_id(self) -> str | None:
         """The id that nginx gave the latest request; None without."""
-        request_id: str | None = self._environ.get("HTTP_X_REQUEST_ID")
+        request_id: str | None = self._environ.get(GIVEN_ID)
         return request_id
 
     @property

@@ -96,8 +96,9 @@ class Response:
 
     def _send_whole(self, data: bytes) -> None:
         self.is_kept = self._request.keep_alive and self._keeps
-        length = "" if self._says_length() or not self._has_body() else str(len(data))
-        if self._request.environ["REQUEST_METHOD"] == "HEAD" or not self._has_body():
+        has_body = self._has_body()
+        length = str(len(data)) if has_body and not self._says_length() else ""
+        if not has_body or self._request.environ["REQUEST_METHOD"] == "HEAD":
             data = b""
         head = self._head(length=length)
         self.is_begun = True

@@ -117,7 +117,7 @@ class Stream:
         """Return the next piece when it is made.
 
         Raises:
-            BrokenPipeError: No more can be sent; the cause is in the log. gunicorn closes the
+            BrokenPipeError: No more can be sent; the cause is in the log. The worker closes the
                 connection then, without another line.
         """
         if not self._is_begun:
@@ -140,7 +140,7 @@ class Stream:
         return piece
 
     def close(self) -> None:
-        """End the making of pieces, as gunicorn asks for when the client has left."""
+        """End the making of pieces, as the worker asks for when the client has left."""
         try:
             self._pieces.close()
         except BaseException as error:  # noqa: BLE001 - a generator's clean-up may raise anything

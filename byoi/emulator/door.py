@@ -158,7 +158,7 @@ class Door:
         require(signature.value, signature.expected(key, payload))
         if isinstance(signature, SigV4):
             payloads.check(signature, key)
-            _tell_moto(request, signature)
+        _tell_moto(request, signature)
         return self._named(signature)
 
     def key_of(self, signature: Signature, *, skew_s: float = signatures.SKEW_S) -> Key:
@@ -221,9 +221,14 @@ def require(received: str, expected: str) -> None:
         )
 
 
-def _tell_moto(request: Request, signature: SigV4) -> None:
-    """Write who calls where moto looks for it: in a header."""
-    if signature.expires_s is not None and not signature.is_for_s3:
+def _tell_moto(request: Request, signature: Signature) -> None:
+    """Write who calls where moto looks for it, in a header, and in a form that it reads rightly."""
+    if not isinstance(signature, SigV4):
+        if "HTTP_AUTHORIZATION" in request.environ:
+            # Four slashes in the base64 of a signature of version 2 are a scope to moto.
+            value = signature.value.replace("/", "_")
+            request.environ["HTTP_AUTHORIZATION"] = f"AWS {signature.access_key}:{value}"
+    elif signature.expires_s is not None and not signature.is_for_s3:
         request.environ["HTTP_AUTHORIZATION"] = (
             f"{signatures.ALGORITHM} Credential={signature.access_key}/{signature.scope.text}, "
             f"SignedHeaders={';'.join(signature.signed)}, Signature={signature.value}"

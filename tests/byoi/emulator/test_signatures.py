@@ -72,6 +72,23 @@ def test_every_key_of_s3_can_be_signed_in_a_header_and_in_the_query(in_processes
     s3.delete_object(**where)
 
 
+@pytest.mark.parametrize("slashes", range(5))
+def test_a_signature_of_version_2_may_hold_any_number_of_slashes(in_processes, slashes):
+    """Its value is base64; moto takes one with four slashes for a scope of version 4."""
+    in_processes.s3.put_object(Bucket=in_processes.bucket, Key="slashes", Body=b"x")
+    key = in_processes.session.get_credentials()
+    url = f"{in_processes.emulator.url}/{in_processes.bucket}/slashes"
+    for number in range(100_000):
+        request = AWSRequest("GET", url, headers={"x-amz-meta-try": str(number)})
+        request.auth_path = urllib.parse.urlsplit(url).path
+        HmacV1Auth(Credentials(key.access_key, key.secret_key)).add_auth(request)
+        if request.headers["Authorization"].count("/") == slashes:
+            break
+    else:
+        pytest.fail(f"no signature with {slashes} slashes was found")
+    assert fetch(url, headers=dict(request.headers)) == (200, b"x")
+
+
 def test_presigned_urls_are_of_version_2_by_default(in_processes):
     url = client(in_processes).generate_presigned_url(
         "get_object", Params={"Bucket": "any", "Key": "any"}

@@ -28,7 +28,8 @@ _KEPT = ("LANG", "TMPDIR")
 _IMAGE_VARIABLES = (
     ("BYOI_PRELOAD", "numpy,onnxruntime"),
     ("MALLOC_ARENA_MAX", "2"),
-    ("MALLOC_TRIM_THRESHOLD_", "131072"),
+    ("MALLOC_MMAP_THRESHOLD_", "4194304"),
+    ("MALLOC_TRIM_THRESHOLD_", "16777216"),
     ("ORT_DISABLE_TELEMETRY", "1"),
 )
 
@@ -67,7 +68,7 @@ OURS = Contender(
     environment="byoi_script",
     # As the image does it: nginx, gunicorn, two workers; the settings are the variables.
     command=("python", "-m", "byoi.server"),
-    files=((ROWS, "byoi/inference.py"),),
+    files=((ROWS, "byoi/rows.py"),),
     variables=(
         ("SAGEMAKER_BIND_TO_PORT", "{port}"),
         ("SAGEMAKER_MODEL_SERVER_WORKERS", "{workers}"),

@@ -149,7 +149,8 @@ def memory_table(memory_mb: dict[str, list[float]]) -> Iterator[str]:
     yield "| server | memory (PSS), MB |"
     yield "|---|--:|"
     for name, values in memory_mb.items():
-        yield f"| {name} | {spread(values, 0)} |"
+        if values:  # measured with a body of the classifier only
+            yield f"| {name} | {spread(values, 0)} |"
 
 
 def with_block(text: str, name: str, lines: Iterable[str]) -> str:

@@ -176,8 +176,9 @@ def _classify(rows: Sequence[TokenIds], model: ReviewModel) -> npt.NDArray[np.fl
         return model.network.predict(preprocessing.pad(rows))
     probabilities = np.empty((len(rows), 2), np.float32)
     for batch in _batches(rows):
-        token_ids = preprocessing.pad([rows[row] for row in batch])
-        probabilities[batch] = model.network.predict(token_ids)
+        found = model.network.predict(preprocessing.pad([rows[row] for row in batch]))
+        for row, probability in zip(batch, found, strict=True):
+            probabilities[row] = probability
     return probabilities
 
 

@@ -93,8 +93,6 @@ class OnnxNetwork:
         options.inter_op_num_threads = 1
         # Threads that spin while waiting double the processor time of a review.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Plans memory for each width, and widths rarely repeat.
-        options.enable_mem_pattern = False
         # The C library is faster for a short review (49 us instead of 54), no slower for long
         # ones, and gives memory back after a large request.
         options.enable_cpu_mem_arena = False

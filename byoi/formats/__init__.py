@@ -7,6 +7,7 @@ For an inference module's `input_fn` and `output_fn`, whatever the model:
 * `negotiate`: an Accept header to the media type of the response
 * `encode`: rows of numbers to a response body
 * `decode_rows`: a body to rows of numbers, checked: an `input_fn` in one line
+* `predict_rows`: the rows of several requests in one call of the model, a `predict_fn` in one line
 * `decode_tensors`, `encode_tensors`: a body to the named arrays (`Tensors`) that a `Signature` of
   `Tensor`s says, and a model's answer to a body
 * `decode_numbers`, `encode_numbers`: whatever a body holds, as AWS's inference toolkit does it
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from byoi.formats.tensor_encoder import encode as encode_tensors
     from byoi.formats.tensors import Tensors, decode_rows
     from byoi.formats.tensors import decode as decode_tensors
+    from byoi.formats.together import predict_rows
 else:
     __getattr__, __dir__ = _face.make(
         __name__,
@@ -45,6 +47,7 @@ else:
             "encode_tensors": "tensor_encoder:encode",
             "negotiate": "content_types",
             "parse": "content_types",
+            "predict_rows": "together",
             "read_csv": "decoder",
             "read_json": "decoder",
             "read_json_lines": "decoder",
@@ -66,6 +69,7 @@ __all__ = [
     "encode_tensors",
     "negotiate",
     "parse",
+    "predict_rows",
     "read_csv",
     "read_json",
     "read_json_lines",

@@ -84,12 +84,12 @@ def encode(values: Any, accept: str) -> tuple[bytes | str, str]:
     media_type = content_types.negotiate(accept)
     name = content_types.usual_name(media_type)
     if name == content_types.JSON:
-        return json.dumps(values, default=_listed), media_type
+        return _JSON.encode(values), media_type
     if name == content_types.JSON_LINES:
         # Not whatever can be iterated: of a dict that would be its keys, of a text its letters.
         plain = values if isinstance(values, list | tuple) else _plain(values)
         rows = plain if isinstance(plain, list | tuple) else [plain]
-        return "\n".join(json.dumps(row, default=_listed) for row in rows), media_type
+        return "\n".join(map(_JSON.encode, rows)), media_type
     if name == content_types.CSV:
         text = io.StringIO()
         np.savetxt(text, values, delimiter=",", fmt="%s")
@@ -145,3 +145,7 @@ def _listed(value: Any) -> Any:
     if plain is not value:
         return plain
     raise TypeError(f"a prediction of {type(value).__name__} cannot be written as JSON")
+
+
+# Made once: `json.dumps` with an argument makes one for each call.
+_JSON = json.JSONEncoder(default=_listed)

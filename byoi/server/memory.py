@@ -1,9 +1,10 @@
-"""The memory limit of the container, and whether the kernel has enforced it.
+"""The memory of the container: its limit, whether the kernel has enforced it, and giving it back.
 
 Source: Linux cgroup-v2.rst (`memory.max`, `memory.events`) and cgroup-v1/memory.rst
 (`memory.limit_in_bytes`, `memory.oom_control`); cgroups(7) for /proc/self/cgroup.
 """
 
+import ctypes
 import os
 from pathlib import Path
 
@@ -53,6 +54,18 @@ class Memory:
             return f"the memory limit is {limit // 2**20} MB"
         machine_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         return f"there is no memory limit, and the machine has {machine_bytes // 2**20} MB"
+
+
+def give_back() -> None:
+    """Give memory that was freed back to the system, where the C library can: glibc's.
+
+    It keeps a part of what it has freed, for the next use; loading a model frees much, once.
+
+    Source: malloc_trim(3).
+    """
+    library = ctypes.CDLL(None)
+    if hasattr(library, "malloc_trim"):
+        library.malloc_trim(0)
 
 
 def _folders(process_file: Path, root: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from byoi.server import inference_module, logs
+from byoi.server import inference_module, logs, memory
 from byoi.server.app import create_app
 from byoi.server.handler import Answering
 from byoi.server.readiness import Readiness
@@ -52,6 +52,8 @@ else:
     _model = _loaded.load(str(_settings.model_directory()))
     _told(_loaded, _model)
     _handler = _loaded
+
+memory.give_back()
 
 app = create_app(
     _settings,

@@ -144,7 +144,7 @@ def test_all_servers_get_the_same_threads_and_ours_what_the_image_sets():
         assert variables["PATH"].startswith("/programs:")
     ours = serving_contenders.environ(OURS, ROWS, Path("/programs"), values)
     assert ours["SAGEMAKER_BIND_TO_PORT"] == "1234"
-    assert ours["BYOI_INFERENCE_MODULE"] == "inference.py"
+    assert ours["BYOI_INFERENCE_MODULE"] == "rows.py"
     dockerfile = (serving.ROOT / "container" / "Dockerfile").read_text(encoding="utf-8")
     for name, value in serving_contenders._IMAGE_VARIABLES:
         assert f"{name}={value}" in dockerfile

@@ -1,5 +1,10 @@
 """The memory limit in files as the kernel writes them, of both versions of control groups."""
 
+import os
+import platform
+import subprocess
+import sys
+
 import pytest
 
 from byoi.server.memory import Memory
@@ -65,3 +70,36 @@ def test_in_words(memory):
     assert memory(V2, {"memory.max": "536870912\n"}).described() == "the memory limit is 512 MB"
     unlimited = memory(V2, {"memory.max": "max\n"}).described()
     assert unlimited.startswith("there is no memory limit, and the machine has ")
+
+
+FREED = """
+import os, sys
+from pathlib import Path
+from byoi.server import memory
+
+def resident_mb():
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+kept = [bytes(2000) for _ in range(50_000)]
+last = bytes(2000)
+full = resident_mb()
+del kept
+freed = resident_mb()
+memory.give_back()
+print(full, freed, resident_mb())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps what is freed")
+def test_memory_that_was_freed_is_given_back():
+    done = subprocess.run(
+        [sys.executable, "-c", FREED],
+        env={**os.environ, "MALLOC_TRIM_THRESHOLD_": str(1 << 30)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    full, freed, given = map(float, done.stdout.split())
+    assert full - freed < 30
+    assert freed - given > 60

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from byoi import errors, terminal
+from byoi import cli_values, errors, terminal
 
 if TYPE_CHECKING:
     from byoi.conformance import Payload, Report
@@ -44,6 +44,13 @@ def add_verbs(verbs: Any) -> None:
     )
     check.add_argument(
         "--only", default="", metavar="RT,ST-01", help="only these rules, or groups of rules"
+    )
+    check.add_argument(
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="a variable that the model needs, as an endpoint would have it",
     )
     check.add_argument("--serverless", action="store_true", help="with serverless' rules")
     check.add_argument("--multi-model", action="store_true", help="with multi-model endpoints'")
@@ -103,6 +110,7 @@ def _run(options: argparse.Namespace) -> "Report":
             is_multi_model=options.multi_model,
             is_training=options.train,
             is_full=options.full,
+            environment=cli_values.environment(options.env),
             memory_bytes=instance_memory.of(options.instance_type) if options.instance_type else 0,
         )
         case = conformance.Case(subject, given)

@@ -1,7 +1,7 @@
 """What a rule is asked of: the subject, what the user gave for it, and the server they share."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from byoi import contract
@@ -37,6 +37,7 @@ class Given:
         is_training: Whether those of training are.
         is_full: Whether limits of the platform are waited out.
         memory_bytes: Of the instance type; 0 is no limit.
+        environment: Variables that the model needs, as an endpoint would have them.
     """
 
     payload: Payload | None = None
@@ -46,6 +47,7 @@ class Given:
     is_training: bool = False
     is_full: bool = False
     memory_bytes: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -65,8 +67,12 @@ class Case:
 
     def conditions(self, **changes: object) -> Conditions:
         """Return the platform's conditions, with changes."""
-        confinement = Confinement(memory_bytes=self.given.memory_bytes)
-        return Conditions(**{"confinement": confinement, **changes})  # type: ignore[arg-type]
+        kept = {
+            "confinement": Confinement(memory_bytes=self.given.memory_bytes),
+            "environment": {},
+        } | changes
+        kept["environment"] = {**self.given.environment, **kept["environment"]}  # type: ignore[dict-item]
+        return Conditions(**kept)  # type: ignore[arg-type]
 
     def payload(self) -> Payload:
         """Return the user's request.

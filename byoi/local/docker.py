@@ -338,7 +338,8 @@ class Engine:
             if described["linkTarget"]:
                 chunks.close()
                 return self.read_file(container, described["linkTarget"], limit_bytes)
-            return self._sdk.first_file(chunks, limit_bytes)
+            content: bytes | None = self._sdk.first_file(chunks, limit_bytes)
+            return content
         return None
 
     def read_image_file(self, image: str, path: str, limit_bytes: int = 1 << 20) -> bytes | None:

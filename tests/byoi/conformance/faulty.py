@@ -13,6 +13,7 @@ import socketserver
 import sys
 import threading
 import time
+from pathlib import Path
 
 FAULT, _, ARGUMENT = os.environ.get("FAULT", "").partition(" ")
 PORT = int(os.environ.get("SAGEMAKER_BIND_TO_PORT") or 8080)
@@ -20,7 +21,6 @@ MODEL_DIR = "/opt/ml/model"
 JSON = "application/json"
 # Those that a request may name; the first is the default.
 ACCEPTED = ("application/json", "*/*", "application/*")
-in_flight = threading.Semaphore(0)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -56,8 +56,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(413, {"error": "too large"})
             return
         if FAULT == "write_model":
-            with open(f"{MODEL_DIR}/cache", "w") as file:
-                file.write("x")
+            Path(f"{MODEL_DIR}/cache").write_text("x")
         if self.headers.get_content_type() != JSON:
             self.answer(415, {"error": "expected JSON"})
             return
@@ -75,7 +74,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if isinstance(data, dict) and "stream" in data:
             self.stream(int(data["stream"]))
         else:
-            self.answer(200, {"received": data}, **{"X-Amzn-SageMaker-Custom-Attributes": attributes})
+            self.answer(
+                200, {"received": data}, **{"X-Amzn-SageMaker-Custom-Attributes": attributes}
+            )
 
     def body(self):
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
@@ -111,7 +112,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, form, *values):
-        print(form % values, flush=True)
+        sys.stdout.write(f"{form % values}\n")
+        sys.stdout.flush()
 
 
 class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
@@ -136,11 +138,10 @@ def main():
     if FAULT == "exits":
         sys.exit(int(ARGUMENT))
     if FAULT == "write_model_at_start":
-        open(f"{MODEL_DIR}/cache", "w").close()
+        Path(f"{MODEL_DIR}/cache").write_text("x")
     if FAULT == "loads":
-        print("reserving", flush=True)
         kept = bytearray(int(ARGUMENT) << 20)
-        kept[:: 4096] = b"x" * len(kept[:: 4096])
+        kept[::4096] = b"x" * len(kept[::4096])
     if FAULT == "downloads":
         socket.getaddrinfo("models.example.com", 443)
     host = "127.0.0.1" if FAULT == "loopback" else "0.0.0.0"

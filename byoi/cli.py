@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from byoi import cli_deployment, cli_project, cli_serving, errors, extras, terminal
+from byoi import cli_checking, cli_deployment, cli_project, cli_serving, errors, extras, terminal
 
 VERBS_GROUP = "byoi.verbs"
 # Not moto's own 5000, which a registry or AirPlay may hold.
@@ -115,6 +115,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
     cli_project.add_verbs(verbs)
     cli_serving.add_verbs(verbs)
+    cli_checking.add_verbs(verbs)
     cli_deployment.add_verbs(verbs)
     _add_emulator(verbs)
     # Looking for plug-ins takes as long as all the rest, and the tool's own verbs need none.

@@ -6,14 +6,13 @@ As in `cli`, a verb imports what it needs when it runs.
 import argparse
 import datetime as dt
 import functools
-import os
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from byoi import errors, extras, terminal
+from byoi import cli_values, errors, extras, terminal
 
 # Forgotten endpoints cost money; `--expires never` keeps one.
 EXPIRES = "24h"
@@ -87,7 +86,7 @@ def _deploy(options: argparse.Namespace) -> None:
         role_arn=options.role,
         instance_type=options.instance_type,
         instance_count=options.instances,
-        environment=_environment(options.env),
+        environment=cli_values.environment(options.env),
         startup_timeout_s=options.startup_timeout,
         expires=tags.parse_expiry(options.expires, dt.datetime.now(dt.UTC)),
         is_checked=not options.skip_preflight,
@@ -185,21 +184,6 @@ def _ask(names: Sequence[str]) -> None:
         )
     if input("delete? [y/N] ").strip().lower() not in {"y", "yes"}:
         raise errors.ConfigurationError("nothing was deleted")
-
-
-def _environment(pairs: Sequence[str]) -> dict[str, str]:
-    found = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not name:
-            raise errors.ConfigurationError(f"--env {pair!r}: expected NAME=VALUE, or NAME")
-        if not equals and name not in os.environ:
-            raise errors.ConfigurationError(
-                f"--env {name}: expected NAME=VALUE, or a variable of this command's own "
-                f"environment, which has no {name}; export it"
-            )
-        found[name] = value if equals else os.environ[name]
-    return found
 
 
 def _time(time: dt.datetime | None, otherwise: str) -> str:

@@ -30,6 +30,8 @@ FAILURE_REASON_CHARACTERS = 1024
 # DG your-algorithms-inference-code: limits of one request.
 INVOCATION_TIMEOUT_S = 60
 PING_TIMEOUT_S = 2
+# DG your-algorithms-inference-code: from the start to the first /ping with 200, by default.
+START_TIMEOUT_S = 8 * 60
 # DG deploy-model-options: a response that is streamed, from its first to its last byte.
 STREAM_TIMEOUT_S = 8 * 60
 CONNECT_TIMEOUT_S = 0.25

@@ -5,8 +5,10 @@ Imported when an engine is asked for the first time: loading the SDK takes 0.3 s
 
 import contextlib
 import http.client
+import io
 import socket
 import sys
+import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -103,6 +105,26 @@ def proxy_variables(proxies: Mapping[str, str]) -> dict[str, str]:
 def bind_mount(outside: Path, inside: Path, *, is_read_only: bool) -> Any:
     """Return the mount of a directory of this machine into a container."""
     return docker.types.Mount(str(inside), str(outside), type="bind", read_only=is_read_only)
+
+
+def first_file(chunks: Iterator[bytes], limit_bytes: int) -> bytes | None:
+    """Return the beginning of the one file in a tar archive, None where it holds no file.
+
+    Args:
+        chunks: The archive.
+        limit_bytes: More is cut off.
+    """
+    received = bytearray()
+    for chunk in chunks:
+        received += chunk
+        if len(received) > limit_bytes + 2 * tarfile.BLOCKSIZE:
+            break
+    with tarfile.open(fileobj=io.BytesIO(received), mode="r:") as archive:
+        member = archive.next()
+        if member is None or not member.isfile():
+            return None
+        start = member.offset_data
+    return bytes(received[start : start + min(member.size, limit_bytes)])
 
 
 @contextlib.contextmanager

@@ -51,6 +51,26 @@ class ContainerState:
         return self.status in {"exited", "dead"}
 
 
+@dataclass(frozen=True)
+class Confinement:
+    """Limits that a container runs under, beyond those of the engine.
+
+    Attributes:
+        memory_bytes: Of all its processes, without swap; 0 is no limit.
+        user: `UID:GID` of its processes; "" is the image's own.
+        is_root_read_only: Nothing can be written but into `/tmp`, which is then in memory.
+        has_writable_mounts: The mounted directories can be written to.
+    """
+
+    memory_bytes: int = 0
+    user: str = ""
+    is_root_read_only: bool = False
+    has_writable_mounts: bool = False
+
+
+FREE = Confinement()
+
+
 class LogFollower:
     """Appends what a container writes to a file, in a thread, until the container ends."""
 
@@ -153,6 +173,15 @@ class Engine:
         except (errors.MissingProgramError, errors.EngineRefusedError):
             return ""
 
+    def describe_image(self, image: str) -> dict[str, Any]:
+        """Return what the engine knows of an image of this machine, as `docker inspect` shows it.
+
+        Raises:
+            EngineRefusedError: It is not on this machine.
+        """
+        with self._asked(f"inspect the image {image}") as client:
+            return dict(client.inspect_image(image))
+
     def pull(self, image: str, auth: Mapping[str, str] | None = None) -> None:
         """Pull an image.
 
@@ -192,6 +221,7 @@ class Engine:
         mounts: Mapping[Path, Path] | None = None,
         network: str | None = None,
         published: int | None = None,
+        confinement: Confinement = FREE,
     ) -> None:
         """Start a container; where that fails, nothing of it stays.
 
@@ -205,6 +235,7 @@ class Engine:
             network: Its network instead of the default one.
             published: TCP port of the container to publish on any free port, which only this
                 machine reaches unless the engine runs on another.
+            confinement: Limits that it runs under.
 
         Raises:
             EngineRefusedError: It did not start; the message is the engine's reason.
@@ -219,16 +250,23 @@ class Engine:
                 image,
                 [command],
                 name=name,
+                user=confinement.user or None,
                 environment=self._with_proxies(environment or {}),
                 labels=dict(labels or {}),
                 ports=[(published, "tcp")] if published else None,
                 host_config=client.create_host_config(
                     mounts=[
-                        sdk.bind_mount(outside, inside, is_read_only=True)
+                        sdk.bind_mount(
+                            outside, inside, is_read_only=not confinement.has_writable_mounts
+                        )
                         for outside, inside in (mounts or {}).items()
                     ],
                     port_bindings=bindings,
                     network_mode=network,
+                    mem_limit=confinement.memory_bytes or None,
+                    memswap_limit=confinement.memory_bytes or None,
+                    read_only=confinement.is_root_read_only,
+                    tmpfs={"/tmp": ""} if confinement.is_root_read_only else None,  # noqa: S108
                 ),
                 use_config_proxy=False,
             )["Id"]
@@ -259,6 +297,59 @@ class Engine:
         return ContainerState(
             state["Status"], state["ExitCode"], state["OOMKilled"], state.get("Error", "")
         )
+
+    def container_id(self, container: str) -> str:
+        """Return the id of a container, "absent" where there is none."""
+        return str(self._inspected(container).get("Id") or "absent")
+
+    def process_id(self, container: str) -> int:
+        """Return the id of a container's first process on the engine's machine; 0 once it ended."""
+        return int((self._inspected(container).get("State") or {}).get("Pid") or 0)
+
+    def changes(self, container: str) -> list[str]:
+        """Return the paths that a container made, changed or deleted outside of its mounts."""
+        with self._asked("list what a container changed") as client:
+            return [str(change["Path"]) for change in client.diff(container) or ()]
+
+    def run_in(self, container: str, command: list[str]) -> tuple[int, str]:
+        """Run a program of a container's image inside it; return its exit status and output.
+
+        Raises:
+            EngineRefusedError: The container does not run.
+        """
+        with self._asked("run a program in a container") as client:
+            started = client.exec_create(container, command)["Id"]
+            output = client.exec_start(started).decode("utf-8", "replace")
+            return int(client.exec_inspect(started)["ExitCode"] or 0), output
+
+    def read_file(self, container: str, path: str, limit_bytes: int = 1 << 20) -> bytes | None:
+        """Return the beginning of a file of a container, running or not.
+
+        Args:
+            container: Its name.
+            path: Absolute; links are followed inside the container.
+            limit_bytes: More is cut off.
+
+        Returns:
+            None where there is no such file.
+        """
+        with self._absences(), self._asked("read a file of a container") as client:
+            chunks, described = client.get_archive(container, path)
+            if described["linkTarget"]:
+                chunks.close()
+                return self.read_file(container, described["linkTarget"], limit_bytes)
+            content: bytes | None = self._sdk.first_file(chunks, limit_bytes)
+            return content
+        return None
+
+    def read_image_file(self, image: str, path: str, limit_bytes: int = 1 << 20) -> bytes | None:
+        """Return the beginning of a file of an image, which is not run; None where it has none."""
+        with self._asked("look into an image") as client:
+            container = client.create_container(image, ["none"], use_config_proxy=False)["Id"]
+        try:
+            return self.read_file(container, path, limit_bytes)
+        finally:
+            self.remove([container])
 
     def existing(self, containers: Iterable[str]) -> list[str]:
         """Return those of the names that a container has, running or not."""

@@ -30,6 +30,7 @@ SCRIPT = ROOT / "container" / "build_image.sh"
 DOCKERFILE = ROOT / "container" / "Dockerfile"
 # Of the images on top of the serving image.
 CONTEXT = ROOT / "tests" / "byoi" / "emulator"
+FAULTY = ROOT / "tests" / "byoi" / "conformance"
 LOGS = ROOT / "build" / "images"
 LABEL = "byoi.test.sources"
 # Of this checkout: two on one machine would take each other's images away.
@@ -52,6 +53,7 @@ class Image:
         settings: Variables of the build script.
         dockerfile: For an image on top of the serving image: its instructions, and no script.
         has_secrets: Whether the build gets secrets, which hold `SECRET`.
+        context: With `dockerfile`: the folder it copies from.
         project: For an image that `byoi image` builds on the serving image: the folder.
     """
 
@@ -61,6 +63,7 @@ class Image:
     settings: Mapping[str, str] = field(default_factory=dict)
     dockerfile: str = ""
     has_secrets: bool = False
+    context: Path = CONTEXT
     project: Path | None = None
 
     @property
@@ -136,7 +139,14 @@ class Image:
         label = f"--label={LABEL}={self.digest()}"
         options = [*self.options, "--progress=plain", label]
         if self.dockerfile:
-            return [docker_client(), "build", *options, f"--tag={self.tag}", "--file=-", CONTEXT]
+            return [
+                docker_client(),
+                "build",
+                *options,
+                f"--tag={self.tag}",
+                "--file=-",
+                self.context,
+            ]
         return [SCRIPT, *options]
 
     def _environ(self, folder: Path) -> Mapping[str, str]:
@@ -205,6 +215,14 @@ IMAGES = {
         (*_PROGRAM, CONTEXT / "stranger.py"),
         dockerfile=f"FROM {REPOSITORY}:serve\nCOPY stranger.py /\n"
         'ENTRYPOINT ["python3", "/stranger.py"]\n',
+    ),
+    # Of another make too: it keeps the contract, but for the fault that a layer on it names.
+    "faulty": Image(
+        f"{REPOSITORY}-faulty:latest",
+        (*_PROGRAM, FAULTY / "faulty.py"),
+        dockerfile=f"FROM {REPOSITORY}:serve\nCOPY faulty.py /\n"
+        'ENTRYPOINT ["python3", "/faulty.py"]\n',
+        context=FAULTY,
     ),
     # What a user with scikit-learn, XGBoost and LightGBM gets from `byoi image`.
     "libraries": Image(

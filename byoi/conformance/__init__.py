@@ -1,0 +1,55 @@
+"""A check of any image, URL or project against SageMaker's container contract.
+
+* `check`: ask for rules, one after the other
+* `Case`, `Given`, `Payload`: what is checked, and what the user gave for it
+* `ImageSubject`, `ProjectSubject`, `UrlSubject`: what can be checked
+* `Report`, `Result`, `Rule`, `Verdict`: what was found
+* `all_rules`, `selected`: the rules
+
+It knows an image, a URL or processes from outside, and nothing of what is inside.
+"""
+
+from typing import TYPE_CHECKING
+
+from byoi import _face
+
+if TYPE_CHECKING:
+    from byoi.conformance.case import Case, Given, Payload
+    from byoi.conformance.checking import Report, Result, all_rules, check
+    from byoi.conformance.rule import Rule, Verdict, selected
+    from byoi.conformance.subjects import ImageSubject, ProjectSubject, UrlSubject
+else:
+    __getattr__, __dir__ = _face.make(
+        __name__,
+        {
+            "Case": "case",
+            "Given": "case",
+            "ImageSubject": "subjects",
+            "Payload": "case",
+            "ProjectSubject": "subjects",
+            "Report": "checking",
+            "Result": "checking",
+            "Rule": "rule",
+            "UrlSubject": "subjects",
+            "Verdict": "rule",
+            "all_rules": "checking",
+            "check": "checking",
+            "selected": "rule",
+        },
+    )
+
+__all__ = [
+    "Case",
+    "Given",
+    "ImageSubject",
+    "Payload",
+    "ProjectSubject",
+    "Report",
+    "Result",
+    "Rule",
+    "UrlSubject",
+    "Verdict",
+    "all_rules",
+    "check",
+    "selected",
+]

@@ -1,0 +1,167 @@
+"""What a rule is asked of: the subject, what the user gave for it, and the server they share."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from byoi import contract
+from byoi.conformance import waiting
+from byoi.conformance.rule import Broken, NotTested
+from byoi.conformance.server import Server
+from byoi.conformance.subjects import Conditions, Subject
+from byoi.local.docker import Confinement
+
+
+@dataclass(frozen=True)
+class Payload:
+    """A request that the model answers.
+
+    Attributes:
+        body: Its body.
+        content_type: Its media type.
+    """
+
+    body: bytes
+    content_type: str
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the user gave for the check.
+
+    Attributes:
+        payload: A request that the model answers, if there is one.
+        slow_payload: One that takes seconds.
+        is_serverless: Whether the rules of serverless endpoints are asked for.
+        is_multi_model: Whether those of multi-model endpoints are.
+        is_training: Whether those of training are.
+        is_full: Whether limits of the platform are waited out.
+        memory_bytes: Of the instance type; 0 is no limit.
+        environment: Variables that the model needs, as an endpoint would have them.
+    """
+
+    payload: Payload | None = None
+    slow_payload: Payload | None = None
+    is_serverless: bool = False
+    is_multi_model: bool = False
+    is_training: bool = False
+    is_full: bool = False
+    memory_bytes: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Case:
+    """What a rule is asked of. Close it at the end: it keeps a server for the rules that share one.
+
+    Attributes:
+        subject: What is checked.
+        given: What the user gave for it.
+    """
+
+    subject: Subject
+    given: Given = Given()
+    _kept: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    _server: Server | None = None
+    _problem: Broken | None = None
+
+    def conditions(self, **changes: object) -> Conditions:
+        """Return the platform's conditions, with changes."""
+        kept = {
+            "confinement": Confinement(memory_bytes=self.given.memory_bytes),
+            "environment": {},
+        } | changes
+        kept["environment"] = {**self.given.environment, **kept["environment"]}  # type: ignore[dict-item]
+        return Conditions(**kept)  # type: ignore[arg-type]
+
+    def payload(self) -> Payload:
+        """Return the user's request.
+
+        Raises:
+            NotTested: There is none.
+        """
+        if self.given.payload is None:
+            raise NotTested("give a request that the model answers: --payload FILE")
+        return self.given.payload
+
+    def slow_payload(self) -> Payload:
+        """Return the user's request that takes seconds.
+
+        Raises:
+            NotTested: There is none.
+        """
+        if self.given.slow_payload is None:
+            raise NotTested("give a request that takes 5 to 55 s: --slow-payload FILE")
+        return self.given.slow_payload
+
+    def any_server(self) -> Server:
+        """Return the shared server, healthy or not; it is started on the first call.
+
+        Raises:
+            Broken: It could not be started at all.
+        """
+        if self._server is None and self._problem is None:
+            try:
+                self._server = self._kept.enter_context(self.subject.launched(self.conditions()))
+                self._problem = self._wait(self._server)
+            except Broken as broken:
+                self._problem = broken
+        if self._server is None:
+            raise self._problem or NotTested("the server was not started")
+        return self._server
+
+    def server(self) -> Server:
+        """Return the shared server, which is healthy and still runs.
+
+        Raises:
+            NotTested: It is not; RT-22 has the cause.
+        """
+        try:
+            server = self.any_server()
+        except Broken as broken:
+            raise NotTested("first mend what RT-22 names: the server did not start") from broken
+        if self._problem is not None:
+            raise NotTested("first mend what RT-22 names: the server is not healthy")
+        if server.sight.exit_code() is not None:
+            raise NotTested("first mend what RT-69 names: the server has ended meanwhile")
+        return server
+
+    @property
+    def problem(self) -> Broken | None:
+        """Why the shared server is not healthy, None where it is."""
+        with contextlib.suppress(Broken):
+            self.any_server()
+        return self._problem
+
+    @contextlib.contextmanager
+    def launched(self, **changes: object) -> Iterator[Server]:
+        """Start a server of the rule's own under changed conditions, and wait until it is healthy.
+
+        Raises:
+            Broken: It does not become healthy; the text has the cause.
+            NotTested: The subject cannot be started so.
+        """
+        conditions = self.conditions(**changes)
+        with self.subject.launched(conditions) as server:
+            if problem := self._wait(server, conditions.port):
+                raise problem
+            yield server
+
+    def log(self) -> str:
+        """Return what the shared server wrote, "" where it has not run or cannot be seen."""
+        if self._server is not None:
+            with contextlib.suppress(NotTested):
+                return self._server.sight.log()
+        return ""
+
+    def close(self) -> None:
+        """End the shared server."""
+        self._kept.close()
+        self._server = None
+
+    def _wait(self, server: Server, port: int = contract.PORT) -> Broken | None:
+        """Wait until a server is healthy, and return why it is not."""
+        limit_s = contract.START_TIMEOUT_S if self.given.is_full else self.subject.start_limit_s
+        return waiting.wait_until_healthy(
+            server, limit_s, explain_end=self.subject.explain_end, port=port
+        )

@@ -1,0 +1,168 @@
+"""Why a container does not start, or ended: the cause, where the engine has only a symptom.
+
+"exec /usr/bin/serve: no such file or directory" is what Docker says of a file that is there and
+whose first line names a program that is not: one that ends in a carriage return, for example.
+
+Sources: execve(2), "ENOENT" for a missing interpreter and "ENOEXEC"; signal(7); the Docker
+engine's messages, as version 28.2 writes them.
+"""
+
+import platform
+import re
+import signal
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from byoi import contract
+from byoi.conformance.rule import Broken
+from byoi.local import health
+
+# A file of the image, by its absolute path; None where there is none.
+ReadFile = Callable[[str], bytes | None]
+
+_LAST_LINES = 3
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_READ_ONLY = re.compile(
+    rf"[^\n]*(?:read-only file system|Errno 30|EROFS)[^\n]*{contract.MODEL_DIR}[^\n]*"
+    rf"|[^\n]*{contract.MODEL_DIR}[^\n]*(?:read-only file system|Errno 30|EROFS)[^\n]*",
+    re.IGNORECASE,
+)
+_NO_NETWORK = re.compile(
+    r"[^\n]*(?:Name or service not known|Temporary failure in name resolution|"
+    r"Network is unreachable|Could not resolve host|getaddrinfo failed)[^\n]*"
+)
+# As Linux names processors, and as images do.
+_ARCHITECTURES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+_SIGNALLED = 128
+
+
+def of_refusal(refusal: str, described: Mapping[str, Any], read_file: ReadFile) -> Broken:
+    """Return why the engine could not start an image.
+
+    Args:
+        refusal: The engine's words.
+        described: The image, as `docker inspect` shows it.
+        read_file: Reads a file of the image.
+    """
+    program, content = _first_program(described, read_file)
+    if problem := _problem_of_program(program, content, described):
+        return problem
+    return Broken(
+        f"the engine says: {refusal}",
+        "the platform starts the image as `docker run IMAGE serve`; make that run",
+    )
+
+
+def of_end(
+    exit_code: int,
+    log: str,
+    *,
+    is_out_of_memory: bool,
+    described: Mapping[str, Any],
+    read_file: ReadFile,
+) -> Broken:
+    """Return why a container ended by itself.
+
+    Args:
+        exit_code: Its exit status.
+        log: What it wrote.
+        is_out_of_memory: Whether the kernel ended it for its memory limit.
+        described: The image, as `docker inspect` shows it.
+        read_file: Reads a file of the image.
+    """
+    last = last_lines(log)
+    if is_out_of_memory:
+        return Broken(
+            f"the kernel ended it for its memory limit; its last lines: {last}",
+            "choose a larger instance type, or load less: fewer workers, a smaller model",
+        )
+    if problem := problem_in_log(log):
+        return problem
+    if "exec " in last or exit_code in {126, 127, 255}:
+        program, content = _first_program(described, read_file)
+        if problem := _problem_of_program(program, content, described):
+            return problem
+    how = f"status {exit_code}"
+    if exit_code - _SIGNALLED in set(signal.Signals):
+        how = f"{signal.Signals(exit_code - _SIGNALLED).name}, status {exit_code}"
+    return Broken(
+        f"the container ended with {how}; its last lines: {last}",
+        "the last lines have the cause: mend it, and let `serve` run for as long as it serves",
+    )
+
+
+def last_lines(log: str) -> str:
+    """Return the end of a log in one line."""
+    return " | ".join(health.tail(log, _LAST_LINES)) or "it wrote nothing"
+
+
+def problem_in_log(log: str) -> Broken | None:
+    """Return what a log tells of a broken rule: a write into the model folder, a call outside."""
+    if found := _READ_ONLY.search(log):
+        return Broken(
+            f"{contract.MODEL_DIR} is read-only, and it writes there: {found[0].strip()[:300]}",
+            "write below /tmp only; the platform mounts the model read-only",
+        )
+    if found := _NO_NETWORK.search(log):
+        return Broken(
+            f"it calls another host, and there is no network: {found[0].strip()[:300]}",
+            "put what it fetches at start into the image or the model data; an endpoint may have "
+            "no network at all",
+        )
+    return None
+
+
+def _first_program(described: Mapping[str, Any], read_file: ReadFile) -> tuple[str, bytes | None]:
+    """Return the program that the image starts with, and its content, None where it lacks it."""
+    config = described.get("Config") or {}
+    entry = config.get("Entrypoint") or []
+    name = str(entry[0]) if entry else "serve"
+    if name.startswith("/"):
+        return name, read_file(name)
+    if "/" in name:
+        path = f"{config.get('WorkingDir') or '/'}/{name}"
+        return path, read_file(path)
+    variables = dict(one.partition("=")[::2] for one in config.get("Env") or ())
+    for folder in variables.get("PATH", _PATH).split(":"):
+        path = f"{folder.rstrip('/')}/{name}"
+        if (content := read_file(path)) is not None:
+            return path, content
+    return name, None
+
+
+def _problem_of_program(
+    program: str, content: bytes | None, described: Mapping[str, Any]
+) -> Broken | None:
+    machine = str(described.get("Architecture") or "")
+    here = _ARCHITECTURES.get(platform.machine(), machine)
+    if machine and machine != here:
+        return Broken(
+            f"the image is for {machine}, and this machine is {here}",
+            f"build it for the instance: docker build --platform linux/{here} ...",
+        )
+    if content is None:
+        return Broken(
+            f"there is no program {program!r} in the image",
+            "the platform runs `docker run IMAGE serve`: put a program `serve` on the PATH, or an "
+            "ENTRYPOINT that takes the argument `serve`",
+        )
+    first = content.partition(b"\n")[0]
+    if first.startswith(b"#!") and first.endswith(b"\r"):
+        return Broken(
+            f"{program} has Windows line ends (CRLF): its first line {first.decode('latin-1')!r} "
+            "names a program whose name ends in a carriage return",
+            "convert it, for example with `sed -i 's/\\r$//'`, and keep it so: "
+            "`*.sh text eol=lf` in .gitattributes",
+        )
+    if not content.startswith((b"#!", b"\x7fELF")):
+        return Broken(
+            f"{program} is neither a program nor a script with a first line such as #!/bin/sh: "
+            f"{content[:40]!r}",
+            "begin the script with the line of its interpreter, with nothing before it",
+        )
+    if first.startswith(b"#!") and (words := first[2:].split()):
+        return Broken(
+            f"{program} did not start; its first line is {first.decode('latin-1')!r}",
+            f"the image needs {words[0].decode('latin-1')}, and the script must be executable",
+        )
+    return None

@@ -1,0 +1,140 @@
+"""All rules, and the check of a subject by them, one after the other."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from byoi import errors
+from byoi.conformance import health_check, invocations, network
+from byoi.conformance.case import Case
+from byoi.conformance.rule import (
+    Broken,
+    Kind,
+    NotApplicable,
+    NotTested,
+    Rule,
+    Verdict,
+    rules_of,
+)
+
+# The parts of the contract, in its order.
+_GROUPS = {
+    "Ports and network": network,
+    "Health check": health_check,
+    "Invocations": invocations,
+}
+_PROVED_ELSEWHERE = {
+    Kind.OURS: "nobody outside can see it; the project's own tests prove it for its image",
+    Kind.PLATFORM: "the platform does it",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was found of one rule.
+
+    Attributes:
+        rule: The rule.
+        verdict: Whether it holds.
+        seen: What was seen; why it does not apply; what to give so that it can be tested.
+        remedy: What to change, "" unless the rule is broken.
+        seconds: That it took.
+    """
+
+    rule: Rule
+    verdict: Verdict
+    seen: str
+    remedy: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found of all rules.
+
+    Attributes:
+        subject: What was checked.
+        results: In the order of the contract.
+        log: The end of what the shared server wrote, "" where it cannot be seen.
+        seconds: That all took.
+    """
+
+    subject: str
+    results: tuple[Result, ...]
+    log: str
+    seconds: float
+
+    def count(self, verdict: Verdict) -> int:
+        """Return how many rules got a verdict."""
+        return sum(result.verdict is verdict for result in self.results)
+
+    @property
+    def failures(self) -> list[Result]:
+        """The broken rules."""
+        return [result for result in self.results if result.verdict is Verdict.FAIL]
+
+    @property
+    def summary(self) -> str:
+        """The last line of the check: `n of m rules tested, f failed, u not tested`."""
+        failed, untested = self.count(Verdict.FAIL), self.count(Verdict.NOT_TESTED)
+        tested = self.count(Verdict.PASS) + failed
+        return (
+            f"{tested} of {tested + untested} rules tested, {failed} failed, {untested} not tested"
+        )
+
+
+def all_rules() -> list[Rule]:
+    """Return the rules in the order of the contract."""
+    return [one for group, module in _GROUPS.items() for one in rules_of(group, module)]
+
+
+def check(
+    case: Case, rules: Iterable[Rule], show: Callable[[Result], None] = lambda _: None
+) -> Report:
+    """Ask for rules, one after the other.
+
+    Args:
+        case: What is asked; it is closed at the end.
+        rules: The rules.
+        show: Takes each result as it comes.
+
+    Raises:
+        MissingProgramError: No container engine answers.
+    """
+    started_s = time.monotonic()
+    results = []
+    log = ""
+    try:
+        for rule in rules:
+            result = ask(case, rule)
+            show(result)
+            results.append(result)
+        log = case.log()
+    finally:
+        case.close()
+    return Report(case.subject.name, tuple(results), log, time.monotonic() - started_s)
+
+
+def ask(case: Case, rule: Rule) -> Result:
+    """Ask for one rule.
+
+    Raises:
+        MissingProgramError: No container engine answers.
+    """
+    if rule.kind in _PROVED_ELSEWHERE:
+        return Result(rule, Verdict.NOT_APPLICABLE, _PROVED_ELSEWHERE[rule.kind])
+    if rule.is_slow and not case.given.is_full:
+        return Result(rule, Verdict.NOT_TESTED, "it waits out a limit of the platform: --full")
+    started_s = time.monotonic()
+    verdict, remedy = Verdict.PASS, ""
+    try:
+        seen = rule.check(case)
+    except Broken as broken:
+        verdict, seen, remedy = Verdict.FAIL, broken.seen, broken.remedy
+    except NotApplicable as why:
+        verdict, seen = Verdict.NOT_APPLICABLE, str(why)
+    except NotTested as what:
+        verdict, seen = Verdict.NOT_TESTED, str(what)
+    except errors.HostingError as error:
+        verdict, seen = Verdict.NOT_TESTED, f"the engine did not do what it was asked: {error}"
+    return Result(rule, verdict, seen, remedy, time.monotonic() - started_s)

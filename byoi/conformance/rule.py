@@ -1,0 +1,138 @@
+"""A rule of SageMaker's container contract, and what was found when an image was asked for it.
+
+A rule is a function named by the rule's id: `rt_22` is RT-22. Its docstring is the rule in a
+sentence, further text, and its source. It returns what was seen where the rule holds, and raises
+`Broken`, `NotTested` or `NotApplicable` otherwise.
+"""
+
+import enum
+import re
+import types
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from byoi.conformance.case import Case
+
+_ATTRIBUTE = "__rule__"
+_SOURCE = "Source:"
+
+
+class Kind(enum.Enum):
+    """What a rule needs to be tested."""
+
+    ANY = "any image"
+    PAYLOAD = "needs a payload"
+    OURS = "ours only"
+    PLATFORM = "the platform's"
+
+
+class Verdict(enum.Enum):
+    """What is said of a rule."""
+
+    PASS = "pass"  # noqa: S105 - a word, no password
+    FAIL = "fail"
+    NOT_APPLICABLE = "not applicable"
+    NOT_TESTED = "not tested"
+
+
+class Broken(Exception):  # noqa: N818 - named after the condition
+    """The rule does not hold.
+
+    Attributes:
+        seen: What was seen, in a few words.
+        remedy: What to change, in a sentence.
+    """
+
+    def __init__(self, seen: str, remedy: str) -> None:
+        super().__init__(seen)
+        self.seen = seen
+        self.remedy = remedy
+
+
+class NotTested(Exception):  # noqa: N818 - named after the condition
+    """The rule could not be tested; the text says what to give so that it can."""
+
+
+class NotApplicable(Exception):  # noqa: N818 - named after the condition
+    """The rule does not concern this image; the text says why."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule.
+
+    Attributes:
+        id: As in the contract, such as `RT-22`.
+        group: Which part of the contract it belongs to.
+        kind: What it needs to be tested.
+        statement: The rule, in a sentence.
+        source: Where it is stated.
+        is_quick: Whether `byoi deploy` asks for it before it makes an endpoint.
+        is_slow: Whether only `--full` asks for it: it waits out a limit of the platform.
+        check: Tests it.
+    """
+
+    id: str
+    group: str
+    kind: Kind
+    statement: str
+    source: str
+    is_quick: bool
+    is_slow: bool
+    check: Callable[["Case"], str]
+
+
+def rule(
+    kind: Kind, *, is_quick: bool = False, is_slow: bool = False
+) -> Callable[[Callable[["Case"], str]], Callable[["Case"], str]]:
+    """Return a decorator that makes a function a rule.
+
+    Args:
+        kind: What the rule needs to be tested.
+        is_quick: Whether `byoi deploy` asks for it.
+        is_slow: Whether only `--full` asks for it.
+    """
+
+    def mark(check: Callable[["Case"], str]) -> Callable[["Case"], str]:
+        setattr(check, _ATTRIBUTE, (kind, is_quick, is_slow))
+        return check
+
+    return mark
+
+
+def rules_of(group: str, module: types.ModuleType) -> Iterator[Rule]:
+    """Yield the rules of a module, in the order of their ids.
+
+    Args:
+        group: The part of the contract that the module has.
+        module: Its functions with `rule` are the rules.
+    """
+    found = [one for one in vars(module).values() if hasattr(one, _ATTRIBUTE)]
+    for check in sorted(found, key=lambda one: _number(one.__name__)):
+        kind, is_quick, is_slow = getattr(check, _ATTRIBUTE)
+        statement, source = _read(check.__doc__ or "")
+        identifier = check.__name__.upper().replace("_", "-")
+        yield Rule(identifier, group, kind, statement, source, is_quick, is_slow, check)
+
+
+def selected(rules: Iterable[Rule], only: Iterable[str]) -> list[Rule]:
+    """Return the rules whose id is one of `only`, or begins with it and a hyphen; all for none."""
+    wanted = [one.upper() for one in only]
+    return [
+        rule_
+        for rule_ in rules
+        if not wanted or any(rule_.id == one or rule_.id.startswith(f"{one}-") for one in wanted)
+    ]
+
+
+def _number(name: str) -> int:
+    return int(re.sub(r"\D", "", name) or 0)
+
+
+def _read(docstring: str) -> tuple[str, str]:
+    """Return the statement and the source in a rule's docstring."""
+    text, _, source = docstring.partition(_SOURCE)
+    statement = text.strip().partition("\n\n")[0]
+    return " ".join(statement.split()), " ".join(source.split()).rstrip(".")

@@ -1,0 +1,225 @@
+"""The server that is checked, while it runs: what it answers, and what can be seen of it.
+
+What it is, a container, processes of this machine or only a URL, decides what can be seen; what
+cannot raises `NotTested`.
+"""
+
+import contextlib
+import http.client
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from byoi import contract, proxies
+from byoi.conformance.rule import NotTested
+
+# A model's own limit is 60 s; a little more shows that the server, not the check, ended it.
+ANSWER_TIMEOUT_S = contract.INVOCATION_TIMEOUT_S + 10.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server answered to one request.
+
+    Attributes:
+        status: HTTP status; 0 where there was no answer.
+        headers: Response headers, names in lower case.
+        body: Response body.
+        seconds: From the request to the last byte.
+        problem: Why there was no answer, "" where there was one.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    seconds: float = 0.0
+    problem: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The status, or why there was none."""
+        return str(self.status) if self.status else f"no answer ({self.problem})"
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A TCP socket that takes connections.
+
+    Attributes:
+        address: As the kernel has it, such as `0.0.0.0` or `::`.
+        port: Its port.
+    """
+
+    address: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only its own machine reaches it."""
+        return self.address.startswith("127.") or self.address == "::1"
+
+    def __str__(self) -> str:
+        return (
+            f"[{self.address}]:{self.port}"
+            if ":" in self.address
+            else (f"{self.address}:{self.port}")
+        )
+
+
+@dataclass(frozen=True)
+class End:
+    """How a server ended after SIGTERM.
+
+    Attributes:
+        seconds: Until it had ended.
+        exit_code: Its status; 137 after SIGKILL.
+    """
+
+    seconds: float
+    exit_code: int
+
+
+class Sight(Protocol):
+    """What can be seen of a server beside its answers."""
+
+    def log(self) -> str:
+        """Return all that it wrote."""
+        ...
+
+    def listeners(self) -> list[Listener]:
+        """Return the sockets of its network namespace that take connections."""
+        ...
+
+    def changes(self) -> list[str]:
+        """Return the paths that it made, changed or deleted outside of mounts."""
+        ...
+
+    def terminate(self, grace_s: int) -> None:
+        """Send SIGTERM, and SIGKILL `grace_s` later where it has not ended."""
+        ...
+
+    def exit_code(self) -> int | None:
+        """Return its exit status, None while it runs."""
+        ...
+
+    def is_out_of_memory(self) -> bool:
+        """Whether the kernel ended it for its memory limit."""
+        ...
+
+
+class Unseen:
+    """A server of which only a URL is known."""
+
+    def log(self) -> str:
+        """Raise: it is elsewhere."""
+        raise NotTested("give an image instead of a URL")
+
+    def listeners(self) -> list[Listener]:
+        """Raise: it is elsewhere."""
+        raise NotTested("give an image instead of a URL")
+
+    def changes(self) -> list[str]:
+        """Raise: it is elsewhere."""
+        raise NotTested("give an image instead of a URL")
+
+    def terminate(self, grace_s: int) -> None:  # noqa: ARG002 - a Sight's
+        """Raise: it is elsewhere, and not ours to end."""
+        raise NotTested("give an image instead of a URL")
+
+    def exit_code(self) -> int | None:
+        """Return None: for all that is known it runs."""
+        return None
+
+    def is_out_of_memory(self) -> bool:
+        """Raise: it is elsewhere."""
+        raise NotTested("give an image instead of a URL")
+
+
+class Server:
+    """A server that was started for the check, or that a URL leads to.
+
+    Attributes:
+        url: `http://host:port`.
+        host: Of the URL.
+        port: Of the URL.
+        sight: What can be seen of it beside its answers.
+        ready_s: Seconds from its start to the first /ping with 200; None where that is not known.
+    """
+
+    def __init__(self, host: str, port: int, sight: Sight) -> None:
+        """Remember where it answers; nothing is sent yet."""
+        self.host = host
+        self.port = port
+        self.url = f"http://{host}:{port}"
+        self.sight = sight
+        self.ready_s: float | None = None
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        timeout_s: float = ANSWER_TIMEOUT_S,
+    ) -> Answer:
+        """Send one request; an error of the connection is an answer with status 0."""
+        started_s = time.monotonic()
+        try:
+            answer = proxies.exchange(
+                method, self.url + path, timeout_s=timeout_s, body=body, headers=headers
+            )
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            return Answer(0, seconds=time.monotonic() - started_s, problem=reason)
+        return Answer(
+            answer.status, answer.headers, answer.body, seconds=time.monotonic() - started_s
+        )
+
+    def ping(self, *, timeout_s: float = ANSWER_TIMEOUT_S) -> Answer:
+        """Send GET /ping, with more patience than the platform has."""
+        return self.ask("GET", contract.PING_PATH, timeout_s=timeout_s)
+
+    def invoke(
+        self,
+        body: bytes,
+        content_type: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        timeout_s: float = ANSWER_TIMEOUT_S,
+    ) -> Answer:
+        """Send POST /invocations."""
+        return self.ask(
+            "POST",
+            contract.INVOCATIONS_PATH,
+            body,
+            {"Content-Type": content_type, **(headers or {})},
+            timeout_s=timeout_s,
+        )
+
+    @contextlib.contextmanager
+    def opened(
+        self, body: bytes, content_type: str, *, timeout_s: float = ANSWER_TIMEOUT_S
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Send POST /invocations and supply the answer before its body is read.
+
+        Raises:
+            OSError: Nothing answers.
+            HTTPException: The answer is not HTTP.
+        """
+        with proxies.opened(
+            "POST",
+            self.url + contract.INVOCATIONS_PATH,
+            timeout_s=timeout_s,
+            body=body,
+            headers={"Content-Type": content_type},
+        ) as response:
+            yield response
+
+    def stop(self, grace_s: int = contract.STOP_GRACE_S) -> End:
+        """Stop it as the platform does, and tell how it ended."""
+        started_s = time.monotonic()
+        self.sight.terminate(grace_s)
+        code = self.sight.exit_code()
+        return End(time.monotonic() - started_s, code if code is not None else -1)

@@ -1,0 +1,339 @@
+"""What can be checked: an image, a URL, or a project's folder, served by processes.
+
+An image is run as the platform runs it: `serve`, the model read-only, a network of its own that
+leads nowhere, no credentials, no variables but those of the check, the memory of the instance.
+
+Sources: DG your-algorithms-inference-code (how the container is run, /opt/ml/model read-only);
+DG mkt-algo-model-internet-free (no calls in or out but the platform's).
+"""
+
+import contextlib
+import secrets
+import tempfile
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from byoi import contract, errors, model_data
+from byoi.conformance import causes
+from byoi.conformance.rule import Broken, NotTested
+from byoi.conformance.server import Listener, Server, Unseen
+from byoi.local import orphans, processes
+from byoi.local.docker import FREE, Confinement, Engine
+from byoi.local.proc_net import read_listeners
+
+# Longer than most models take, shorter than the platform's 8 minutes, which `--full` waits.
+START_TIMEOUT_S = 90.0
+_LOG_LINES = 20_000
+# Of a container in its network namespace: the sockets of IPv4 and of IPv6.
+_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+_LISTENS_NOWHERE = (processes.LOOPBACK, 0)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """How a server is started.
+
+    Attributes:
+        environment: Its variables, and no others.
+        argument: `serve` or `train`.
+        port: Where it is to listen.
+        has_model: Whether the model data is there.
+        confinement: Limits of a container; processes have none.
+    """
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    argument: str = "serve"
+    port: int = contract.PORT
+    has_model: bool = True
+    confinement: Confinement = FREE
+
+
+class Subject(Protocol):
+    """What is checked.
+
+    Attributes:
+        name: As the user named it.
+        start_limit_s: Seconds to wait until a server of it is healthy.
+    """
+
+    name: str
+    start_limit_s: float
+
+    def launched(self, conditions: Conditions) -> contextlib.AbstractContextManager[Server]:
+        """Start a server and end it afterwards; nobody has waited until it is healthy.
+
+        Raises:
+            NotTested: This cannot be done with what the user gave.
+            Broken: The engine could not start it; the text has the cause.
+        """
+        ...
+
+    def explain_end(self, server: Server) -> Broken:
+        """Return why a server of this subject, that has ended by itself, did so."""
+        ...
+
+    def described(self) -> Mapping[str, Any]:
+        """Return what is known of an image without running it, as `docker inspect` shows it.
+
+        Raises:
+            NotTested: It is no image.
+        """
+        ...
+
+
+class ContainerSight:
+    """A container of this machine."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        """Remember the container."""
+        self.engine = engine
+        self.name = name
+
+    def log(self) -> str:
+        """Return all that it wrote."""
+        return self.engine.log(self.name, _LOG_LINES)
+
+    def listeners(self) -> list[Listener]:
+        """Return the sockets of its network namespace that take connections."""
+        pid = self.engine.process_id(self.name)
+        tables = [self._table(pid, path) for path in _TABLES]
+        if not any(tables):
+            raise NotTested(
+                "run the check on the engine's own machine, as root, or give the image a `cat`"
+            )
+        return [Listener(*found) for table in tables for found in read_listeners(table)]
+
+    def changes(self) -> list[str]:
+        """Return the paths that it made, changed or deleted outside of mounts."""
+        return self.engine.changes(self.name)
+
+    def terminate(self, grace_s: int) -> None:
+        """Send SIGTERM, and SIGKILL `grace_s` later where it has not ended."""
+        self.engine.stop([self.name], grace_s)
+
+    def exit_code(self) -> int | None:
+        """Return its exit status, None while it runs."""
+        state = self.engine.state(self.name)
+        return state.exit_code if state.has_ended else None
+
+    def is_out_of_memory(self) -> bool:
+        """Whether the kernel ended it for its memory limit."""
+        return self.engine.state(self.name).is_out_of_memory
+
+    def _table(self, pid: int, path: str) -> str:
+        # The engine's processes are this machine's unless it is in a virtual machine, whose
+        # process of that number is not the container's.
+        if pid and self._is_here(pid):
+            with contextlib.suppress(OSError):
+                return Path(f"/proc/{pid}{path.removeprefix('/proc')}").read_text()
+        with contextlib.suppress(errors.EngineRefusedError):
+            status, text = self.engine.run_in(self.name, ["cat", path])
+            return text if status == 0 else ""
+        return ""
+
+    def _is_here(self, pid: int) -> bool:
+        with contextlib.suppress(OSError):
+            cgroups = Path(f"/proc/{pid}/cgroup").read_text()
+            mounts = Path(f"/proc/{pid}/mountinfo").read_text()
+            return self.engine.container_id(self.name) in cgroups + mounts
+        return False
+
+
+class ImageSubject:
+    """An image of this machine, run by the container engine."""
+
+    def __init__(self, engine: Engine, image: str, model: Path | None) -> None:
+        """Remember the image; nothing is run yet.
+
+        Args:
+            engine: Has the image; nothing is pulled.
+            image: Its name.
+            model: The model's directory on this machine, None: what is baked into the image.
+        """
+        self.name = image
+        self.start_limit_s = START_TIMEOUT_S
+        self._engine = engine
+        self._model = model
+
+    @contextlib.contextmanager
+    def launched(self, conditions: Conditions) -> Iterator[Server]:
+        """Start a container and remove it afterwards."""
+        name = f"byoi-check-{secrets.token_hex(4)}"
+        labels = {orphans.OWNER_LABEL: orphans.owner()}
+        with tempfile.TemporaryDirectory(prefix="byoi-check-") as empty:
+            model = self._model if conditions.has_model else Path(empty)
+            try:
+                self._engine.create_isolated_network(name, labels)
+                try:
+                    self._engine.start(
+                        self.name,
+                        conditions.argument,
+                        name=name,
+                        environment=conditions.environment,
+                        labels=labels,
+                        mounts={model: contract.MODEL_DIR} if model else {},
+                        network=name,
+                        confinement=conditions.confinement,
+                    )
+                except errors.EngineRefusedError as refused:
+                    cause = causes.of_refusal(str(refused), self.described(), self._read_file)
+                    raise cause from refused
+                host, port = self._engine.address(name, conditions.port) or _LISTENS_NOWHERE
+                yield Server(host, port, ContainerSight(self._engine, name))
+            finally:
+                self._engine.remove([name], [name])
+
+    def explain_end(self, server: Server) -> Broken:
+        """Return why a container ended by itself."""
+        return causes.of_end(
+            server.sight.exit_code() or 0,
+            server.sight.log(),
+            is_out_of_memory=server.sight.is_out_of_memory(),
+            described=self.described(),
+            read_file=self._read_file,
+        )
+
+    def _read_file(self, path: str) -> bytes | None:
+        return self._engine.read_image_file(self.name, path)
+
+    def described(self) -> Mapping[str, Any]:
+        """Return what the engine knows of the image."""
+        return self._engine.describe_image(self.name)
+
+
+class UrlSubject:
+    """A server that runs already, wherever it is."""
+
+    def __init__(self, url: str) -> None:
+        """Remember the URL.
+
+        Raises:
+            ConfigurationError: It is not `http://host[:port]`.
+        """
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme != "http" or not parts.hostname or parts.path not in {"", "/"}:
+            raise errors.ConfigurationError(
+                f"expected http://HOST:PORT, as /ping and /invocations are below it, received {url}"
+            )
+        self.name = url
+        # It was started before.
+        self.start_limit_s = 5.0
+        self._host, self._port = parts.hostname, parts.port or 80
+
+    @contextlib.contextmanager
+    def launched(self, conditions: Conditions) -> Iterator[Server]:
+        """Supply the server; only as it runs already."""
+        if conditions != Conditions():
+            raise NotTested("give an image instead of a URL: this rule needs a start of its own")
+        yield Server(self._host, self._port, Unseen())
+
+    def explain_end(self, server: Server) -> Broken:
+        """Say that nobody listens: whoever runs it is not known."""
+        return Broken(f"nothing answers at {server.url}", "start the server, then check it")
+
+    def described(self) -> Mapping[str, Any]:
+        """Raise: it is no image."""
+        raise NotTested("give an image instead of a URL")
+
+
+class ProcessSight(Unseen):
+    """Processes of this machine."""
+
+    def __init__(self, stack: processes.ProcessStack) -> None:
+        """Remember the processes."""
+        self._stack = stack
+        self._status: int | None = None
+
+    def log(self) -> str:
+        """Return all that they wrote."""
+        return self._stack.log
+
+    def listeners(self) -> list[Listener]:
+        """Raise: the processes share this machine's network."""
+        raise NotTested("give an image instead of a folder")
+
+    def changes(self) -> list[str]:
+        """Raise: the processes share this machine's files."""
+        raise NotTested("give an image instead of a folder")
+
+    def is_out_of_memory(self) -> bool:
+        """Return False: the processes have no limit of their own."""
+        return False
+
+    def terminate(self, grace_s: int) -> None:  # noqa: ARG002 - the stack has the platform's
+        """Stop them as the platform does."""
+        self._status = self._stack.stop()
+
+    def exit_code(self) -> int | None:
+        """Return the exit status of the first process, None while it runs."""
+        return self._stack.poll() if self._status is None else self._status
+
+
+class ProjectSubject:
+    """The folder of a model of one's own, served by processes of this machine."""
+
+    def __init__(self, folder: Path, model_dir: Path, environment: Mapping[str, str]) -> None:
+        """Remember the folder; nothing is run yet.
+
+        Args:
+            folder: As the user named it.
+            model_dir: Given to `model_fn`.
+            environment: Variables that lead the server to the project's module.
+        """
+        self.name = str(folder)
+        self.start_limit_s = START_TIMEOUT_S
+        self._model_dir = model_dir
+        self._environment = dict(environment)
+
+    @contextlib.contextmanager
+    def launched(self, conditions: Conditions) -> Iterator[Server]:
+        """Start the processes and stop them afterwards."""
+        if conditions.argument != "serve" or conditions.confinement != FREE:
+            raise NotTested("give an image instead of a folder")
+        with tempfile.TemporaryDirectory(prefix="byoi-check-") as folder:
+            empty = Path(folder) / "model"
+            empty.mkdir()
+            stack = processes.ProcessStack(
+                self._model_dir if conditions.has_model else empty,
+                port=conditions.port if conditions.port != contract.PORT else 0,
+                environ={**self._environment, **conditions.environment},
+                log_file=Path(folder) / "server.log",
+            )
+            stack.start()
+            try:
+                yield Server(processes.LOOPBACK, stack.port, ProcessSight(stack))
+            finally:
+                stack.stop()
+
+    def explain_end(self, server: Server) -> Broken:
+        """Return why the processes ended by themselves."""
+        status = server.sight.exit_code() or 0
+        return causes.of_end(
+            status,
+            server.sight.log(),
+            is_out_of_memory=False,
+            described={},
+            read_file=lambda _: None,
+        )
+
+    def described(self) -> Mapping[str, Any]:
+        """Raise: it is no image."""
+        raise NotTested("give an image instead of a folder")
+
+
+@contextlib.contextmanager
+def unpacked(archive: Path | None) -> Iterator[Path | None]:
+    """Supply the directory of model data: of a model.tar.gz, or a directory as it is.
+
+    Raises:
+        ModelDataError: The archive cannot be unpacked.
+    """
+    if archive is None or archive.is_dir():
+        yield archive
+        return
+    with tempfile.TemporaryDirectory(prefix="byoi-check-") as folder:
+        model_data.unpack(archive, Path(folder))
+        yield Path(folder)

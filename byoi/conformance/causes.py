@@ -34,6 +34,8 @@ _NO_NETWORK = re.compile(
 # As Linux names processors, and as images do.
 _ARCHITECTURES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _SIGNALLED = 128
+# Of shells and of Docker: a program that could not be executed, was not found, did not start.
+_NOT_STARTED = {126, 127, 255}
 
 
 def of_refusal(refusal: str, described: Mapping[str, Any], read_file: ReadFile) -> Broken:
@@ -44,8 +46,7 @@ def of_refusal(refusal: str, described: Mapping[str, Any], read_file: ReadFile) 
         described: The image, as `docker inspect` shows it.
         read_file: Reads a file of the image.
     """
-    program, content = _first_program(described, read_file)
-    if problem := _problem_of_program(program, content, described):
+    if problem := known_of_program(described, read_file):
         return problem
     return Broken(
         f"the engine says: {refusal}",
@@ -53,15 +54,26 @@ def of_refusal(refusal: str, described: Mapping[str, Any], read_file: ReadFile) 
     )
 
 
-def of_end(
+def known_of_program(described: Mapping[str, Any], read_file: ReadFile) -> Broken | None:
+    """Return what is wrong with the program that an image starts with, None where nothing is seen.
+
+    Args:
+        described: The image, as `docker inspect` shows it.
+        read_file: Reads a file of the image.
+    """
+    program, content = _first_program(described, read_file)
+    return _problem_of_program(program, content, described)
+
+
+def known_of_end(
     exit_code: int,
     log: str,
     *,
     is_out_of_memory: bool,
     described: Mapping[str, Any],
     read_file: ReadFile,
-) -> Broken:
-    """Return why a container ended by itself.
+) -> Broken | None:
+    """Return why a container ended by itself, None where only its own lines can tell.
 
     Args:
         exit_code: Its exit status.
@@ -78,15 +90,23 @@ def of_end(
         )
     if problem := problem_in_log(log):
         return problem
-    if "exec " in last or exit_code in {126, 127, 255}:
-        program, content = _first_program(described, read_file)
-        if problem := _problem_of_program(program, content, described):
-            return problem
+    if "exec " in last or exit_code in _NOT_STARTED:
+        return known_of_program(described, read_file)
+    return None
+
+
+def of_end(exit_code: int, log: str) -> Broken:
+    """Return that a container ended by itself, with its own last lines.
+
+    Args:
+        exit_code: Its exit status.
+        log: What it wrote.
+    """
     how = f"status {exit_code}"
     if exit_code - _SIGNALLED in set(signal.Signals):
         how = f"{signal.Signals(exit_code - _SIGNALLED).name}, status {exit_code}"
     return Broken(
-        f"the container ended with {how}; its last lines: {last}",
+        f"the container ended with {how}; its last lines: {last_lines(log)}",
         "the last lines have the cause: mend it, and let `serve` run for as long as it serves",
     )
 

@@ -188,13 +188,15 @@ class ImageSubject:
 
     def explain_end(self, server: Server) -> Broken:
         """Return why a container ended by itself."""
-        return causes.of_end(
-            server.sight.exit_code() or 0,
-            server.sight.log(),
+        code, log = server.sight.exit_code() or 0, server.sight.log()
+        known = causes.known_of_end(
+            code,
+            log,
             is_out_of_memory=server.sight.is_out_of_memory(),
             described=self.described(),
             read_file=self._read_file,
         )
+        return known or causes.of_end(code, log)
 
     def _read_file(self, path: str) -> bytes | None:
         return self._engine.read_image_file(self.name, path)
@@ -310,14 +312,8 @@ class ProjectSubject:
 
     def explain_end(self, server: Server) -> Broken:
         """Return why the processes ended by themselves."""
-        status = server.sight.exit_code() or 0
-        return causes.of_end(
-            status,
-            server.sight.log(),
-            is_out_of_memory=False,
-            described={},
-            read_file=lambda _: None,
-        )
+        log = server.sight.log()
+        return causes.problem_in_log(log) or causes.of_end(server.sight.exit_code() or 0, log)
 
     def described(self) -> Mapping[str, Any]:
         """Raise: it is no image."""

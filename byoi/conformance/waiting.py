@@ -16,7 +16,7 @@ from byoi.conformance.server import Answer, Listener, Server
 
 _POLL_S = 0.1
 # What stays so for this long is no step on the way to a server that listens where it should.
-_SETTLED_S = 12.0
+_SETTLED_S = 8.0
 # What a slow /ping is given to tell how slow it is.
 _PATIENCE_S = 15.0
 
@@ -49,7 +49,7 @@ def wait_until_healthy(
         if answer.status == HTTPStatus.OK:
             server.ready_s = waited_s
             return None
-        if answer.seconds >= contract.PING_TIMEOUT_S and (slow := _slow_ping(server)):
+        if answer.seconds >= contract.PING_TIMEOUT_S and (slow := slow_ping(server)):
             return slow
         if settled.seconds(_state(answer)) > _SETTLED_S and (
             problem := _wrong_place(server, answer, port)
@@ -77,7 +77,7 @@ def _state(answer: Answer) -> str:
     return f"{answer.status} {answer.problem}"
 
 
-def _slow_ping(server: Server) -> Broken | None:
+def slow_ping(server: Server) -> Broken | None:
     """Return the cause where /ping answers, and too late."""
     patient = server.ping(timeout_s=_PATIENCE_S)
     if patient.status == HTTPStatus.OK and patient.seconds > contract.PING_TIMEOUT_S:

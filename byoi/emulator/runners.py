@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from byoi import contract, errors
+from byoi.conformance import diagnosis
 from byoi.local import orphans, processes
 from byoi.local.docker import Engine
 
@@ -66,6 +67,9 @@ class Instance(Protocol):
 
     def cause_of_end(self) -> str | None:
         """Return why it ended, None while it runs."""
+
+    def diagnosis(self) -> str:
+        """Return why it is not healthy, as the end of a sentence; "" where that is not seen."""
 
     def stop(self, grace_s: int) -> None:
         """Send SIGTERM, SIGKILL `grace_s` seconds later, and leave nothing."""
@@ -141,6 +145,7 @@ class ContainerRunner:
         except errors.EngineRefusedError as error:
             raise errors.EndpointFailedError(
                 f"the image {order.image} could not be started with the argument `serve`: {error}"
+                f"{diagnosis.of_refusal(self._engine, order.image)}"
             ) from error
         return _Container(self._engine, order)
 
@@ -181,6 +186,7 @@ class _Container:
     def __init__(self, engine: Engine, order: Order) -> None:
         self._engine = engine
         self._name = order.name
+        self._image = order.image
         self._follower = engine.follow_log(order.name, order.log_file)
         address = engine.address(order.name, contract.PORT)
         self.host, self.port = address or (processes.LOOPBACK, 0)
@@ -195,6 +201,10 @@ class _Container:
         if state.is_out_of_memory:
             return "it was ended by the kernel for lack of memory"
         return f"it ended with {exit_meaning(state.exit_code)}"
+
+    def diagnosis(self) -> str:
+        url = f"http://{self.host}:{self.port}"
+        return diagnosis.of_container(self._engine, self._name, self._image, url)
 
     def stop(self, grace_s: int) -> None:
         if grace_s:
@@ -263,6 +273,9 @@ class _Process:
     def cause_of_end(self) -> str | None:
         status = self._stack.poll()
         return None if status is None else f"it ended with {exit_meaning(status)}"
+
+    def diagnosis(self) -> str:
+        return ""
 
     def stop(self, grace_s: int) -> None:
         pid = self._stack.pid

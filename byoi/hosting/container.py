@@ -24,6 +24,7 @@ from sagemaker.local.image import DOCKER_COMPOSE_FILENAME, _SageMakerContainer, 
 from sagemaker.local.utils import check_for_studio
 
 from byoi import contract, errors
+from byoi.conformance import diagnosis
 from byoi.hosting import script, staging
 from byoi.local import compose, health, orphans, processes
 from byoi.local.docker import ContainerState, Engine
@@ -115,6 +116,7 @@ def wait_until_healthy(  # noqa: PLR0913 - one caller, keywords
     log: Path,
     compose_has_ended: Callable[[], bool],
     timeout_s: float,
+    diagnose: Callable[[], str] = str,
 ) -> None:
     """Return once the running container answers /ping with 200.
 
@@ -125,6 +127,7 @@ def wait_until_healthy(  # noqa: PLR0913 - one caller, keywords
         log: Output of compose, read for the last lines if there is no container.
         compose_has_ended: Whether compose gave up, for example because a port is taken.
         timeout_s: Seconds for /ping to turn 200.
+        diagnose: Returns why it is not healthy, as the end of a sentence; "" where nothing is seen.
 
     Raises:
         EndpointFailedError: The container ended, was never started, or did not become
@@ -151,6 +154,7 @@ def wait_until_healthy(  # noqa: PLR0913 - one caller, keywords
     if not written.strip() and log.exists():
         written = log.read_text(errors="replace")
     ending = "\n".join(f"  {line}" for line in health.tail(written, _LOG_LINES)) or "  (nothing)"
+    cause += diagnose()
     raise errors.EndpointFailedError(
         f"the container {cause}\nThe end of its log (all of it in {log}):\n{ending}"
     )
@@ -255,6 +259,7 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
                 log=self.log,
                 compose_has_ended=self._has_compose_ended,
                 timeout_s=startup_timeout_s or self.place.startup_timeout_s,
+                diagnose=self._diagnose,
             )
         except BaseException:
             self.stop_serving(grace_s=0)
@@ -349,6 +354,11 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
                 env=self.place.engine.environ,
                 start_new_session=True,
             )
+
+    def _diagnose(self) -> str:
+        return diagnosis.of_container(
+            self.place.engine, self.container_names[0], self.image, self.url
+        )
 
     def _has_compose_ended(self) -> bool:
         return self._compose_process is None or self._compose_process.poll() is not None

@@ -93,7 +93,8 @@ class Instance:
         if cause is not None:
             raise errors.EndpointFailedError(
                 f"The primary container for production variant {self.variant} did not pass the "
-                f"ping health check: it {cause}. {self._last_log_line()}"
+                f"ping health check: it {cause}{self._server.diagnosis()}. "
+                f"{self._last_log_line()}"
             )
 
     def stop(self, grace_s: int) -> None:

@@ -23,13 +23,14 @@ def refused(files, **image):
 
 
 def ended(code, log="", files=None, *, is_out_of_memory=False, **image):
-    return causes.of_end(
+    known = causes.known_of_end(
         code,
         log,
         is_out_of_memory=is_out_of_memory,
         described=described(**image),
         read_file=(files or {}).get,
     )
+    return known or causes.of_end(code, log)
 
 
 def test_windows_line_ends_are_named_where_docker_says_that_there_is_no_file():

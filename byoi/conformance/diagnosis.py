@@ -1,0 +1,71 @@
+"""Why a container that somebody else started is not healthy: the causes of the check, in one line.
+
+Used by the emulator's FailureReason and by local mode's message.
+"""
+
+import urllib.parse
+
+from byoi import contract, errors
+from byoi.conformance import causes, waiting
+from byoi.conformance.rule import Broken, NotTested
+from byoi.conformance.server import Server
+from byoi.conformance.subjects import ContainerSight
+from byoi.local.docker import Engine
+
+
+def of_container(engine: Engine, container: str, image: str, url: str) -> str:
+    """Return the cause and the remedy, "" where nothing is seen beyond the symptom.
+
+    Args:
+        engine: Runs the container.
+        container: Its name; it may have ended.
+        image: Its image.
+        url: `http://host:port` where it should answer.
+    """
+    parts = urllib.parse.urlsplit(url)
+    sight = ContainerSight(engine, container)
+    try:
+        if (code := sight.exit_code()) is not None:
+            found = causes.known_of_end(
+                code,
+                sight.log(),
+                is_out_of_memory=sight.is_out_of_memory(),
+                described=engine.describe_image(image),
+                read_file=lambda path: engine.read_image_file(image, path),
+            )
+        else:
+            server = Server(parts.hostname or "", parts.port or contract.PORT, sight)
+            found = _of_running(server)
+    # The symptom is told all the same.
+    except (errors.ByoiError, NotTested):
+        return ""
+    return told(found)
+
+
+def of_refusal(engine: Engine, image: str) -> str:
+    """Return what is wrong with the program that an image starts with, "" where nothing is seen.
+
+    Args:
+        engine: Could not start the image.
+        image: The image.
+    """
+    try:
+        described = engine.describe_image(image)
+        return told(
+            causes.known_of_program(described, lambda path: engine.read_image_file(image, path))
+        )
+    except errors.ByoiError:
+        return ""
+
+
+def told(found: Broken | None) -> str:
+    """Return a cause and its remedy as the end of a sentence, "" for none."""
+    return f"; {found.seen}: {found.remedy}" if found else ""
+
+
+def _of_running(server: Server) -> Broken | None:
+    if slow := waiting.slow_ping(server):
+        return slow
+    if found := waiting.wrong_listeners(server.sight.listeners(), contract.PORT):
+        return found
+    return causes.problem_in_log(server.sight.log())

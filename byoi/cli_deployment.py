@@ -10,9 +10,12 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from byoi import cli_values, errors, extras, terminal
+
+if TYPE_CHECKING:
+    from byoi.conformance import Payload
 
 # Forgotten endpoints cost money; `--expires never` keeps one.
 EXPIRES = "24h"
@@ -76,7 +79,7 @@ def add_verbs(verbs: Any) -> None:
 def _deploy(options: argparse.Namespace) -> None:
     extras.require("byoi deploy", "boto3", "docker")
     from byoi import deployment
-    from byoi.deployment import preparation, tags
+    from byoi.deployment import container_check, preparation, tags
     from byoi.deployment.plan import EndpointSpec
 
     spec = EndpointSpec(
@@ -91,7 +94,14 @@ def _deploy(options: argparse.Namespace) -> None:
         expires=tags.parse_expiry(options.expires, dt.datetime.now(dt.UTC)),
         is_checked=not options.skip_preflight,
     )
-    prepared = preparation.prepare(deployment.connect(), spec, progress=_show)
+    prepared = preparation.prepare(
+        deployment.connect(),
+        spec,
+        progress=_show,
+        try_container=functools.partial(
+            container_check.check, archive=spec.archive, payload=_payload(spec.archive)
+        ),
+    )
     name = prepared.plan.endpoint_name
     try:
         outcome = prepared.deploy(progress=_show)
@@ -108,7 +118,23 @@ def _deploy(options: argparse.Namespace) -> None:
 
 
 def _body_to_try(archive: Path | None) -> str:
-    """Return the option of `byoi invoke` that sends a project's sample request.
+    """Return the option of `byoi invoke` that sends a project's sample request."""
+    if sample := _sample(archive):
+        return f"--file {shlex.quote(str(sample))}"
+    return "--file BODY   # a file with a request, such as body.json; - is standard input"
+
+
+def _payload(archive: Path | None) -> "Payload | None":
+    """Return a project's sample request, None without one."""
+    from byoi.conformance import Payload
+    from byoi.formats import content_types
+
+    sample = _sample(archive)
+    return Payload(sample.read_bytes(), content_types.of_file(str(sample))) if sample else None
+
+
+def _sample(archive: Path | None) -> Path | None:
+    """Return the file of a project's sample request.
 
     Args:
         archive: The model data, which may lie in the project's folder, if this is no project.
@@ -121,8 +147,8 @@ def _body_to_try(archive: Path | None) -> str:
         except errors.ConfigurationError:  # it has several, and the endpoint is there all the same
             continue
         if sample is not None:
-            return f"--file {shlex.quote(str(sample))}"
-    return "--file BODY   # a file with a request, such as body.json; - is standard input"
+            return sample
+    return None
 
 
 def _endpoints(_options: argparse.Namespace) -> None:

@@ -6,10 +6,14 @@
         with testing.model("my-model") as model:
             assert model.invoke([[5.1, 3.5, 1.4, 0.2]]).json() == [0]
 
+    def test_the_image():
+        testing.conforms("my-model:latest", payload=Path("sample_request.json"))
+
 What answers is the application that serves in a container, with the same module, the same
 defaults and the same errors; `endpoint` and `image` ask the whole server.
 
-`byoi.pytest_plugin` has a fixture for it.
+`conforms` checks an image against SageMaker's container contract, as `byoi check` does.
+`byoi.pytest_plugin` has fixtures for both.
 """
 
 import contextlib
@@ -17,14 +21,17 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from byoi import contract, errors, extras, invocation
 from byoi.formats import content_types
 from byoi.project import Project
+
+if TYPE_CHECKING:
+    from byoi.conformance import Report
 
 # Enough to load a large model on a busy machine.
 STARTUP_TIMEOUT_S = 120.0
@@ -307,3 +314,51 @@ def _own_modules(folders: tuple[Path, ...]) -> Iterator[None]:
                 del sys.modules[name]
                 if name in modules:
                     sys.modules[name] = modules[name]
+
+
+def conforms(  # noqa: PLR0913 - keywords with a default
+    image: str,
+    *,
+    model_data: Path | None = None,
+    payload: Path | None = None,
+    content_type: str = "",
+    environment: Mapping[str, str] | None = None,
+    only: Iterable[str] = (),
+) -> "Report":
+    """Check an image of this machine against SageMaker's container contract.
+
+    Args:
+        image: Its name.
+        model_data: A model.tar.gz, or a model's directory; None: what is in the image.
+        payload: A file with a request that the model answers; without one, less can be tested.
+        content_type: Of the payload; by default that of the file's ending.
+        environment: Variables that the model needs.
+        only: Ids of rules or of groups, such as `RT` and `ST-01`; all by default.
+
+    Returns:
+        What was found of each rule.
+
+    Raises:
+        AssertionError: A rule is broken; the message has what was seen, and the remedies.
+        MissingProgramError: No container engine answers.
+        ModelDataError: The archive cannot be unpacked.
+    """
+    from byoi import conformance  # noqa: PLC0415 - Docker's SDK, which most tests do not need
+    from byoi.conformance import reports, subjects  # noqa: PLC0415 - as above
+    from byoi.local import Engine  # noqa: PLC0415 - as above
+
+    sent = None
+    if payload is not None:
+        media_type = content_type or content_types.of_file(str(payload))
+        sent = conformance.Payload(payload.read_bytes(), media_type)
+    given = conformance.Given(payload=sent, environment=environment or {})
+    engine = Engine(os.environ)
+    engine.require()
+    with subjects.unpacked(model_data) as model:
+        case = conformance.Case(conformance.ImageSubject(engine, image, model), given)
+        rules = conformance.selected(conformance.all_rules(), only)
+        report = conformance.check(case, rules)
+    if report.failures:
+        broken = "\n".join(map(reports.line, report.failures))
+        raise AssertionError(f"{image} breaks the container contract:\n{broken}")
+    return report

@@ -20,6 +20,8 @@ from byoi.local import health
 # A file of the image, by its absolute path; None where there is none.
 ReadFile = Callable[[str], bytes | None]
 
+# How what was seen of such a container begins: an endpoint without isolation has a network.
+NO_NETWORK = "it calls another host, and there is no network"
 _LAST_LINES = 3
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _READ_ONLY = re.compile(
@@ -125,7 +127,7 @@ def problem_in_log(log: str) -> Broken | None:
         )
     if found := _NO_NETWORK.search(log):
         return Broken(
-            f"it calls another host, and there is no network: {found[0].strip()[:300]}",
+            f"{NO_NETWORK}: {found[0].strip()[:300]}",
             "put what it fetches at start into the image or the model data; an endpoint may have "
             "no network at all",
         )

@@ -4,12 +4,14 @@
 """
 
 import functools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from byoi import terminal
 from byoi.deployment import model_object, preflight, price, rollout, startup, waiting
 from byoi.deployment.account import Account, aws_errors
+from byoi.deployment.finding import Finding
 from byoi.deployment.plan import EndpointSpec, Plan, make_plan
 from byoi.deployment.rollout import Outcome
 
@@ -55,14 +57,23 @@ class Preparation:
         )
 
 
+def _nothing_more(_plan: Plan) -> Iterable[Finding]:
+    return ()
+
+
 def prepare(
-    account: Account, spec: EndpointSpec, *, progress: waiting.Progress = waiting.silent
+    account: Account,
+    spec: EndpointSpec,
+    *,
+    progress: waiting.Progress = waiting.silent,
+    try_container: Callable[[Plan], Iterable[Finding]] = _nothing_more,
 ) -> Preparation:
     """Plan an endpoint, check the plan, and upload its model data.
 
     Args:
         account: Account to deploy to.
         spec: What the user specified.
+        try_container: Called after the checks have found no failure, if the plan is checked at all.
         progress: Takes one line for each finding that is not a failure, for the price, and for
             the upload.
 
@@ -76,16 +87,21 @@ def prepare(
     plan = make_plan(account, spec)
     archive = spec.archive
     if spec.is_checked:
-        findings = preflight.check(account, plan, is_uploaded=archive is None)
-        for finding in findings:
-            # Failures are in the error.
-            if finding.is_ok is not False:
-                progress(str(finding))
-        preflight.require(findings)
+        _require(preflight.check(account, plan, is_uploaded=archive is None), progress)
+        _require(try_container(plan), progress)
     progress(price.line(account, plan))
     if upload(account, plan, archive):
         progress(f"uploaded {archive} to {plan.model_data_url}")
     return Preparation(account, plan, archive)
+
+
+def _require(findings: Iterable[Finding], progress: waiting.Progress) -> None:
+    """Show what is no failure, and raise with all failures."""
+    found = list(findings)
+    for finding in found:
+        if finding.is_ok is not False:
+            progress(str(finding))
+    preflight.require(found)
 
 
 @aws_errors("the model data was not uploaded")

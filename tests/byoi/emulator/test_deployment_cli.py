@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from deployed import account_of, existing, left_as_found, other_archive, plan
 from emulated_aws import ECHO, Aws
+from images import current
 from tiny_model import write_tiny_model
 
 from byoi import model_data
@@ -153,6 +154,7 @@ def test_a_failure_is_its_cause_and_the_containers_last_words(
         "--name=unlucky",
         f"--model-data={tiny_archive}",
         "--env=BYOI_INFERENCE_MODULE=no_such_module",
+        "--skip-preflight",
     )
     assert done.returncode == 1
     assert done.stderr.startswith("byoi: error: endpoint unlucky failed: ")
@@ -286,3 +288,20 @@ def test_a_variable_may_have_the_value_of_the_commands_own(
     assert shown["PrimaryContainer"]["Environment"] == {"MINE": "a=b \n #", "OTHER": "1"}
     assert "a=b" not in done.stdout + done.stderr
     assert in_process("delete", "films").returncode == 0
+
+
+def test_an_image_that_would_answer_wrongly_is_not_deployed(in_containers: Aws) -> None:
+    image = current("faulty")
+    deploy = ("deploy", image, "--name", "faulty", "--env", "FAULT=limit 1048576")
+    with left_as_found(in_containers):
+        byoi = runner(in_containers)
+        refused = byoi(*deploy)
+        assert refused.returncode == 1, refused.stdout
+        assert "413" in refused.stderr
+        assert "client_max_body_size" in refused.stderr
+        assert existing(account_of(in_containers)) == []
+
+        done = byoi(*deploy, "--skip-preflight")
+        assert done.returncode == 0, done.stderr
+        assert "faulty: InService" in done.stdout
+        assert byoi("delete", "faulty").returncode == 0

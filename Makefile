@@ -59,6 +59,9 @@ init-all: .venv ## take the project of each kind of `byoi init` from nothing to 
 mutants: .venv ## does a test fail for each small change of the encoder and the formats? (12 minutes)
 	@.venv/bin/python benchmarks/mutants.py
 
+faults: .venv ## break the server under a steady load: what do clients see, when is it healthy again? (4 minutes)
+	@.venv/bin/python benchmarks/faults.py --keep
+
 lock: ## resolve requirements/*.in again (needs uv)
 	@for name in serve train dev cli; do \
 		uv pip compile --universal --generate-hashes --python-version 3.11 --quiet --no-header --no-annotate \
@@ -74,4 +77,4 @@ lock: ## resolve requirements/*.in again (needs uv)
 clean: ## remove what the targets above made in this folder
 	@rm -rf .venv build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: demo test check notebooks lab image bench bench-rest peers cycles mutants lock clean
+.PHONY: demo test check notebooks lab image bench bench-rest peers cycles mutants faults lock clean

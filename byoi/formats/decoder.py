@@ -140,7 +140,12 @@ def read_npy(body: bytes) -> npt.NDArray[Any]:
     # Four bytes a character; NumPy itself would end in a SystemError.
     if dtype.kind == "U" and array.view(f"{dtype.byteorder}u4").max() > sys.maxunicode:
         raise errors.MalformedBody("a text of the array has a number that is not a character")
-    return array.reshape(shape, order="F" if is_fortran else "C")
+    try:
+        return array.reshape(shape, order="F" if is_fortran else "C")
+    except ValueError as error:  # all sizes are 1, so that their number is the only limit
+        raise errors.MalformedBody(
+            f"the array has {len(shape)} dimensions, which are more than NumPy has; send fewer"
+        ) from error
 
 
 def read_npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

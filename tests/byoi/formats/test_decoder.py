@@ -234,6 +234,10 @@ def test_the_largest_character_is_taken():
             raw_npy("{'descr':'<U1','fortran_order':False,'shape':(1,)}", b"\0\0\x11\0"),
             "a text of the array has a number that is not a character",
         ),
+        (
+            raw_npy(f"{{'descr':'|u1','fortran_order':False,'shape':{(1,) * 70}}}", b"1"),
+            "the array has 70 dimensions, which are more than NumPy has",
+        ),
     ],
 )
 def test_what_is_not_such_an_array_is_refused(body, message):

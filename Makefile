@@ -59,8 +59,14 @@ init-all: .venv ## take the project of each kind of `byoi init` from nothing to 
 mutants: .venv ## does a test fail for each small change of the encoder and the formats? (12 minutes)
 	@.venv/bin/python benchmarks/mutants.py
 
+fuzz: .venv ## 200,000 inputs to the decoders, schemathesis on /openapi.json, 5,000 malformed requests (4 minutes, needs the package index once)
+	@.venv/bin/python benchmarks/fuzz.py
+
 faults: .venv ## break the server under a steady load: what do clients see, when is it healthy again? (4 minutes)
 	@.venv/bin/python benchmarks/faults.py --keep
+
+soak: .venv ## ten minutes of valid, invalid and streamed requests: do memory and descriptors stay?
+	@.venv/bin/python benchmarks/soak.py --keep
 
 lock: ## resolve requirements/*.in again (needs uv)
 	@for name in serve train dev cli; do \
@@ -77,4 +83,4 @@ lock: ## resolve requirements/*.in again (needs uv)
 clean: ## remove what the targets above made in this folder
 	@rm -rf .venv build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: demo test check notebooks lab image bench bench-rest peers cycles mutants faults lock clean
+.PHONY: demo test check notebooks lab image bench bench-rest peers cycles mutants fuzz faults soak lock clean

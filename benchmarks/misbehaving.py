@@ -1,7 +1,7 @@
 """The inference module of `faults.py` and `soak.py`: a body `DO:...` makes it misbehave.
 
-Any other body takes 5 ms and is answered with the process id of the worker. It is read-only text,
-so it also runs in an image that has no other file of `benchmarks/`.
+Any other text takes 5 ms and is answered with the process id of the worker; JSON is rows of four
+numbers, answered with their sums. It needs nothing but `byoi.formats`: it also runs in the image.
 """
 
 import ctypes
@@ -12,6 +12,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
+
+from byoi import formats
 
 WORK_S = 0.005
 _PIECE_BYTES = 10_000_000
@@ -24,10 +26,13 @@ def model_fn(model_dir: str) -> None:
 def transform_fn(
     model: None,  # noqa: ARG001 - the signature of AWS's toolkit
     body: bytes | str,
-    content_type: str,  # noqa: ARG001
-    accept: str,  # noqa: ARG001
+    content_type: str,
+    accept: str,
 ) -> tuple[Any, str]:
-    """Answer with the worker's process id, or do what the body says."""
+    """Answer with the worker's process id or sums, or do what the body says."""
+    if content_type == "application/json":
+        rows = formats.decode_rows(body, content_type, 4)
+        return formats.encode_numbers(rows.sum(axis=1).tolist(), accept)
     text = body if isinstance(body, str) else body[:80].decode("utf-8", errors="replace")
     command, _, argument = text[:80].partition(" ")
     if command in _COMMANDS:

@@ -165,10 +165,14 @@ def read_npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[
     if version not in readers:
         raise ValueError(f".npy format version {version}, expected 1.0 or 2.0")
     try:
-        return readers[version](stream)
+        header = readers[version](stream)
     # The header is parsed as Python, which fails in many ways.
     except (SyntaxError, TokenError, TypeError, RecursionError, MemoryError) as error:
         raise ValueError(f"damaged .npy header ({type(error).__name__})") from error
+    # True is an integer to the reader, and no size to NumPy.
+    if any(type(size) is not int for size in header[0]):
+        raise ValueError(f"shape {header[0]}, expected whole numbers")
+    return header
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

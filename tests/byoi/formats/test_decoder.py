@@ -198,6 +198,7 @@ def test_the_largest_character_is_taken():
         (raw_npy("(" * 9_000), "not in NumPy's"),
         (raw_npy("{" * 100_000, version=(2, 0)), "not in NumPy's"),
         (raw_npy("{'descr':'|u1','fortran_order':False,'shape':(1.5,)}", b"1"), "not in"),
+        (raw_npy("{'descr':'|u1','fortran_order':False,'shape':(True,)}", b"1"), "not in"),
         (
             npy(np.array(["a"], object), allow_pickle=True),
             "the array has dtype object and shape",

@@ -22,7 +22,7 @@ The stack runs as processes, and in a container (`--image`) where the fault need
 limit, a small /tmp. The deadline of a request is 5 s where the fault waits for it (60 s by
 default), so that a silent worker is killed after 10 s and not after 65 s. Then hostile model data,
 each an archive that is unpacked (`hostile_archives.py`). `--keep` writes
-`benchmarks/results/faults.md`, where the notes stay.
+`benchmarks/results/faults.md`, where the notes stay, and the table in `docs/reliability.md`.
 """
 
 import argparse
@@ -51,9 +51,11 @@ from fault_servers import (
     why_no_image,
 )
 from own_model import ROOT, replace_measured, show
+from serving_table import with_block
 from steady_load import Seen, SteadyLoad, ask_once, seen_since
 
 RESULT = ROOT / "benchmarks" / "results" / "faults.md"
+PAGE = ROOT / "docs" / "reliability.md"
 WHOLE_S = 90.0
 SHORT_DEADLINE = {"BYOI_INVOCATION_TIMEOUT_S": "5"}
 _IN_FLIGHT_S = 3
@@ -278,10 +280,13 @@ def main() -> None:
     if options.only is None:
         with tempfile.TemporaryDirectory() as folder:
             refused = list(hostile_archives.refusals(Path(folder)))
-    text = page(rows, refused, machine(load_before))
+    note = machine(load_before)
+    text = page(rows, refused, note)
     if options.keep:
         old = RESULT.read_text(encoding="utf-8") if RESULT.exists() else ""
         RESULT.write_text(replace_measured(old, text), encoding="utf-8")
+        lines = [f"{note}:", "", *table(rows)]
+        PAGE.write_text(with_block(PAGE.read_text("utf-8"), "faults", lines), encoding="utf-8")
     print(text)
     sys.exit("**" in text)
 

@@ -11,8 +11,8 @@ read to its end, and one whose client leaves in the middle; half a request; malf
 Memory is PSS of all processes of the stack, descriptors are all that they have open, both from
 /proc, looked at 120 times. What counts is the median of the last quarter less that of the second:
 the first quarter is warming up. `--keep` writes `benchmarks/results/soak.md`, where the notes stay,
-and `soak.png`. Exit status 1 where memory or descriptors grew, a status was wrong, or a process of
-the stack was replaced.
+`soak.png`, and the figures in `docs/reliability.md`. Exit status 1 where memory or descriptors
+grew, a status was wrong, or a process of the stack was replaced.
 """
 
 import argparse
@@ -39,12 +39,14 @@ import fuzz_http
 import process_tree
 from fault_servers import MODULE
 from own_model import ROOT, replace_measured, show
+from serving_table import with_block
 from slow_clients import post
 from steady_load import CLIENTS, HOST, outcome_of
 
 from byoi.local import ProcessStack
 
 RESULT = ROOT / "benchmarks" / "results" / "soak.md"
+PAGE = ROOT / "docs" / "reliability.md"
 PLOT = RESULT.with_suffix(".png")
 LOOKS = 120
 GROWTH_MB, GROWTH_DESCRIPTORS = 8.0, 16.0
@@ -282,13 +284,18 @@ def plot(found: Soak, file: Path, note: str) -> None:
     figure.savefig(file, dpi=100, metadata={"Software": None})
 
 
+def verdict_lines(found: Soak) -> Iterator[str]:
+    """Yield a line for each figure, and whether it is as it must be."""
+    for text, is_good in found.verdicts():
+        yield f"* {text}: {'yes' if is_good else '**no**'}"
+
+
 def page(found: Soak, note: str, command: str) -> str:
     """Return the file of results, without its notes."""
     rows = [
         f"| {name} | {got} | {count:,} |{'' if got == KINDS[name].expected else ' **wrong**'}"
         for (name, got), count in sorted(found.answers.items())
     ]
-    verdicts = [f"* {text}: {'yes' if is_good else '**no**'}" for text, is_good in found.verdicts()]
     return "\n".join(
         [
             "# A server that runs for long",
@@ -299,7 +306,7 @@ def page(found: Soak, note: str, command: str) -> str:
             "",
             "What is sent, and how it is measured, says the head of that script.",
             "",
-            *verdicts,
+            *verdict_lines(found),
             "",
             f"![Memory and descriptors over the run]({PLOT.name})",
             "",
@@ -333,6 +340,8 @@ def main() -> None:
         old = RESULT.read_text(encoding="utf-8") if RESULT.exists() else ""
         RESULT.write_text(replace_measured(old, text), encoding="utf-8")
         plot(found, PLOT, note)
+        lines = [f"{note}:", "", *verdict_lines(found)]
+        PAGE.write_text(with_block(PAGE.read_text("utf-8"), "soak", lines), encoding="utf-8")
     print(text)
     sys.exit(not all(is_good for _, is_good in found.verdicts()))
 

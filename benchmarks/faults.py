@@ -6,7 +6,8 @@ Eight clients ask all the time, each one request after the other with 20 ms betw
 takes 5 ms of a worker, of which there are two (`steady_load.py`, `misbehaving.py`). /ping is asked
 20 times a second. Once both workers have answered for two seconds, the fault is done; then the
 load goes on until nothing has failed for two seconds and both workers answer. No client sends a
-request twice, and each waits up to 90 s for an answer.
+request twice, and each waits up to 90 s for an answer; one whose kept connection was closed makes
+a new one.
 
 * What the fault's own request got: of the request that made the worker misbehave, or of the
   clients that stop reading, or send slowly.
@@ -108,7 +109,7 @@ class Row:
                 str(self.seen.lost),
                 f"{self.seen.slowest_s:.2f}",
                 f"{self.seen.ping_down_s:.1f}",
-                f"{self.seen.healthy_s:.1f}",
+                f"{self.seen.healthy_s:.2f}",
                 self.note or "-",
             ]
         return f"| {' | '.join(cells)} |"

@@ -1,7 +1,8 @@
 """A steady load: some clients that ask again and again, and what each of them saw.
 
 Each client keeps a connection and sends a request, waits for the answer, pauses, and so on, as
-long as the load lasts; it never sends a request twice. Beside them /ping is asked all the time,
+long as the load lasts; it never sends a request twice. A kept connection that the server has
+closed meanwhile is made anew. Beside them /ping is asked all the time,
 each with a connection of its own, as the platform does it. The answer of a worker is its process
 id (`misbehaving.py`), which is how the load knows which workers answer.
 """
@@ -9,6 +10,7 @@ id (`misbehaving.py`), which is how the load knows which workers answer.
 import collections
 import contextlib
 import http.client
+import select
 import socket
 import threading
 import time
@@ -66,6 +68,11 @@ def ask(
         connection.close()
         outcome = outcome_of(error)
     return Event(began_s, time.monotonic(), outcome, worker)
+
+
+def was_closed(connection: http.client.HTTPConnection) -> bool:
+    """Whether the server has closed a kept connection, as urllib3 and so boto3 look before use."""
+    return connection.sock is not None and bool(select.select([connection.sock], [], [], 0)[0])
 
 
 def ask_once(port: int, body: bytes, patience_s: float = PATIENCE_S) -> Event:
@@ -220,6 +227,8 @@ class SteadyLoad:
     def _ask(self) -> None:
         connection = http.client.HTTPConnection(HOST, self._port, timeout=PATIENCE_S)
         while not self._stop.is_set():
+            if was_closed(connection):
+                connection.close()
             self.events.append(ask(connection, "POST", "/invocations", b"work"))
             self._stop.wait(PAUSE_S)
             self._asks.wait()

@@ -2,8 +2,10 @@
 
 import collections
 import http.client
+import socket
 import time
 
+import contract_cases
 import faults
 import pytest
 import steady_load
@@ -42,6 +44,18 @@ def test_ping_is_down_from_the_first_to_the_last_that_was_not_200():
     assert (seen.ping_down_s, seen.healthy_s) == (2, 4)
 
 
+def test_a_kept_connection_that_was_closed_is_told_from_one_that_is_open():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connection = http.client.HTTPConnection(*server.getsockname())
+        assert not steady_load.was_closed(connection)
+        connection.connect()
+        accepted, _ = server.accept()
+        assert not steady_load.was_closed(connection)
+        accepted.close()
+        contract_cases.wait_until(lambda: steady_load.was_closed(connection), 5)
+        connection.close()
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
@@ -59,7 +73,7 @@ def test_what_became_of_a_connection_has_a_name(error, words):
 
 def test_a_line_says_what_was_seen_or_why_nothing_was():
     line = Row("kill", "502", SEEN).line()
-    cells = "200: 1,234, 502: 2, connection refused: 7 | 2 | 1.50 | 2.0 | 3.0 | -"
+    cells = "200: 1,234, 502: 2, connection refused: 7 | 2 | 1.50 | 2.0 | 3.00 | -"
     assert line == f"| kill | 502 | {cells} |"
     absent = Row("full", note="there is no docker here").line()
     assert "not tried: there is no docker here" in absent

@@ -36,6 +36,20 @@ lab: .venv ## open JupyterLab on the notebooks
 
 image: ## build byoi:latest (MODEL_DIR=dir bakes a model in, TARGET=tensorflow trains and serves Keras)
 	@container/build_image.sh
+	@{ $(MAKE) --no-print-directory build/audit/installed && build/audit/bin/python container/sbom.py "$(built)" "build/$(subst /,-,$(subst :,-,$(built))).cdx.json"; } \
+		|| echo "no bill of materials was written: the image is good, and what failed is above" >&2
+
+# The image that `make image` makes.
+built = $(or $(TAG),$(if $(filter tensorflow,$(TARGET)),byoi:tensorflow,byoi:latest))
+
+build/audit/installed: requirements/audit.txt
+	@test -n "$(PYTHON)" || { echo "the audit and the bill of materials need Python 3.11, 3.12 or 3.13" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear build/audit
+	@build/audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt
+	@touch $@
+
+audit: .venv build/audit/installed ## look up known vulnerabilities of what serves, and list its licences
+	@.venv/bin/python requirements/audit.py
 
 bench: .venv ## compare the shipped server with FastAPI and inference-server, and show where the time goes (15 minutes, needs the package index once)
 	@.venv/bin/python benchmarks/encode.py
@@ -59,8 +73,17 @@ init-all: .venv ## take the project of each kind of `byoi init` from nothing to 
 mutants: .venv ## does a test fail for each small change of the encoder and the formats? (12 minutes)
 	@.venv/bin/python benchmarks/mutants.py
 
+fuzz: .venv ## 200,000 inputs to the decoders, schemathesis on /openapi.json, 5,000 malformed requests (4 minutes, needs the package index once)
+	@.venv/bin/python benchmarks/fuzz.py
+
+faults: .venv ## break the server under a steady load: what do clients see, when is it healthy again? (4 minutes)
+	@.venv/bin/python benchmarks/faults.py --keep
+
+soak: .venv ## ten minutes of valid, invalid and streamed requests: do memory and descriptors stay?
+	@.venv/bin/python benchmarks/soak.py --keep
+
 lock: ## resolve requirements/*.in again (needs uv)
-	@for name in serve train dev cli; do \
+	@for name in serve train dev cli audit; do \
 		uv pip compile --universal --generate-hashes --python-version 3.11 --quiet --no-header --no-annotate \
 			requirements/$$name.in --output-file requirements/$$name.txt; done
 	@uv pip compile --universal --generate-hashes --python-version 3.11 --quiet --no-header --no-annotate \
@@ -74,4 +97,4 @@ lock: ## resolve requirements/*.in again (needs uv)
 clean: ## remove what the targets above made in this folder
 	@rm -rf .venv build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: demo test check notebooks lab image bench bench-rest peers cycles mutants lock clean
+.PHONY: demo test check notebooks lab image bench bench-rest peers cycles mutants fuzz faults soak audit lock clean

@@ -1,4 +1,4 @@
-"""What the processes of a server cost, read from /proc: CPU seconds and memory.
+"""What the processes of a server cost, read from /proc: CPU seconds, memory, descriptors.
 
 A server is the process that was started with all its descendants, whatever groups they made.
 """
@@ -70,6 +70,16 @@ def pss_mb(root: int) -> float:
             rollup = (_PROC / str(process.pid) / "smaps_rollup").read_text(encoding="ascii")
             total_kb += parse_pss_kb(rollup)
     return total_kb * 1024 / 1e6
+
+
+def descriptors(root: int) -> int:
+    """Return how many files, sockets and pipes the processes of a tree have open."""
+    total = 0
+    for process in tree(root):
+        # It may end meanwhile.
+        with contextlib.suppress(OSError):
+            total += len(list((_PROC / str(process.pid) / "fd").iterdir()))
+    return total
 
 
 def parse_pss_kb(rollup: str) -> int:

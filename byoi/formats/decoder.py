@@ -140,7 +140,12 @@ def read_npy(body: bytes) -> npt.NDArray[Any]:
     # Four bytes a character; NumPy itself would end in a SystemError.
     if dtype.kind == "U" and array.view(f"{dtype.byteorder}u4").max() > sys.maxunicode:
         raise errors.MalformedBody("a text of the array has a number that is not a character")
-    return array.reshape(shape, order="F" if is_fortran else "C")
+    try:
+        return array.reshape(shape, order="F" if is_fortran else "C")
+    except ValueError as error:  # all sizes are 1, so that their number is the only limit
+        raise errors.MalformedBody(
+            f"the array has {len(shape)} dimensions, which are more than NumPy has; send fewer"
+        ) from error
 
 
 def read_npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -160,10 +165,14 @@ def read_npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[
     if version not in readers:
         raise ValueError(f".npy format version {version}, expected 1.0 or 2.0")
     try:
-        return readers[version](stream)
+        header = readers[version](stream)
     # The header is parsed as Python, which fails in many ways.
     except (SyntaxError, TokenError, TypeError, RecursionError, MemoryError) as error:
         raise ValueError(f"damaged .npy header ({type(error).__name__})") from error
+    # True is an integer to the reader, and no size to NumPy.
+    if any(type(size) is not int for size in header[0]):
+        raise ValueError(f"shape {header[0]}, expected whole numbers")
+    return header
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -233,10 +233,11 @@ def _require_characters(values: Sequence[Any], shape: Sequence[int], tensor: Ten
 def _fits(number: float, dtype: np.dtype[Any]) -> bool:
     if dtype.kind == "b":
         return number in {0, 1}
+    # A whole number of any length is finite, and may be no float.
+    if isinstance(number, float) and not (math.isfinite(number) and number.is_integer()):
+        return False
     limits = np.iinfo(dtype)
-    return (
-        math.isfinite(number) and number == number // 1 and limits.min <= int(number) <= limits.max
-    )
+    return bool(limits.min <= int(number) <= limits.max)
 
 
 def _whole(array: Array, tensor: Tensor) -> Array:

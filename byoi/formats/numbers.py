@@ -6,16 +6,22 @@ missing whole number for -1, there is an error of the client here, or NaN.
 Sources: sagemaker-inference-toolkit 1.10.1, decoder.py and encoder.py.
 """
 
+import contextlib
 import io
+import itertools
 import json
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from byoi import errors
+from byoi import contract, errors
 from byoi.formats import content_types, decoder, limits
 
+# Characters of an array of texts, four bytes each: four times a body of texts of one length.
+_LARGEST_TEXTS = 4 * contract.REQUEST_BODY_BYTES
 REQUEST_TYPES = (
     content_types.JSON,
     content_types.JSON_LINES,
@@ -55,14 +61,14 @@ def decode(body: bytes | str, content_type: str) -> npt.NDArray[Any]:
         return _from_csv(text)
     # NaN and Infinity are numbers to the toolkit, in both directions.
     if media_type == content_types.JSON_LINES:
-        return _array(decoder.read_json_lines(text, allow_nan=True))
+        return _array(decoder.read_json_lines(text, allow_nan=True), text)
     limits.require_of_json(text)
     content = decoder.read_json(text, allow_nan=True)
     rows = content.get("instances") if isinstance(content, dict) else content
     # A list of numbers is one row, of whatever length.
     if isinstance(rows, list) and rows and not isinstance(rows[0], int | float):
         limits.require(len(rows), "instance")
-    return _array(content)
+    return _array(content, text)
 
 
 def encode(values: Any, accept: str) -> tuple[bytes | str, str]:
@@ -111,20 +117,46 @@ def _from_csv(text: str) -> npt.NDArray[Any]:
             raise errors.MalformedBody(
                 f"row {number} has {len(row)} columns, expected {len(rows[0])} as in row 1"
             )
-    fields = np.array(rows)
-    for dtype in (np.int64, np.float64):
-        # An empty field is a number that is missing, as in NumPy's own reader.
-        missing = "nan" if dtype is np.float64 else ""
-        try:
-            fields = np.where(np.char.strip(fields) == "", missing, fields).astype(dtype)
-            break
-        except (ValueError, OverflowError):
-            continue
+    fields = list(itertools.chain.from_iterable(rows))
     # One row, or one column, has one dimension, as the toolkit makes it by genfromtxt.
-    return fields.squeeze()
+    return _of_fields(fields).reshape(len(rows), len(rows[0])).squeeze()
 
 
-def _array(content: Any) -> npt.NDArray[Any]:
+def _of_fields(fields: list[str]) -> npt.NDArray[Any]:
+    # Not out of an array of texts, in which each would take the room of the longest.
+    with contextlib.suppress(ValueError, OverflowError):
+        return np.array(list(map(int, fields)), np.int64)
+    # An empty field is a number that is missing, as in NumPy's own reader.
+    with contextlib.suppress(ValueError):
+        return np.array([float(one) if one and not one.isspace() else math.nan for one in fields])
+    _require_room(fields)
+    return np.array(fields)
+
+
+def _require_room(texts: Sequence[str]) -> None:
+    """Raise where an array of texts would be far larger than they are: all are as the longest."""
+    longest = max(map(len, texts), default=0)
+    if len(texts) * longest > _LARGEST_TEXTS:
+        raise errors.MalformedBody(
+            f"received {len(texts)} texts, the longest of {longest} characters, and an array gives "
+            f"each the same room: {len(texts) * longest} characters, expected at most "
+            f"{_LARGEST_TEXTS}; send fewer at once, or define input_fn"
+        )
+
+
+def _texts_of(content: Any) -> Iterator[str]:
+    """Yield the texts of nested lists."""
+    level = [content]
+    while level:
+        yield from (one for one in level if isinstance(one, str))
+        lists = [one for one in level if isinstance(one, list)]
+        level = list(itertools.chain.from_iterable(lists))
+
+
+def _array(content: Any, text: str) -> npt.NDArray[Any]:
+    # So many elements at most, each at most so long: most bodies need no other look.
+    if '"' in text and (text.count(",") + text.count("\n") + 1) * len(text) > _LARGEST_TEXTS:
+        _require_room(list(_texts_of(content)))
     try:
         return np.array(content)
     except ValueError as error:

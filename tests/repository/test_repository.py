@@ -63,7 +63,7 @@ def test_no_file_holds_an_access_key(texts: dict[str, str]) -> None:
 
 
 def test_locks_are_hashed() -> None:
-    for name in ("serve", "train", "dev", "cli", "sdk3"):
+    for name in ("serve", "train", "dev", "cli", "sdk3", "audit"):
         lock = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
         pins = re.findall(r"^[a-z0-9][^\n]*==", lock, re.MULTILINE)
         assert len(pins) == len(re.findall(r"^[a-z0-9][^\n]*\\\n    --hash=", lock, re.MULTILINE))

@@ -198,6 +198,7 @@ def test_the_largest_character_is_taken():
         (raw_npy("(" * 9_000), "not in NumPy's"),
         (raw_npy("{" * 100_000, version=(2, 0)), "not in NumPy's"),
         (raw_npy("{'descr':'|u1','fortran_order':False,'shape':(1.5,)}", b"1"), "not in"),
+        (raw_npy("{'descr':'|u1','fortran_order':False,'shape':(True,)}", b"1"), "not in"),
         (
             npy(np.array(["a"], object), allow_pickle=True),
             "the array has dtype object and shape",
@@ -233,6 +234,10 @@ def test_the_largest_character_is_taken():
         (
             raw_npy("{'descr':'<U1','fortran_order':False,'shape':(1,)}", b"\0\0\x11\0"),
             "a text of the array has a number that is not a character",
+        ),
+        (
+            raw_npy(f"{{'descr':'|u1','fortran_order':False,'shape':{(1,) * 70}}}", b"1"),
+            "the array has 70 dimensions, which are more than NumPy has",
         ),
     ],
 )

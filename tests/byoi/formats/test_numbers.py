@@ -1,6 +1,7 @@
 """Arrays from bodies of numbers, as SageMaker's inference toolkit makes them."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -86,3 +87,36 @@ def test_a_line_holds_all_of_what_was_predicted(prediction, lines):
 def test_a_table_of_pandas_is_written_as_its_rows():
     table = pd.DataFrame({"a": [1, 2], "b": [3, 4]})
     assert numbers.encode(table, "")[0] == "[[1, 3], [2, 4]]"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"x" * 20_000 + b"\n1" * 10_000, "text/csv"),
+        (b'["' + b"x" * 20_000 + b'"' + b', "1"' * 10_000 + b"]", "application/json"),
+        (b'["' + b"x" * 20_000 + b'"]' + b'\n["1"]' * 10_000, "application/jsonlines"),
+    ],
+)
+def test_one_long_text_beside_many_short_ones_does_not_take_its_room_for_each(body, content_type):
+    tracemalloc.start()
+    try:
+        with pytest.raises(errors.MalformedBody, match=r"longest of 20000 characters, .* at most"):
+            numbers.decode(body, content_type)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_long_texts_of_one_length_are_an_array():
+    body = json.dumps(["x" * 10_000, "y" * 10_000] * 200).encode()
+    assert numbers.decode(body, "").shape == (400,)
+
+
+def test_a_long_number_among_many_in_csv_costs_its_own_room_only():
+    tracemalloc.start()
+    try:
+        read = numbers.decode("1" * 4_000 + "\n1" * 100_000, "text/csv")
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
+    assert (read.dtype, read.shape, read[0], read[1]) == (np.float64, (100_001,), np.inf, 1)

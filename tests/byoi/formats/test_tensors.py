@@ -410,3 +410,18 @@ def test_an_array_has_a_column_for_each_input():
     columns = (Tensor("a", "int64", (None, 1)), Tensor("b", "float32", (None,)))
     read = lists(decode(npy([[1, 2], [3, 4]]), "application/x-npy", Signature(columns, ())))
     assert read == {"a": [[1], [3]], "b": [2, 4]}
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"1" + b"0" * 400, "text/csv"),
+        (b"1\n2.5\n-1" + b"0" * 400, "text/csv"),
+        (b"[1" + b"0" * 400 + b"]", "application/json"),
+        (b"[2.0, 1" + b"0" * 400 + b"]", "application/json"),
+    ],
+)
+def test_a_whole_number_that_no_float_can_hold_is_the_clients_fault(body, content_type):
+    assert "expected a whole number from -128 to 127 (int8)" in refusal(
+        body, content_type, of("int8")
+    )

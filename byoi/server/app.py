@@ -4,6 +4,7 @@ Source of the routes: SageMaker Developer Guide, your-algorithms-inference-code.
 """
 
 import contextlib
+import functools
 import logging
 import time
 import uuid
@@ -28,6 +29,7 @@ from byoi.server import inference_module, statuses, tracebacks
 from byoi.server.application import (
     BODY,
     GIVEN_ID,
+    PING_FUNCTION,
     SENT,
     TOGETHER,
     Application,
@@ -77,6 +79,7 @@ def create_app(
     app.url_map.merge_slashes = False  # `//ping` is another path, not a redirect
     routes = _Routes(settings, handler, model, ready, behind_nginx)
     app.before_request(routes.name_request)
+    app.config[PING_FUNCTION] = functools.partial(handler.ping, model) if handler.has_ping else None
     app.after_request(routes.add_headers)
     app.register_error_handler(errors.ByoiError, routes.deliberate)
     app.register_error_handler(HTTPException, routes.http)

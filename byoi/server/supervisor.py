@@ -292,7 +292,10 @@ class Stack:
             was_ready = ready
             try:
                 ready = self._readiness.update(
-                    self._settings.workers, is_reachable=self._is_reachable()
+                    self._settings.workers,
+                    is_reachable=self._is_reachable(),
+                    # So long a request that comes now waits for a worker.
+                    replacement_s=self._settings.invocation_timeout_s,
                 )
             except FileNotFoundError:
                 say(
@@ -354,6 +357,12 @@ class Stack:
         children.send("nginx", signal.SIGTERM)  # whoever is still sending is disconnected
         children.send("gunicorn", signal.SIGTERM)
         left_s = _GUNICORN_STOP_S if self._nginx else end_s + _GUNICORN_STOP_S - time.monotonic()
+        elif not ready and (workers := self._readiness.unwell()):
+            say(
+                "error",
+                f"not ready: ping_fn of {self._settings.module()} says no in worker "
+                f"{', '.join(map(str, workers))}; /ping answers 503 until it says yes in all",
+            )
         self._wait_until(lambda: not children.runs("gunicorn") or self._interrupts > 1, left_s)
 
     def _wait_until(self, happened: Callable[[], bool], timeout_s: float) -> None:

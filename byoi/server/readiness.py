@@ -57,10 +57,11 @@ class Readiness:
         self.busy_file = state_dir / "busy"
         self.replaced_file = state_dir / "replaced"
         self.failure_file = state_dir / "failure"
+        self.sessions_dir = state_dir / "sessions"
         self.socket = state_dir / "gunicorn.sock"
         self._beats = state_dir / "workers"
-        self._faults = state_dir / "faults"
         self._unwell = state_dir / "unwell"
+        self._faults = state_dir / "faults"
         self._clock_ns = clock_ns
 
     def prepare(self) -> None:
@@ -78,7 +79,6 @@ class Readiness:
         A worker that does this by itself, and then exits with 0, wants to be replaced.
         """
         (self._beats / str(pid)).unlink(missing_ok=True)
-
         (self._unwell / str(pid)).unlink(missing_ok=True)
 
     def be_busy(self) -> None:
@@ -107,6 +107,7 @@ class Readiness:
     def unwell(self) -> list[int]:
         """Return the workers whose `ping_fn` says no, or has not said anything yet."""
         return sorted(int(file.name) for file in self._unwell.iterdir())
+
     def has_beaten(self, pid: int) -> bool:
         """Whether worker `pid` has loaded the model, and was not forgotten since."""
         return (self._beats / str(pid)).exists()
@@ -158,9 +159,9 @@ class Readiness:
         Args:
             workers: How many must have loaded before the server is ready for the first time.
             is_reachable: Whether a request would reach the workers.
-
             replacement_s: How long the replacement of a worker that ended at a deadline counts
                 before it has loaded.
+
         Returns:
             Whether the server is ready.
         """

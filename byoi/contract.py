@@ -42,8 +42,9 @@ ERROR_MESSAGE_CHARACTERS = 2048
 
 # DG your-algorithms-inference-code: SIGTERM, then SIGKILL this much later.
 STOP_GRACE_S = 30
-# Ours, below STOP_GRACE_S: in-flight requests are answered within this time.
-DRAIN_S = 25
+# Ours, below STOP_GRACE_S: in-flight requests are answered within this time. Two seconds are left
+# for the processes to end.
+DRAIN_S = 28
 
 # API InvokeEndpoint: the header that a caller may set freely. Of a response only the model sets it.
 CUSTOM_ATTRIBUTES_HEADER = "X-Amzn-SageMaker-Custom-Attributes"

@@ -21,6 +21,7 @@ import io
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,14 +168,24 @@ def model(
     extras.require("byoi.testing.model", "flask")
     from byoi import server  # noqa: PLC0415 - Flask, which a URL or an image does not need
     from byoi.server import app, inference_module  # noqa: PLC0415
+    from byoi.server.sessions import Sessions  # noqa: PLC0415
 
     settings = server.Settings.from_environ({**(environ or {}), **_variables(source, model_dir)})
-    with _own_modules(inference_module.folders_of(settings)):
+    with (
+        _own_modules(inference_module.folders_of(settings)),
+        tempfile.TemporaryDirectory(prefix="byoi-sessions-") as folder,
+    ):
         handler = inference_module.find(
             settings.module(), settings.code_directory(), batch_size=settings.batch_size
         )
         loaded = handler.load(str(settings.model_directory()))
-        application = app.create_app(settings, handler=handler, model=loaded, ready=lambda: True)
+        application = app.create_app(
+            settings,
+            handler=handler,
+            model=loaded,
+            ready=lambda: bool(handler.ping(loaded)),
+            sessions=Sessions(Path(folder)),
+        )
         yield Asked(_InProcess(application))
 
 

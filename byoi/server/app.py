@@ -4,6 +4,7 @@ Source of the routes: SageMaker Developer Guide, your-algorithms-inference-code.
 """
 
 import contextlib
+import functools
 import logging
 import time
 import uuid
@@ -28,6 +29,7 @@ from byoi.server import inference_module, statuses, tracebacks
 from byoi.server.application import (
     BODY,
     GIVEN_ID,
+    PING_FUNCTION,
     SENT,
     TOGETHER,
     Application,
@@ -36,6 +38,7 @@ from byoi.server.application import (
 )
 from byoi.server.context import Context
 from byoi.server.handler import Answering, Handler, Output, Raised
+from byoi.server.sessions import Sessions
 from byoi.server.settings import BATCH_SIZE_VARIABLE, THREADS_VARIABLE, Settings
 from byoi.server.streams import PROCESSING, Pieces, Stream
 
@@ -52,13 +55,14 @@ _OWN_HEADERS = {"content-length", "transfer-encoding", "connection", "keep-alive
 _log = logging.getLogger(__name__)
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - keywords of what an application is made of
     settings: Settings,
     *,
     handler: Answering,
     model: Any,
     ready: Callable[[], bool],
     behind_nginx: bool = False,
+    sessions: Sessions | None = None,
 ) -> Flask:
     """Create the application around a loaded model.
 
@@ -68,14 +72,16 @@ def create_app(
         model: What `handler.load` returned.
         ready: Returns whether /ping answers 200.
         behind_nginx: Whether nginx sets the request id and the time in the headers.
+        sessions: What the functions find in the context; None where they open none.
     """
     app = Application("byoi", run_held=_predict_together, static_folder=None)
     # Werkzeug silently cuts a chunked body at this size, so `_body` counts one byte more.
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes + 1
     app.config[THREADS_VARIABLE] = settings.threads or handler.threads
     app.config[BATCH_SIZE_VARIABLE] = handler.batch_size
+    app.config[PING_FUNCTION] = functools.partial(handler.ping, model) if handler.has_ping else None
     app.url_map.merge_slashes = False  # `//ping` is another path, not a redirect
-    routes = _Routes(settings, handler, model, ready, behind_nginx)
+    routes = _Routes(settings, handler, model, ready, behind_nginx, sessions)
     app.before_request(routes.name_request)
     app.after_request(routes.add_headers)
     app.register_error_handler(errors.ByoiError, routes.deliberate)
@@ -99,6 +105,7 @@ class _Routes:
     model: Any
     is_ready: Callable[[], bool]
     behind_nginx: bool
+    sessions: Sessions | None
 
     def name_request(self) -> None:
         """Assign the request id that log, response and error body share."""
@@ -175,7 +182,7 @@ class _Routes:
         accept = environ.get("HTTP_ACCEPT", "")
         if content_types.is_any(accept):
             accept = self.settings.default_accept
-        context = Context(asked.headers, request_id=environ[REQUEST_ID])
+        context = Context(asked.headers, request_id=environ[REQUEST_ID], sessions=self.sessions)
         content_type = environ.get("CONTENT_TYPE", "")
         try:
             if TOGETHER in environ:

@@ -32,6 +32,8 @@ from werkzeug.routing import MapAdapter
 BODY = "byoi.body"
 # Whether a view function may return `Held`, because the request is answered with others.
 TOGETHER = "byoi.together"
+# Where the configuration of the application has what says whether the model is well, or None.
+PING_FUNCTION = "byoi.ping"
 # What nginx sends with a request: its id, and when it left nginx, in seconds since the epoch.
 GIVEN_ID = "HTTP_X_REQUEST_ID"
 SENT = "HTTP_X_BYOI_SENT"

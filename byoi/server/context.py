@@ -3,17 +3,24 @@
 The names are those of AWS's model server, whose object the functions of a script get there.
 
 Sources: multi-model-server 1.1.11, context.py; API InvokeEndpoint (custom attributes: "the model
-must set them"; inference id).
+must set them"; inference id); Developer Guide, stateful-sessions.
 """
 
 import re
+import time
+import uuid
+from pathlib import Path
 from typing import Any
 
 from werkzeug.datastructures import Headers
 
 from byoi import contract
+from byoi.server import sessions as names
+from byoi.server.sessions import Sessions
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# A year: a session is for minutes, and a later date would be a mistake in the unit.
+_LONGEST_S = 366 * 86_400
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
@@ -26,14 +33,23 @@ class Context:
         headers: Of the request, found in whatever case.
         model_dir: As `model_fn` got it.
         request_id: That of the log.
+        sessions: Those of the server; None where no request is answered.
 
     Attributes:
         response_headers: What the module set.
         status: What the module set, None by default.
     """
 
-    def __init__(self, headers: Headers, *, model_dir: str = "", request_id: str = "") -> None:
+    def __init__(
+        self,
+        headers: Headers,
+        *,
+        model_dir: str = "",
+        request_id: str = "",
+        sessions: Sessions | None = None,
+    ) -> None:
         self._headers = headers
+        self._sessions = sessions
         self.system_properties: dict[str, Any] = {
             "model_dir": model_dir,
             "gpu_id": None,
@@ -44,6 +60,7 @@ class Context:
         self.request_ids = {0: request_id}
         self.response_headers = Headers()
         self.status: int | None = None
+        self._opened: str | None = None
 
     @property
     def request_processor(self) -> list["Context"]:
@@ -64,6 +81,73 @@ class Context:
     def inference_id(self) -> str | None:
         """The inference id that the client sent; None without."""
         return self._headers.get(contract.INFERENCE_ID_HEADER)
+
+    @property
+    def asks_session(self) -> bool:
+        """Whether the client asks for a session, by `NEW_SESSION` in the place of an id."""
+        return self._headers.get(names.SESSION_HEADER) == names.NEW_SESSION
+
+    @property
+    def session_id(self) -> str | None:
+        """The id of the session that the client names; None without, and where it asks for one.
+
+        Raises:
+            MalformedBody: It is no id.
+        """
+        given = self._headers.get(names.SESSION_HEADER)
+        return None if given in {None, names.NEW_SESSION} else names.checked(str(given))
+
+    @property
+    def session_folder(self) -> Path | None:
+        """The folder of that session, or of the one that was opened here.
+
+        All workers of this server see it. None without a session, and where this server has none
+        of that id: it was closed, has expired, or the server was started again.
+        """
+        session_id = self._opened or self.session_id
+        return None if session_id is None else self._all_sessions().folder(session_id)
+
+    def open_session(self, lasts_s: float, session_id: str | None = None) -> str:
+        """Open a session, tell the client by headers of the response, and return its id.
+
+        Args:
+            lasts_s: Seconds until it expires; whole ones count.
+            session_id: Letters, digits, and hyphens between them; by default a new one.
+
+        Raises:
+            ValueError: The time or the id cannot be used, or a session with this id is open.
+        """
+        if not 1 <= lasts_s <= _LONGEST_S:
+            raise ValueError(
+                f"a session lasts from 1 to {_LONGEST_S} seconds from now on, received {lasts_s!r}"
+            )
+        session_id = session_id or uuid.uuid4().hex
+        until_s = int(time.time() + lasts_s)
+        value = names.new_session_value(session_id, until_s)
+        self._all_sessions().open(session_id, until_s)
+        self._opened = session_id
+        for header in names.NEW_SESSION_HEADERS:
+            self.set_response_header(0, header, value)
+        return session_id
+
+    def close_session(self) -> None:
+        """Close the session that the client names, and remove its folder.
+
+        Raises:
+            ValueError: The client names none.
+        """
+        if (session_id := self.session_id) is None:
+            raise ValueError(
+                f"there is no session to close: the request has no {names.SESSION_HEADER} with "
+                "the id of one; look at context.session_id first"
+            )
+        self._all_sessions().close(session_id)
+        self.set_response_header(0, names.CLOSED_SESSION_HEADER, session_id)
+
+    def _all_sessions(self) -> Sessions:
+        if self._sessions is None:
+            raise ValueError("only a function that answers a request has sessions")
+        return self._sessions
 
     def get_request_id(self, idx: int = 0) -> str | None:
         """Return the request's id, under which the log has it."""

@@ -41,8 +41,8 @@ preload_app = False
 # Kills a worker that is silent: stopped, or its interpreter blocked by native code.
 # Later than the worker's own deadline, which lets the requests beside the stuck one finish.
 timeout = int(_settings.invocation_timeout_s) + 5
-# The supervisor stops gunicorn after nginx has answered the requests in flight.
-graceful_timeout = contract.DRAIN_S - 3
+# Without nginx. Behind it, the supervisor stops gunicorn when the requests in flight are answered.
+graceful_timeout = contract.DRAIN_S
 
 # Heartbeat files are in memory: a disk can stall, and the root file system may be read-only.
 _memory = "/dev/shm"  # noqa: S108 - gunicorn creates unnamed files in it

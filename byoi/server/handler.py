@@ -32,6 +32,7 @@ ARGUMENTS = {
     "transform_fn": 4,
     "pre_model_fn": 1,
     "model_warmup_fn": 2,
+    "ping_fn": 1,
 }
 _TENSORFLOW_SERVING = ("input_handler", "output_handler", "handler")
 _PARTS = ("input_fn", "predict_fn", "output_fn")
@@ -61,6 +62,10 @@ class Answering(Protocol):
 
     threads: int
     batch_size: int
+    has_ping: bool
+
+    def ping(self, model: Any) -> Any:
+        """Return whether the model is well."""
 
     def answer(
         self, model: Any, body: bytes, content_type: str, accept: str, context: Context
@@ -92,6 +97,7 @@ class Handler:
             the module or, once it is loaded, of the model. 1 by default, since a model may keep
             what two would mix up.
         batch_size: How many requests `predict_fn` takes at once, from 1 on.
+        has_ping: Whether the module says itself whether its model is well.
 
     Raises:
         ConfigurationError: The module has functions that exclude each other, lacks one that has
@@ -122,6 +128,7 @@ class Handler:
             )
         self._functions = {one: self._called(one, function) for one, function in found.items()}
         self.functions = tuple(self._functions)
+        self.has_ping = "ping_fn" in found
         self.threads = _threads(module, name)
         own_size = _whole(module, name, BATCH_SIZE_VARIABLE, "how many predict_fn takes in a list")
         self.batch_size = batch_size or own_size
@@ -148,6 +155,11 @@ class Handler:
         if not {"transform_fn", "predict_fn"} & self._functions.keys():
             _require_prediction(model, self._name)
         return model
+
+    def ping(self, model: Any) -> Any:
+        """Return what `ping_fn` says of a model; whatever it raises passes."""
+        ping_fn = self._functions.get("ping_fn")
+        return True if ping_fn is None else ping_fn(Context(Headers()), model)
 
     def answer(
         self, model: Any, body: bytes, content_type: str, accept: str, context: Context

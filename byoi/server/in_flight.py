@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from byoi.server.application import GIVEN_ID, SENT
 from byoi.server.readiness import Readiness
@@ -42,7 +42,7 @@ class Processing:
 
     Attributes:
         request: With its environment.
-        socket: The connection of its response.
+        socket: The connection of its response; None where `ping_fn` is asked.
         since_s: Start of the processing, in seconds on the clock of `InFlight`.
         stream: Set by the application when the response has begun and is sent in pieces.
         is_begun: Whether some of the response may have been sent.
@@ -50,7 +50,7 @@ class Processing:
     """
 
     request: Request
-    socket: socket.socket
+    socket: Any
     since_s: float
     stream: Stream | None = None
     is_begun: bool = False
@@ -95,8 +95,8 @@ class InFlight:
         """Return how many there are."""
         return len(self._processing)
 
-    def begin(self, request: Request, connection: socket.socket) -> Processing:
-        """Count a request as in flight, until `end`."""
+    def begin(self, request: Request, connection: socket.socket | None) -> Processing:
+        """Count a request as in flight, until `end`; without a connection it is one of our own."""
         entry = Processing(request, connection, self._clock())
         with self._lock:
             self._processing.add(entry)
@@ -177,6 +177,7 @@ class Watch:
     def start(self) -> None:
         """Watch until the process ends; from here on the worker counts as ready."""
         self._beat()
+        self._readiness.has_replaced()
         threading.Thread(target=self._run, name="watch", daemon=True).start()
 
     def _run(self) -> None:
@@ -193,7 +194,7 @@ class Watch:
             self._worker.give_away(everything=False)
             time.sleep(_LOOK_S)
         self._worker.alive = False  # accept no more requests
-        self._readiness.forget(self._worker.pid)
+        self._readiness.replace(self._worker.pid)
         self._worker.wake_up()
         given_up: set[Processing] = set()
         # The loop tells those who wait for one of its threads, or gives them to another worker.
@@ -262,12 +263,14 @@ class Watch:
         request_id = given or uuid.uuid4().hex
         _log.error(
             "%s did not %s within %g s; worker %s is replaced",
-            settings.module(),
+            f"{'ping_fn of ' * (entry.socket is None)}{settings.module()}",
             "end its stream" if stream else "answer",
             stream.timeout_s if stream else settings.invocation_timeout_s,
             self._worker.pid,
             extra={"request_id": request_id},
         )
+        if entry.socket is None:
+            return
         if stream or entry.is_begun:
             with suppress(OSError):  # the client may have left
                 entry.socket.shutdown(socket.SHUT_RDWR)

@@ -8,6 +8,7 @@ would end the same way. After that a worker that ends soon is replaced after a p
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from byoi.server import ends, logs
@@ -31,6 +32,7 @@ class _Life:
     is_loaded: bool = False
     is_asked: bool = False
     is_silent: bool = False
+    is_busy: bool = False
 
 
 class Lives:
@@ -80,17 +82,24 @@ class Lives:
         if (life := self._lives.get(pid)) is not None:
             life.is_asked |= number in {signal.SIGTERM, signal.SIGQUIT, signal.SIGKILL}
 
-    def give_up(self, pid: int) -> None:
-        """Report that the master ends a worker that is silent."""
+    def give_up(self, pid: int, *, is_busy: bool) -> None:
+        """Report that the master ends a worker that is silent, and whether it runs a request."""
         if (life := self._lives.get(pid)) is not None:
-            life.is_silent = True
+            life.is_silent, life.is_busy = True, is_busy
 
     def stop(self) -> None:
         """Report that the master ends all workers and starts none."""
         self._is_stopping = True
 
-    def look(self) -> None:
-        """Notice which workers have loaded the model, and tell of a load that takes long."""
+    def look(self, *, is_busy: bool = False) -> None:
+        """Notice which workers have loaded the model, and tell of a load that takes long.
+
+        Args:
+            is_busy: Whether a worker gives no sign of life because it runs a request.
+        """
+        if is_busy:
+            with suppress(FileNotFoundError):  # the supervisor sees it, and ends the server
+                self._readiness.be_busy()
         for pid, life in self._lives.items():
             life.is_loaded = life.is_loaded or self._readiness.has_beaten(pid)
         loading = [life.since_s for life in self._lives.values() if not life.is_loaded]
@@ -127,6 +136,8 @@ class Lives:
             silent_s=self._silent_s if life.is_silent else None,
             is_out_of_memory=self._is_new_oom_kill() if status == -signal.SIGKILL else None,
         )
+        if life.is_busy:
+            self._readiness.replace(pid)
         fault = ends.take_fault(self._readiness.fault_file(pid))
         fields = {"pid": pid, "status": status} | ({"traceback": fault} if fault else {})
         if end.is_normal:

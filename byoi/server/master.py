@@ -20,7 +20,7 @@ from gunicorn.errors import HaltServer
 from byoi import errors
 from byoi.server import ends, installation, logs
 from byoi.server.lives import Lives
-from byoi.server.readiness import LOAD_NEWS_S, Readiness
+from byoi.server.readiness import LOAD_NEWS_S, SILENT_S, Readiness
 from byoi.server.settings import Settings
 
 CONFIGURATION_FILE = Path(__file__).with_name("gunicorn_conf.py")
@@ -43,7 +43,7 @@ class Master(Arbiter):  # type: ignore[misc] # gunicorn ships no types
 
     def manage_workers(self) -> None:
         """Start and end workers until there are as many as wanted; called once a second."""
-        self._lives.look()
+        self._lives.look(is_busy=any(map(_is_held, self.WORKERS.values())))
         super().manage_workers()
 
     def spawn_workers(self) -> None:
@@ -73,7 +73,7 @@ class Master(Arbiter):  # type: ignore[misc] # gunicorn ships no types
         for pid, worker in list(self.WORKERS.items()):
             if time.monotonic() - worker.tmp.last_update() <= self.timeout:
                 continue
-            self._lives.give_up(pid)
+            self._lives.give_up(pid, is_busy=worker.is_busy)
             # First the signal at which a worker that still runs leaves a traceback.
             self.kill_worker(pid, signal.SIGKILL if worker.aborted else signal.SIGABRT)
             worker.aborted = True
@@ -103,6 +103,11 @@ class Master(Arbiter):  # type: ignore[misc] # gunicorn ships no types
         """End all workers."""
         self._lives.stop()
         super().stop(graceful)
+
+
+def _is_held(worker: Any) -> bool:
+    """Whether a worker gives no sign of life because it runs a request."""
+    return bool(worker.is_busy and time.monotonic() - worker.tmp.last_update() > SILENT_S)
 
 
 class Application(WSGIApplication):  # type: ignore[misc] # as above

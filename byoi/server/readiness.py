@@ -5,6 +5,11 @@ clock as modification time. The supervisor counts the fresh files and maintains 
 from whose existence nginx answers /ping. The file of a worker that is stopped, or whose
 interpreter is blocked, is no longer touched.
 
+Busy is not dead. While a silent worker runs a request, gunicorn's master touches the file `busy`;
+and the file of a worker that ends at a request's deadline becomes `replaced`, until another one
+has loaded. Both count as a worker, for a bounded time. A worker whose `ping_fn` says no has a
+file in `unwell`, and with one of them the server is not ready.
+
 Source: connect(2) and unix(7), for the socket between nginx and gunicorn.
 """
 
@@ -13,6 +18,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 # A healthy worker beats each second. /ping must change within 10 s after the last worker stops:
@@ -22,6 +28,8 @@ FRESH_S = 7.0
 SILENT_S = 3.0
 # Time between two log lines about a load that takes long.
 LOAD_NEWS_S = 30.0
+# The master touches `busy` once a second.
+BUSY_S = 4.0
 
 
 class Readiness:
@@ -33,6 +41,9 @@ class Readiness:
         loaded_file: Exists from the moment that all workers have loaded, permanently.
         silent_file: Exists while a worker that has loaded gives no sign of life.
         running_dir: Has a file for each request, by its id, that runs and will be late.
+        busy_file: Touched while a worker that gives no sign of life runs a request.
+        replaced_file: Exists from the end of a worker at a deadline to the next load.
+        sessions_dir: Where the sessions of the module have their folders.
         failure_file: The log line of the first worker that could not load; it ends the server.
         socket: Where gunicorn listens for nginx.
     """
@@ -43,22 +54,24 @@ class Readiness:
         self.loaded_file = state_dir / "loaded"
         self.silent_file = state_dir / "silent"
         self.running_dir = state_dir / "running"
+        self.busy_file = state_dir / "busy"
+        self.replaced_file = state_dir / "replaced"
         self.failure_file = state_dir / "failure"
+        self.sessions_dir = state_dir / "sessions"
         self.socket = state_dir / "gunicorn.sock"
         self._beats = state_dir / "workers"
+        self._unwell = state_dir / "unwell"
         self._faults = state_dir / "faults"
         self._clock_ns = clock_ns
 
     def prepare(self) -> None:
         """Create the folders of the workers' files."""
-        for folder in (self._beats, self._faults, self.running_dir):
+        for folder in (self._beats, self._unwell, self._faults, self.running_dir):
             folder.mkdir()
 
     def beat(self, pid: int) -> None:
         """Report that worker `pid` is loaded and accepts requests."""
-        path, now_ns = self._beats / str(pid), self._clock_ns()
-        path.touch(mode=0o600)
-        os.utime(path, ns=(now_ns, now_ns))
+        self._touch(self._beats / str(pid))
 
     def forget(self, pid: int) -> None:
         """Report that worker `pid` has exited or accepts no more requests.
@@ -66,6 +79,34 @@ class Readiness:
         A worker that does this by itself, and then exits with 0, wants to be replaced.
         """
         (self._beats / str(pid)).unlink(missing_ok=True)
+        (self._unwell / str(pid)).unlink(missing_ok=True)
+
+    def be_busy(self) -> None:
+        """Report that a worker gives no sign of life because it runs a request."""
+        self._touch(self.busy_file)
+
+    def replace(self, pid: int) -> None:
+        """Report that worker `pid` ends because a request is past its deadline.
+
+        As `forget`, in one step with the report that another worker is to come.
+        """
+        with suppress(FileNotFoundError):
+            self.beat(pid)
+            (self._beats / str(pid)).replace(self.replaced_file)
+        (self._unwell / str(pid)).unlink(missing_ok=True)
+
+    def has_replaced(self) -> None:
+        """Report that a worker has loaded the model."""
+        self.replaced_file.unlink(missing_ok=True)
+
+    def tell(self, pid: int, *, is_well: bool) -> None:
+        """Report what `ping_fn` says in worker `pid`."""
+        with suppress(FileNotFoundError):  # the supervisor sees it, and ends the server
+            _exist(self._unwell / str(pid), wanted=not is_well)
+
+    def unwell(self) -> list[int]:
+        """Return the workers whose `ping_fn` says no, or has not said anything yet."""
+        return sorted(int(file.name) for file in self._unwell.iterdir())
 
     def has_beaten(self, pid: int) -> bool:
         """Whether worker `pid` has loaded the model, and was not forgotten since."""
@@ -98,12 +139,28 @@ class Readiness:
                 continue
         return ages_s
 
-    def update(self, workers: int, *, is_reachable: bool = True) -> bool:
+    def _touch(self, path: Path) -> None:
+        now_ns = self._clock_ns()
+        path.touch(mode=0o600)
+        os.utime(path, ns=(now_ns, now_ns))
+
+    def _is_younger(self, path: Path, age_s: float) -> bool:
+        """Whether a file exists that was touched within the last seconds."""
+        try:
+            return self._clock_ns() - path.stat().st_mtime_ns <= age_s * 1e9
+        except FileNotFoundError:
+            return False
+
+    def update(
+        self, workers: int, *, is_reachable: bool = True, replacement_s: float = 0.0
+    ) -> bool:
         """Count the workers, and create or remove the files that nginx looks at.
 
         Args:
             workers: How many must have loaded before the server is ready for the first time.
             is_reachable: Whether a request would reach the workers.
+            replacement_s: How long the replacement of a worker that ended at a deadline counts
+                before it has loaded.
 
         Returns:
             Whether the server is ready.
@@ -114,7 +171,13 @@ class Readiness:
             if fresh < workers:
                 return False
             self.loaded_file.touch()
-        is_ready = fresh > 0 and is_reachable
+        is_alive = (
+            fresh > 0
+            or self._is_younger(self.busy_file, BUSY_S)
+            or self._is_younger(self.replaced_file, replacement_s)
+        )
+        # Any worker: requests go to each of them, also to the one that says no.
+        is_ready = is_alive and is_reachable and not self.unwell()
         _exist(self.ready_file, wanted=is_ready)
         _exist(self.silent_file, wanted=any(age_s > SILENT_S for age_s in ages_s))
         return is_ready

@@ -42,6 +42,7 @@ class Reloading:
 
     Attributes:
         threads: As `Handler.threads` of the code that was loaded first.
+        has_ping: True: the next version of the code may have a `ping_fn`.
 
     Raises:
         ConfigurationError: `BYOI_PRELOAD` names a module of the user.
@@ -74,6 +75,7 @@ class Reloading:
         self._load()
         self.threads = self._handler.threads if self._handler else 1
         self.batch_size = 1  # the code may change between two requests
+        self.has_ping = True
         threading.Thread(target=self._watch, daemon=True, name="reload").start()
 
     def _refuse_preloaded(self) -> None:
@@ -89,6 +91,12 @@ class Reloading:
             time.sleep(LOOK_S)
             with self._lock:
                 self._refresh()
+
+    def ping(self, _model: Any) -> Any:
+        """Return what the code that is loaded now says of its model; True where none loads."""
+        with self._lock:
+            handler, model = self._handler, self._model
+        return True if handler is None else handler.ping(model)
 
     def answer(
         self, _model: Any, body: bytes, content_type: str, accept: str, context: Context

@@ -12,6 +12,7 @@ Source: gunicorn 27, workers/base.py and arbiter.py.
 """
 
 import logging
+import mmap
 import os
 import queue
 import selectors
@@ -34,6 +35,7 @@ from gunicorn.workers.base import Worker as BaseWorker
 from byoi import contract
 from byoi.server import load_failure, statuses
 from byoi.server.answering import Answering
+from byoi.server.application import PING_FUNCTION
 from byoi.server.connections import Connection
 from byoi.server.in_flight import AFTER_NGINX_S, InFlight, Watch
 from byoi.server.readiness import Readiness
@@ -41,6 +43,7 @@ from byoi.server.requests import RefusedError, Request, RequestReader, base_envi
 from byoi.server.responses import write_error
 from byoi.server.settings import BATCH_SIZE_VARIABLE, THREADS_VARIABLE, Settings
 from byoi.server.sharing import Sharing
+from byoi.server.wellness import Wellness
 
 # How long a request waits for its worker before it goes to another one.
 _PATIENCE_S = 0.05
@@ -70,6 +73,8 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # Shared with the master, which makes it before the fork: 1 while a request runs.
+        self._busy = mmap.mmap(-1, 1)
         self.settings = Settings.from_environ(os.environ)
         self.readiness = Readiness(Path(os.environ["BYOI_STATE_DIR"]))
         self.behind_nginx = self.settings.proxy != "off"
@@ -94,7 +99,14 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         # Of threads: requests that wait for one, and those that were answered.
         self._waiting: deque[tuple[Connection, Request, float]] = deque()
         self._running = 0
+        self._wellness: Wellness | None = None
+        self._is_asking = False
         self._done: queue.SimpleQueue[list[tuple[Connection, bool]]] = queue.SimpleQueue()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it runs a request, also in the master and while its interpreter is blocked."""
+        return self._busy[0] == 1
 
     # Loading
 
@@ -155,6 +167,9 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             self.log,
             behind_nginx=self.behind_nginx,
         )
+        if (ping := self.wsgi.config[PING_FUNCTION]) is not None:
+            self._wellness = Wellness(ping, self.settings.module(), self.pid, self.readiness)
+            self._wellness.begin()
         Watch(
             self,
             self.in_flight,
@@ -164,6 +179,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             silent_s=float(self.cfg.timeout),
             behind_nginx=self.behind_nginx,
         ).start()
+        self._ask()
         while self.alive:
             self._turn(_LOOK_S)
         self._drain()
@@ -341,9 +357,11 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         batch, self._batch = self._batch, []
         with self._lock:
             self._current, self._busy_since_s = [one for one, _ in batch], time.monotonic()
+        self._busy[0] = 1
         try:
             stay_open = self._answering.answer(batch, keeps=self.alive)
         finally:
+            self._busy[0] = 0
             with self._lock:
                 self._current, self._busy_since_s = [], None
         for (connection, _), stays_open in zip(batch, stay_open, strict=True):
@@ -376,6 +394,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             count = min(len(self._waiting), self._batch_size)
             batch = [self._waiting.popleft()[:2] for _ in range(count)]
             self._running += 1
+            self._busy[0] = 1
             self._pool.submit(self._run_in_thread, batch)
         self._listen()
 
@@ -394,7 +413,47 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             self._running -= 1
             for connection, stays_open in done:
                 self._finish(connection, stays_open=stays_open)
+        self._busy[0] = self._running > 0
+        self._ask()
         self._start_waiting()
+
+    def _ask(self) -> None:
+        """Ask the module whether its model is well, where it is time and no request is due."""
+        if self._wellness is None or not self._wellness.is_due() or not self._can_run():
+            return
+        if self._pool is not None:
+            if not self._is_asking:
+                self._is_asking = True
+                self._running += 1
+                self._busy[0] = 1
+                self._pool.submit(self._ask_in_thread)
+            return
+        with self._lock:
+            self._busy_since_s = time.monotonic()
+        self._busy[0] = 1
+        try:
+            self._ask_now()
+        finally:
+            self._busy[0] = 0
+            with self._lock:
+                self._busy_since_s = None
+
+    def _ask_in_thread(self) -> None:
+        try:
+            self._ask_now()
+        finally:
+            self._is_asking = False
+            self._done.put([])
+            self.wake_up()
+
+    def _ask_now(self) -> None:
+        """Ask within the deadline of a request: past it, the worker is replaced."""
+        assert self._wellness is not None  # noqa: S101
+        entry = self.in_flight.begin(Request({}, keep_alive=False, takes_chunks=False), None)
+        try:
+            self._wellness.ask()
+        finally:
+            self.in_flight.end(entry)
 
     def has_waiting(self) -> bool:
         """Whether requests wait for a thread, or connections to be given to another worker."""
@@ -454,6 +513,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         """End what has waited for too long."""
         if os.getppid() != self.ppid:
             self.alive = False  # gunicorn's master is gone
+        self._ask()
         for connection in list(self._connections):
             self._end_if_late(connection, time.monotonic() - connection.since_s)
         is_replaced = not self.alive and bool(self.in_flight.split()[1])

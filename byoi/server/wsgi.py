@@ -15,6 +15,7 @@ from byoi.server import inference_module, logs, memory
 from byoi.server.app import create_app
 from byoi.server.handler import Answering
 from byoi.server.readiness import Readiness
+from byoi.server.sessions import Sessions
 from byoi.server.settings import Settings
 
 _settings = Settings.from_environ(os.environ)
@@ -64,3 +65,4 @@ app = create_app(
 )
 if _settings.page == "on":
     page_routes.add(app, _settings, _state_dir)
+    sessions=Sessions(Readiness(_state_dir).sessions_dir),

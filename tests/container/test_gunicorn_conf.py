@@ -77,7 +77,7 @@ def test_alone_it_listens_on_the_port_shares_nothing_and_writes_the_access_log(c
 def test_its_timeouts_leave_the_deadline_and_the_time_to_stop_to_others(configure):
     conf = configure()
     assert conf["timeout"] > contract.INVOCATION_TIMEOUT_S
-    assert conf["graceful_timeout"] < contract.DRAIN_S
+    assert conf["graceful_timeout"] <= contract.DRAIN_S
 
 
 @pytest.mark.parametrize(("level", "loglevel"), [("INFO", "error"), ("DEBUG", "debug")])

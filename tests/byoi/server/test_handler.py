@@ -135,6 +135,17 @@ def test_a_model_predicts_by_its_own_method_or_itself():
         handler_of().load("/m")
 
 
+def test_ping_fn_gets_the_model_and_may_take_the_context():
+    assert handler_of().has_ping is False
+    assert handler_of().ping("a model") is True
+    handler = handler_of(ping_fn=lambda model: f"{model} is well")
+    assert handler.has_ping is True
+    assert handler.ping("it") == "it is well"
+    assert handler_of(ping_fn=lambda model, context: model).ping("it") == "it"
+    with pytest.raises(errors.ConfigurationError, match=r"ping_fn of .* expected 1 argument, or"):
+        handler_of(ping_fn=lambda: True)
+
+
 def test_transform_fn_takes_the_place_of_the_three():
     def transform_fn(model, data, content_type, accept):
         return json.dumps([model, data, content_type]), accept

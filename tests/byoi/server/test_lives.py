@@ -107,7 +107,7 @@ def test_other_ends_need_no_pause_and_end_one(crew, how):
         crew.lives.end(3, 0)
     elif how == "silent":
         crew.begin(3)
-        crew.lives.give_up(3)
+        crew.lives.give_up(3, is_busy=False)
         crew.lives.ask(3, signal.SIGKILL)
         crew.lives.end(3, -9)
     else:
@@ -122,7 +122,7 @@ def test_each_end_is_told_once_with_its_cause(crew):
     crew.readiness.forget(2)
     crew.lives.end(2, 0)
     crew.begin(3)
-    crew.lives.give_up(3)
+    crew.lives.give_up(3, is_busy=False)
     crew.lives.ask(3, signal.SIGABRT)
     crew.lives.end(3, 1)
     assert [(level, re.split(", |: it was", message)[0]) for level, message, _ in crew.told] == [
@@ -232,3 +232,15 @@ def test_who_wants_errors_only_hears_of_no_load(tmp_path):
     crew.clock.now_s += 31
     crew.lives.look()
     assert crew.told == []
+
+
+@pytest.mark.parametrize("is_busy", [True, False])
+def test_a_worker_that_was_silent_in_a_request_counts_until_another_one_has_loaded(crew, is_busy):
+    crew.begin(1)
+    crew.lives.look(is_busy=is_busy)
+    assert crew.readiness.busy_file.exists() is is_busy
+    crew.lives.give_up(1, is_busy=is_busy)
+    crew.lives.ask(1, signal.SIGABRT)
+    crew.lives.end(1, -9)
+    assert crew.readiness.replaced_file.exists() is is_busy
+    assert "it gave no sign of life" in crew.told[-1][1]

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from byoi.server.readiness import FRESH_S, SILENT_S, Readiness
+from byoi.server.readiness import BUSY_S, FRESH_S, SILENT_S, Readiness
 
 
 class Clock:
@@ -87,6 +87,54 @@ def test_a_request_that_runs_has_a_file_until_it_ends(readiness):
     readiness.unmark_running("a1")
     readiness.unmark_running("a1")
     assert list(readiness.running_dir.iterdir()) == []
+
+
+def test_a_silent_worker_that_runs_a_request_counts_while_the_master_says_so(readiness, clock):
+    readiness.beat(1)
+    readiness.update(1)
+    for _ in range(20):
+        clock.pass_s(1)
+        if readiness.fresh_workers() == 0:
+            readiness.be_busy()
+        assert readiness.update(1) is True
+    clock.pass_s(BUSY_S + 0.1)
+    assert readiness.update(1) is False
+
+
+def test_a_worker_that_ends_at_a_deadline_counts_until_another_one_has_loaded(readiness, clock):
+    readiness.beat(1)
+    readiness.update(1, replacement_s=60)
+    readiness.replace(1)
+    assert not readiness.has_beaten(1)
+    assert readiness.fresh_workers() == 0
+    clock.pass_s(59)
+    assert readiness.update(1, replacement_s=60) is True
+    clock.pass_s(1.1)
+    assert readiness.update(1, replacement_s=60) is False
+    readiness.beat(2)
+    readiness.has_replaced()
+    assert readiness.update(1, replacement_s=60) is True
+    readiness.forget(2)  # it crashes
+    assert readiness.update(1, replacement_s=60) is False
+    readiness.has_replaced()
+
+
+def test_the_no_of_any_worker_is_enough_until_it_says_yes_or_ends(readiness):
+    for pid in (1, 2, 3):
+        readiness.beat(pid)
+        readiness.tell(pid, is_well=True)
+    assert readiness.update(3) is True
+    readiness.tell(2, is_well=False)
+    readiness.tell(3, is_well=False)
+    assert readiness.unwell() == [2, 3]
+    assert readiness.update(3) is False
+    readiness.tell(2, is_well=True)
+    assert readiness.update(3) is False
+    readiness.forget(3)
+    assert readiness.update(3) is True
+    readiness.tell(1, is_well=False)
+    readiness.replace(1)
+    assert readiness.update(3) is True
 
 
 def test_a_forgotten_worker_counts_no_more(readiness):

@@ -2,12 +2,15 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -171,9 +174,33 @@ def test_a_request_that_outlasts_the_time_to_stop_does_not_hold_it_up(start):
     stuck.start()
     time.sleep(0.5)
     began_s = time.monotonic()
+    pid = stack.pid
     assert stack.stop() == 0
-    assert time.monotonic() - began_s < contract.DRAIN_S
+    assert contract.DRAIN_S < time.monotonic() - began_s < contract.STOP_GRACE_S
     stuck.join()
+    assert state_dirs(pid) == []  # not killed by whoever stopped it
+
+
+@pytest.mark.parametrize("proxy", ["auto", "off"])
+def test_27_s_in_flight_are_answered_and_what_is_not_is_counted_last(start, proxy):
+    stack = start(BYOI_NGINX=proxy, BYOI_THREADS="4", SAGEMAKER_MODEL_SERVER_WORKERS="1")
+    statuses = []
+
+    def send(seconds):
+        with suppress(OSError):
+            body = f"DO:sleep {seconds}".encode()
+            statuses.append(stack.target.send("POST", "/invocations", body, TEXT).status)
+
+    with ThreadPoolExecutor(3) as pool:
+        for seconds in (27.5, 50, 51):
+            pool.submit(send, seconds)
+        time.sleep(0.5)
+        with stack.target.connect():  # idle: no request
+            assert stack.stop() == 0
+    assert statuses == [200]
+    last = stack.target.entries()[-1]
+    assert (last["level"], last["unanswered"]) == ("error", 2)
+    assert last["message"].startswith("stopped: 2 requests were not answered within 28 s of the ")
 
 
 def test_a_second_ctrl_c_ends_at_once(start):
@@ -261,7 +288,7 @@ def test_a_killed_supervisor_leaves_nothing_running(start, children_of, command_
     os.kill(stack.pid, signal.SIGKILL)
     wait_until(lambda: alive(everything) == [], 10)
     assert stack.stop() == -9
-    subprocess.run(["rm", "-r", state_dir], check=True)  # nobody was left to do it
+    shutil.rmtree(state_dir, ignore_errors=True)  # the next start of anybody would do it
 
 
 def test_with_every_worker_stopped_ping_turns_and_comes_back(start, children_of, command_of):

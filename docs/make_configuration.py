@@ -57,7 +57,8 @@ def page() -> str:
     for field in dataclasses.fields(Settings):
         default = field.default
         text = f"{default:g}" if isinstance(default, float) else str(default)
-        shown = f"`{text}`" if text else "none"
+        text = text.lower() if isinstance(default, bool) else text
+        shown = f"`{text}`" if text and default is not None else "none"
         rows.append(f"| `{field.metadata['variable']}` | {shown} | {field.metadata['meaning']} |\n")
     others = [f"| `{name}` | {meaning} |\n" for name, meaning in OTHER_VARIABLES.items()]
     refused = [f"| `{name}` | {meaning} |\n" for name, meaning in REFUSED_VARIABLES.items()]

@@ -11,12 +11,14 @@ documentation, cgroup-v2 `cpu.max` and sched-bwc `cpu.cfs_quota_us` (the number 
 import dataclasses
 import os
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from byoi import contract, errors
 from byoi.formats import limits
+from byoi.server import execution_parameters
 
 # Variables that start with BYOI_ and are read elsewhere; any other unknown one is a typo.
 OTHER_VARIABLES = {
@@ -133,6 +135,22 @@ def parse_flag(text: str) -> int:
     if text not in {"0", "1"}:
         raise ValueError("1 or 0")
     return int(text)
+
+
+def parse_truth(text: str) -> bool:
+    """Parse true or false in any case; empty is false."""
+    name = text.strip().lower()
+    if name not in {"true", "false", "1", "0", ""}:
+        raise ValueError("true or false")
+    return name in {"true", "1"}
+
+
+def parse_strategy(text: str) -> str:
+    """Parse how a batch transform makes requests of records, in either spelling; empty for none."""
+    name = text.strip().replace("_", "").lower()
+    if name not in {"singlerecord", "multirecord", ""}:
+        raise ValueError("SINGLE_RECORD or MULTI_RECORD")
+    return name and f"{name.removesuffix('record')}_record".upper()
 
 
 def parse_word(text: str) -> str:
@@ -319,7 +337,11 @@ class Settings:
         "BYOI_INVOCATION_TIMEOUT_S",
         parse_seconds,
         float(contract.INVOCATION_TIMEOUT_S),
-        "Seconds for one invocation. After that the client gets 504 and the worker is replaced.",
+        "Seconds for one invocation, at most 3,600. After that the client gets 504 and the worker "
+        f"is replaced. In a batch transform, where it is not set, {contract.TRANSFORM_TIMEOUT_S}: "
+        "the platform does not tell the container what the job says in "
+        "`InvocationsTimeoutInSeconds`, and that is its default; a job that says more sets this, "
+        "too. There the time that a request waits for a free worker does not count.",
     )
     stream_timeout_s: float = _variable(
         "BYOI_STREAM_TIMEOUT_S",
@@ -336,9 +358,67 @@ class Settings:
     )
     body_limit_bytes: int = _variable(
         "BYOI_BODY_LIMIT_BYTES",
-        parse_whole(1, 2**30),
+        parse_whole(0, 2**30),
         contract.REQUEST_BODY_BYTES,
-        "Largest request body; a larger one gets 413.",
+        "Largest request body; a larger one gets 413. 0 is no limit. In a batch transform it is "
+        f"what `{contract.PAYLOAD_VARIABLE}` says, else what this says, else the `MaxPayloadInMB` "
+        f"of `{execution_parameters.VARIABLE}`, else {contract.TRANSFORM_PAYLOAD_MB} MB.",
+    )
+    is_batch: bool = _variable(
+        contract.BATCH_VARIABLE,
+        parse_truth,
+        False,
+        "`true`, in any case: this is a batch transform; the platform sets it. Then deadline and "
+        "largest body are those of a transform, and an answer in pieces is sent as a whole.",
+    )
+    payload_mb: int | None = _variable(
+        contract.PAYLOAD_VARIABLE,
+        parse_whole(0, 1024),
+        None,
+        "Largest request body in MB (2^20 bytes), 0 for no limit; the platform sets it in a batch "
+        "transform whose job says `MaxPayloadInMB`. On an endpoint it is the same as "
+        "`BYOI_BODY_LIMIT_BYTES`, as for AWS's toolkit.",
+    )
+    strategy: str = _variable(
+        contract.STRATEGY_VARIABLE,
+        parse_strategy,
+        "",
+        "`SINGLE_RECORD` or `MULTI_RECORD`; the platform sets it in a batch transform whose job "
+        "says `BatchStrategy`. It is checked, and told in the log; a request of one record and "
+        "one of many are answered in the same way.",
+    )
+    concurrent_transforms: int = _variable(
+        contract.CONCURRENT_TRANSFORMS_VARIABLE,
+        parse_whole(0, 1000),
+        0,
+        "Requests that a batch transform sends at once; the platform sets it where the job says "
+        "`MaxConcurrentTransforms`. Where the workers run fewer at once, a line at start says so.",
+    )
+    execution_parameters: str = _variable(
+        execution_parameters.VARIABLE,
+        execution_parameters.parse,
+        "",
+        "The answer to `GET /execution-parameters`, by which a batch transform is told to send "
+        'what its job does not say: `{"MaxConcurrentTransforms": 2, "BatchStrategy": '
+        '"MultiRecord", "MaxPayloadInMB": 6}`, or part of it. Where it is not set, what the '
+        "inference module says in its own `BYOI_EXECUTION_PARAMETERS`, a dict, else 404.",
+    )
+    record_errors: int = _variable(
+        "BYOI_TRANSFORM_RECORD_ERRORS",
+        parse_flag,
+        0,
+        "`1`: in a batch transform a record that gets a 400 becomes an error in its place, `ERROR` "
+        'in CSV and `{"error": ..., "message": ...}` in JSON, and the others are answered. 0 is '
+        "what the inference module says in its own `BYOI_TRANSFORM_RECORD_ERRORS`, and nothing "
+        "where it says nothing: then the request gets the 400, and the file fails.",
+    )
+    line_end: int = _variable(
+        "BYOI_TRANSFORM_LINE_END",
+        parse_flag,
+        0,
+        "`1`: in a batch transform a text ends with a line break, so that the answers can be "
+        "joined with `AssembleWith` None. 0: it ends without one, whatever the module returns: "
+        "`AssembleWith` Line adds one, and a second one would be an empty record.",
     )
     instances_limit: int = _variable(
         limits.VARIABLE,
@@ -434,7 +514,42 @@ class Settings:
                 raise errors.ConfigurationError(
                     f"{name}={environ[name]!r}: expected {error}"
                 ) from None
-        return cls(**values)
+        return cls(**values)._with_limits(values.keys())  # noqa: SLF001 - this class
+
+    def _with_limits(self, given: AbstractSet[str]) -> Self:
+        """Return the settings with the deadline and the largest body of what this is.
+
+        Args:
+            given: The fields that variables have set.
+
+        Raises:
+            ConfigurationError: Two variables say different limits.
+        """
+        payload = None if self.payload_mb is None else self.payload_mb * 2**20
+        if not self.is_batch:
+            if payload is None:
+                return self
+            if "body_limit_bytes" in given and payload != self.body_limit_bytes:
+                raise errors.ConfigurationError(
+                    f"BYOI_BODY_LIMIT_BYTES={self.body_limit_bytes} and {contract.PAYLOAD_VARIABLE}"
+                    f"={self.payload_mb}, which is {payload} bytes, are one setting; unset one"
+                )
+            return dataclasses.replace(self, body_limit_bytes=payload)
+        changed: dict[str, Any] = {}
+        if "invocation_timeout_s" not in given:
+            changed["invocation_timeout_s"] = float(contract.TRANSFORM_TIMEOUT_S)
+        if payload is None and "body_limit_bytes" not in given:
+            payload = execution_parameters.payload_bytes(self.execution_parameters)
+            if payload is None:
+                payload = contract.TRANSFORM_PAYLOAD_MB * 2**20
+        if payload is not None:
+            changed["body_limit_bytes"] = payload
+        return dataclasses.replace(self, **changed)
+
+    @property
+    def answer_timeout_s(self) -> float:
+        """Seconds in which an answer is waited for, those of waiting for a worker included."""
+        return contract.TRANSFORM_WAIT_S if self.is_batch else self.invocation_timeout_s
 
     def to_environ(self) -> dict[str, str]:
         """Return the variables from which `from_environ` reads equal settings."""
@@ -445,6 +560,8 @@ class Settings:
         for name in ("BYOI_INFERENCE_MODULE", "BYOI_IMAGE_MODULE"):
             if not values[name]:
                 del values[name]
+        if self.payload_mb is None:
+            del values[contract.PAYLOAD_VARIABLE]
         if not self.sample_request:
             del values["BYOI_SAMPLE_REQUEST"]
         if self.model_dir == contract.MODEL_DIR:

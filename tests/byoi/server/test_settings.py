@@ -22,7 +22,7 @@ def test_an_empty_environment_gives_the_contracts_values():
 
 
 def test_the_platforms_and_other_programs_variables_are_left_alone():
-    assert Settings.from_environ({"PATH": "/bin", "SAGEMAKER_BATCH": "true"}) == Settings()
+    assert Settings.from_environ({"PATH": "/bin", "SAGEMAKER_REGION": "eu-west-1"}) == Settings()
     assert Settings.from_environ(dict.fromkeys(settings.OTHER_VARIABLES, "x")) == Settings()
 
 
@@ -38,7 +38,7 @@ def test_the_platforms_and_other_programs_variables_are_left_alone():
         ("BYOI_THREADS", "1", "threads", 1),
         ("BYOI_INVOCATION_TIMEOUT_S", "0.5", "invocation_timeout_s", 0.5),
         ("BYOI_BODY_TIMEOUT_S", "3600", "body_timeout_s", 3600),
-        ("BYOI_BODY_LIMIT_BYTES", "1", "body_limit_bytes", 1),
+        ("BYOI_BODY_LIMIT_BYTES", "0", "body_limit_bytes", 0),
         ("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "text/csv", "default_accept", "text/csv"),
         ("SAGEMAKER_CONTAINER_LOG_LEVEL", "debug", "log_level", "DEBUG"),
         ("SAGEMAKER_CONTAINER_LOG_LEVEL", str(logging.ERROR), "log_level", "ERROR"),
@@ -74,6 +74,11 @@ def test_a_variable_sets_its_field(variable, text, field, value):
         ("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "a/b,c/d", "one media type"),
         ("SAGEMAKER_CONTAINER_LOG_LEVEL", "loud", "one of DEBUG, INFO"),
         ("BYOI_NGINX", "yes", "auto or off"),
+        ("SAGEMAKER_BATCH", "yes", "true or false"),
+        ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "6.5", "a whole number from 0 to 1024"),
+        ("SAGEMAKER_BATCH_STRATEGY", "Multi", "SINGLE_RECORD or MULTI_RECORD"),
+        ("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", "many", "a whole number from 0 to 1000"),
+        ("BYOI_TRANSFORM_LINE_END", "yes", "1 or 0"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_name(variable, text, expected):
@@ -81,6 +86,13 @@ def test_a_value_that_cannot_be_used_is_refused_by_name(variable, text, expected
         Settings.from_environ({variable: text})
     assert str(caught.value).startswith(f"{variable}={text!r}: expected ")
     assert expected in str(caught.value)
+
+
+def test_one_limit_under_two_names_has_one_value():
+    environ = {"SAGEMAKER_MAX_PAYLOAD_IN_MB": "1", "BYOI_BODY_LIMIT_BYTES": str(2**20)}
+    assert Settings.from_environ(environ).body_limit_bytes == 2**20
+    with pytest.raises(errors.ConfigurationError, match="are one setting; unset one"):
+        Settings.from_environ({**environ, "BYOI_BODY_LIMIT_BYTES": "7"})
 
 
 def test_a_misspelt_variable_is_refused_and_the_right_one_named():

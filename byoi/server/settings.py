@@ -9,6 +9,7 @@ documentation, cgroup-v2 `cpu.max` and sched-bwc `cpu.cfs_quota_us` (the number 
 """
 
 import dataclasses
+import math
 import os
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
@@ -18,7 +19,7 @@ from typing import Any, Self
 
 from byoi import contract, errors
 from byoi.formats import limits
-from byoi.server import execution_parameters
+from byoi.server import execution_parameters, standard_variables
 
 # Variables that start with BYOI_ and are read elsewhere; any other unknown one is a typo.
 OTHER_VARIABLES = {
@@ -39,12 +40,6 @@ OTHER_VARIABLES = {
     "BYOI_UNPACK_LIMIT_DEPTH": "Most folders in one another; read in the same place.",
     "BYOI_STATE_DIR": "Set by `serve` for its own processes; any other value is replaced.",
 }
-# What AWS's own containers do with these would change every answer, so none is ignored.
-REFUSED_VARIABLES = {
-    "SAGEMAKER_REQUIREMENTS": "Packages to install at start; install them into the image instead, "
-    "or set BYOI_INSTALL_REQUIREMENTS=1 for the requirements.txt beside the script.",
-    "SAGEMAKER_MULTI_MODEL": "Several models behind one endpoint; make an endpoint for each.",
-}
 # The only name of this repository's model that the tool knows, and the file that its model data
 # have and no other.
 DEFAULT_MODULE = "byoi_lib.inference"
@@ -56,6 +51,17 @@ _SCRIPT = "inference.py"
 THREADS_VARIABLE = "BYOI_THREADS"
 BATCH_SIZE_VARIABLE = "BYOI_BATCH_SIZE"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+# Names of other loggers: log4j's, syslog's and nginx's.
+_OTHER_LEVELS = {
+    "NOTSET": "DEBUG",
+    "TRACE": "DEBUG",
+    "NOTICE": "INFO",
+    "WARN": "WARNING",
+    "ERR": "ERROR",
+    "CRIT": "CRITICAL",
+    "FATAL": "CRITICAL",
+    "OFF": "CRITICAL",
+}
 # They start threads on import, which a fork does not copy.
 _NEVER_BEFORE_A_FORK = {"tensorflow", "keras"}
 CGROUP_ROOT = Path("/sys/fs/cgroup")
@@ -107,11 +113,21 @@ def parse_media_type(text: str) -> str:
 
 
 def parse_log_level(text: str) -> str:
-    """Parse a level of Python's logging, given by name or number, to its name."""
-    numbers = {str(10 * place): name for place, name in enumerate(LOG_LEVELS, start=1)}
-    name = numbers.get(text, text.upper())
+    """Parse a level of logging to its name in Python's.
+
+    Args:
+        text: A name in any case, also those of other loggers; or a number of Python's, of which
+            one between two levels is the higher: what is below it is not written.
+    """
+    name = text.strip().upper()
+    name = _OTHER_LEVELS.get(name, name)
+    if name.isascii() and name.isdigit() and int(name) <= 50:
+        name = LOG_LEVELS[max(1, math.ceil(int(name) / 10)) - 1]
     if name not in LOG_LEVELS:
-        raise ValueError(f"one of {', '.join(LOG_LEVELS)}, or its number in Python's logging")
+        raise ValueError(
+            f"one of {', '.join((*LOG_LEVELS, *_OTHER_LEVELS))} in any case, or a number of "
+            "Python's logging from 0 to 50"
+        )
     return name
 
 
@@ -232,6 +248,18 @@ def _quota(root: Path) -> float | None:
         if len(numbers) == 2 and numbers[0] not in {"max", "-1"}:
             return int(numbers[0]) / int(numbers[1])
     return None
+
+
+def _parsed(name: str, text: str, parse: Callable[[str], Any]) -> Any:
+    """Return the value of a variable.
+
+    Raises:
+        ConfigurationError: It cannot be used.
+    """
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise errors.ConfigurationError(f"{name}={text!r}: expected {error}") from None
 
 
 def _variable(name: str, parse: Callable[[str], Any], default: Any, meaning: str) -> Any:
@@ -438,7 +466,9 @@ class Settings:
         "SAGEMAKER_CONTAINER_LOG_LEVEL",
         parse_log_level,
         "INFO",
-        "Lowest level of the lines that Python's logging writes to stderr; a name or a number.",
+        "Lowest level of the lines that Python's logging writes to stderr: a name in any case "
+        f"({', '.join((*LOG_LEVELS, *_OTHER_LEVELS))}), or a number of Python's logging from 0 to "
+        "50. Where it is not set, `LOG_LEVEL`, else `SAGEMAKER_GUNICORN_LOGLEVEL`.",
     )
     proxy: str = _variable(
         "BYOI_NGINX",
@@ -486,13 +516,7 @@ class Settings:
                 unknown, or one asks for what this server does not do; the message has name
                 and value.
         """
-        for name, meaning in REFUSED_VARIABLES.items():
-            # The SDK sets some of them to nothing, and AWS's images one to false.
-            if environ.get(name, "").strip().lower() not in {"", "false", "0"}:
-                raise errors.ConfigurationError(
-                    f"{name}={environ[name]!r}: this server does not do that. {meaning} "
-                    "Then unset the variable"
-                )
+        standard_variables.refuse(environ)
         fields = {field.metadata["variable"]: field for field in dataclasses.fields(cls)}
         for name in sorted(environ):
             if name.startswith("BYOI_") and name not in fields and name not in OTHER_VARIABLES:
@@ -505,15 +529,17 @@ class Settings:
                     "docs/configuration.md lists them all"
                 )
         values = {}
-        for name, field in fields.items():
-            if name not in environ:
-                continue
-            try:
-                values[field.name] = field.metadata["parse"](environ[name])
-            except ValueError as error:
+        for variable, field in fields.items():
+            names = standard_variables.names_of(variable, environ)
+            found = [_parsed(name, environ[name], field.metadata["parse"]) for name in names]
+            if any(value != found[0] for value in found):
+                said = " and ".join(f"{name}={environ[name]!r}" for name in names)
                 raise errors.ConfigurationError(
-                    f"{name}={environ[name]!r}: expected {error}"
-                ) from None
+                    f"{said} are one setting under several names here; give them one value, or "
+                    f"unset all but {names[0]}"
+                )
+            if found:
+                values[field.name] = found[0]
         return cls(**values)._with_limits(values.keys())  # noqa: SLF001 - this class
 
     def _with_limits(self, given: AbstractSet[str]) -> Self:

@@ -13,6 +13,8 @@ from pathlib import Path
 PORT = 8080
 PING_PATH = "/ping"
 INVOCATIONS_PATH = "/invocations"
+# DG your-algorithms-batch-code: what a batch transform is told to send; optional.
+EXECUTION_PARAMETERS_PATH = "/execution-parameters"
 
 # DG your-algorithms-inference-code: where model data is unpacked, read-only.
 MODEL_DIR = Path("/opt/ml/model")
@@ -32,6 +34,14 @@ INVOCATION_TIMEOUT_S = 60
 PING_TIMEOUT_S = 2
 # DG your-algorithms-inference-code: from the start to the first /ping with 200, by default.
 START_TIMEOUT_S = 8 * 60
+# BC ModelClientConfig: of an invocation of a batch transform. The platform does not tell the
+# container what a job says in `InvocationsTimeoutInSeconds`, 1 to 3,600; this is its default.
+TRANSFORM_TIMEOUT_S = 600
+# BC CreateTransformJobRequest: the largest `MaxPayloadInMB`, also times `MaxConcurrentTransforms`.
+TRANSFORM_PAYLOAD_MB = 100
+# Ours: a request of a transform may wait for so long until a worker is free. It is the platform
+# that gives up, after the job's time-out; this is only an end for what nobody ended.
+TRANSFORM_WAIT_S = 24 * 3600
 # DG deploy-model-options: a response that is streamed, from its first to its last byte.
 STREAM_TIMEOUT_S = 8 * 60
 CONNECT_TIMEOUT_S = 0.25
@@ -54,6 +64,13 @@ INFERENCE_ID_HEADER = "X-Amzn-SageMaker-Inference-Id"
 BIND_TO_PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"
 # DG multi-container-troubleshooting: the label that an image needs for that.
 BIND_TO_PORT_LABEL = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true"
+
+# DG your-algorithms-batch-code: what the platform sets in a batch transform, the first always, the
+# others only where the job says them.
+BATCH_VARIABLE = "SAGEMAKER_BATCH"
+PAYLOAD_VARIABLE = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
+STRATEGY_VARIABLE = "SAGEMAKER_BATCH_STRATEGY"
+CONCURRENT_TRANSFORMS_VARIABLE = "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS"
 
 # sagemaker-inference-toolkit, parameters.py: what the SDK makes of `entry_point` and `source_dir`.
 PROGRAM_VARIABLE = "SAGEMAKER_PROGRAM"

@@ -8,7 +8,8 @@ A test fails while the page differs from the output.
 import dataclasses
 import sys
 
-from byoi.server.settings import OTHER_VARIABLES, REFUSED_VARIABLES, Settings
+from byoi.server import standard_variables
+from byoi.server.settings import OTHER_VARIABLES, Settings
 
 _HEAD = """# Configuration of the server
 
@@ -38,11 +39,23 @@ Workers and threads multiply: each of `SAGEMAKER_MODEL_SERVER_WORKERS` processes
 | variable | meaning |
 |---|---|
 """
+_STANDARD = """
+## Variables of AWS's containers
+
+Those of AWS's inference toolkits, its TensorFlow, PyTorch and DJL containers and its sample do here
+what they do there, under another name of a setting, or end `serve` with status 2 and one line.
+None is ignored. All names of one setting that are set have one value, or the start says which
+differ; one that is empty says nothing. Seconds are seconds in each of them.
+
+| variable | here |
+|---|---|
+"""
 _REFUSED = """
 ## Variables that are refused
 
 AWS's own containers act on these. This server does not, and ignoring them would change every
-answer: `serve` ends with status 2 and one line, unless the value is empty, `false` or `0`.
+answer, or how it is made: `serve` ends with status 2 and one line, unless the value is empty,
+`false` or `0`.
 `train` refuses `SAGEMAKER_PROGRAM` and `SAGEMAKER_SUBMIT_DIRECTORY` too, and hyperparameters whose
 names start with `sagemaker_`, except those that only describe the job.
 
@@ -51,17 +64,38 @@ names start with `sagemaker_`, except those that only describe the job.
 """
 
 
+def standard() -> list[str]:
+    """Return the rows of the variables that are taken under another name."""
+    settings = [field.metadata["variable"] for field in dataclasses.fields(Settings)]
+    own = [name for name in settings if not name.startswith("BYOI_")]
+    rows = [f"| `{name}` | the setting of this name |\n" for name in own]
+    for variable, names in standard_variables.OTHER_NAMES.items():
+        rows += [f"| `{name}` | the same as `{variable}` |\n" for name in names]
+    for variable, names in standard_variables.STAND_INS.items():
+        before = [variable]
+        for name in names:
+            unset = " and no ".join(f"`{one}`" for one in before)
+            rows.append(f"| `{name}` | the same as `{variable}`, where no {unset} is set |\n")
+            before.append(name)
+    others = standard_variables.NOTHING_TO_DO.items()
+    return [*rows, *(f"| `{name}` | needs nothing here. {text} |\n" for name, text in others)]
+
+
 def page() -> str:
     """Return the text of docs/configuration.md."""
     rows = []
     for field in dataclasses.fields(Settings):
         default = field.default
         text = f"{default:g}" if isinstance(default, float) else str(default)
-        shown = f"`{text}`" if text else "none"
+        text = text.lower() if isinstance(default, bool) else text
+        shown = f"`{text}`" if text and default is not None else "none"
         rows.append(f"| `{field.metadata['variable']}` | {shown} | {field.metadata['meaning']} |\n")
     others = [f"| `{name}` | {meaning} |\n" for name, meaning in OTHER_VARIABLES.items()]
-    refused = [f"| `{name}` | {meaning} |\n" for name, meaning in REFUSED_VARIABLES.items()]
-    return _HEAD + "".join(rows) + _OTHERS + "".join(others) + _REFUSED + "".join(refused)
+    refused = [f"| `{name}` | {text} |\n" for name, text in standard_variables.REFUSED.items()]
+    families = standard_variables.REFUSED_FAMILIES.items()
+    refused += [f"| any other `{start}...` | {text} |\n" for start, text in families]
+    parts = [_HEAD, *rows, _OTHERS, *others, _STANDARD, *standard(), _REFUSED, *refused]
+    return "".join(parts)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ Source of the routes: SageMaker Developer Guide, your-algorithms-inference-code.
 import contextlib
 import functools
 import logging
+import select
+import sys
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -25,7 +27,7 @@ from werkzeug.exceptions import (
 
 from byoi import contract, errors
 from byoi.formats import content_types
-from byoi.server import inference_module, statuses, tracebacks
+from byoi.server import inference_module, records, statuses, tracebacks
 from byoi.server.application import (
     BODY,
     GIVEN_ID,
@@ -55,12 +57,13 @@ _OWN_HEADERS = {"content-length", "transfer-encoding", "connection", "keep-alive
 _log = logging.getLogger(__name__)
 
 
-def create_app(  # noqa: PLR0913 - keywords of what an application is made of
+def create_app(  # noqa: PLR0913 - keywords, most with a default
     settings: Settings,
     *,
     handler: Answering,
     model: Any,
     ready: Callable[[], bool],
+    parameters: Callable[[], str | None] = lambda: None,
     behind_nginx: bool = False,
     sessions: Sessions | None = None,
 ) -> Flask:
@@ -71,17 +74,29 @@ def create_app(  # noqa: PLR0913 - keywords of what an application is made of
         handler: Has the functions of the inference module.
         model: What `handler.load` returned.
         ready: Returns whether /ping answers 200.
+        parameters: Returns the answer to /execution-parameters, None where there is none.
         behind_nginx: Whether nginx sets the request id and the time in the headers.
         sessions: What the functions find in the context; None where they open none.
     """
     app = Application("byoi", run_held=_predict_together, static_folder=None)
     # Werkzeug silently cuts a chunked body at this size, so `_body` counts one byte more.
-    app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes + 1
+    limit_bytes = settings.body_limit_bytes
+    app.config["MAX_CONTENT_LENGTH"] = limit_bytes + 1 if limit_bytes else None
     app.config[THREADS_VARIABLE] = settings.threads or handler.threads
     app.config[BATCH_SIZE_VARIABLE] = handler.batch_size
     app.config[PING_FUNCTION] = functools.partial(handler.ping, model) if handler.has_ping else None
     app.url_map.merge_slashes = False  # `//ping` is another path, not a redirect
-    routes = _Routes(settings, handler, model, ready, behind_nginx, sessions)
+    routes = _Routes(
+        settings,
+        handler,
+        model,
+        ready,
+        parameters,
+        behind_nginx,
+        sessions,
+        limit_bytes=limit_bytes or sys.maxsize,
+        answer_timeout_s=settings.answer_timeout_s,
+    )
     app.before_request(routes.name_request)
     app.after_request(routes.add_headers)
     app.register_error_handler(errors.ByoiError, routes.deliberate)
@@ -93,19 +108,32 @@ def create_app(  # noqa: PLR0913 - keywords of what an application is made of
     ):
         methods = statuses.ROUTES[path]
         app.add_url_rule(path, None, answer, methods=methods, provide_automatic_options=False)
+    app.add_url_rule(
+        contract.EXECUTION_PARAMETERS_PATH,
+        None,
+        routes.execution_parameters,
+        methods=statuses.PARAMETERS_METHODS,
+        provide_automatic_options=False,
+    )
     return app
 
 
 @dataclass(frozen=True)
 class _Routes:
-    """The handlers of requests and errors; the fields are the arguments of `create_app`."""
+    """The handlers of requests and errors; the fields are the arguments of `create_app`.
+
+    The last two are looked at in each request, and so taken out of the settings.
+    """
 
     settings: Settings
     handler: Answering
     model: Any
     is_ready: Callable[[], bool]
+    parameters: Callable[[], str | None]
     behind_nginx: bool
     sessions: Sessions | None
+    limit_bytes: int
+    answer_timeout_s: float
 
     def name_request(self) -> None:
         """Assign the request id that log, response and error body share."""
@@ -169,16 +197,24 @@ class _Routes:
         """Answer 200 while the server is ready."""
         return Response(mimetype="application/json") if self.is_ready() else self.failure(503)
 
+    def execution_parameters(self) -> Response:
+        """Tell a batch transform what to send, where the operator or the module says it."""
+        if (text := self.parameters()) is None:
+            raise NotFound
+        return Response(text, mimetype="application/json")
+
     def invocations(self) -> Any:
         """Run one request through the inference module."""
         # The proxy of Flask looks the request up each time.
         asked = request_ctx.request
         environ = asked.environ
-        if self.behind_nginx and _is_late(environ.get(SENT), self.settings.invocation_timeout_s):
+        if self.behind_nginx and _is_late(environ.get(SENT), self.answer_timeout_s):
             return self.failure(504)  # nginx has already answered; do not run the model
+        if self.settings.is_batch and _has_left(environ.get(PROCESSING)):
+            return self.failure(504)  # the platform waits no more, and sends it again
         if coding := environ.get("HTTP_CONTENT_ENCODING"):
             _require_no_encoding(coding)
-        body = _body(asked, self.settings.body_limit_bytes)
+        body = _body(asked, self.limit_bytes)
         accept = environ.get("HTTP_ACCEPT", "")
         if content_types.is_any(accept):
             accept = self.settings.default_accept
@@ -197,9 +233,23 @@ class _Routes:
 
     def answered(self, output: Output, accept: str, context: Context) -> Response:
         """Return the response for what the functions made of a request."""
+        if self.settings.is_batch:
+            response = _response(records.whole(output), accept, context, self.settings)
+            return self._with_end(response)
         response = _response(output, accept, context, self.settings)
         if isinstance(output.body, Pieces):
             self._send_in_pieces(response, output.body)
+        return response
+
+    def _with_end(self, response: Response) -> Response:
+        """Let the answer of a transform end as it can be joined."""
+        if response.status_code not in _WITHOUT_BODY:
+            ended = records.with_end(
+                response.get_data(),
+                response.headers.get("Content-Type", ""),
+                has_line_end=bool(self.settings.line_end),
+            )
+            response.set_data(ended)
         return response
 
     def _send_in_pieces(self, response: Response, pieces: Pieces) -> None:
@@ -286,6 +336,18 @@ def _body(asked: flask.Request, limit_bytes: int) -> bytes:
 def _is_late(sent: str | None, timeout_s: float) -> bool:
     """Whether the request waited so long that its client has already got an answer."""
     return sent is not None and time.time() - float(sent) > timeout_s
+
+
+def _has_left(processing: Any) -> bool:
+    """Whether whoever sent a request has closed its connection by now.
+
+    Known of nginx's connections only: of a client's own, half a close looks the same.
+    """
+    if processing is None:  # another server
+        return False
+    poll = select.poll()
+    poll.register(processing.socket, 0)
+    return any(event & select.POLLHUP for _, event in poll.poll(0))
 
 
 def _response(output: Output, accept: str, context: Context, settings: Settings) -> Response:

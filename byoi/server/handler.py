@@ -19,6 +19,7 @@ from werkzeug.wrappers import Response
 
 from byoi import errors
 from byoi.formats import content_types
+from byoi.server import execution_parameters
 from byoi.server.context import Context
 from byoi.server.settings import BATCH_SIZE_VARIABLE, THREADS_VARIABLE
 from byoi.server.streams import Pieces
@@ -98,6 +99,7 @@ class Handler:
             what two would mix up.
         batch_size: How many requests `predict_fn` takes at once, from 1 on.
         has_ping: Whether the module says itself whether its model is well.
+        execution_parameters: What the module wants of a batch transform, as JSON; "" for nothing.
 
     Raises:
         ConfigurationError: The module has functions that exclude each other, lacks one that has
@@ -130,6 +132,7 @@ class Handler:
         self.functions = tuple(self._functions)
         self.has_ping = "ping_fn" in found
         self.threads = _threads(module, name)
+        self.execution_parameters = execution_parameters.of_module(module, name)
         own_size = _whole(module, name, BATCH_SIZE_VARIABLE, "how many predict_fn takes in a list")
         self.batch_size = batch_size or own_size
         # A module that says a size expects lists, also where the operator allows it one request.

@@ -170,6 +170,8 @@ class Watch:
         self._refuse = refuse
         self._silent_s = silent_s
         self._behind_nginx = behind_nginx
+        # In a batch transform nginx also waits for the workers, and knows no deadline.
+        self._answers = settings.is_batch or not behind_nginx
         # nginx waits that long between two reads, see nginx.conf.in.
         self._keep_alive_s = settings.invocation_timeout_s / 3
         self._next_beat_s = 0.0
@@ -252,7 +254,7 @@ class Watch:
     def _mark_if_late(self, entry: Processing) -> None:
         """Shortly before its deadline, tell nginx that the request runs: 504, and not 503."""
         sent_s, request_id = entry.sent_s, entry.request_id
-        late_s = time.time() + _MARGIN_S - self._settings.invocation_timeout_s
+        late_s = time.time() + _MARGIN_S - self._settings.answer_timeout_s
         if sent_s is not None and request_id is not None and sent_s < late_s:
             entry.is_marked = True
             self._readiness.mark_running(request_id)
@@ -274,5 +276,5 @@ class Watch:
         if stream or entry.is_begun:
             with suppress(OSError):  # the client may have left
                 entry.socket.shutdown(socket.SHUT_RDWR)
-        elif not self._behind_nginx:
+        elif self._answers:
             self._refuse(entry, 504, request_id)

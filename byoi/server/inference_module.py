@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from byoi import errors
-from byoi.server import aws_libraries, requirements
+from byoi.server import aws_libraries, records, requirements
 from byoi.server.handler import Handler
 from byoi.server.settings import Settings
 
@@ -45,12 +45,14 @@ class InferenceModule(Protocol):
         """
 
 
-def find(
+def find(  # noqa: PLR0913 - keywords with a default
     name: str,
     code_dir: Path | None = None,
     *,
     is_installed: bool = False,
     batch_size: int = 0,
+    is_batch: bool = False,
+    has_record_errors: bool = False,
 ) -> Handler:
     """Import an inference module and return its functions.
 
@@ -60,6 +62,8 @@ def find(
             `dependencies`.
         is_installed: Whether pip has installed `code_dir`'s requirements.txt for this start.
         batch_size: As `Settings.batch_size`.
+        is_batch: As `Settings.is_batch`: only then is there a place for the error of a record.
+        has_record_errors: As `Settings.record_errors`; the module may ask for them itself.
 
     Raises:
         ConfigurationError: There is no such module, its functions cannot be called, or a package
@@ -78,7 +82,9 @@ def find(
         if refusal := aws_libraries.explain(error):
             raise refusal from error
         raise
-    return Handler(module, name, batch_size=batch_size)
+    asked = records.are_errors_asked(module, name)
+    kind = records.RecordHandler if is_batch and (has_record_errors or asked) else Handler
+    return kind(module, name, batch_size=batch_size)
 
 
 def folders(name: str, code_dir: Path | None = None) -> tuple[Path, ...]:

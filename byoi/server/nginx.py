@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from byoi import contract
-from byoi.server import page, statuses
+from byoi.server import execution_parameters, page, statuses
 from byoi.server.readiness import Readiness
 from byoi.server.settings import Settings
 
@@ -42,7 +42,7 @@ def render(template: str, settings: Settings, state_dir: Path) -> str:
         state_dir: Where nginx writes, and where the sockets are; a path without quotes and `$`.
     """
     readiness = Readiness(state_dir)
-    deadline_s = settings.invocation_timeout_s
+    deadline_s = settings.answer_timeout_s
     values = {
         "STATE": state_dir,
         "READY_FILE": readiness.ready_file,
@@ -54,10 +54,13 @@ def render(template: str, settings: Settings, state_dir: Path) -> str:
         "INVOCATIONS": contract.INVOCATIONS_PATH,
         "PING_METHODS": ", ".join(statuses.ROUTES[contract.PING_PATH]),
         "INVOCATIONS_METHODS": ", ".join(statuses.ROUTES[contract.INVOCATIONS_PATH]),
+        "PARAMETERS": contract.EXECUTION_PARAMETERS_PATH,
+        "PARAMETERS_METHODS": ", ".join(statuses.PARAMETERS_METHODS),
+        "PARAMETERS_FILE": execution_parameters.file(state_dir).name,
         "BODY_LIMIT_BYTES": settings.body_limit_bytes,
         "BODY_TIMEOUT_S": math.ceil(settings.body_timeout_s),
         "BODY_GIVEN_UP_S": math.ceil(settings.body_timeout_s) + 5,
-        "INVOCATION_TIMEOUT_S": f"{math.ceil(deadline_s * 1000)}ms",
+        "ANSWER_TIMEOUT_S": f"{math.ceil(deadline_s * 1000)}ms",
         "LOG_FLUSH": _LOG_FLUSH,
         "SHUTDOWN_S": math.ceil(max(deadline_s, settings.stream_timeout_s)) + 10,
         "CONNECTIONS": _CONNECTIONS,

@@ -87,7 +87,7 @@ class RequestReader:
 
     Args:
         base: What the environments of all requests have in common.
-        body_limit_bytes: A larger body is refused with 413.
+        body_limit_bytes: A larger body is refused with 413; 0 is no limit.
         spool_dir: Where large bodies wait until they are whole.
 
     Attributes:
@@ -104,7 +104,7 @@ class RequestReader:
     ) -> None:
         self.ready: deque[Request] = deque()
         self._base = base
-        self._body_limit_bytes = body_limit_bytes
+        self._body_limit_bytes = body_limit_bytes or sys.maxsize
         self._spool_dir = spool_dir
         self._parser = httptools.HttpRequestParser(self)
         self._status: int | None = None

@@ -9,14 +9,17 @@ documentation, cgroup-v2 `cpu.max` and sched-bwc `cpu.cfs_quota_us` (the number 
 """
 
 import dataclasses
+import math
 import os
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from byoi import contract, errors
 from byoi.formats import limits
+from byoi.server import execution_parameters, standard_variables
 
 # Variables that start with BYOI_ and are read elsewhere; any other unknown one is a typo.
 OTHER_VARIABLES = {
@@ -37,12 +40,6 @@ OTHER_VARIABLES = {
     "BYOI_UNPACK_LIMIT_DEPTH": "Most folders in one another; read in the same place.",
     "BYOI_STATE_DIR": "Set by `serve` for its own processes; any other value is replaced.",
 }
-# What AWS's own containers do with these would change every answer, so none is ignored.
-REFUSED_VARIABLES = {
-    "SAGEMAKER_REQUIREMENTS": "Packages to install at start; install them into the image instead, "
-    "or set BYOI_INSTALL_REQUIREMENTS=1 for the requirements.txt beside the script.",
-    "SAGEMAKER_MULTI_MODEL": "Several models behind one endpoint; make an endpoint for each.",
-}
 # The only name of this repository's model that the tool knows, and the file that its model data
 # have and no other.
 DEFAULT_MODULE = "byoi_lib.inference"
@@ -54,6 +51,17 @@ _SCRIPT = "inference.py"
 THREADS_VARIABLE = "BYOI_THREADS"
 BATCH_SIZE_VARIABLE = "BYOI_BATCH_SIZE"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+# Names of other loggers: log4j's, syslog's and nginx's.
+_OTHER_LEVELS = {
+    "NOTSET": "DEBUG",
+    "TRACE": "DEBUG",
+    "NOTICE": "INFO",
+    "WARN": "WARNING",
+    "ERR": "ERROR",
+    "CRIT": "CRITICAL",
+    "FATAL": "CRITICAL",
+    "OFF": "CRITICAL",
+}
 # They start threads on import, which a fork does not copy.
 _NEVER_BEFORE_A_FORK = {"tensorflow", "keras"}
 CGROUP_ROOT = Path("/sys/fs/cgroup")
@@ -105,11 +113,21 @@ def parse_media_type(text: str) -> str:
 
 
 def parse_log_level(text: str) -> str:
-    """Parse a level of Python's logging, given by name or number, to its name."""
-    numbers = {str(10 * place): name for place, name in enumerate(LOG_LEVELS, start=1)}
-    name = numbers.get(text, text.upper())
+    """Parse a level of logging to its name in Python's.
+
+    Args:
+        text: A name in any case, also those of other loggers; or a number of Python's, of which
+            one between two levels is the higher: what is below it is not written.
+    """
+    name = text.strip().upper()
+    name = _OTHER_LEVELS.get(name, name)
+    if name.isascii() and name.isdigit() and int(name) <= 50:
+        name = LOG_LEVELS[max(1, math.ceil(int(name) / 10)) - 1]
     if name not in LOG_LEVELS:
-        raise ValueError(f"one of {', '.join(LOG_LEVELS)}, or its number in Python's logging")
+        raise ValueError(
+            f"one of {', '.join((*LOG_LEVELS, *_OTHER_LEVELS))} in any case, or a number of "
+            "Python's logging from 0 to 50"
+        )
     return name
 
 
@@ -133,6 +151,22 @@ def parse_flag(text: str) -> int:
     if text not in {"0", "1"}:
         raise ValueError("1 or 0")
     return int(text)
+
+
+def parse_truth(text: str) -> bool:
+    """Parse true or false in any case; empty is false."""
+    name = text.strip().lower()
+    if name not in {"true", "false", "1", "0", ""}:
+        raise ValueError("true or false")
+    return name in {"true", "1"}
+
+
+def parse_strategy(text: str) -> str:
+    """Parse how a batch transform makes requests of records, in either spelling; empty for none."""
+    name = text.strip().replace("_", "").lower()
+    if name not in {"singlerecord", "multirecord", ""}:
+        raise ValueError("SINGLE_RECORD or MULTI_RECORD")
+    return name and f"{name.removesuffix('record')}_record".upper()
 
 
 def parse_word(text: str) -> str:
@@ -214,6 +248,18 @@ def _quota(root: Path) -> float | None:
         if len(numbers) == 2 and numbers[0] not in {"max", "-1"}:
             return int(numbers[0]) / int(numbers[1])
     return None
+
+
+def _parsed(name: str, text: str, parse: Callable[[str], Any]) -> Any:
+    """Return the value of a variable.
+
+    Raises:
+        ConfigurationError: It cannot be used.
+    """
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise errors.ConfigurationError(f"{name}={text!r}: expected {error}") from None
 
 
 def _variable(name: str, parse: Callable[[str], Any], default: Any, meaning: str) -> Any:
@@ -319,7 +365,11 @@ class Settings:
         "BYOI_INVOCATION_TIMEOUT_S",
         parse_seconds,
         float(contract.INVOCATION_TIMEOUT_S),
-        "Seconds for one invocation. After that the client gets 504 and the worker is replaced.",
+        "Seconds for one invocation, at most 3,600. After that the client gets 504 and the worker "
+        f"is replaced. In a batch transform, where it is not set, {contract.TRANSFORM_TIMEOUT_S}: "
+        "the platform does not tell the container what the job says in "
+        "`InvocationsTimeoutInSeconds`, and that is its default; a job that says more sets this, "
+        "too. There the time that a request waits for a free worker does not count.",
     )
     stream_timeout_s: float = _variable(
         "BYOI_STREAM_TIMEOUT_S",
@@ -336,9 +386,67 @@ class Settings:
     )
     body_limit_bytes: int = _variable(
         "BYOI_BODY_LIMIT_BYTES",
-        parse_whole(1, 2**30),
+        parse_whole(0, 2**30),
         contract.REQUEST_BODY_BYTES,
-        "Largest request body; a larger one gets 413.",
+        "Largest request body; a larger one gets 413. 0 is no limit. In a batch transform it is "
+        f"what `{contract.PAYLOAD_VARIABLE}` says, else what this says, else the `MaxPayloadInMB` "
+        f"of `{execution_parameters.VARIABLE}`, else {contract.TRANSFORM_PAYLOAD_MB} MB.",
+    )
+    is_batch: bool = _variable(
+        contract.BATCH_VARIABLE,
+        parse_truth,
+        False,
+        "`true`, in any case: this is a batch transform; the platform sets it. Then deadline and "
+        "largest body are those of a transform, and an answer in pieces is sent as a whole.",
+    )
+    payload_mb: int | None = _variable(
+        contract.PAYLOAD_VARIABLE,
+        parse_whole(0, 1024),
+        None,
+        "Largest request body in MB (2^20 bytes), 0 for no limit; the platform sets it in a batch "
+        "transform whose job says `MaxPayloadInMB`. On an endpoint it is the same as "
+        "`BYOI_BODY_LIMIT_BYTES`, as for AWS's toolkit.",
+    )
+    strategy: str = _variable(
+        contract.STRATEGY_VARIABLE,
+        parse_strategy,
+        "",
+        "`SINGLE_RECORD` or `MULTI_RECORD`; the platform sets it in a batch transform whose job "
+        "says `BatchStrategy`. It is checked, and told in the log; a request of one record and "
+        "one of many are answered in the same way.",
+    )
+    concurrent_transforms: int = _variable(
+        contract.CONCURRENT_TRANSFORMS_VARIABLE,
+        parse_whole(0, 1000),
+        0,
+        "Requests that a batch transform sends at once; the platform sets it where the job says "
+        "`MaxConcurrentTransforms`. Where the workers run fewer at once, a line at start says so.",
+    )
+    execution_parameters: str = _variable(
+        execution_parameters.VARIABLE,
+        execution_parameters.parse,
+        "",
+        "The answer to `GET /execution-parameters`, by which a batch transform is told to send "
+        'what its job does not say: `{"MaxConcurrentTransforms": 2, "BatchStrategy": '
+        '"MultiRecord", "MaxPayloadInMB": 6}`, or part of it. Where it is not set, what the '
+        "inference module says in its own `BYOI_EXECUTION_PARAMETERS`, a dict, else 404.",
+    )
+    record_errors: int = _variable(
+        "BYOI_TRANSFORM_RECORD_ERRORS",
+        parse_flag,
+        0,
+        "`1`: in a batch transform a record that gets a 400 becomes an error in its place, `ERROR` "
+        'in CSV and `{"error": ..., "message": ...}` in JSON, and the others are answered. 0 is '
+        "what the inference module says in its own `BYOI_TRANSFORM_RECORD_ERRORS`, and nothing "
+        "where it says nothing: then the request gets the 400, and the file fails.",
+    )
+    line_end: int = _variable(
+        "BYOI_TRANSFORM_LINE_END",
+        parse_flag,
+        0,
+        "`1`: in a batch transform a text ends with a line break, so that the answers can be "
+        "joined with `AssembleWith` None. 0: it ends without one, whatever the module returns: "
+        "`AssembleWith` Line adds one, and a second one would be an empty record.",
     )
     instances_limit: int = _variable(
         limits.VARIABLE,
@@ -358,7 +466,9 @@ class Settings:
         "SAGEMAKER_CONTAINER_LOG_LEVEL",
         parse_log_level,
         "INFO",
-        "Lowest level of the lines that Python's logging writes to stderr; a name or a number.",
+        "Lowest level of the lines that Python's logging writes to stderr: a name in any case "
+        f"({', '.join((*LOG_LEVELS, *_OTHER_LEVELS))}), or a number of Python's logging from 0 to "
+        "50. Where it is not set, `LOG_LEVEL`, else `SAGEMAKER_GUNICORN_LOGLEVEL`.",
     )
     proxy: str = _variable(
         "BYOI_NGINX",
@@ -406,13 +516,7 @@ class Settings:
                 unknown, or one asks for what this server does not do; the message has name
                 and value.
         """
-        for name, meaning in REFUSED_VARIABLES.items():
-            # The SDK sets some of them to nothing, and AWS's images one to false.
-            if environ.get(name, "").strip().lower() not in {"", "false", "0"}:
-                raise errors.ConfigurationError(
-                    f"{name}={environ[name]!r}: this server does not do that. {meaning} "
-                    "Then unset the variable"
-                )
+        standard_variables.refuse(environ)
         fields = {field.metadata["variable"]: field for field in dataclasses.fields(cls)}
         for name in sorted(environ):
             if name.startswith("BYOI_") and name not in fields and name not in OTHER_VARIABLES:
@@ -425,16 +529,53 @@ class Settings:
                     "docs/configuration.md lists them all"
                 )
         values = {}
-        for name, field in fields.items():
-            if name not in environ:
-                continue
-            try:
-                values[field.name] = field.metadata["parse"](environ[name])
-            except ValueError as error:
+        for variable, field in fields.items():
+            names = standard_variables.names_of(variable, environ)
+            found = [_parsed(name, environ[name], field.metadata["parse"]) for name in names]
+            if any(value != found[0] for value in found):
+                said = " and ".join(f"{name}={environ[name]!r}" for name in names)
                 raise errors.ConfigurationError(
-                    f"{name}={environ[name]!r}: expected {error}"
-                ) from None
-        return cls(**values)
+                    f"{said} are one setting under several names here; give them one value, or "
+                    f"unset all but {names[0]}"
+                )
+            if found:
+                values[field.name] = found[0]
+        return cls(**values)._with_limits(values.keys())  # noqa: SLF001 - this class
+
+    def _with_limits(self, given: AbstractSet[str]) -> Self:
+        """Return the settings with the deadline and the largest body of what this is.
+
+        Args:
+            given: The fields that variables have set.
+
+        Raises:
+            ConfigurationError: Two variables say different limits.
+        """
+        payload = None if self.payload_mb is None else self.payload_mb * 2**20
+        if not self.is_batch:
+            if payload is None:
+                return self
+            if "body_limit_bytes" in given and payload != self.body_limit_bytes:
+                raise errors.ConfigurationError(
+                    f"BYOI_BODY_LIMIT_BYTES={self.body_limit_bytes} and {contract.PAYLOAD_VARIABLE}"
+                    f"={self.payload_mb}, which is {payload} bytes, are one setting; unset one"
+                )
+            return dataclasses.replace(self, body_limit_bytes=payload)
+        changed: dict[str, Any] = {}
+        if "invocation_timeout_s" not in given:
+            changed["invocation_timeout_s"] = float(contract.TRANSFORM_TIMEOUT_S)
+        if payload is None and "body_limit_bytes" not in given:
+            payload = execution_parameters.payload_bytes(self.execution_parameters)
+            if payload is None:
+                payload = contract.TRANSFORM_PAYLOAD_MB * 2**20
+        if payload is not None:
+            changed["body_limit_bytes"] = payload
+        return dataclasses.replace(self, **changed)
+
+    @property
+    def answer_timeout_s(self) -> float:
+        """Seconds in which an answer is waited for, those of waiting for a worker included."""
+        return contract.TRANSFORM_WAIT_S if self.is_batch else self.invocation_timeout_s
 
     def to_environ(self) -> dict[str, str]:
         """Return the variables from which `from_environ` reads equal settings."""
@@ -445,6 +586,8 @@ class Settings:
         for name in ("BYOI_INFERENCE_MODULE", "BYOI_IMAGE_MODULE"):
             if not values[name]:
                 del values[name]
+        if self.payload_mb is None:
+            del values[contract.PAYLOAD_VARIABLE]
         if not self.sample_request:
             del values["BYOI_SAMPLE_REQUEST"]
         if self.model_dir == contract.MODEL_DIR:

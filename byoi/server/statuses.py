@@ -26,6 +26,8 @@ ROUTES = {
     contract.PING_PATH: ("GET", "HEAD", "POST"),
     contract.INVOCATIONS_PATH: ("POST",),
 }
+# Of /execution-parameters, which is there only where somebody has set them.
+PARAMETERS_METHODS = ("GET", "HEAD")
 INTERNAL_ERROR = 500
 BUSY_STATUS = 503
 _EXISTING = "; ".join(f"{', '.join(methods)} {path}" for path, methods in ROUTES.items())
@@ -95,6 +97,17 @@ def chosen(error: BaseException) -> int | None:
     if ("sagemaker_inference.errors", "UnsupportedFormatError") in names:
         return int(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
     return None
+
+
+def is_bad_record(error: Exception) -> bool:
+    """Whether an error says that what the client sent is wrong: 400, not its type or its size."""
+    status = of(error)[0] if isinstance(error, errors.ByoiError) else chosen(error)
+    return status == HTTPStatus.BAD_REQUEST
+
+
+def is_unexpected(error: Exception) -> bool:
+    """Whether an error says nothing of whose fault it is, such as a ValueError of a library."""
+    return not isinstance(error, errors.ByoiError) and chosen(error) is None
 
 
 def body(name: str, message: str, request_id: str) -> bytes:

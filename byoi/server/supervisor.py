@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO
 
 from byoi import contract, errors
-from byoi.server import page
+from byoi.server import page, summary
 from byoi.server.children import Children
 from byoi.server.logs import (
     relay,
@@ -320,6 +320,8 @@ class Stack:
                 )
                 return 1
             if ready != was_ready:
+                if look_s != _LOOK_S:
+                    self._tell_choices()
                 look_s = _LOOK_S
                 self._report(ready=ready)
             self._leave_silent_workers()
@@ -343,6 +345,11 @@ class Stack:
             self._next_connect_s = time.monotonic() + _CONNECT_S
             self._unreachable = self._readiness.unreachable()
         return self._unreachable is None
+
+    def _tell_choices(self) -> None:
+        """Tell what was chosen; a server that never becomes ready has one line, its reason."""
+        if self._settings.is_batch and self._settings.log_level in {"DEBUG", "INFO"}:
+            say("info", summary.transform(self._settings))
 
     def _report(self, *, ready: bool) -> None:
         if not ready and self._unreachable is not None:

@@ -78,7 +78,8 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         self.settings = Settings.from_environ(os.environ)
         self.readiness = Readiness(Path(os.environ["BYOI_STATE_DIR"]))
         self.behind_nginx = self.settings.proxy != "off"
-        slack_s = AFTER_NGINX_S if self.behind_nginx else 0.0
+        # Where nginx answers at the deadline, the worker acts after it.
+        slack_s = AFTER_NGINX_S if self.behind_nginx and not self.settings.is_batch else 0.0
         self.in_flight = InFlight(self.settings.invocation_timeout_s + slack_s)
         self._threads = 1
         self._pool: ThreadPoolExecutor | None = None
@@ -523,7 +524,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             if self.sharing is not None:
                 if age_s > _PATIENCE_S and connection.give(self.sharing):
                     self._waiting.remove(waiting)
-            elif is_replaced or age_s > self.settings.invocation_timeout_s:
+            elif is_replaced or age_s > self.settings.answer_timeout_s:
                 self._waiting.remove(waiting)
                 self._refuse(connection, statuses.BUSY_STATUS, statuses.BUSY)
 

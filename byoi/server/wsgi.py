@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from byoi.server import inference_module, logs, memory
+from byoi.server import execution_parameters, inference_module, logs, memory
 from byoi.server.app import create_app
 from byoi.server.handler import Answering
 from byoi.server.readiness import Readiness
@@ -30,11 +30,31 @@ _find = functools.partial(
     _settings.code_directory(),
     is_installed=bool(_settings.install_requirements),
     batch_size=_settings.batch_size,
+    is_batch=_settings.is_batch,
+    has_record_errors=bool(_settings.record_errors),
 )
 
 
 def _nobody(_handler: Any, _model: Any) -> None:
     """Tell nobody: there is no page."""
+
+
+def _tell(handler: Any, model: Any) -> None:
+    """Tell a batch transform, and the page, what was loaded; `handler` is None after a failure."""
+    if handler is not None:
+        own = handler.execution_parameters
+        if _settings.is_batch and not _settings.execution_parameters:
+            execution_parameters.require_room(own, _settings.body_limit_bytes)
+        execution_parameters.publish(_settings.execution_parameters or own, _state_dir)
+    _told(handler, model)
+
+
+def _parameters() -> str | None:
+    """Return the answer to /execution-parameters, None for none; behind nginx that answers."""
+    try:
+        return execution_parameters.file(_state_dir).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
 
 
 # The page and the reloading are for a developer's machine: a container does not import them.
@@ -46,12 +66,12 @@ if _settings.page == "on":
 if _settings.reload == "on":
     from byoi.server.reloading import Reloading
 
-    _handler: Answering = Reloading(_settings, _find, _told)
+    _handler: Answering = Reloading(_settings, _find, _tell)
     _model = None
 else:
     _loaded = _find()
     _model = _loaded.load(str(_settings.model_directory()))
-    _told(_loaded, _model)
+    _tell(_loaded, _model)
     _handler = _loaded
 
 memory.give_back()
@@ -61,8 +81,9 @@ app = create_app(
     handler=_handler,
     model=_model,
     ready=Readiness(_state_dir).ready_file.exists,
+    parameters=_parameters,
     behind_nginx=_settings.proxy != "off",
 )
 if _settings.page == "on":
     page_routes.add(app, _settings, _state_dir)
-    sessions=Sessions(Readiness(_state_dir).sessions_dir),
+    sessions = (Sessions(Readiness(_state_dir).sessions_dir),)

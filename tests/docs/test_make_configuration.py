@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from byoi.server import settings
+from byoi.server import settings, standard_variables
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "make_configuration.py"
 
@@ -33,5 +33,9 @@ def test_every_variable_is_on_it(page):
         *settings.Settings().to_environ(),
         "BYOI_MODEL_DIR",
         *settings.OTHER_VARIABLES,
+        *(name for names in standard_variables.OTHER_NAMES.values() for name in names),
+        *(name for names in standard_variables.STAND_INS.values() for name in names),
+        *standard_variables.NOTHING_TO_DO,
+        *standard_variables.REFUSED,
     ]:
         assert f"| `{variable}` |" in page

@@ -47,6 +47,13 @@ def test_settings_are_followed():
     assert directives(text, "client_body_timeout") == ["6s"]
 
 
+def test_in_a_transform_nginx_waits_for_the_workers_and_takes_any_size():
+    text = render(is_batch=True, invocation_timeout_s=600.0, body_limit_bytes=0)
+    wait_ms = int(directives(text, "proxy_read_timeout")[0].removesuffix("ms"))
+    assert wait_ms == 1000 * contract.TRANSFORM_WAIT_S > 1000 * 3600
+    assert directives(text, "client_max_body_size") == ["0"]
+
+
 def test_one_hop_leads_to_the_workers_and_its_connections_stay_open():
     text = render()
     assert len(directives(text, "listen")) == 1
@@ -71,7 +78,7 @@ def test_a_body_is_forwarded_as_it_comes_and_only_the_workers_word_is_passed_on(
 def test_only_exact_paths_are_routes():
     locations = re.findall(r"^        location (.*) \{$", render(), flags=re.MULTILINE)
     public = [name for name in locations if "/.error/" not in name]
-    assert public == ["= /ping", "= /invocations", "/"]
+    assert public == ["= /ping", "= /invocations", "= /execution-parameters", "/"]
 
 
 def test_the_page_adds_exact_paths_alone_each_with_the_guard():

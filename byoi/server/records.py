@@ -1,0 +1,310 @@
+"""The records of a batch transform: an error in the place of a bad one, and how an answer ends.
+
+The platform sends lines of a file, joins the answers to a file of as many lines, and gives up the
+whole file where one answer is an error. Where the operator or the inference module asks for it,
+a bad record becomes an error in its place instead.
+
+Sources: SageMaker Developer Guide, batch-transform and batch-transform-errors (a placeholder keeps
+the order); API TransformOutput (`AssembleWith`: Line puts a line break behind each answer).
+"""
+
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from byoi import contract, errors
+from byoi.formats import content_types
+from byoi.server import statuses
+from byoi.server.context import Context
+from byoi.server.handler import Handler, Output
+from byoi.server.streams import Pieces
+
+ERRORS_VARIABLE = "BYOI_TRANSFORM_RECORD_ERRORS"
+# A field of CSV, or a line of another text, that stands for a bad record.
+PLACEHOLDER = "ERROR"
+_LINES = {content_types.CSV, content_types.JSON_LINES}
+
+# So many records in a row without an answer, and the module has failed.
+_ENOUGH = 16
+
+_log = logging.getLogger(__name__)
+
+
+def are_errors_asked(module: Any, name: str) -> bool:
+    """Whether a module asks for an error in the place of a bad record.
+
+    Args:
+        module: With `BYOI_TRANSFORM_RECORD_ERRORS = True`, or without.
+        name: Of the module, for messages.
+
+    Raises:
+        ConfigurationError: It is neither True nor False.
+    """
+    asked = getattr(module, ERRORS_VARIABLE, False)
+    if not isinstance(asked, bool):
+        raise errors.ConfigurationError(
+            f"{name} has {ERRORS_VARIABLE} = {asked!r:.50}, expected True or False: whether a bad "
+            "record of a batch transform becomes an error in its place"
+        )
+    return asked
+
+
+def whole(output: Output) -> Output:
+    """Return an output whose body is one piece.
+
+    A transform waits for the last piece anyway, and a status can still tell of what fails.
+    """
+    if isinstance(output.body, Pieces):
+        return Output(b"".join(output.body), output.content_type)
+    return output
+
+
+def with_end(body: bytes, content_type: str, *, has_line_end: bool) -> bytes:
+    """Return a body of text with or without a line break behind its last record.
+
+    Args:
+        body: Of an answer.
+        content_type: Of the answer; a body that is no text stays as it is.
+        has_line_end: With one, so that answers can be joined as they are (`AssembleWith` None).
+            Without, because `AssembleWith` Line puts one behind each answer, and a second one
+            would be an empty record.
+    """
+    try:
+        charset = content_types.text_charset(content_type)
+    except errors.UnsupportedContentType:
+        return body
+    if not body or charset is None or charset.startswith("utf-16"):
+        return body
+    if has_line_end:
+        return body if body.endswith(b"\n") else body + b"\n"
+    return body.removesuffix(b"\n")
+
+
+class _Bad(NamedTuple):
+    """A record that cannot be answered."""
+
+    error: Exception
+
+    def shown(self) -> dict[str, str]:
+        """Return what stands in its place, in JSON; the words of a library are for the log."""
+        name, message = type(self.error).__name__, "the log has the cause"
+        if not statuses.is_unexpected(self.error):
+            message = str(getattr(self.error, "message", "") or self.error)
+        return {"error": name, "message": message[: contract.ERROR_MESSAGE_CHARACTERS]}
+
+
+class _NotOneEachError(Exception):
+    """The answer to some records is not one line, or one element, for each."""
+
+
+class RecordHandler(Handler):
+    """The functions of a module, of which a bad record does not lose the others' answers.
+
+    Bad is what a function refuses as the client's fault, status 400; and what it fails at, by any
+    error of its own, while it answers another record. A module that answers none has failed.
+    Records are the lines of CSV and JSON Lines; a body of another type is one.
+    Where a body is refused, its halves are asked for, and so on: the functions get records again.
+
+    Attributes:
+        batch_size: 1: bodies have many records, and no two requests are put together.
+    """
+
+    def __init__(self, module: Any, name: str, *, batch_size: int = 0) -> None:
+        super().__init__(module, name, batch_size=batch_size)
+        self.batch_size = 1
+
+    def answer(
+        self, model: Any, body: bytes, content_type: str, accept: str, context: Context
+    ) -> Output:
+        """Return what the functions make of a request; arguments and errors as `Handler.answer`."""
+        try:
+            return whole(super().answer(model, body, content_type, accept, context))
+        except Exception as error:
+            records = _split(body, content_type)
+            if not _may_be_a_records(error, len(records)):
+                raise
+            refusal = error
+        request = _Request(self, model, content_type, accept, context)
+        try:
+            found = request.answers(records, refusal)
+            output = request.joined(found)
+        except _NotOneEachError as cause:
+            _tell(context, f"no record has an error in its place: {cause}")
+            raise refusal from None
+        self._report(context, found)
+        return output
+
+    def whole_answer(
+        self, model: Any, body: bytes, content_type: str, accept: str, context: Context
+    ) -> Output:
+        """Return the answer to some records; the error of any of them passes."""
+        return whole(super().answer(model, body, content_type, accept, context))
+
+    @staticmethod
+    def _report(context: Context, found: Sequence[Any]) -> None:
+        """Log how many records have an error in their place, and why the first one has."""
+        places = [place for place, one in enumerate(found) if isinstance(one, _Bad)]
+        if not places:
+            return
+        error = found[places[0]].error
+        _tell(
+            context,
+            f"{len(places)} of {len(found)} records have an error in their place; the first is "
+            f"record {places[0] + 1}: {type(error).__name__}: {error}",
+            error if statuses.is_unexpected(error) else None,
+        )
+
+
+class _Request:
+    """A request whose records are asked for in parts; arguments as those of `Handler.answer`."""
+
+    def __init__(
+        self, handler: RecordHandler, model: Any, content_type: str, accept: str, context: Context
+    ) -> None:
+        self._handler = handler
+        self._model = model
+        self._content_type = content_type
+        self._accept = accept
+        self._context = context
+        # Of the answers: one of them, the key around a list, and how many records failed alone.
+        self._answer: Output | None = None
+        self._key: str | None = None
+        self._unexpected: list[Exception] = []
+
+    def _halves(self, records: Sequence[bytes]) -> list[Any]:
+        """Return the answer to each of several records, or `_Bad`, asking for two halves.
+
+        Raises:
+            _NotOneEachError: The answers cannot be told apart.
+        """
+        middle = len(records) // 2
+        return self._part(records[:middle]) + self._part(records[middle:])
+
+    def answers(self, records: Sequence[bytes], refusal: Exception) -> list[Any]:
+        """Return the answer to each record, or `_Bad`.
+
+        Args:
+            records: Those of the request.
+            refusal: The error of the request as a whole.
+
+        Raises:
+            _NotOneEachError: As `_halves`.
+            Exception: The module has failed: it answers no record, and refuses not all as bad.
+        """
+        if len(records) == 1:
+            return [_Bad(refusal)]
+        found = self._halves(records)
+        if self._answer is None and self._unexpected:
+            raise self._unexpected[0]
+        return found
+
+    def _part(self, records: Sequence[bytes]) -> list[Any]:
+        # One record is asked for twice: alone, a row has another shape in many a decoder.
+        asked = list(records) * (1 + (len(records) == 1))
+        body = b"\n".join(asked)
+        try:
+            output = self._handler.whole_answer(
+                self._model, body, self._content_type, self._accept, self._context
+            )
+        except Exception as error:
+            if statuses.is_unexpected(error):
+                self._unexpected += [error] * (len(records) == 1)
+                if self._answer is None and len(self._unexpected) >= _ENOUGH:
+                    raise
+            elif not statuses.is_bad_record(error):
+                raise
+            return self._halves(records) if len(records) > 1 else [_Bad(error)]
+        self._answer = output
+        return self._each(output, len(asked))[: len(records)]
+
+    def _each(self, output: Output, count: int) -> list[Any]:
+        """Return the answer to each record: a line of text, or a value of JSON."""
+        body = _text(output)
+        if self._form() == content_types.JSON:
+            found = json.loads(body)
+            if isinstance(found, dict) and len(found) == 1:
+                ((self._key, found),) = found.items()
+        else:
+            found = body.removesuffix("\n").split("\n")
+        if not isinstance(found, list) or len(found) != count:
+            raise _NotOneEachError(
+                f"the answer to {count} records is no list of {count}, or no {count} lines"
+            )
+        return found
+
+    def joined(self, found: Sequence[Any]) -> Output:
+        """Return the output with all answers, in their order.
+
+        Raises:
+            _NotOneEachError: The wanted media type has no place for an error.
+        """
+        form = self._form()
+        named = self._answer.content_type if self._answer else self._media_type()
+        if form == content_types.JSON:
+            values = [one.shown() if isinstance(one, _Bad) else one for one in found]
+            content: Any = {self._key: values} if self._key else values
+            # The body was the record.
+            is_one = self._answer is None and len(values) == 1
+            return Output(json.dumps(values[0] if is_one else content), named)
+        if form == content_types.JSON_LINES:
+            lines = [json.dumps(one.shown()) if isinstance(one, _Bad) else one for one in found]
+        else:
+            lines = [PLACEHOLDER if isinstance(one, _Bad) else one for one in found]
+        return Output("\n".join(lines), named)
+
+    def _media_type(self) -> str:
+        """Return the media type of the answer."""
+        if self._answer is not None and self._answer.content_type:
+            return self._answer.content_type
+        try:
+            return content_types.negotiate(self._accept)
+        except errors.NotAcceptable:
+            return self._accept
+
+    def _form(self) -> str:
+        """Return how an error stands in the answer: JSON, JSON Lines, or the line of a text."""
+        media_type = content_types.usual_name(self._media_type().partition(";")[0].strip().lower())
+        if media_type in {content_types.JSON, content_types.JSON_LINES}:
+            return media_type
+        if media_type.startswith("text/"):
+            return content_types.CSV
+        raise _NotOneEachError(f"an answer of {media_type} has no place for one")
+
+
+def _may_be_a_records(error: Exception, count: int) -> bool:
+    """Whether a record may have caused an error; an unexpected one needs others, to compare."""
+    return statuses.is_bad_record(error) or (count > 1 and statuses.is_unexpected(error))
+
+
+def _tell(context: Context, message: str, error: Exception | None = None) -> None:
+    _log.warning("%s", message, exc_info=error, extra={"request_id": context.get_request_id()})
+
+
+def _text(output: Output) -> str:
+    """Return the body of an output as text.
+
+    Raises:
+        _NotOneEachError: It is no text.
+    """
+    if isinstance(output.body, str):
+        return output.body
+    try:
+        return output.body.decode() if isinstance(output.body, bytes) else ""  # never in pieces
+    except UnicodeDecodeError:
+        raise _NotOneEachError("the answer is no text in UTF-8") from None
+
+
+def _split(body: bytes, content_type: str) -> list[bytes]:
+    """Return the records of a body: the lines of CSV and JSON Lines, else the body.
+
+    Blank lines are none, as for the decoders. A line break inside a quoted field of CSV ends a
+    record here, as it does for the platform.
+    """
+    try:
+        media_type, charset = content_types.parse(content_type)
+    except errors.UnsupportedContentType:
+        return [body]
+    if media_type not in _LINES or charset.startswith("utf-16"):
+        return [body]
+    return [line for line in body.split(b"\n") if line.strip()]

@@ -406,18 +406,6 @@ class Stack:
             os.read(self._wake_up, 1024)
 
 
-def _check_arguments(arguments: Sequence[str]) -> None:
-    if list(arguments) not in ([], ["serve"]):
-        raise errors.ConfigurationError(
-            f"serve takes no arguments, received {' '.join(arguments)}; settings are variables"
-        )
-
-
-def _check_port(settings: Settings) -> None:
-    """Refuse a port in use before anything is started.
-
-    Raises:
-        ConfigurationError: The port cannot be listened on.
 def _count_connections(port: int) -> int:
     """Return how many connections of clients a port has; 0 where Linux's /proc is missing.
 
@@ -431,6 +419,18 @@ def _count_connections(port: int) -> int:
     return count
 
 
+def _check_arguments(arguments: Sequence[str]) -> None:
+    if list(arguments) not in ([], ["serve"]):
+        raise errors.ConfigurationError(
+            f"serve takes no arguments, received {' '.join(arguments)}; settings are variables"
+        )
+
+
+def _check_port(settings: Settings) -> None:
+    """Refuse a port in use before anything is started.
+
+    Raises:
+        ConfigurationError: The port cannot be listened on.
     """
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

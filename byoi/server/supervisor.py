@@ -377,6 +377,8 @@ class Stack:
             lambda: not children.runs("nginx") or self._interrupts > 1,
             end_s - time.monotonic(),
         )
+        if children.runs("nginx"):
+            self._unanswered = _count_connections(self._settings.port)
         children.send("nginx", signal.SIGTERM)  # whoever is still sending is disconnected
         children.send("gunicorn", signal.SIGTERM)
         if self._nginx is None:
@@ -392,8 +394,6 @@ class Stack:
         )
 
     def _wait_until(self, happened: Callable[[], bool], timeout_s: float) -> None:
-        if children.runs("nginx"):
-            self._unanswered = _count_connections(self._settings.port)
         end_s = time.monotonic() + timeout_s
         self._children.reap()
         while not happened() and (left_s := end_s - time.monotonic()) > 0:

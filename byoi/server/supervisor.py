@@ -216,9 +216,9 @@ class Stack:
         self._next_reload_s = 0.0
         self._unreachable: str | None = None
         self._next_connect_s = 0.0
+        self._relays: list[threading.Thread] = []
         self._unanswered = 0
         self._drained_s = 0.0
-        self._relays: list[threading.Thread] = []
         self._wake_up, self._waker = os.pipe()
 
     def run(self) -> int:
@@ -351,6 +351,12 @@ class Stack:
                 f"not ready: nginx cannot connect to {self._readiness.socket}: "
                 f"{self._unreachable}; /ping answers 503 until it can: start the server again",
             )
+        elif not ready and (workers := self._readiness.unwell()):
+            say(
+                "error",
+                f"not ready: ping_fn of {self._settings.module()} says no in worker "
+                f"{', '.join(map(str, workers))}; /ping answers 503 until it says yes in all",
+            )
         elif not ready:
             say("error", "not ready: no loaded worker is alive; /ping answers 503 until one is")
         elif self._settings.log_level in {"DEBUG", "INFO"}:
@@ -370,6 +376,8 @@ class Stack:
             lambda: not children.runs("nginx") or self._interrupts > 1,
             end_s - time.monotonic(),
         )
+        if children.runs("nginx"):
+            self._unanswered = _count_connections(self._settings.port)
         children.send("nginx", signal.SIGTERM)  # whoever is still sending is disconnected
         children.send("gunicorn", signal.SIGTERM)
         if self._nginx is None:
@@ -385,8 +393,6 @@ class Stack:
         )
 
     def _wait_until(self, happened: Callable[[], bool], timeout_s: float) -> None:
-        if children.runs("nginx"):
-            self._unanswered = _count_connections(self._settings.port)
         end_s = time.monotonic() + timeout_s
         self._children.reap()
         while not happened() and (left_s := end_s - time.monotonic()) > 0:
@@ -397,6 +403,19 @@ class Stack:
         """Sleep until a signal arrives, at most `timeout_s` seconds."""
         if select.select([self._wake_up], [], [], timeout_s)[0]:
             os.read(self._wake_up, 1024)
+
+
+def _count_connections(port: int) -> int:
+    """Return how many connections of clients a port has; 0 where Linux's /proc is missing.
+
+    Idle ones were closed at the signal, so that each has a request.
+    """
+    count = 0
+    with suppress(FileNotFoundError):
+        for row in _CONNECTIONS_FILE.read_text(encoding="ascii").splitlines()[1:]:
+            _, local, _, status = row.split()[:4]
+            count += local.endswith(f":{port:04X}") and status in _OPEN
+    return count
 
 
 def _check_arguments(arguments: Sequence[str]) -> None:
@@ -411,19 +430,6 @@ def _check_port(settings: Settings) -> None:
 
     Raises:
         ConfigurationError: The port cannot be listened on.
-def _count_connections(port: int) -> int:
-    """Return how many connections of clients a port has; 0 where Linux's /proc is missing.
-
-    Idle ones were closed at the signal, so that each has a request.
-    """
-    count = 0
-    with suppress(FileNotFoundError):
-        for row in _CONNECTIONS_FILE.read_text(encoding="ascii").splitlines()[1:]:
-            _, local, _, status = row.split()[:4]
-            count += local.endswith(f":{port:04X}") and status in _OPEN
-    return count
-
-
     """
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -60,7 +60,7 @@ app = create_app(
     model=_model,
     ready=Readiness(_state_dir).ready_file.exists,
     behind_nginx=_settings.proxy != "off",
+    sessions=Sessions(Readiness(_state_dir).sessions_dir),
 )
 if _settings.page == "on":
     page_routes.add(app, _settings, _state_dir)
-    sessions=Sessions(Readiness(_state_dir).sessions_dir),

@@ -336,6 +336,16 @@ class HttpCases(AppCases):
         assert_error(answer, 408, "RequestTimeout")
         assert BODY_TIMEOUT_S <= time.monotonic() - began_s < BODY_TIMEOUT_S + 5
 
+    @pytest.mark.parametrize("body", [b"x", b"DO:sleep 0.5"])
+    def test_a_client_that_sends_no_more_still_gets_its_answer(self, target, body):
+        with target.connect() as connection:
+            connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+            connection.shutdown(socket.SHUT_WR)
+            answer = read_answer(connection)
+        assert (answer.status, answer.json["text"]) == (200, body.decode())
+        (line,) = target.lines(answer.headers["X-Request-Id"])
+        assert line["status"] == 200
+
     def test_a_body_that_crawls_is_taken(self, target):
         with target.connect() as connection:
             connection.sendall(HEAD + b"Content-Length: 4\r\n\r\n")
@@ -425,10 +435,33 @@ class NginxCases(HttpCases):
             (HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501, "NotImplemented"),
             (b"GET /ping HTTP/3.0\r\nHost: x\r\n\r\n", 505, "HttpVersionNotSupported"),
             (b"GET /ping HTTP/1.1\r\n\r\n", 400, "BadRequest"),
+            *(
+                (
+                    line + b" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
+                    400,
+                    "BadRequest",
+                )
+                for line in (b"POST /nowhere", b"PUT /invocations", b"DELETE /ping")
+            ),
+            (
+                b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n",
+                413,
+                "PayloadTooLarge",
+            ),
+            (
+                b"GET /ping HTTP/1.1\r\nHost: x\r\nIf-Match: x\r\n\r\n",
+                412,
+                "PreconditionFailed",
+            ),
         ],
     )
     def test_other_things_nginx_refuses_are_json_too(self, target, request_bytes, status, name):
         assert_error(target.exchange(request_bytes), status, name)
+
+    def test_what_it_may_take_it_takes(self, target):
+        assert target.exchange(b"GET /ping HTTP/1.2\r\nHost: x\r\n\r\n").status == 200
+        expecting = HEAD + b"Expect: a miracle\r\nContent-Length: 2\r\n\r\nhi"
+        assert target.exchange(expecting).json["text"] == "hi"
 
     def test_two_slashes_are_another_path(self, target):
         assert_error(target.send("GET", "//ping"), 404, "NotFound")

@@ -216,9 +216,9 @@ class Stack:
         self._next_reload_s = 0.0
         self._unreachable: str | None = None
         self._next_connect_s = 0.0
+        self._relays: list[threading.Thread] = []
         self._unanswered = 0
         self._drained_s = 0.0
-        self._relays: list[threading.Thread] = []
         self._wake_up, self._waker = os.pipe()
 
     def run(self) -> int:
@@ -357,6 +357,12 @@ class Stack:
                 "error",
                 f"not ready: nginx cannot connect to {self._readiness.socket}: "
                 f"{self._unreachable}; /ping answers 503 until it can: start the server again",
+            )
+        elif not ready and (workers := self._readiness.unwell()):
+            say(
+                "error",
+                f"not ready: ping_fn of {self._settings.module()} says no in worker "
+                f"{', '.join(map(str, workers))}; /ping answers 503 until it says yes in all",
             )
         elif not ready:
             say("error", "not ready: no loaded worker is alive; /ping answers 503 until one is")

@@ -83,7 +83,7 @@ app = create_app(
     ready=Readiness(_state_dir).ready_file.exists,
     parameters=_parameters,
     behind_nginx=_settings.proxy != "off",
+    sessions=Sessions(Readiness(_state_dir).sessions_dir),
 )
 if _settings.page == "on":
     page_routes.add(app, _settings, _state_dir)
-    sessions = (Sessions(Readiness(_state_dir).sessions_dir),)

@@ -43,7 +43,10 @@ def serve_numbers(image: str, model_dir: Path) -> str:
     """Serve a script without functions for its bodies, and return the log."""
     (model_dir / "code").mkdir(parents=True)
     (model_dir / "code" / "inference.py").write_text(
-        "def model_fn(model_dir): return 2\ndef predict_fn(data, model): return data * model\n"
+        "from byoi.formats import predict_rows\nBYOI_BATCH_SIZE = 2\n"
+        "def model_fn(model_dir): return 2\n"
+        "def predict_fn(requests, model):\n"
+        "    return predict_rows(requests, lambda rows: rows * model)\n"
     )
     # With what a container has only where it is asked for.
     asked = ("--env", "BYOI_PAGE=on", "--env", "BYOI_RELOAD=on")

@@ -73,6 +73,10 @@ init-all: .venv ## take the project of each kind of `byoi init` from nothing to 
 mutants: .venv ## does a test fail for each small change of the encoder and the formats? (12 minutes)
 	@.venv/bin/python benchmarks/mutants.py
 
+check-all: .venv ## an image for each fault: does `byoi check` name it? and what it finds of byoi:latest (10 minutes, needs docker)
+	@tests/run images
+	@.venv/bin/python benchmarks/check_all.py --keep
+
 fuzz: .venv ## 200,000 inputs to the decoders, schemathesis on /openapi.json, 5,000 malformed requests (4 minutes, needs the package index once)
 	@.venv/bin/python benchmarks/fuzz.py
 
@@ -97,4 +101,4 @@ lock: ## resolve requirements/*.in again (needs uv)
 clean: ## remove what the targets above made in this folder
 	@rm -rf .venv build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: demo test check notebooks lab image bench bench-rest peers cycles mutants fuzz faults soak audit lock clean
+.PHONY: demo test check notebooks lab image bench bench-rest check-all peers cycles mutants fuzz faults soak audit lock clean

@@ -15,7 +15,6 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from own_model import ROOT, show
 
@@ -36,7 +35,11 @@ PAYLOAD = conformance.Payload(b'{"instances": ["Not bad at all."]}', "applicatio
 def build(tag: str, fault: str, labels: tuple[str, ...]) -> None:
     """Build the image of a fault."""
     lines = [f"FROM {images.IMAGES['faulty'].tag}", f"ENV FAULT='{fault}'"]
-    lines += [f"LABEL {name}={value}" for name, value in faults_of_serving.LABELS.items() if name in labels]
+    lines += [
+        f"LABEL {name}={value}"
+        for name, value in faults_of_serving.LABELS.items()
+        if name in labels
+    ]
     subprocess.run(
         ["docker", "build", "--quiet", "--tag", tag, "-"],
         input="\n".join(lines) + "\n",
@@ -113,8 +116,9 @@ def keep(rows: list[str], missed: int, report: conformance.Report, seconds: floa
             "",
             "    .venv/bin/python benchmarks/check_all.py --keep",
             "",
-            f"{len(rows)} faults, {missed} not found as they should be. The project's own image, "
-            f"in {report.seconds:.0f} s: {report.summary}.",
+            f"{len(rows)} faults, {missed} not found as they should be.",
+            "",
+            f"The project's own image, in {report.seconds:.0f} s: {report.summary}.",
             "",
             "| fault | rule that must fail | with it | outcome | seen |",
             "|---|---|---|---|---|",

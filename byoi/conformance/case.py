@@ -1,8 +1,9 @@
 """What a rule is asked of: the subject, what the user gave for it, and the server they share."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from byoi import contract
 from byoi.conformance import waiting
@@ -10,6 +11,8 @@ from byoi.conformance.rule import Broken, NotTested
 from byoi.conformance.server import Server
 from byoi.conformance.subjects import Conditions, Subject
 from byoi.local.docker import Confinement
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -64,15 +67,15 @@ class Case:
     _kept: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _server: Server | None = None
     _problem: Broken | None = None
+    _other: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    _others: list[tuple[Conditions, Server | Broken]] = field(default_factory=list)
+    _memory: dict[str, Any] = field(default_factory=dict)
 
-    def conditions(self, **changes: object) -> Conditions:
-        """Return the platform's conditions, with changes."""
-        kept = {
-            "confinement": Confinement(memory_bytes=self.given.memory_bytes),
-            "environment": {},
-        } | changes
-        kept["environment"] = {**self.given.environment, **kept["environment"]}  # type: ignore[dict-item]
-        return Conditions(**kept)  # type: ignore[arg-type]
+    def conditions(self, **changes: Any) -> Conditions:
+        """Return the platform's conditions, with changes: fields of `Conditions`."""
+        changes.setdefault("confinement", Confinement(memory_bytes=self.given.memory_bytes))
+        environment = {**self.given.environment, **changes.pop("environment", {})}
+        return Conditions(environment=environment, **changes)
 
     def payload(self) -> Payload:
         """Return the user's request.
@@ -147,6 +150,36 @@ class Case:
                 raise problem
             yield server
 
+    def kept(self, **changes: object) -> Server:
+        """Return a healthy server under changed conditions, for the rules of one part.
+
+        It is kept until other conditions are asked for, so that no more than two run at a time.
+
+        Raises:
+            Broken: It does not become healthy; the text has the cause.
+            NotTested: The subject cannot be started so.
+        """
+        conditions = self.conditions(**changes)
+        found = next((server for one, server in self._others if one == conditions), None)
+        if found is None:
+            self._other.close()
+            self._others.clear()
+            found = self._start(conditions)
+            self._others.append((conditions, found))
+        if isinstance(found, Broken):
+            raise found
+        return found
+
+    def remembered(self, name: str, make: Callable[[], Found]) -> Found:
+        """Return what `make` returned when it was first asked for by this name.
+
+        Several rules judge the same requests, which are not sent twice.
+        """
+        if name not in self._memory:
+            self._memory[name] = make()
+        found: Found = self._memory[name]
+        return found
+
     def log(self) -> str:
         """Return what the shared server wrote, "" where it has not run or cannot be seen."""
         if self._server is not None:
@@ -155,9 +188,18 @@ class Case:
         return ""
 
     def close(self) -> None:
-        """End the shared server."""
+        """End the shared servers."""
+        self._other.close()
+        self._others.clear()
         self._kept.close()
         self._server = None
+
+    def _start(self, conditions: Conditions) -> Server | Broken:
+        try:
+            server = self._other.enter_context(self.subject.launched(conditions))
+        except Broken as broken:
+            return broken
+        return self._wait(server, conditions.port) or server
 
     def _wait(self, server: Server, port: int = contract.PORT) -> Broken | None:
         """Wait until a server is healthy, and return why it is not."""

@@ -5,7 +5,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from byoi import errors
-from byoi.conformance import health_check, invocations, network
+from byoi.conformance import (
+    asynchronous,
+    batch,
+    bidirectional,
+    data_capture,
+    headers,
+    health_check,
+    invocations,
+    multi_model,
+    network,
+    streaming,
+)
 from byoi.conformance.case import Case
 from byoi.conformance.rule import (
     Broken,
@@ -22,6 +33,13 @@ _GROUPS = {
     "Ports and network": network,
     "Health check": health_check,
     "Invocations": invocations,
+    "Headers": headers,
+    "Response streaming": streaming,
+    "Bidirectional streaming": bidirectional,
+    "Multi-model endpoints": multi_model,
+    "Asynchronous endpoints": asynchronous,
+    "Batch transform": batch,
+    "Data capture": data_capture,
 }
 _PROVED_ELSEWHERE = {
     Kind.OURS: "nobody outside can see it; the project's own tests prove it for its image",

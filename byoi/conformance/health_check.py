@@ -1,22 +1,68 @@
 """Contract 1C: the health check."""
 
+import concurrent.futures
+import os
+import time
 from http import HTTPStatus
 
 from byoi import contract
+from byoi.conformance import comparing
 from byoi.conformance.case import Case
-from byoi.conformance.rule import Broken, Kind, rule
+from byoi.conformance.rule import Broken, Kind, NotTested, rule
+from byoi.conformance.server import Answer, Server
+
+_PINGS = 20
+_PAUSE_S = 0.1
+# More than the workers of most servers.
+_BUSY_REQUESTS = max(8, 2 * (os.cpu_count() or 1))
+_BUSY_S = 6.0
+# A late answer is waited for, to tell how late it is.
+_PATIENCE_S = 15.0
+# What a server without its model is given to become healthy, or to end.
+_WITHOUT_MODEL_S = 12.0
+# As the platform sends it, GH aws/amazon-sagemaker-examples#2028, and as others may.
+_HOSTS = ("169.254.255.131:8080", "localhost", "model.example.com:8080")
 
 
 @rule(Kind.ANY, is_quick=True)
 def rt_22(case: Case) -> str:
     """GET /ping answers 200 when the server is ready.
 
+    The same page asks for POST in one place and for GET in all others: what POST gets is shown,
+    and breaks nothing.
+
     Source: DG your-algorithms-inference-code.
     """
     if case.problem is not None:
         raise case.problem
-    ready_s = case.server().ready_s
-    return f"200, {ready_s:.1f} s after the start" if ready_s else "200"
+    server = case.server()
+    post = server.ask("POST", contract.PING_PATH, b"", timeout_s=_PATIENCE_S)
+    shown = "200" if server.ready_s is None else f"200, {server.ready_s:.1f} s after the start"
+    return f"{shown}; POST gets {post.shown}"
+
+
+@rule(Kind.ANY)
+def rt_23(case: Case) -> str:
+    """While the server loads its model, or is broken, /ping does not answer 200.
+
+    Seen from outside: what is sent right after the first 200 is answered.
+
+    Source: DG your-algorithms-inference-code.
+    """
+    payload, _ = comparing.usual(case)
+    # Of a server that runs already, nobody knows when it was ready.
+    case.server().sight.log()
+    with case.launched() as server:
+        answers = comparing.settled(server, payload)
+        ready_s = server.ready_s or 0.0
+    first, last = answers[0], answers[-1]
+    if first.status != last.status:
+        raise Broken(
+            f"/ping answers 200 {ready_s:.1f} s after the start, and /invocations then answers "
+            f"{first.shown}; {last.shown} comes later",
+            "answer /ping with 503 until each worker has loaded the model",
+        )
+    return f"200 after {ready_s:.1f} s, and the next request is answered with {first.shown}"
 
 
 @rule(Kind.ANY, is_quick=True)
@@ -32,8 +78,177 @@ def rt_24(case: Case) -> str:
     if wrong:
         raise Broken(f"/ping answered {wrong[0].shown}", "let /ping stay 200 while it is ready")
     if slowest.seconds > contract.PING_TIMEOUT_S:
-        raise Broken(
-            f"/ping takes {slowest.seconds:.1f} s; the limit is {contract.PING_TIMEOUT_S} s",
-            "answer /ping without running the model",
-        )
+        raise _late(slowest, "answer /ping without running the model")
     return f"the slowest of {len(answers)} took {slowest.seconds * 1000:.0f} ms"
+
+
+def _late(answer: Answer, remedy: str, when: str = "") -> Broken:
+    return Broken(
+        f"/ping takes {answer.seconds:.1f} s{when}; the limit is {contract.PING_TIMEOUT_S} s",
+        remedy,
+    )
+
+
+@rule(Kind.ANY)
+def rt_25(case: Case) -> str:
+    """The server is healthy within 8 minutes of its start, and stays so.
+
+    Source: DG your-algorithms-inference-code; older pages say 4 minutes.
+    """
+    server = case.server()
+    answers = []
+    for _ in range(_PINGS):
+        answers.append(server.ping())
+        time.sleep(_PAUSE_S)
+    wrong = [one for one in answers if one.status != HTTPStatus.OK]
+    if wrong:
+        raise Broken(
+            f"{len(wrong)} of {_PINGS} /ping answered {wrong[0].shown} after the first 200",
+            "answer /ping with 200 consistently once the model is loaded, in each worker",
+        )
+    if server.ready_s is None:
+        raise NotTested("give an image instead of a URL")
+    return (
+        f"{server.ready_s:.1f} s after the start, the limit is {contract.START_TIMEOUT_S} s; then "
+        f"{_PINGS} of {_PINGS} are 200"
+    )
+
+
+@rule(Kind.PLATFORM)
+def rt_26(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+    """The start-up deadline of an endpoint can be set to 60 to 3600 s.
+
+    Source: BC ProductionVariant.
+    """
+    return ""
+
+
+@rule(Kind.PAYLOAD)
+def rt_27(case: Case) -> str:
+    """Where the model cannot be used, /ping does not answer 200.
+
+    Seen from outside: without model data the server ends, /ping is not 200, or the payload is
+    answered all the same, as by an image that has its model inside.
+
+    Source: DG your-algorithms-inference-code.
+    """
+    payload = case.payload()
+    ready_s = case.server().ready_s or 0.0
+    with case.subject.launched(case.conditions(has_model=False)) as server:
+        found = _after_start(server, max(_WITHOUT_MODEL_S, 3 * ready_s))
+        if found is None:
+            return "without model data the server ends"
+        if found.status != HTTPStatus.OK:
+            return f"without model data /ping answers {found.shown}"
+        answer = server.invoke(payload.body, payload.content_type)
+    if comparing.is_success(answer):
+        return f"without model data the payload is answered with {answer.status}"
+    raise Broken(
+        f"without model data /ping answers 200, and /invocations {answer.shown}",
+        "let /ping answer 503 where the model is not loaded: an instance that fails each request "
+        "is replaced only if its /ping says so",
+    )
+
+
+def _after_start(server: Server, limit_s: float) -> Answer | None:
+    """Return the first 200 of /ping or, at the end, its last answer; None where the server ends."""
+    started_s = time.monotonic()
+    while True:
+        if server.sight.exit_code() is not None:
+            return None
+        answer = server.ping(timeout_s=contract.PING_TIMEOUT_S)
+        if answer.status == HTTPStatus.OK or time.monotonic() - started_s > limit_s:
+            return answer
+        time.sleep(_PAUSE_S)
+
+
+@rule(Kind.PLATFORM)
+def rt_28(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+    """The platform replaces an instance whose /ping is not 200, unless it has inference components.
+
+    Source: DG your-algorithms-inference-code.
+    """
+    return ""
+
+
+@rule(Kind.PAYLOAD)
+def rt_29(case: Case) -> str:
+    """/ping is answered within 2 s while each worker is busy with /invocations.
+
+    Source: DG async-inference-troubleshooting, question 6.
+    """
+    return ping_while_busy(case)
+
+
+def ping_while_busy(case: Case) -> str:
+    """Return how /ping was answered while many slow requests were; they are sent once.
+
+    Raises:
+        Broken: Not with 200, or not within 2 s.
+        NotTested: There is no slow payload, or it is not slow.
+    """
+    case.slow_payload()
+    case.server()
+    pings, is_busy = case.remembered("pings while busy", lambda: _pings_while_busy(case))
+    remedy = (
+        "answer /ping from a process or thread that does not compute: nginx, a thread of each "
+        "worker, or a worker more than requests at a time"
+    )
+    slowest = max(pings, key=lambda one: one.seconds)
+    when = f" while {_BUSY_REQUESTS} slow requests are answered"
+    if slowest.seconds > contract.PING_TIMEOUT_S:
+        raise _late(slowest, remedy, when)
+    if wrong := [one for one in pings if one.status != HTTPStatus.OK]:
+        raise Broken(f"/ping answers {wrong[0].shown}{when}", remedy)
+    if not is_busy:
+        raise NotTested("give a slow payload that takes 5 to 55 s: this one was answered at once")
+    return f"the slowest of {len(pings)} took {slowest.seconds * 1000:.0f} ms{when}"
+
+
+def _pings_while_busy(case: Case) -> tuple[list[Answer], bool]:
+    """Return the answers to /ping, and whether the server was busy all the time."""
+    payload = case.slow_payload()
+    threads = concurrent.futures.ThreadPoolExecutor(_BUSY_REQUESTS)
+    pings: list[Answer] = []
+    with case.launched() as server:
+        started_s = time.monotonic()
+        requests = [
+            threads.submit(server.invoke, payload.body, payload.content_type)
+            for _ in range(_BUSY_REQUESTS)
+        ]
+        is_busy = True
+        while is_busy and time.monotonic() - started_s < _BUSY_S:
+            time.sleep(_PAUSE_S)
+            pings.append(server.ping(timeout_s=_PATIENCE_S))
+            is_busy = not all(one.done() for one in requests)
+        is_busy = is_busy or time.monotonic() - started_s > contract.PING_TIMEOUT_S
+    # The server has ended, and so have its answers; those of a URL are left alone.
+    threads.shutdown(wait=False, cancel_futures=True)
+    return pings, is_busy
+
+
+@rule(Kind.ANY)
+def rt_30(case: Case) -> str:
+    """/ping answers 200 whatever the Host header, and several times within a second.
+
+    The platform does not document how often it asks; seen are several within a second, from
+    `Go-http-client/1.1`, with an address of the link for a host.
+
+    Source: the log in GH aws/amazon-sagemaker-examples#2028.
+    """
+    server = case.server()
+
+    def ask(host: str) -> tuple[str, Answer]:
+        headers = {"Host": host, "User-Agent": "Go-http-client/1.1"}
+        return host, server.ask("GET", contract.PING_PATH, headers=headers, timeout_s=_PATIENCE_S)
+
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(ask, _HOSTS * 4))
+    for host, answer in answers:
+        if answer.status != HTTPStatus.OK:
+            raise Broken(
+                f"/ping answers {answer.shown} with Host: {host}",
+                "answer whatever the Host header is: nginx's server_name _, Django's "
+                "ALLOWED_HOSTS = ['*']",
+            )
+    return f"200 with each of {len(_HOSTS)} hosts, {len(answers)} requests within a second"

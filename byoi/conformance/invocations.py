@@ -1,23 +1,43 @@
 """Contract 1D: invocations."""
 
+import json
+import time
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from byoi import contract
-from byoi.conformance.case import Case
-from byoi.conformance.rule import Broken, Kind, rule
+from byoi.conformance import comparing, sending, slow
+from byoi.conformance.case import Case, Payload
+from byoi.conformance.rule import Broken, Kind, NotTested, rule
+from byoi.conformance.server import Answer, Server
 
 _JSON = "application/json"
 _WITHOUT_ROUTE = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
+# More than nginx's client_max_body_size of 1 MB, which it has unless it is told another.
+_MIB = 1024 * 1024
+_BEYOND_NGINX_BYTES = 2 * _MIB
+# What a worker of gunicorn has by default.
+_COMMON_TIMEOUT_S = 30.0
+# No model needs this long for what it refuses.
+_JUNK_TIMEOUT_S = 30.0
+# Between the end of a connection and that of the process.
+_END_S = 2.0
+_PAUSE_S = 0.05
+_ERROR_KEYS = {"error", "errors", "exception", "traceback"}
+# Answers that differ in more ways than these are those of a model that answers at random.
+_MOST_KINDS_SHARE = 4
 
 
 @rule(Kind.ANY, is_quick=True)
 def rt_31(case: Case) -> str:
-    """POST /invocations is handled; a success has a Content-Type.
+    """POST /invocations is handled; a success has a Content-Type, whichever worker answers.
+
+    A payload is sent over many new connections. Answers that differ each time are those of a
+    model that answers at random, and are not compared.
 
     Source: DG your-algorithms-inference-code.
     """
-    server = case.server()
-    answer = server.invoke(b"[]", _JSON)
+    answer = case.server().invoke(b"[]", _JSON)
     if not answer.status or answer.status in _WITHOUT_ROUTE:
         raise Broken(
             f"POST /invocations answers {answer.shown}",
@@ -25,8 +45,8 @@ def rt_31(case: Case) -> str:
         )
     if case.given.payload is None:
         return f"an empty list is answered with {answer.status}"
-    answer = server.invoke(case.given.payload.body, case.given.payload.content_type)
-    if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+    _, answer = comparing.usual(case)
+    if not comparing.is_success(answer):
         shown = answer.body[:200].decode("utf-8", "replace")
         raise Broken(
             f"the payload is answered with {answer.shown}: {shown}",
@@ -37,7 +57,86 @@ def rt_31(case: Case) -> str:
         raise Broken(
             f"{answer.status} without a Content-Type", "name the media type of the response"
         )
-    return f"{answer.status}, {answer.headers['content-type']}, {answer.seconds * 1000:.0f} ms"
+    alike = _alike(case, case.given.payload)
+    shown = f"{answer.status}, {answer.headers['content-type']}, {answer.seconds * 1000:.0f} ms"
+    return f"{shown}; {alike}"
+
+
+def _alike(case: Case, payload: Payload) -> str:
+    """Return that the workers answer alike.
+
+    Raises:
+        Broken: They do not.
+    """
+    answers = comparing.repeated(case.server(), payload)
+    kinds = comparing.kinds_of(answers)
+    if len(kinds) == 1:
+        return f"{len(answers)} answers are alike"
+    failed = next((kind for kind in kinds if not comparing.is_success(kind[0])), None)
+    if failed is None and len(kinds) > len(answers) // _MOST_KINDS_SHARE:
+        return f"{len(kinds)} of {len(answers)} answers differ, as at random: not compared"
+    counts = " and ".join(str(len(kind)) for kind in kinds[:4])
+    shown = " | ".join(
+        f"{kind[0].shown} {kind[0].body[:60].decode('utf-8', 'replace')}" for kind in kinds[:2]
+    )
+    raise Broken(
+        f"one payload has answers that differ between workers: of {len(answers)}, {counts} are "
+        f"alike: {shown}",
+        "give each worker the same model and the same state: load it from the model data, and "
+        "keep nothing from one request to the next",
+    )
+
+
+@rule(Kind.PAYLOAD)
+def rt_32(case: Case) -> str:
+    """A response is complete within 60 s.
+
+    Source: DG your-algorithms-inference-code; API InvokeEndpoint.
+    """
+    payload = case.payload() if case.given.slow_payload is None else case.slow_payload()
+    if payload is case.given.payload:
+        _, answer = comparing.usual(case)
+    else:
+        found = slow.run(case)
+        if problem := slow.killed(found):
+            raise problem
+        answer = found.answer
+    if not answer.status or answer.seconds > contract.INVOCATION_TIMEOUT_S:
+        raise Broken(
+            f"{answer.shown} after {answer.seconds:.1f} s; the limit is "
+            f"{contract.INVOCATION_TIMEOUT_S} s",
+            "make the model faster, or deploy an asynchronous endpoint, which waits up to 3600 s",
+        )
+    if not comparing.is_success(answer):
+        shown = answer.body[:200].decode("utf-8", "replace")
+        raise Broken(
+            f"the payload is answered with {answer.shown} after {answer.seconds:.1f} s: {shown}",
+            "the answer or the log has the cause",
+        )
+    return f"{answer.status} after {answer.seconds:.1f} s; the limit is 60 s"
+
+
+@rule(Kind.PAYLOAD)
+def rt_33(case: Case) -> str:
+    """No time-out of the server's own ends a request before 60 s.
+
+    Source: gunicorn's --timeout is 30 s by default, as in the serve.py of AWS's TensorFlow
+    container.
+    """
+    found = slow.run(case)
+    if problem := slow.killed(found):
+        raise problem
+    seconds = found.answer.seconds
+    if not comparing.is_success(found.answer):
+        raise NotTested(
+            f"give a slow payload that the model answers: this one gets {found.answer.shown}"
+        )
+    if seconds < _COMMON_TIMEOUT_S:
+        raise NotTested(
+            f"give a slow payload that takes 31 to 59 s: after {seconds:.1f} s a time-out of 30 s "
+            "has not been reached"
+        )
+    return f"{found.answer.status} after {seconds:.1f} s"
 
 
 @rule(Kind.ANY, is_quick=True)
@@ -46,16 +145,187 @@ def rt_34(case: Case) -> str:
 
     Source: DG deploy-model-options; API InvokeEndpoint says 6,291,456 bytes.
     """
-    answer = case.server().invoke(b" " * contract.REQUEST_BODY_BYTES, _JSON)
+    return _taken(case, contract.REQUEST_BODY_BYTES)
+
+
+@rule(Kind.ANY)
+def rt_35(case: Case) -> str:
+    """No proxy in front refuses a body of 2 MB.
+
+    Source: nginx's client_max_body_size is 1 MB by default; AWS's TensorFlow container sets 0.
+    """
+    return _taken(case, _BEYOND_NGINX_BYTES)
+
+
+def _taken(case: Case, size_bytes: int) -> str:
+    answer = sending.send(case.server(), b" " * size_bytes, _JSON)
+    shown = f"{size_bytes // _MIB} MB"
     if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         server = answer.headers.get("server", "")
         raise Broken(
-            f"25 MB are answered with 413{f' by {server}' if server else ''}",
+            f"{shown} are answered with 413{f' by {server}' if server else ''}",
             "raise the limit of the proxy in front, in nginx: client_max_body_size 25m; and that "
             "of the server behind it",
         )
     if not answer.status:
         raise Broken(
-            f"25 MB get {answer.shown}", "read the whole body before answering, up to 25 MB"
+            f"{shown} get {answer.shown}", "read the whole body before answering, up to 25 MB"
         )
-    return f"25 MB are answered with {answer.status}"
+    return f"{shown} are answered with {answer.status}"
+
+
+@rule(Kind.PLATFORM)
+def rt_36(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+    """A caller's library does not hold the 6 MB limit, which only the platform does.
+
+    Source: botocore, validate.py.
+    """
+    return ""
+
+
+@dataclass(frozen=True)
+class _Junk:
+    """A request that few models take.
+
+    Attributes:
+        named: In words for the user.
+        payload: The request.
+        headers: Beside its media type.
+    """
+
+    named: str
+    payload: Payload
+    accept: str = "*/*"
+
+
+_JUNK = (
+    _Junk("an empty body", Payload(b"", _JSON)),
+    _Junk("an empty list", Payload(b"[]", _JSON)),
+    _Junk("a body that is no JSON", Payload(b'{"instances": [1, 2', _JSON)),
+    _Junk("bytes that are no text", Payload(b"\xff\xfe\x00\x80" * 8, _JSON)),
+    _Junk("an unknown media type", Payload(b"\x00\x01\x02", "application/x-byoi-unknown")),
+    _Junk("a Content-Type that is none", Payload(b"[]", "junk")),
+    _Junk("an unknown Accept", Payload(b"[]", _JSON), "application/x-byoi-unknown"),
+)
+
+
+@rule(Kind.ANY, is_quick=True)
+def rt_37(case: Case) -> str:
+    """What the model cannot take is answered with 4xx or 5xx, never with 200 and an error.
+
+    Which of them is the image's choice. The server is there afterwards.
+
+    Source: BC ModelError.
+    """
+    found = _junk_answers(case)
+    for junk, answer in found:
+        if not answer.status:
+            raise Broken(
+                f"{junk.named} gets {answer.shown}",
+                "answer each request: catch what the model raises, and answer 400 or 500",
+            )
+        if comparing.is_success(answer) and (error := _error_in(answer)):
+            raise Broken(
+                f"{junk.named} is answered with {answer.status} and an error: {error}",
+                "answer an error with 4xx where the request is wrong, with 5xx where the model "
+                "fails: the caller takes 200 for a prediction",
+            )
+    return ", ".join(f"{junk.named}: {answer.status}" for junk, answer in found)
+
+
+def _junk_answers(case: Case) -> list[tuple[_Junk, Answer]]:
+    """Return how the server answers what few models take.
+
+    Raises:
+        Broken: It is not healthy afterwards.
+    """
+
+    def ask() -> list[tuple[_Junk, Answer]] | Broken:
+        server = case.server()
+        found = []
+        for junk in _JUNK:
+            answer = server.invoke(
+                junk.payload.body,
+                junk.payload.content_type,
+                {"Accept": junk.accept},
+                timeout_s=_JUNK_TIMEOUT_S,
+            )
+            found.append((junk, answer))
+            if problem := _problem_after(server, junk, answer):
+                # The next rule gets a server that nothing was done to.
+                case.close()
+                return problem
+        return found
+
+    found = case.remembered("junk", ask)
+    if isinstance(found, Broken):
+        raise found
+    return found
+
+
+def _problem_after(server: Server, junk: _Junk, answer: Answer) -> Broken | None:
+    remedy = "let no request end the server: catch what the model raises, and answer 400 or 500"
+    ping = server.ping()
+    code = server.sight.exit_code() if ping.status else _end_of(server)
+    if code is not None:
+        return Broken(
+            f"{junk.named} is answered with {answer.shown}, and the server has ended with status "
+            f"{code}",
+            remedy,
+        )
+    if ping.status != HTTPStatus.OK:
+        return Broken(f"after {junk.named} /ping answers {ping.shown}", remedy)
+    return None
+
+
+def _end_of(server: Server) -> int | None:
+    """Return the exit status of a server that may be about to end, None where it goes on."""
+    until_s = time.monotonic() + _END_S
+    while (code := server.sight.exit_code()) is None and time.monotonic() < until_s:
+        time.sleep(_PAUSE_S)
+    return code
+
+
+def _error_in(answer: Answer) -> str:
+    """Return the error that a body of JSON is about, "" where it is about none."""
+    try:
+        content = json.loads(answer.body)
+    except ValueError:
+        return ""
+    if not isinstance(content, dict):
+        return ""
+    for name, value in content.items():
+        if name.lower() in _ERROR_KEYS and value:
+            return f"{name}: {value}"[:120]
+    return ""
+
+
+@rule(Kind.ANY)
+def rt_38(case: Case) -> str:
+    """The body of an error has 2048 characters at most: the caller sees no more.
+
+    Source: BC Message.
+    """
+    try:
+        answers = [answer for _, answer in _junk_answers(case)]
+    except Broken as broken:
+        raise NotTested("first mend what RT-37 names") from broken
+    errors = [one for one in answers if one.status >= HTTPStatus.BAD_REQUEST]
+    if not errors:
+        return "no request was refused"
+    longest = max(len(one.body.decode("utf-8", "replace")) for one in errors)
+    if longest > contract.ERROR_MESSAGE_CHARACTERS:
+        raise Broken(
+            f"an error has {longest} characters; the limit is {contract.ERROR_MESSAGE_CHARACTERS}",
+            "answer an error with one short sentence, and write the traceback into the log",
+        )
+    return f"the longest of {len(errors)} errors has {longest} characters"
+
+
+@rule(Kind.PLATFORM)
+def rt_39(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+    """Callers get 400, 429, 500, 503 and 530 from the platform itself, for reasons of its own.
+
+    Source: BC ModelNotReadyException, InternalFailure, ServiceUnavailable and others.
+    """
+    return ""

@@ -41,6 +41,7 @@ class Conditions:
         argument: `serve` or `train`.
         port: Where it is to listen.
         has_model: Whether the model data is there.
+        model_dir: Where it is inside.
         confinement: Limits of a container; processes have none.
     """
 
@@ -48,6 +49,7 @@ class Conditions:
     argument: str = "serve"
     port: int = contract.PORT
     has_model: bool = True
+    model_dir: Path = contract.MODEL_DIR
     confinement: Confinement = FREE
 
 
@@ -174,7 +176,7 @@ class ImageSubject:
                         name=name,
                         environment=conditions.environment,
                         labels=labels,
-                        mounts={model: contract.MODEL_DIR} if model else {},
+                        mounts={model: conditions.model_dir} if model else {},
                         network=name,
                         confinement=conditions.confinement,
                     )
@@ -293,7 +295,11 @@ class ProjectSubject:
     @contextlib.contextmanager
     def launched(self, conditions: Conditions) -> Iterator[Server]:
         """Start the processes and stop them afterwards."""
-        if conditions.argument != "serve" or conditions.confinement != FREE:
+        if (
+            conditions.argument != "serve"
+            or conditions.confinement != FREE
+            or conditions.model_dir != contract.MODEL_DIR
+        ):
             raise NotTested("give an image instead of a folder")
         with tempfile.TemporaryDirectory(prefix="byoi-check-") as folder:
             empty = Path(folder) / "model"

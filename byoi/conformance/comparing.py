@@ -1,0 +1,128 @@
+"""Whether answers say the same, and how a request is answered that has something added to it."""
+
+import concurrent.futures
+import math
+import re
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from byoi.conformance import sending
+from byoi.conformance.case import Case, Payload
+from byoi.conformance.rule import Broken
+from byoi.conformance.server import Answer, Server
+
+EMPTY_LIST = Payload(b"[]", "application/json")
+
+# Sums of floating-point numbers in another order differ by less.
+_RELATIVE, _ABSOLUTE = 1e-3, 1e-6
+_NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_REQUESTS = 24
+_AT_ONCE = 4
+# No more requests are sent after this time, so that a slow model does not make the check slow.
+_SECONDS = 6.0
+_PAUSE_S = 0.1
+_NOT_READY = {
+    0,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+}
+
+
+def is_success(answer: Answer) -> bool:
+    """Whether the status is 2xx."""
+    return HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES
+
+
+def are_alike(one: bytes, other: bytes) -> bool:
+    """Whether two bodies are the same but for the last digits of their numbers."""
+    if one == other:
+        return True
+    if _NUMBER.sub(b"0", one) != _NUMBER.sub(b"0", other):
+        return False
+    pairs = zip(_NUMBER.findall(one), _NUMBER.findall(other), strict=True)
+    return all(
+        math.isclose(float(first), float(second), rel_tol=_RELATIVE, abs_tol=_ABSOLUTE)
+        for first, second in pairs
+    )
+
+
+def repeated(server: Server, payload: Payload) -> list[Answer]:
+    """Send a payload over many new connections, some at once, so that each worker gets it."""
+    started_s = time.monotonic()
+
+    def ask(_: int) -> Answer | None:
+        if time.monotonic() - started_s > _SECONDS:
+            return None
+        return server.invoke(payload.body, payload.content_type)
+
+    with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as threads:
+        return [one for one in threads.map(ask, range(_REQUESTS)) if one is not None]
+
+
+def kinds_of(answers: list[Answer]) -> list[list[Answer]]:
+    """Return answers in groups that say the same, the largest first."""
+    groups: list[list[Answer]] = []
+    for answer in answers:
+        for group in groups:
+            if group[0].status == answer.status and are_alike(group[0].body, answer.body):
+                group.append(answer)
+                break
+        else:
+            groups.append([answer])
+    return sorted(groups, key=len, reverse=True)
+
+
+def usual(case: Case) -> tuple[Payload, Answer]:
+    """Return the user's payload, or an empty list without one, and how it is answered as it is."""
+    payload = case.given.payload or EMPTY_LIST
+
+    server = case.server()
+
+    def ask() -> Answer:
+        return settled(server, payload)[-1]
+
+    return payload, case.remembered("usual", ask)
+
+
+def settled(server: Server, payload: Payload) -> list[Answer]:
+    """Send a payload until it is not answered as by a server that is not ready.
+
+    Args:
+        server: Is asked, for some seconds at most.
+        payload: Is sent.
+
+    Returns:
+        The answers, the last of which is how the payload is answered.
+    """
+    started_s = time.monotonic()
+    answers = []
+    while True:
+        answers.append(server.invoke(payload.body, payload.content_type))
+        if answers[-1].status not in _NOT_READY or time.monotonic() - started_s > _SECONDS:
+            return answers
+        time.sleep(_PAUSE_S)
+
+
+def with_headers(case: Case, headers: Mapping[str, str], named: str) -> Answer:
+    """Send the usual request with headers that must not change how it is answered.
+
+    Args:
+        case: Is asked.
+        headers: Are added.
+        named: The headers, in words for the user.
+
+    Raises:
+        Broken: Its status is another than without them.
+    """
+    payload, before = usual(case)
+    answer = sending.send(case.server(), payload.body, payload.content_type, headers)
+    if answer.status != before.status:
+        shown = answer.body[:120].decode("utf-8", "replace")
+        raise Broken(
+            f"with {named} the answer is {answer.shown} instead of {before.shown}: {shown}",
+            f"take a request with {named} as without: nothing depends on it but what the model "
+            "makes of it",
+        )
+    return answer

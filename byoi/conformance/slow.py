@@ -1,0 +1,82 @@
+"""The user's slow payload: sent once for all rules, to a server of its own that it may break."""
+
+import contextlib
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from byoi.conformance.case import Case
+from byoi.conformance.comparing import is_success
+from byoi.conformance.rule import Broken, NotTested
+from byoi.conformance.server import Answer, Server
+
+# What gunicorn, uWSGI, nginx and multi-model-server write when a time-out of theirs ends a worker.
+_KILLED = re.compile(
+    r"[^\n]*(?:WORKER TIMEOUT|HARAKIRI|upstream timed out|upstream prematurely closed|"
+    r"Worker \(pid:\d+\) was sent SIG|workers? (?:was |were )?killed|worker timed out)[^\n]*",
+    re.IGNORECASE,
+)
+# A model that refuses the payload does so sooner.
+_AT_ONCE_S = 2.0
+_OF_A_PROXY = {0, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
+_REMEDY = (
+    "raise the time-out of the server to 60 s or more: gunicorn's --timeout, which is 30 s by "
+    "default, and nginx's proxy_read_timeout"
+)
+
+
+@dataclass(frozen=True)
+class SlowRun:
+    """How the slow payload was answered.
+
+    Attributes:
+        answer: To it.
+        log: What the server had written by then, "" where it cannot be seen.
+    """
+
+    answer: Answer
+    log: str
+
+
+def run(case: Case) -> SlowRun:
+    """Return how the slow payload was answered by a server that had nothing else to do.
+
+    Raises:
+        NotTested: There is none, or no server.
+    """
+    payload = case.slow_payload()
+    case.server()
+
+    def ask() -> SlowRun:
+        with case.launched() as server:
+            answer = server.invoke(payload.body, payload.content_type)
+            return SlowRun(answer, log_of(server))
+
+    return case.remembered("slow", ask)
+
+
+def log_of(server: Server) -> str:
+    """Return what a server wrote, "" where it cannot be seen."""
+    with contextlib.suppress(NotTested):
+        return server.sight.log()
+    return ""
+
+
+def killed(found: SlowRun) -> Broken | None:
+    """Return the cause where a time-out of the server ended the request before the platform's.
+
+    Args:
+        found: A run of the slow payload.
+    """
+    answer = found.answer
+    if is_success(answer) or answer.seconds < _AT_ONCE_S:
+        return None
+    line = _KILLED.search(found.log)
+    if line is None and answer.status not in _OF_A_PROXY:
+        return None
+    shown = f"; its log: {line.group().strip()[:160]}" if line else ""
+    return Broken(
+        f"the slow payload gets {answer.shown} after {answer.seconds:.1f} s: its worker was "
+        f"killed by its own server's timeout; the limit is 60 s{shown}",
+        _REMEDY,
+    )

@@ -6,7 +6,7 @@ Each fault of `tests/byoi/conformance` becomes an image: the tests' own that kee
 with the fault in a variable and the labels it needs. The check must fail on the rule that the
 fault breaks, and on those named beside it. Then the project's image is checked in whole, with the
 model that the repository's fixture has. `--keep` writes `benchmarks/results/check_all.md` and
-`check.json`, which docs/contract.md is made from. Needs Docker, and the images of `tests/run images`.
+`check.json`, which docs/contract.md is made from. Needs Docker and the images of `tests/run images`.
 """
 
 import argparse
@@ -24,8 +24,8 @@ from byoi.local import Engine
 
 sys.path[:0] = [str(ROOT / "tests" / name) for name in ("container", "byoi/conformance")]
 
-import faults_of_serving
-import images
+import faults_of_serving  # noqa: E402 - found by the path above
+import images  # noqa: E402 - as above
 
 RESULTS = ROOT / "benchmarks" / "results"
 MODEL = ROOT / "benchmarks" / "fixtures" / "network_small"

@@ -59,6 +59,7 @@ RESULT = ROOT / "benchmarks" / "results" / "faults.md"
 PAGE = ROOT / "docs" / "reliability.md"
 WHOLE_S = 90.0
 SHORT_DEADLINE = {"BYOI_INVOCATION_TIMEOUT_S": "5"}
+ALONE = {"BYOI_NGINX": "off"}
 _IN_FLIGHT_S = 3
 _FULL_S = 4.0
 
@@ -174,6 +175,10 @@ FAULTS = (
     Fault("slowloris: 200 clients, a byte of headers a second", slow_clients.slow_headers),
     Fault("the same with bodies", slow_clients.slow_bodies),
     Fault("2,000 idle connections", slow_clients.idle),
+    Fault("without nginx: 8 clients that do not read 20 MB", slow_clients.stop_reading, ALONE),
+    Fault("without nginx: slowloris", slow_clients.slow_headers, ALONE),
+    Fault("without nginx: slow bodies", slow_clients.slow_bodies, ALONE),
+    Fault("without nginx: kill -9 of a worker", kill("worker"), ALONE),
     Fault(
         "/tmp full (8 MB, for 4 s)",
         fill_tmp,

@@ -9,9 +9,9 @@ import gzip
 import io
 import os
 import pickle
-import resource
 import tarfile
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ class Refusal:
         name: What is hostile in it.
         archive_bytes: Size of the archive.
         took_s: Seconds until it was refused.
-        memory_mb: By how much the process grew at most.
+        memory_mb: What Python had allocated at most meanwhile.
         message: Of the refusal; empty where it was taken, which must not be.
         left: What stayed of it on the disk.
     """
@@ -44,15 +44,17 @@ class Refusal:
 
     def line(self) -> str:
         """Return the line of the table."""
-        refused = f"`{self.message.replace('|', ' ')}`" if self.message else "**taken**"
+        # Of Markdown's signs, messages have these two.
+        message = self.message.replace("|", " ").replace("`", "'")
+        refused = f"`{message}`" if message else "**taken**"
         left = f"**{', '.join(self.left)}**" if self.left else "nothing"
         cells = [self.name, f"{self.archive_bytes:,}", f"{self.took_s:.2f}"]
-        return f"| {' | '.join([*cells, f'{self.memory_mb:.0f}', left, refused])} |"
+        return f"| {' | '.join([*cells, f'{self.memory_mb:.1f}', left, refused])} |"
 
 
 def table(refused: Sequence[Refusal]) -> Iterator[str]:
     """Yield the table."""
-    yield "| archive | bytes | refused after, s | memory, MB more | left on the disk | message |"
+    yield "| archive | bytes | refused after, s | memory, MB | left on the disk | message |"
     yield "|---|--:|--:|--:|---|---|"
     for one in refused:
         yield one.line()
@@ -73,7 +75,7 @@ def refusals(folder: Path) -> Iterator[Refusal]:
 
 def _unpacked(name: str, place: Path) -> Refusal:
     archive = place / "model.tar.gz"
-    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    tracemalloc.start()
     began_s = time.perf_counter()
     message = ""
     try:
@@ -82,14 +84,15 @@ def _unpacked(name: str, place: Path) -> Refusal:
     except errors.ByoiError as error:
         message = str(error).replace(f"{place}/", "")
     took_s = time.perf_counter() - began_s
-    grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
     # What was unpacked and not loaded, stays: a pickle is a file like another one.
     known = {archive, place / "out", place / "out" / "model.pkl"}
     left = {path for path in place.rglob("*") if path not in known}
     escaped = [path for path in place.parent.iterdir() if not path.name.isdecimal()]
     found = tuple(sorted(str(path.relative_to(place.parent)) for path in [*left, *escaped]))
     size = archive.stat().st_size
-    return Refusal(name, size, took_s, grown_kb * 1024 / 1e6, message, found)
+    return Refusal(name, size, took_s, peak_bytes / 1e6, message, found)
 
 
 # The archives.

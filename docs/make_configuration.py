@@ -7,6 +7,7 @@ A test fails while the page differs from the output.
 
 import dataclasses
 import sys
+from typing import Any
 
 from byoi.server import standard_variables
 from byoi.server.settings import OTHER_VARIABLES, Settings
@@ -33,6 +34,8 @@ _OTHERS = """
 Workers and threads multiply: each of `SAGEMAKER_MODEL_SERVER_WORKERS` processes answers
 `BYOI_THREADS` requests at the same time, and has a whole model in memory.
 `OMP_NUM_THREADS` is the number of CPUs divided by the workers, at least 1, unless it is set.
+CPUs are those of the affinity and of the quota of the control group, memory is its limit or the
+machine's; what was chosen, and why, is a line at start.
 
 ## Other variables that start with `BYOI_`
 
@@ -64,6 +67,17 @@ names start with `sagemaker_`, except those that only describe the job.
 """
 
 
+def _shown(field: dataclasses.Field[Any]) -> str:
+    """Return the default of a setting as the page shows it."""
+    default = field.default
+    if field.name == "workers":
+        return "`auto`"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    text = f"{default:g}" if isinstance(default, float) else str(default)
+    return f"`{text}`" if text and default is not None else "none"
+
+
 def standard() -> list[str]:
     """Return the rows of the variables that are taken under another name."""
     settings = [field.metadata["variable"] for field in dataclasses.fields(Settings)]
@@ -85,10 +99,7 @@ def page() -> str:
     """Return the text of docs/configuration.md."""
     rows = []
     for field in dataclasses.fields(Settings):
-        default = field.default
-        text = f"{default:g}" if isinstance(default, float) else str(default)
-        text = text.lower() if isinstance(default, bool) else text
-        shown = f"`{text}`" if text and default is not None else "none"
+        shown = _shown(field)
         rows.append(f"| `{field.metadata['variable']}` | {shown} | {field.metadata['meaning']} |\n")
     others = [f"| `{name}` | {meaning} |\n" for name, meaning in OTHER_VARIABLES.items()]
     refused = [f"| `{name}` | {text} |\n" for name, text in standard_variables.REFUSED.items()]

@@ -30,11 +30,12 @@ bind = (
 # Requests that no worker has accepted yet wait here instead of being refused.
 backlog = 2048
 
-workers = _settings.workers
+# The supervisor has chosen how many.
+workers = max(1, _settings.workers)
 worker_class = Worker
 if _behind_nginx:
     # Made here, so that all workers inherit it.
-    Worker.sharing = Sharing(_settings.workers)
+    Worker.sharing = Sharing(workers)
 # Each worker loads its own model after the fork; see wsgi.py.
 preload_app = False
 

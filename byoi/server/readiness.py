@@ -124,6 +124,10 @@ class Readiness:
         """Report that the request has ended."""
         (self.running_dir / request_id).unlink(missing_ok=True)
 
+    def reported_workers(self) -> list[int]:
+        """Return the process ids of the workers that have loaded the model."""
+        return sorted(int(entry.name) for entry in os.scandir(self._beats))
+
     def fresh_workers(self) -> int:
         """Return the number of workers that reported within the last `FRESH_S` seconds."""
         return sum(age_s <= FRESH_S for age_s in self._ages_s())

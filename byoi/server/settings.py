@@ -4,13 +4,11 @@ docs/configuration.md is generated from the fields of `Settings`. Each variable 
 that raises ValueError with what it expected; `Settings` adds the name and the received text.
 
 Sources: SageMaker Developer Guide, inference-pipeline-real-time (SAGEMAKER_BIND_TO_PORT);
-sagemaker-inference-toolkit, parameters.py (the other SAGEMAKER_ names); Linux kernel
-documentation, cgroup-v2 `cpu.max` and sched-bwc `cpu.cfs_quota_us` (the number of CPUs).
+sagemaker-inference-toolkit, parameters.py (the other SAGEMAKER_ names).
 """
 
 import dataclasses
 import math
-import os
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -64,7 +62,6 @@ _OTHER_LEVELS = {
 }
 # They start threads on import, which a fork does not copy.
 _NEVER_BEFORE_A_FORK = {"tensorflow", "keras"}
-CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
 def parse_whole(low: int, high: int) -> Callable[[str], int]:
@@ -95,13 +92,13 @@ def parse_seconds(text: str) -> float:
 
 
 def parse_workers(text: str) -> int:
-    """Parse a number of processes, 1 to 256, or `auto` for one per CPU."""
+    """Parse a number of processes, 1 to 256, or `auto`, which is 0: the server chooses."""
     if text == "auto":
-        return available_cpus()
+        return 0
     try:
         return parse_whole(1, 256)(text)
     except ValueError:
-        raise ValueError("a whole number from 1 to 256, or auto for one per CPU") from None
+        raise ValueError("a whole number from 1 to 256, or auto") from None
 
 
 def parse_media_type(text: str) -> str:
@@ -218,38 +215,6 @@ def parse_path(text: str) -> Path:
     return Path(parse_word(text)).absolute()
 
 
-def available_cpus(cgroup_root: Path = CGROUP_ROOT) -> int:
-    """Return the number of CPUs that this process may use, at least 1.
-
-    The smaller of affinity and cgroup quota: a container with `--cpus 2` on a host of 64 cores
-    still sees 64, and a thread pool of that size is slower than one of 2.
-
-    Args:
-        cgroup_root: Where the cgroup file system is mounted.
-    """
-    affinity = getattr(os, "sched_getaffinity", None)  # absent on macOS
-    allowed = len(affinity(0)) if affinity else os.cpu_count() or 1
-    quota = _quota(cgroup_root)
-    return max(1, allowed if quota is None else min(allowed, int(quota)))
-
-
-def _quota(root: Path) -> float | None:
-    """Return the cgroup quota in CPUs, None if there is none."""
-    for quota_file, period_file in (
-        (root / "cpu.max", None),
-        (root / "cpu" / "cpu.cfs_quota_us", root / "cpu" / "cpu.cfs_period_us"),
-    ):
-        try:
-            numbers = quota_file.read_text().split()
-            if period_file is not None:
-                numbers += period_file.read_text().split()
-        except OSError:
-            continue
-        if len(numbers) == 2 and numbers[0] not in {"max", "-1"}:
-            return int(numbers[0]) / int(numbers[1])
-    return None
-
-
 def _parsed(name: str, text: str, parse: Callable[[str], Any]) -> Any:
     """Return the value of a variable.
 
@@ -334,9 +299,11 @@ class Settings:
     workers: int = _variable(
         "SAGEMAKER_MODEL_SERVER_WORKERS",
         parse_workers,
-        2,
-        "Processes, each with a whole model; `auto` is one per CPU. Two by default: while one "
-        "is replaced, the other serves.",
+        0,
+        "Processes, each with a whole model. `auto`: one per CPU of the container, at least two, "
+        "so that one serves while the other is replaced; fewer, down to one, where the container's "
+        "memory does not hold them, reckoned from the size of the model data. A line at start says "
+        "what was chosen, why, and what a worker was measured to take. A number is always kept.",
     )
     threads: int = _variable(
         THREADS_VARIABLE,
@@ -583,6 +550,8 @@ class Settings:
             field.metadata["variable"]: str(getattr(self, field.name))
             for field in dataclasses.fields(self)
         }
+        if not self.workers:
+            values["SAGEMAKER_MODEL_SERVER_WORKERS"] = "auto"
         for name in ("BYOI_INFERENCE_MODULE", "BYOI_IMAGE_MODULE"):
             if not values[name]:
                 del values[name]

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO
 
 from byoi import contract, errors
-from byoi.server import page, summary
+from byoi.server import cpus, page, sizing, summary
 from byoi.server.children import Children
 from byoi.server.logs import (
     relay,
@@ -33,9 +33,11 @@ from byoi.server.logs import (
     write_access_lines,
     write_nginx_error,
 )
+from byoi.server.memory import Memory
 from byoi.server.nginx import TEMPLATE_FILE, find_nginx, render
 from byoi.server.readiness import LOAD_NEWS_S, Readiness
-from byoi.server.settings import Settings, available_cpus
+from byoi.server.settings import Settings
+from byoi.server.sizing import Sizing
 
 # Time between two looks at the workers' files; during a cold start it is a delay.
 _LOOK_STARTING_S = 0.005
@@ -110,7 +112,14 @@ def serve(
     if settings.page == "on":
         page.Folder(state_dir).prepare()
     nginx = nginx if settings.proxy == "auto" else None
-    environ = children_environ(settings, state_dir, environ)
+    chosen = sizing.choose(
+        settings,
+        cpus=cpus.available(),
+        memory=Memory(),
+        model_bytes=sizing.size_of(settings.model_directory()),
+    )
+    settings = dataclasses.replace(settings, workers=chosen.workers)
+    environ = children_environ(settings, state_dir, environ, threads=chosen.threads)
     if settings.install_requirements:
         environ = _install_requirements(settings, state_dir, environ)
     children = Children()
@@ -126,7 +135,7 @@ def serve(
             load_news_s=load_news_s,
         )
     try:
-        return Stack(settings, state_dir, nginx, environ, children).run()
+        return Stack(settings, state_dir, nginx, environ, children, chosen=chosen).run()
     finally:
         shutil.rmtree(state_dir, ignore_errors=True)
 
@@ -168,10 +177,16 @@ def choose_proxy(settings: Settings, nginx: str | None) -> Settings:
 
 
 def children_environ(
-    settings: Settings, state_dir: Path, environ: Mapping[str, str]
+    settings: Settings, state_dir: Path, environ: Mapping[str, str], *, threads: int
 ) -> dict[str, str]:
-    """Return the environment of nginx and gunicorn."""
-    threads = max(1, available_cpus() // settings.workers)
+    """Return the environment of nginx and gunicorn.
+
+    Args:
+        settings: With the number of workers.
+        state_dir: The server's private directory.
+        environ: The server's own variables.
+        threads: Of one prediction.
+    """
     return {
         # With one thread per CPU in each worker, the workers would compete for the CPUs.
         "OMP_NUM_THREADS": str(threads),
@@ -193,17 +208,21 @@ class Stack:
         environ: As `children_environ` returns it.
         children: With gunicorn's master, which is forked before any signal handler and
             thread exists.
+        chosen: How many workers there are, and why.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it starts and watches
         self,
         settings: Settings,
         state_dir: Path,
         nginx: str | None,
         environ: Mapping[str, str],
         children: Children,
+        *,
+        chosen: Sizing,
     ) -> None:
         self._settings = settings
+        self._chosen = chosen
         self._state_dir = state_dir
         self._last_requests = page.LastRequests(page.Folder(state_dir))
         self._nginx = nginx
@@ -348,7 +367,13 @@ class Stack:
 
     def _tell_choices(self) -> None:
         """Tell what was chosen; a server that never becomes ready has one line, its reason."""
-        if self._settings.is_batch and self._settings.log_level in {"DEBUG", "INFO"}:
+        level, text = sizing.told(
+            self._chosen, sizing.taken_bytes(self._readiness.reported_workers())
+        )
+        tells_all = self._settings.log_level in {"DEBUG", "INFO"}
+        if tells_all or level == "warning":
+            say(level, text)
+        if self._settings.is_batch and tells_all:
             say("info", summary.transform(self._settings))
 
     def _report(self, *, ready: bool) -> None:

@@ -231,6 +231,7 @@ def test_a_stream_that_breaks_is_a_500_that_the_platform_sends_again(start):
 @pytest.mark.needs("nginx")
 def test_what_was_chosen_is_a_line_at_start(start):
     target = transform(start, SAGEMAKER_BATCH_STRATEGY="MULTI_RECORD")
+    wait_until(lambda: "ready: " in target.read_log(), 5)
     (line,) = [one["message"] for one in target.entries() if "batch transform" in one["message"]]
     assert line.startswith("batch transform: 600 s for an invocation, beside the time")
 

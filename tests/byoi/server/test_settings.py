@@ -1,8 +1,7 @@
-"""Every variable: default, value, refusal; each parser; the CPUs of affinity and cgroups."""
+"""Every variable: default, value, refusal; each parser."""
 
 import dataclasses
 import logging
-import os
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,7 @@ def test_the_platforms_and_other_programs_variables_are_left_alone():
         ("BYOI_MODEL_DIR", "some/where", "model_dir", Path.cwd() / "some/where"),
         ("BYOI_INFERENCE_MODULE", "a.b", "inference_module", "a.b"),
         ("SAGEMAKER_MODEL_SERVER_WORKERS", "3", "workers", 3),
-        ("SAGEMAKER_MODEL_SERVER_WORKERS", "auto", "workers", settings.available_cpus()),
+        ("SAGEMAKER_MODEL_SERVER_WORKERS", "auto", "workers", 0),
         ("BYOI_THREADS", "1", "threads", 1),
         ("BYOI_INVOCATION_TIMEOUT_S", "0.5", "invocation_timeout_s", 0.5),
         ("BYOI_BODY_TIMEOUT_S", "3600", "body_timeout_s", 3600),
@@ -247,7 +246,7 @@ def test_the_edges_of_what_is_taken(parse, text, value):
         (settings.parse_whole(1, 3), "4", "a whole number from 1 to 3"),
         (settings.parse_seconds, "3600.1", "at most 3600"),
         (settings.parse_seconds, "inf", "at most 3600"),
-        (settings.parse_workers, "257", "or auto for one per CPU"),
+        (settings.parse_workers, "257", "or auto"),
         (settings.parse_media_type, "/json", "one media type"),
         (settings.parse_media_type, "text/csv; header=present", "one media type"),
         (settings.parse_log_level, "51", "one of DEBUG"),
@@ -265,36 +264,3 @@ def test_the_edges_of_what_is_taken(parse, text, value):
 def test_just_beyond_them_the_error_says_what_was_expected(parse, text, expected):
     with pytest.raises(ValueError, match=expected):
         parse(text)
-
-
-@pytest.fixture
-def many_cpus(monkeypatch):
-    """As on a large host; no test machine is sure to have several CPUs."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(8)), raising=False)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("200000 100000", 2), ("250000 100000", 2), ("50000 100000", 1), ("max 100000", 8),
-     ("9900000 100000", 8)],
-)  # fmt: skip
-def test_the_quota_of_cgroup_2_counts(many_cpus, tmp_path, text, expected):
-    (tmp_path / "cpu.max").write_text(text + "\n")
-    assert settings.available_cpus(tmp_path) == expected
-
-
-@pytest.mark.parametrize(("quota", "expected"), [("300000", 3), ("-1", 8)])
-def test_the_quota_of_cgroup_1_counts(many_cpus, tmp_path, quota, expected):
-    (tmp_path / "cpu").mkdir()
-    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(quota)
-    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000")
-    assert settings.available_cpus(tmp_path) == expected
-
-
-def test_without_cgroups_the_affinity_counts(many_cpus, tmp_path):
-    assert settings.available_cpus(tmp_path) == 8
-
-
-def test_without_affinity_every_cpu_counts(monkeypatch, tmp_path):
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    assert settings.available_cpus(tmp_path) == os.cpu_count()

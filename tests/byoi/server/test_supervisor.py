@@ -30,7 +30,7 @@ from processes import (
 )
 
 from byoi import contract
-from byoi.server import settings, supervisor
+from byoi.server import supervisor
 from byoi.server.settings import Settings
 
 pytestmark = [
@@ -264,7 +264,9 @@ def test_looking_at_the_socket_costs_no_request_and_no_line(start):
     for _ in range(20):
         assert stack.target.send("POST", "/invocations", b"x", TEXT).status == 200
     others = [entry for entry in stack.target.entries() if entry["message"] != "request"]
-    assert [entry["message"].partition(":")[0] for entry in others] == ["ready"]
+    told = [entry["message"].partition(":")[0] for entry in others]
+    assert [text.partition(",")[0] for text in told] == [told[0].partition(",")[0], "ready"]
+    assert " for each" in told[0]
 
 
 def test_a_state_directory_that_was_cleaned_away_is_the_reason_of_the_end(start):
@@ -328,9 +330,8 @@ def test_the_module_gets_its_share_of_the_cpus_unless_told_otherwise(start):
     source = "def model_fn(model_dir): pass\n" + tells
     stack = start(source, OMP_NUM_THREADS="7")
     assert stack.target.send("POST", "/invocations", b"x", TEXT).body == b"7"
-    share = settings.available_cpus() // 2 or 1
-    environ = supervisor.children_environ(Settings(), Path("/tmp/x"), {})
-    assert environ["OMP_NUM_THREADS"] == str(share)
+    environ = supervisor.children_environ(Settings(workers=2), Path("/tmp/x"), {}, threads=3)
+    assert environ["OMP_NUM_THREADS"] == "3"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ Each fault of `tests/byoi/conformance` becomes an image: the tests' own that kee
 with the fault in a variable and the labels it needs. The check must fail on the rule that the
 fault breaks, and on those named beside it. Then the project's image is checked in whole, with the
 model that the repository's fixture has. `--keep` writes `benchmarks/results/check_all.md` and
-`check.json`, which docs/contract.md is made from. Needs Docker and the images of `tests/run images`.
+`check.json`, which docs/contract.md is made from. Needs Docker, and what `tests/run images` builds.
 """
 
 import argparse

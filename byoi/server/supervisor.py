@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO
 
 from byoi import contract, errors
-from byoi.server import cpus, page, sizing, summary
+from byoi.server import cpus, page, sizing, state, summary
 from byoi.server.children import Children
 from byoi.server.logs import (
     relay,
@@ -106,8 +106,7 @@ def serve(
             f"{script} is not used: BYOI_INFERENCE_MODULE={settings.inference_module} names "
             "another module; unset it to serve that script",
         )
-    state_dir = STATE_ROOT / f"byoi-{os.getpid()}-{time.time_ns():x}"
-    state_dir.mkdir(mode=0o700)  # fails if another process created it
+    state_dir = state.make(STATE_ROOT)
     Readiness(state_dir).prepare()
     if settings.page == "on":
         page.Folder(state_dir).prepare()
@@ -245,6 +244,7 @@ class Stack:
         self._take_signals()
         try:
             self._start()
+            self._remove_abandoned()
             return self._watch()
         finally:
             self._children.kill_groups()
@@ -301,6 +301,12 @@ class Stack:
             thread = threading.Thread(target=target, args=(stream, write), daemon=True)
             thread.start()
             self._relays.append(thread)
+
+    def _remove_abandoned(self) -> None:
+        """Remove what killed servers left, while the model loads."""
+        for folder in state.remove_abandoned(STATE_ROOT):
+            if self._settings.log_level == "DEBUG":
+                say("debug", f"removed {folder}, the folder of a server that was killed")
 
     def _access(self, received: bytes) -> None:
         """Write a line of nginx's access log, and keep it for the page."""

@@ -51,8 +51,13 @@ class Wellness:
         self._next_s = float("-inf")
 
     def begin(self) -> None:
-        """Report that nothing is known so far: the server is not ready."""
-        self._readiness.tell(self._pid, is_well=False)
+        """Report that nothing is known so far: a server that starts is not ready.
+
+        Where others serve already, one that takes their place does not speak for them before it
+        was asked.
+        """
+        if not self._readiness.loaded_file.exists():
+            self._readiness.tell(self._pid, is_well=False)
 
     def is_due(self) -> bool:
         """Whether it is time to ask."""

@@ -48,6 +48,16 @@ def test_before_it_was_asked_a_worker_is_not_well(wellness, readiness):
     assert wellness.is_due()
 
 
+def test_one_that_takes_the_place_of_another_turns_nothing_before_it_was_asked(readiness, asked):
+    readiness.loaded_file.touch()
+    replacement = Wellness(asked, "a_module", 8, readiness, clock=lambda: asked.now_s)
+    replacement.begin()
+    assert readiness.unwell() == []
+    asked.says = False
+    replacement.ask()
+    assert readiness.unwell() == [8]
+
+
 def test_a_yes_is_no_news_and_holds_for_a_while(wellness, readiness, asked, caplog):
     wellness.ask()
     assert readiness.unwell() == []

@@ -1,0 +1,80 @@
+"""The folders in which servers keep everything that they write, one for each.
+
+A server that is killed leaves its folder; the next start removes it. Whether a server lives is
+told by a lock on its folder, which its processes inherit and the kernel gives up with the last
+of them: its process id says little, because in a container it is 1 each time.
+
+Source: flock(2).
+"""
+
+import fcntl
+import os
+import re
+import shutil
+import stat
+import time
+from contextlib import suppress
+from pathlib import Path
+
+# The process id of the supervisor, and when it made the folder, in nanoseconds since the epoch.
+_NAME = re.compile(r"byoi-(\d+)-([0-9a-f]{1,16})")
+# A folder this young may not have its lock yet.
+_NEW_NS = 2 * 10**9
+
+
+def make(root: Path) -> Path:
+    """Make the private folder of this server, and lock it until its processes end.
+
+    Args:
+        root: Where the folders of servers are.
+
+    Raises:
+        FileExistsError: Another process has made it, which nobody does by chance.
+    """
+    folder = root / f"byoi-{os.getpid()}-{time.time_ns():x}"
+    folder.mkdir(mode=0o700)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # open while the process lives
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return folder
+
+
+def remove_abandoned(root: Path) -> list[Path]:
+    """Remove the folders of this user's servers that live no more, and return them."""
+    removed = []
+    for folder in root.glob("byoi-*"):
+        if (found := _NAME.fullmatch(folder.name)) is None:
+            continue
+        # One that cannot be looked at is another user's, or was just removed by another start.
+        with suppress(OSError):
+            if _is_abandoned(folder, int(found[1]), int(found[2], 16)):
+                shutil.rmtree(folder)
+                removed.append(folder)
+    return removed
+
+
+def _is_abandoned(folder: Path, pid: int, made_ns: int) -> bool:
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        return False
+    if 0 <= time.time_ns() - made_ns < _NEW_NS:
+        return False
+    if pid != os.getpid() and _exists(pid):  # an earlier version, whose folders have no lock
+        return False
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

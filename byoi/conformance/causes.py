@@ -64,7 +64,7 @@ def known_of_program(described: Mapping[str, Any], read_file: ReadFile) -> Broke
         read_file: Reads a file of the image.
     """
     program, content = _first_program(described, read_file)
-    return _problem_of_program(program, content, described)
+    return _problem_of_program(program, content, described, read_file)
 
 
 def known_of_end(
@@ -136,9 +136,15 @@ def problem_in_log(log: str) -> Broken | None:
 
 def _first_program(described: Mapping[str, Any], read_file: ReadFile) -> tuple[str, bytes | None]:
     """Return the program that the image starts with, and its content, None where it lacks it."""
+    entry = (described.get("Config") or {}).get("Entrypoint") or []
+    return _found(str(entry[0]) if entry else "serve", described, read_file)
+
+
+def _found(
+    name: str, described: Mapping[str, Any], read_file: ReadFile
+) -> tuple[str, bytes | None]:
+    """Return the path and the content of a program, None where the image has none of the name."""
     config = described.get("Config") or {}
-    entry = config.get("Entrypoint") or []
-    name = str(entry[0]) if entry else "serve"
     if name.startswith("/"):
         return name, read_file(name)
     if "/" in name:
@@ -153,7 +159,7 @@ def _first_program(described: Mapping[str, Any], read_file: ReadFile) -> tuple[s
 
 
 def _problem_of_program(
-    program: str, content: bytes | None, described: Mapping[str, Any]
+    program: str, content: bytes | None, described: Mapping[str, Any], read_file: ReadFile
 ) -> Broken | None:
     machine = str(described.get("Architecture") or "")
     here = _ARCHITECTURES.get(platform.machine(), machine)
@@ -182,9 +188,15 @@ def _problem_of_program(
             f"{content[:40]!r}",
             "begin the script with the line of its interpreter, with nothing before it",
         )
-    if first.startswith(b"#!") and (words := first[2:].split()):
-        return Broken(
-            f"{program} did not start; its first line is {first.decode('latin-1')!r}",
-            f"the image needs {words[0].decode('latin-1')}, and the script must be executable",
-        )
+    if first.startswith(b"#!"):
+        line = first[2:].decode("latin-1").split()
+        # Of `#!/usr/bin/env python3`, both are needed.
+        needed = line[:2] if line and line[0].endswith("/env") else line[:1]
+        for name in needed:
+            if _found(name, described, read_file)[1] is None:
+                return Broken(
+                    f"{program} begins with {first.decode('latin-1')!r}, and there is no {name} in "
+                    "the image",
+                    f"install {name} in the image, or name an interpreter that it has",
+                )
     return None

@@ -334,7 +334,7 @@ def unpacked(archive: Path | None) -> Iterator[Path | None]:
         ModelDataError: The archive cannot be unpacked.
     """
     if archive is None or archive.is_dir():
-        yield archive
+        yield archive and archive.absolute()
         return
     with tempfile.TemporaryDirectory(prefix="byoi-check-") as folder:
         model_data.unpack(archive, Path(folder))

@@ -66,9 +66,26 @@ def test_a_script_whose_first_line_names_no_interpreter_is_named(content):
     assert "first line" in refused({"/opt/bin/serve": content}).seen
 
 
-def test_a_missing_interpreter_is_named():
-    found = refused({"/opt/bin/serve": b"#!/usr/bin/env python3\nx\n"})
-    assert "/usr/bin/env" in found.remedy
+@pytest.mark.parametrize(
+    ("first", "there", "missing"),
+    [
+        ("#!/usr/bin/python3", [], "/usr/bin/python3"),
+        ("#!/usr/bin/env python3", ["/bin/python3"], "/usr/bin/env"),
+        ("#!/usr/bin/env python3", ["/usr/bin/env"], "python3"),
+    ],
+)
+def test_a_missing_interpreter_is_named(first, there, missing):
+    files = {"/opt/bin/serve": f"{first}\nx\n".encode()} | dict.fromkeys(there, b"\x7fELF")
+    assert f"there is no {missing} in the image" in refused(files).seen
+
+
+def test_a_script_with_its_interpreter_is_not_blamed_for_what_the_engine_refused():
+    files = {
+        "/opt/bin/serve": b"#!/usr/bin/env python3\nx\n",
+        "/usr/bin/env": b"\x7fELF",
+        "/bin/python3": b"\x7fELF",
+    }
+    assert "the engine says: exec: no such file" in refused(files).seen
 
 
 def test_a_program_that_is_right_leaves_the_engines_own_words():

@@ -114,6 +114,29 @@ def test_the_time_that_a_request_waits_does_not_count(start, proxy):
 
 
 @BOTH
+def test_a_large_body_that_nobody_reads_for_long_is_not_one_that_stopped(start, proxy):
+    target = transform(
+        start,
+        BYOI_NGINX=proxy,
+        BYOI_BODY_TIMEOUT_S="1",  # nginx's is 5 s more
+        BYOI_THREADS="1",
+        SAGEMAKER_MODEL_SERVER_WORKERS="1",
+    )
+    answers = []
+    threads = [
+        threading.Thread(
+            target=lambda body=body: answers.append(target.send("POST", "/invocations", body, TEXT))
+        )
+        for body in (b"DO:sleep 8", b"a" * 9 * MB)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [answer.status for answer in answers] == [200, 200]
+
+
+@BOTH
 def test_the_time_that_it_runs_does(start, proxy):
     stack = start(
         SLEEPER,

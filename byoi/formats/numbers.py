@@ -98,7 +98,7 @@ def encode(values: Any, accept: str) -> tuple[bytes | str, str]:
         return "\n".join(map(_JSON.encode, rows)), media_type
     if name == content_types.CSV:
         text = io.StringIO()
-        np.savetxt(text, values, delimiter=",", fmt="%s")
+        np.savetxt(text, np.atleast_1d(values), delimiter=",", fmt="%s")
         return text.getvalue(), media_type
     stream = io.BytesIO()
     array = np.asarray(values)

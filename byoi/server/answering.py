@@ -3,11 +3,12 @@
 Nothing that is raised here ends a worker.
 """
 
+import functools
 import logging
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -64,17 +65,26 @@ class Answering:
         self._log = log
         self._behind_nginx = behind_nginx
 
-    def answer(self, batch: Sequence[tuple[Connection, Request]], *, keeps: bool) -> list[bool]:
+    def answer(
+        self,
+        batch: Sequence[tuple[Connection, Request]],
+        *,
+        keeps: bool,
+        let_go: Callable[[], None] | None = None,
+    ) -> list[bool]:
         """Answer requests; several of them by one call of the model.
 
         Args:
             batch: The requests, each with its connection.
             keeps: Whether connections may stay open.
+            let_go: Called where what is left is to write to a client that reads slowly.
 
         Returns:
             Of each connection whether it stays open.
         """
-        exchanges = [self._begin(connection, request, keeps) for connection, request in batch]
+        exchanges = [
+            self._begin(connection, request, keeps, let_go) for connection, request in batch
+        ]
         try:
             bodies = self._bodies(exchanges)
         except BaseException as error:  # noqa: BLE001 - the application answers what it can
@@ -106,13 +116,28 @@ class Answering:
             return [self._application(*calls[0])]
         return self._application.together(calls)
 
-    def _begin(self, connection: Connection, request: Request, keeps: bool) -> _Exchange:
-        response = Response(
-            request, connection.socket, keeps=keeps, has_date=not self._behind_nginx
-        )
+    def _begin(
+        self,
+        connection: Connection,
+        request: Request,
+        keeps: bool,
+        let_go: Callable[[], None] | None,
+    ) -> _Exchange:
         entry = self._in_flight.begin(request, connection.socket)
+        response = Response(
+            request,
+            connection.socket,
+            keeps=keeps,
+            has_date=not self._behind_nginx,
+            let_go=let_go and functools.partial(self._let_go, entry, let_go),
+            patience_s=self._settings.body_timeout_s,
+        )
         request.environ[PROCESSING] = entry
         return _Exchange(connection, request, response, entry, time.monotonic())
+
+    def _let_go(self, entry: Processing, let_go: Callable[[], None]) -> None:
+        self._in_flight.end(entry)  # its deadline is met
+        let_go()
 
     def _send(self, exchange: _Exchange, body: Any) -> bool:
         """Send a response; return whether the connection stays open."""

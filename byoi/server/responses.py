@@ -30,6 +30,9 @@ class Response:
         connection: The socket, which blocks.
         keeps: Whether the connection may stay open after a whole body.
         has_date: Whether it has the header Date; nginx sets its own.
+        let_go: Called where the client takes a whole body more slowly than it is written: from
+            there on the response needs nothing of the application. None where nginx reads it.
+        patience_s: Seconds between two pieces that such a client takes.
 
     Attributes:
         status: "200 OK", once the application has said it.
@@ -39,18 +42,22 @@ class Response:
         is_kept: Whether the connection stays open.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords with a default
         self,
         request: Request,
         connection: socket.socket,
         *,
         keeps: bool = True,
         has_date: bool = False,
+        let_go: Callable[[], None] | None = None,
+        patience_s: float | None = None,
     ) -> None:
         self._request = request
         self._socket = connection
         self._keeps = keeps
         self._has_date = has_date
+        self._let_go = let_go
+        self._patience_s = patience_s
         self.status = ""
         self.headers: list[tuple[str, str]] = []
         self.sent = 0
@@ -102,8 +109,29 @@ class Response:
             data = b""
         head = self._head(length=length)
         self.is_begun = True
-        self._socket.sendall(head + data)
+        if self._let_go is None:
+            self._socket.sendall(head + data)
+        else:
+            self._write(head + data, self._let_go)
         self.sent = len(data)
+
+    def _write(self, data: bytes, let_go: Callable[[], None]) -> None:
+        """Write to a client that may read slowly.
+
+        Raises:
+            OSError: The client has left, or takes nothing for too long.
+        """
+        sent = 0
+        with suppress(BlockingIOError):
+            sent = self._socket.send(data, socket.MSG_DONTWAIT)
+        if sent == len(data):
+            return
+        let_go()
+        rest = memoryview(data)[sent:]
+        self._socket.settimeout(self._patience_s)
+        while rest:
+            rest = rest[self._socket.send(rest) :]
+        self._socket.settimeout(None)
 
     def _send_in_pieces(self, pieces: Iterable[bytes]) -> None:
         """Send what is not there yet; the connection is not used again, it may break off."""

@@ -58,6 +58,8 @@ _AT_ONCE_S = 0.00005
 # New connections in a row, before the loop looks at the others.
 _IN_A_ROW = 16
 _SPARE_READERS = 8
+# Without nginx: clients that take their answers slowly, beside which requests are run.
+_SLOW_READERS = 256
 
 _log = logging.getLogger("gunicorn.error")
 
@@ -100,9 +102,12 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         # Of threads: requests that wait for one, and those that were answered.
         self._waiting: deque[tuple[Connection, Request, float]] = deque()
         self._running = 0
+        self._writing = 0
         self._wellness: Wellness | None = None
         self._is_asking = False
-        self._done: queue.SimpleQueue[list[tuple[Connection, bool]]] = queue.SimpleQueue()
+        # With them, by how much less is running, and how much more is only being written.
+        self._done: queue.SimpleQueue[tuple[list[tuple[Connection, bool]], int, int]]
+        self._done = queue.SimpleQueue()
 
     @property
     def is_busy(self) -> bool:
@@ -148,7 +153,9 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         self._threads = self.wsgi.config[THREADS_VARIABLE]
         self._batch_size = self.wsgi.config[BATCH_SIZE_VARIABLE]
         if self._threads > 1 or not self.behind_nginx:
-            self._pool = ThreadPoolExecutor(self._threads)
+            # Without nginx, further threads write to clients that read slowly.
+            slow = 0 if self.behind_nginx else _SLOW_READERS
+            self._pool = ThreadPoolExecutor(self._threads + slow)
         self._base = base_environ(
             self.settings.bind_address, self.settings.port, is_multithreaded=self._threads > 1
         )
@@ -400,18 +407,30 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         self._listen()
 
     def _run_in_thread(self, batch: list[tuple[Connection, Request]]) -> None:
-        stay_open = [False] * len(batch)
+        stay_open, writes = [False] * len(batch), False
+
+        def let_go() -> None:
+            nonlocal writes
+            if not writes:
+                writes = True
+                self._done.put(([], 1, 1))
+                self.wake_up()
+
         try:
-            stay_open = self._answering.answer(batch, keeps=self.alive)
+            stay_open = self._answering.answer(
+                batch, keeps=self.alive, let_go=None if self.behind_nginx else let_go
+            )
         finally:
-            self._done.put([(one, stays) for (one, _), stays in zip(batch, stay_open, strict=True)])
+            done = [(one, stays) for (one, _), stays in zip(batch, stay_open, strict=True)]
+            self._done.put((done, 0, -1) if writes else (done, 1, 0))
             self.wake_up()
 
     def _finish_all(self) -> None:
         """Go on with the connections whose requests threads have answered."""
         while not self._done.empty():
-            done = self._done.get()
-            self._running -= 1
+            done, ended, written = self._done.get()
+            self._running -= ended
+            self._writing += written
             for connection, stays_open in done:
                 self._finish(connection, stays_open=stays_open)
         self._busy[0] = self._running > 0
@@ -419,8 +438,10 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         self._start_waiting()
 
     def _ask(self) -> None:
-        """Ask the module whether its model is well, where it is time and no request is due."""
-        if self._wellness is None or not self._wellness.is_due() or not self._can_run():
+        """Ask the module whether its model is well, where it is time and a request could run."""
+        if self._wellness is None or not self._wellness.is_due():
+            return
+        if not (self.alive and self._can_run()):
             return
         if self._pool is not None:
             if not self._is_asking:
@@ -428,6 +449,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
                 self._running += 1
                 self._busy[0] = 1
                 self._pool.submit(self._ask_in_thread)
+                self._listen()
             return
         with self._lock:
             self._busy_since_s = time.monotonic()
@@ -444,7 +466,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             self._ask_now()
         finally:
             self._is_asking = False
-            self._done.put([])
+            self._done.put(([], 1, 0))
             self.wake_up()
 
     def _ask_now(self) -> None:
@@ -575,6 +597,6 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
                     self._register(connection)
                 else:
                     self._close(connection)
-            if not (self._running or self._waiting or self._connections):
+            if not (self._running or self._writing or self._waiting or self._connections):
                 return
             self._turn(_PATIENCE_S)

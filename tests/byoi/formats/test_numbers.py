@@ -120,3 +120,8 @@ def test_a_long_number_among_many_in_csv_costs_its_own_room_only():
     finally:
         tracemalloc.stop()
     assert (read.dtype, read.shape, read[0], read[1]) == (np.float64, (100_001,), np.inf, 1)
+
+
+def test_one_number_is_a_line_of_csv():
+    body, media_type = numbers.encode(np.float64(2.5), "text/csv")
+    assert (body, media_type) == ("2.5\n", "text/csv")

@@ -70,12 +70,12 @@ def test_a_call_that_holds_the_interpreter_is_alive_and_its_request_answered(sta
 
 @pytest.mark.needs("nginx")
 def test_past_its_deadline_it_is_replaced_and_ping_does_not_turn(start, tmp_path):
-    stack = start(DOING, SAGEMAKER_MODEL_SERVER_WORKERS="1", BYOI_INVOCATION_TIMEOUT_S="3")
+    stack = start(DOING, SAGEMAKER_MODEL_SERVER_WORKERS="1", BYOI_INVOCATION_TIMEOUT_S="5")
     (tmp_path / "a model" / "pause").write_text("1")
     with Pinging(stack.target) as pinging:
         answer = stack.target.send("POST", "/invocations", HOLD.format(60).encode(), TEXT)
         assert answer.status == 504
-        wait_until(lambda: "gave no sign of life for 8 s" in stack.log, 20)
+        wait_until(lambda: "gave no sign of life for 10 s" in stack.log, 20)
         wait_until(lambda: stack.target.send("POST", "/invocations", b"", TEXT).status == 200, 20)
     assert pinging.seen == [200]
 
@@ -204,8 +204,11 @@ def test_a_server_whose_ping_fn_says_no_from_the_start_is_never_ready(start, tmp
 
 
 @PROXIES
-def test_it_is_asked_between_requests_also_under_load(start, tmp_path, proxy):
-    stack = start(SAYING, BYOI_NGINX=proxy, SAGEMAKER_MODEL_SERVER_WORKERS="1")
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_it_is_asked_between_requests_also_under_load(start, tmp_path, proxy, threads):
+    stack = start(
+        SAYING, BYOI_NGINX=proxy, BYOI_THREADS=threads, SAGEMAKER_MODEL_SERVER_WORKERS="1"
+    )
     end_s = time.monotonic() + 12
 
     def send(_):
@@ -219,7 +222,8 @@ def test_it_is_asked_between_requests_also_under_load(start, tmp_path, proxy):
     (times_s,) = asked(tmp_path / "a model").values()
     assert len(times_s) >= 3
     assert all(4.9 < after - before < 7 for before, after in itertools.pairwise(times_s))
-    assert not (tmp_path / "a model" / "beside a request").exists()
+    # Where two requests may run at once, so may it beside one.
+    assert threads == "2" or not (tmp_path / "a model" / "beside a request").exists()
 
 
 @PROXIES

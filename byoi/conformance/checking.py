@@ -10,11 +10,15 @@ from byoi.conformance import (
     batch,
     bidirectional,
     data_capture,
+    files,
     headers,
     health_check,
     invocations,
+    launch,
     multi_model,
     network,
+    serverless,
+    stopping,
     streaming,
 )
 from byoi.conformance.case import Case
@@ -30,13 +34,17 @@ from byoi.conformance.rule import (
 
 # The parts of the contract, in its order.
 _GROUPS = {
+    "Image and launch": launch,
     "Ports and network": network,
     "Health check": health_check,
     "Invocations": invocations,
     "Headers": headers,
+    "Model artifacts and file system": files,
+    "Shutdown": stopping,
     "Response streaming": streaming,
     "Bidirectional streaming": bidirectional,
     "Multi-model endpoints": multi_model,
+    "Serverless endpoints": serverless,
     "Asynchronous endpoints": asynchronous,
     "Batch transform": batch,
     "Data capture": data_capture,

@@ -4,8 +4,9 @@ import socket
 import time
 
 from byoi import contract
+from byoi.conformance import causes
 from byoi.conformance.case import Case
-from byoi.conformance.rule import Broken, Kind, NotTested, rule
+from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
 from byoi.conformance.waiting import wrong_listeners
 
 # Any other than 8080, of those that a program without rights may take.
@@ -68,3 +69,51 @@ def rt_19(case: Case) -> str:
             "accept connections while the model computes: let nginx, or a thread, accept them",
         )
     return f"the slowest of {_CONNECTIONS} within {slowest_s * 1000:.0f} ms"
+
+
+@rule(Kind.OURS)
+def rt_17(_case: Case) -> str:
+    """A second port lies inside SAGEMAKER_SAFE_PORT_RANGE.
+
+    Proved by tests/container/test_serve.py: this project's image listens on one port only.
+
+    Source: DG inference-pipeline-real-time.
+    """
+    return ""
+
+
+@rule(Kind.ANY)
+def rt_18(case: Case) -> str:
+    """An image that obeys SAGEMAKER_BIND_TO_PORT has the label that says so.
+
+    Source: DG multi-container-troubleshooting.
+    """
+    name, _, value = contract.BIND_TO_PORT_LABEL.partition("=")
+    labels = (case.subject.described().get("Config") or {}).get("Labels") or {}
+    if labels.get(name) != value:
+        raise NotApplicable(f"no label {name}={value}: it is for no pipeline")
+    return f"{name}={value}"
+
+
+@rule(Kind.ANY)
+def rt_20(case: Case) -> str:
+    """The server works without a network and without credentials.
+
+    Source: DG mkt-algo-model-internet-free.
+    """
+    case.subject.described()
+    case.server()
+    return "healthy in a network that leads nowhere, without credentials"
+
+
+@rule(Kind.ANY)
+def rt_21(case: Case) -> str:
+    """Nothing is downloaded at start.
+
+    Source: DG mkt-algo-model-internet-free.
+    """
+    case.subject.described()
+    log = case.server().sight.log()
+    if problem := causes.problem_in_log(log):
+        raise problem
+    return "the log tells of no call that failed"

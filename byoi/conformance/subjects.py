@@ -41,6 +41,7 @@ class Conditions:
         argument: `serve` or `train`.
         port: Where it is to listen.
         has_model: Whether the model data is there.
+        model: A directory in place of the model's; None for the model's own.
         model_dir: Where it is inside.
         confinement: Limits of a container; processes have none.
     """
@@ -49,6 +50,7 @@ class Conditions:
     argument: str = "serve"
     port: int = contract.PORT
     has_model: bool = True
+    model: Path | None = None
     model_dir: Path = contract.MODEL_DIR
     confinement: Confinement = FREE
 
@@ -75,6 +77,11 @@ class Subject(Protocol):
 
     def explain_end(self, server: Server) -> Broken:
         """Return why a server of this subject, that has ended by itself, did so."""
+        ...
+
+    @property
+    def model(self) -> Path | None:
+        """The model's directory on this machine, None where it is elsewhere."""
         ...
 
     def described(self) -> Mapping[str, Any]:
@@ -166,7 +173,7 @@ class ImageSubject:
         name = f"byoi-check-{secrets.token_hex(4)}"
         labels = {orphans.OWNER_LABEL: orphans.owner()}
         with tempfile.TemporaryDirectory(prefix="byoi-check-") as empty:
-            model = self._model if conditions.has_model else Path(empty)
+            model = (conditions.model or self._model) if conditions.has_model else Path(empty)
             try:
                 self._engine.create_isolated_network(name, labels)
                 try:
@@ -187,6 +194,11 @@ class ImageSubject:
                 yield Server(host, port, ContainerSight(self._engine, name))
             finally:
                 self._engine.remove([name], [name])
+
+    @property
+    def model(self) -> Path | None:
+        """The model's directory on this machine, None where it is in the image."""
+        return self._model
 
     def explain_end(self, server: Server) -> Broken:
         """Return why a container ended by itself."""
@@ -233,6 +245,11 @@ class UrlSubject:
         if conditions != Conditions():
             raise NotTested("give an image instead of a URL: this rule needs a start of its own")
         yield Server(self._host, self._port, Unseen())
+
+    @property
+    def model(self) -> Path | None:
+        """None: it is elsewhere."""
+        return None
 
     def explain_end(self, server: Server) -> Broken:
         """Say that nobody listens: whoever runs it is not known."""
@@ -315,6 +332,11 @@ class ProjectSubject:
                 yield Server(processes.LOOPBACK, stack.port, ProcessSight(stack))
             finally:
                 stack.stop()
+
+    @property
+    def model(self) -> Path | None:
+        """The model's directory."""
+        return self._model_dir
 
     def explain_end(self, server: Server) -> Broken:
         """Return why the processes ended by themselves."""

@@ -57,6 +57,9 @@ CAUSES = {
     "no_invocations": ("ENV FAULT=no_invocations", "RT-31", ["404"]),
     "limit": ("ENV FAULT='limit 1048576'", "RT-34", ["413"]),
     "no_serve": ("ENTRYPOINT []\nENV PATH=/bin", "RT-22", ["serve"]),
+    "write_model": ("ENV FAULT=write_model", "RT-58", ["read-only", "/opt/ml/model/cache"]),
+    "ignores_sigterm": ("ENV FAULT=ignores_sigterm", "RT-67", ["SIGTERM"]),
+    "shell_form": ("ENTRYPOINT python3 /faulty.py serve", "RT-03", ["shell form"]),
     "downloads": ("ENV FAULT=downloads", "RT-22", ["no network"]),
 }
 

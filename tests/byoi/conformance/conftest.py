@@ -91,13 +91,7 @@ class LocalSubject:
                 process.wait()
 
     def explain_end(self, server: Server):
-        return causes.of_end(
-            server.sight.exit_code() or 0,
-            server.sight.log(),
-            is_out_of_memory=False,
-            described={},
-            read_file=lambda _: None,
-        )
+        return causes.of_end(server.sight.exit_code() or 0, server.sight.log())
 
     def described(self):
         return {"Config": {"Labels": self._labels}}

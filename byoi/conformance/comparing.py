@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from byoi.conformance import sending
 from byoi.conformance.case import Case, Payload
-from byoi.conformance.rule import Broken
+from byoi.conformance.rule import Broken, NotTested
 from byoi.conformance.server import Answer, Server
 
 EMPTY_LIST = Payload(b"[]", "application/json")
@@ -84,6 +84,18 @@ def usual(case: Case) -> tuple[Payload, Answer]:
         return settled(server, payload)[-1]
 
     return payload, case.remembered("usual", ask)
+
+
+def require_success(case: Case) -> Answer:
+    """Return the answer to the usual request, which is a success.
+
+    Raises:
+        NotTested: It is not; RT-31 has the cause.
+    """
+    _, answer = usual(case)
+    if not is_success(answer):
+        raise NotTested(f"first mend what RT-31 names: the payload gets {answer.shown}")
+    return answer
 
 
 def settled(server: Server, payload: Payload) -> list[Answer]:

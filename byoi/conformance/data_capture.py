@@ -4,8 +4,8 @@ import json
 
 from byoi.conformance import comparing
 from byoi.conformance.case import Case
-from byoi.conformance.comparing import is_success, usual
-from byoi.conformance.rule import Broken, Kind, NotTested, rule
+from byoi.conformance.comparing import usual
+from byoi.conformance.rule import Broken, Kind, rule
 
 # Fewer may each leave a file for reasons of their own.
 _TELLING_REQUESTS = 5
@@ -18,9 +18,7 @@ def dc_01(case: Case) -> str:
     Source: BC CaptureContentTypeHeader.
     """
     case.payload()
-    _, answer = usual(case)
-    if not is_success(answer):
-        raise NotTested("first mend what RT-31 names: the payload is not answered")
+    answer = comparing.require_success(case)
     content_type = answer.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
     is_json = media_type == "application/json" or media_type.endswith("+json")

@@ -23,6 +23,8 @@ _EXPLANATIONS = "X-Amzn-SageMaker-Enable-Explanations"
 _NEW_SESSION_VALUE = re.compile(
     r"^[a-zA-Z0-9](-*[a-zA-Z0-9])*;\sExpires=\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$"
 )
+# None of these is sure to reach a container.
+_OPTIONAL = (_TARGET_MODEL, contract.INFERENCE_ID_HEADER)
 _TOO_LARGE = {0, 431, 494}
 _NONE_OPENED = "no session is opened by a body of {'requestType': 'NEW_SESSION'} or by the payload"
 
@@ -297,9 +299,13 @@ def rt_55(case: Case) -> str:
 
     Source: DG mms-container-apis shows two that reach a container, and names no others.
     """
-    case.payload()
-    _, answer = comparing.usual(case)
+    payload = case.payload()
+    _, answer = usual(case)
     if not is_success(answer):
+        full = dict.fromkeys((*_OPTIONAL, contract.CUSTOM_ATTRIBUTES_HEADER), "a")
+        full["Accept"] = payload.content_type
+        if not is_success(sending.send(case.server(), payload.body, payload.content_type, full)):
+            comparing.require_success(case)
         raise Broken(
             f"without a header but the Content-Type the payload gets {answer.shown}",
             "take a request without Accept and without headers of SageMaker's",

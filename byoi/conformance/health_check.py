@@ -134,13 +134,14 @@ def rt_27(case: Case) -> str:
     """
     payload = case.payload()
     ready_s = case.server().ready_s or 0.0
+    comparing.require_success(case)
     with case.subject.launched(case.conditions(has_model=False)) as server:
         found = _after_start(server, max(_WITHOUT_MODEL_S, 3 * ready_s))
         if found is None:
             return "without model data the server ends"
         if found.status != HTTPStatus.OK:
             return f"without model data /ping answers {found.shown}"
-        answer = server.invoke(payload.body, payload.content_type)
+        answer = comparing.settled(server, payload)[-1]
     if comparing.is_success(answer):
         return f"without model data the payload is answered with {answer.status}"
     raise Broken(

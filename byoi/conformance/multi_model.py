@@ -23,6 +23,7 @@ _ENVIRONMENT = {"SAGEMAKER_MULTI_MODEL": "true"}
 _LOADED = "checked"
 # More than the workers of most servers.
 _CONNECTIONS = 20
+_WORKERS = 5
 _LOAD_LIMIT_S = 360.0
 _MODELS_AT_ONCE = 20
 _LOADING_S = 20.0
@@ -37,11 +38,14 @@ def _server(case: Case) -> Server:
     """Return a server without a model.
 
     Raises:
-        Broken: It does not become healthy.
         NotApplicable: The user has not asked for these rules.
+        NotTested: It does not become healthy; MM-03 has the cause.
     """
     _require(case)
-    return case.kept(environment=_ENVIRONMENT, model_dir=_MODEL_DIR)
+    try:
+        return case.kept(environment=_ENVIRONMENT, model_dir=_MODEL_DIR)
+    except Broken as broken:
+        raise NotTested("first mend what MM-03 names: the server is not healthy") from broken
 
 
 def _load(server: Server, name: str) -> Answer:
@@ -119,7 +123,8 @@ def mm_03(case: Case) -> str:
 
     Source: DG build-multi-model-build-container.
     """
-    server = _server(case)
+    _require(case)
+    server = case.kept(environment=_ENVIRONMENT, model_dir=_MODEL_DIR)
     return _expect(
         server.ping(), 200, "/ping without a model", "be healthy before a model is loaded"
     )
@@ -162,7 +167,7 @@ def mm_06(case: Case) -> str:
 
     Source: DG mms-container-apis.
     """
-    _require(case)
+    _server(case)
     started_s = time.monotonic()
     with case.launched(environment=_ENVIRONMENT, model_dir=_MODEL_DIR) as server:
         for number in range(_MODELS_AT_ONCE):
@@ -268,11 +273,12 @@ def mm_11(case: Case) -> str:
     server = _server(case)
     name = secrets.token_hex(32)
     answer = _load(server, name)
-    found = server.ask("GET", f"{_MODELS}/{name}")
+    # What only one of several workers knows is MM-15's.
+    found = [server.ask("GET", f"{_MODELS}/{name}") for _ in range(_WORKERS)]
     _unload(server, name)
-    if not is_success(answer) or found.status != HTTPStatus.OK:
+    if not is_success(answer) or all(one.status != HTTPStatus.OK for one in found):
         raise Broken(
-            f"a name of 64 characters gets {answer.shown}, then {found.shown}",
+            f"a name of 64 characters gets {answer.shown}, then {found[0].shown}",
             "load from `url`, and keep the model by `model_name` alone",
         )
     return f"a name of {len(name)} characters is found"

@@ -114,7 +114,7 @@ FAULTS = {
     "no_port_label": Fault(
         "MM-02", ("LABEL",), is_multi_model=True, labels=unlabelled("accept-bind-to-port")
     ),
-    "needs_model": multi_model("MM-03", "no model", others=("MM-04",)),
+    "needs_model": multi_model("MM-03", "no model"),
     "load_fails": multi_model("MM-04", "400", others=("MM-11",)),
     "load_twice": multi_model("MM-05", "200 instead of 409"),
     "memory_error": multi_model("MM-06", "after 3 models", "500 instead of 507"),

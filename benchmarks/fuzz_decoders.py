@@ -109,16 +109,6 @@ DECODERS: dict[str, Callable[[Case], object]] = {
 }
 
 
-def npy_header(case: Case) -> object:
-    """Read a header; what is damaged is a ValueError by its contract."""
-    with contextlib.suppress(ValueError):
-        return decoder.read_npy_header(io.BytesIO(case.body))
-    return None
-
-
-DECODERS["read_npy_header"] = npy_header
-
-
 # The inputs.
 
 _NUMBERS = (
@@ -361,6 +351,7 @@ def batch(seed: int, inputs: int, report: Report) -> None:
         max_examples=inputs,
         database=None,
         deadline=None,
+        report_multiple_bugs=False,
         phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
         suppress_health_check=list(hypothesis.HealthCheck),
     )

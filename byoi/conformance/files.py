@@ -48,7 +48,7 @@ def rt_58(case: Case) -> str:
     _asked(case, server)
     if problem := causes.problem_in_log(server.sight.log()):
         raise problem
-    if written := _written(case):
+    if written := _written(case, server):
         raise Broken(
             f"{contract.MODEL_DIR} is read-only, and it writes there where it can: "
             f"{', '.join(written[:5])}",
@@ -57,14 +57,16 @@ def rt_58(case: Case) -> str:
     return "nothing was written"
 
 
-def _written(case: Case) -> list[str]:
+def _written(case: Case, server: Server) -> list[str]:
     """Return what the server writes into a copy of the model, where it may.
 
-    A failed write may be silent. A model that is large, or in the image, is not copied: then the
-    log alone is looked at.
+    A failed write may be silent. A large model is not copied: then the log alone is looked at. Of
+    a model in the image, the container's own changes are looked at.
     """
     source = case.subject.model
-    if source is None or _size(source) > _COPIED_BYTES:
+    if source is None:
+        return [path for path in server.sight.changes() if _is_model(path)]
+    if _size(source) > _COPIED_BYTES:
         return []
     confinement = Confinement(memory_bytes=case.given.memory_bytes, has_writable_mounts=True)
     # What the container wrote as root cannot be removed by another user.
@@ -72,9 +74,14 @@ def _written(case: Case) -> list[str]:
         model = Path(folder) / "model"
         shutil.copytree(source, model)
         before = set(model.rglob("*"))
-        with case.launched(confinement=confinement, model=model) as server:
-            _asked(case, server)
+        with case.launched(confinement=confinement, model=model) as other:
+            _asked(case, other)
         return sorted(str(path.relative_to(model)) for path in set(model.rglob("*")) - before)
+
+
+def _is_model(path: str) -> bool:
+    # The folder itself is made for the mount.
+    return contract.MODEL_DIR in Path(path).parents
 
 
 def _size(folder: Path) -> int:

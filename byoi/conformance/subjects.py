@@ -8,6 +8,7 @@ DG mkt-algo-model-internet-free (no calls in or out but the platform's).
 """
 
 import contextlib
+import functools
 import secrets
 import tempfile
 import urllib.parse
@@ -173,7 +174,9 @@ class ImageSubject:
         name = f"byoi-check-{secrets.token_hex(4)}"
         labels = {orphans.OWNER_LABEL: orphans.owner()}
         with tempfile.TemporaryDirectory(prefix="byoi-check-") as empty:
-            model = (conditions.model or self._model) if conditions.has_model else Path(empty)
+            model = (conditions.model or self.model) if conditions.has_model else None
+            if model is None and not (conditions.has_model and self._has_own_model):
+                model = Path(empty)
             try:
                 self._engine.create_isolated_network(name, labels)
                 try:
@@ -211,6 +214,11 @@ class ImageSubject:
             read_file=self._read_file,
         )
         return known or causes.of_end(code, log)
+
+    @functools.cached_property
+    def _has_own_model(self) -> bool:
+        """Whether the image has a model directory itself, which a mount would hide."""
+        return self._engine.has_path(self.name, str(contract.MODEL_DIR))
 
     def _read_file(self, path: str) -> bytes | None:
         return self._engine.read_image_file(self.name, path)

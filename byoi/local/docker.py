@@ -342,6 +342,18 @@ class Engine:
             return content
         return None
 
+    def has_path(self, image: str, path: str) -> bool:
+        """Whether an image, which is not run, has a file or folder at an absolute path."""
+        with self._asked("look into an image") as client:
+            container = client.create_container(image, ["none"], use_config_proxy=False)["Id"]
+        try:
+            with self._absences(), self._asked("look into an image") as client:
+                client.get_archive(container, path)[0].close()
+                return True
+            return False
+        finally:
+            self.remove([container])
+
     def read_image_file(self, image: str, path: str, limit_bytes: int = 1 << 20) -> bytes | None:
         """Return the beginning of a file of an image, which is not run; None where it has none."""
         with self._asked("look into an image") as client:

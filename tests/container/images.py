@@ -221,7 +221,9 @@ IMAGES = {
         f"{REPOSITORY}-faulty:latest",
         (*_PROGRAM, FAULTY / "faulty.py"),
         dockerfile=f"FROM {REPOSITORY}:serve\nCOPY faulty.py /\n"
-        'ENTRYPOINT ["python3", "/faulty.py"]\n',
+        'ENTRYPOINT ["python3", "/faulty.py"]\n'
+        "LABEL com.amazonaws.sagemaker.capabilities.bidirectional-streaming=true\n"
+        "LABEL com.amazonaws.sagemaker.capabilities.multi-models=true\n",
         context=FAULTY,
     ),
     # What a user with scikit-learn, XGBoost and LightGBM gets from `byoi image`.

@@ -1,8 +1,10 @@
 """What a rule is asked of: the subject, what the user gave for it, and the server they share."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
 
 from byoi import contract
 from byoi.conformance import waiting
@@ -10,6 +12,8 @@ from byoi.conformance.rule import Broken, NotTested
 from byoi.conformance.server import Server
 from byoi.conformance.subjects import Conditions, Subject
 from byoi.local.docker import Confinement
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Given:
         is_serverless: Whether the rules of serverless endpoints are asked for.
         is_multi_model: Whether those of multi-model endpoints are.
         is_training: Whether those of training are.
+        training_input: Of a training job that ends well in a minute or so, laid out as
+            /opt/ml/input: `config` and `data/CHANNEL`.
         is_full: Whether limits of the platform are waited out.
         memory_bytes: Of the instance type; 0 is no limit.
     """
@@ -44,6 +50,7 @@ class Given:
     is_serverless: bool = False
     is_multi_model: bool = False
     is_training: bool = False
+    training_input: Path | None = None
     is_full: bool = False
     memory_bytes: int = 0
 
@@ -62,6 +69,9 @@ class Case:
     _kept: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _server: Server | None = None
     _problem: Broken | None = None
+    _other: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    _others: list[tuple[Conditions, Server | Broken]] = field(default_factory=list)
+    _memory: dict[str, Any] = field(default_factory=dict)
 
     def conditions(self, **changes: object) -> Conditions:
         """Return the platform's conditions, with changes."""
@@ -141,6 +151,36 @@ class Case:
                 raise problem
             yield server
 
+    def kept(self, **changes: object) -> Server:
+        """Return a healthy server under changed conditions, for the rules of one part.
+
+        It is kept until other conditions are asked for, so that no more than two run at a time.
+
+        Raises:
+            Broken: It does not become healthy; the text has the cause.
+            NotTested: The subject cannot be started so.
+        """
+        conditions = self.conditions(**changes)
+        found = next((server for one, server in self._others if one == conditions), None)
+        if found is None:
+            self._other.close()
+            self._others.clear()
+            found = self._start(conditions)
+            self._others.append((conditions, found))
+        if isinstance(found, Broken):
+            raise found
+        return found
+
+    def remembered(self, name: str, make: Callable[[], Found]) -> Found:
+        """Return what `make` returned when it was first asked for by this name.
+
+        Several rules judge the same requests, which are not sent twice.
+        """
+        if name not in self._memory:
+            self._memory[name] = make()
+        found: Found = self._memory[name]
+        return found
+
     def log(self) -> str:
         """Return what the shared server wrote, "" where it has not run or cannot be seen."""
         if self._server is not None:
@@ -149,9 +189,18 @@ class Case:
         return ""
 
     def close(self) -> None:
-        """End the shared server."""
+        """End the shared servers."""
+        self._other.close()
+        self._others.clear()
         self._kept.close()
         self._server = None
+
+    def _start(self, conditions: Conditions) -> Server | Broken:
+        try:
+            server = self._other.enter_context(self.subject.launched(conditions))
+        except Broken as broken:
+            return broken
+        return self._wait(server, conditions.port) or server
 
     def _wait(self, server: Server, port: int = contract.PORT) -> Broken | None:
         """Wait until a server is healthy, and return why it is not."""

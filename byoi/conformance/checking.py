@@ -5,7 +5,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from byoi import errors
-from byoi.conformance import health_check, invocations, network
+from byoi.conformance import (
+    files,
+    health_check,
+    invocations,
+    launch,
+    network,
+    observability,
+    pipelines,
+    serverless,
+    stopping,
+    training,
+)
 from byoi.conformance.case import Case
 from byoi.conformance.rule import (
     Broken,
@@ -19,9 +30,16 @@ from byoi.conformance.rule import (
 
 # The parts of the contract, in its order.
 _GROUPS = {
+    "Image and launch": launch,
     "Ports and network": network,
     "Health check": health_check,
     "Invocations": invocations,
+    "Model artifacts and files": files,
+    "Shutdown": stopping,
+    "Serverless endpoints": serverless,
+    "Pipelines and components": pipelines,
+    "Training": training,
+    "Logs and metrics": observability,
 }
 _PROVED_ELSEWHERE = {
     Kind.OURS: "nobody outside can see it; the project's own tests prove it for its image",

@@ -8,10 +8,11 @@ DG mkt-algo-model-internet-free (no calls in or out but the platform's).
 """
 
 import contextlib
+import os
 import secrets
 import tempfile
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +20,7 @@ from typing import Any, Protocol
 from byoi import contract, errors, model_data
 from byoi.conformance import causes
 from byoi.conformance.rule import Broken, NotTested
-from byoi.conformance.server import Listener, Server, Unseen
+from byoi.conformance.server import Listener, Process, Server, Unseen, read_processes
 from byoi.local import orphans, processes
 from byoi.local.docker import FREE, Confinement, Engine
 from byoi.local.proc_net import read_listeners
@@ -30,6 +31,9 @@ _LOG_LINES = 20_000
 # Of a container in its network namespace: the sockets of IPv4 and of IPv6.
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _LISTENS_NOWHERE = (processes.LOOPBACK, 0)
+_NEEDS_SHELL = "give the image a `sh` and a `cat`: its processes are seen from inside"
+# What a shell, or an engine, says of a program that is not there.
+_NO_PROGRAM = {126, 127}
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Conditions:
         port: Where it is to listen.
         has_model: Whether the model data is there.
         confinement: Limits of a container; processes have none.
+        mounts: Directories of this machine to paths inside, instead of the model's; those of a
+            training job. None: the model's.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -49,6 +55,7 @@ class Conditions:
     port: int = contract.PORT
     has_model: bool = True
     confinement: Confinement = FREE
+    mounts: Mapping[Path, Path] | None = None
 
 
 class Subject(Protocol):
@@ -57,10 +64,13 @@ class Subject(Protocol):
     Attributes:
         name: As the user named it.
         start_limit_s: Seconds to wait until a server of it is healthy.
+        model: The model's directory on this machine, None: what is baked into the image, or
+            what the server has.
     """
 
     name: str
     start_limit_s: float
+    model: Path | None
 
     def launched(self, conditions: Conditions) -> contextlib.AbstractContextManager[Server]:
         """Start a server and end it afterwards; nobody has waited until it is healthy.
@@ -77,6 +87,22 @@ class Subject(Protocol):
 
     def described(self) -> Mapping[str, Any]:
         """Return what is known of an image without running it, as `docker inspect` shows it.
+
+        Raises:
+            NotTested: It is no image.
+        """
+        ...
+
+    def read_file(self, path: str) -> bytes | None:
+        """Return the beginning of a file of an image, which is not run; None where it has none.
+
+        Raises:
+            NotTested: It is no image.
+        """
+        ...
+
+    def has_files(self, folder: str) -> bool:
+        """Whether an image, which is not run, has files in a folder, or folders of it.
 
         Raises:
             NotTested: It is no image.
@@ -123,6 +149,25 @@ class ContainerSight:
         """Whether the kernel ended it for its memory limit."""
         return self.engine.state(self.name).is_out_of_memory
 
+    def children(self) -> list[Process]:
+        """Return the processes that its first process has started and not yet collected."""
+        # One process that ends meanwhile makes `cat` fail, and the others are there all the same.
+        _, text = self._shell("cat /proc/[0-9]*/stat")
+        return [one for one in read_processes(text) if one.parent == 1]
+
+    def kill(self, process: Process) -> None:
+        """End a process of it by SIGKILL."""
+        self._shell(f"kill -9 {process.pid}")
+
+    def _shell(self, command: str) -> tuple[int, str]:
+        try:
+            status, text = self.engine.run_in(self.name, ["sh", "-c", command])
+        except errors.EngineRefusedError as error:
+            raise NotTested(_NEEDS_SHELL) from error
+        if status in _NO_PROGRAM:
+            raise NotTested(_NEEDS_SHELL)
+        return status, text
+
     def _table(self, pid: int, path: str) -> str:
         # The engine's processes are this machine's unless it is in a virtual machine, whose
         # process of that number is not the container's.
@@ -155,8 +200,8 @@ class ImageSubject:
         """
         self.name = image
         self.start_limit_s = START_TIMEOUT_S
+        self.model = model
         self._engine = engine
-        self._model = model
 
     @contextlib.contextmanager
     def launched(self, conditions: Conditions) -> Iterator[Server]:
@@ -164,7 +209,10 @@ class ImageSubject:
         name = f"byoi-check-{secrets.token_hex(4)}"
         labels = {orphans.OWNER_LABEL: orphans.owner()}
         with tempfile.TemporaryDirectory(prefix="byoi-check-") as empty:
-            model = self._model if conditions.has_model else Path(empty)
+            model = self.model if conditions.has_model else Path(empty)
+            mounts = {model: contract.MODEL_DIR} if model else {}
+            if conditions.mounts is not None:
+                mounts = dict(conditions.mounts)
             try:
                 self._engine.create_isolated_network(name, labels)
                 try:
@@ -174,17 +222,19 @@ class ImageSubject:
                         name=name,
                         environment=conditions.environment,
                         labels=labels,
-                        mounts={model: contract.MODEL_DIR} if model else {},
+                        mounts=mounts,
                         network=name,
                         confinement=conditions.confinement,
                     )
                 except errors.EngineRefusedError as refused:
-                    cause = causes.of_refusal(str(refused), self.described(), self._read_file)
+                    cause = causes.of_refusal(str(refused), self.described(), self.read_file)
                     raise cause from refused
                 host, port = self._engine.address(name, conditions.port) or _LISTENS_NOWHERE
                 yield Server(host, port, ContainerSight(self._engine, name))
             finally:
                 self._engine.remove([name], [name])
+                if conditions.confinement.has_writable_mounts:
+                    self._unlock(mounts)
 
     def explain_end(self, server: Server) -> Broken:
         """Return why a container ended by itself."""
@@ -193,15 +243,28 @@ class ImageSubject:
             server.sight.log(),
             is_out_of_memory=server.sight.is_out_of_memory(),
             described=self.described(),
-            read_file=self._read_file,
+            read_file=self.read_file,
         )
 
-    def _read_file(self, path: str) -> bytes | None:
+    def read_file(self, path: str) -> bytes | None:
+        """Return the beginning of a file of the image, None where it has none."""
         return self._engine.read_image_file(self.name, path)
+
+    def has_files(self, folder: str) -> bool:
+        """Whether the image has files in a folder."""
+        return self._engine.has_image_files(self.name, folder)
 
     def described(self) -> Mapping[str, Any]:
         """Return what the engine knows of the image."""
         return self._engine.describe_image(self.name)
+
+    def _unlock(self, mounts: Iterable[Path]) -> None:
+        """Let this user read and delete what a container wrote as root."""
+        if os.geteuid():
+            for folder in mounts:
+                # An image without `chmod`: what stays is in a temporary directory.
+                with contextlib.suppress(errors.EngineRefusedError):
+                    self._engine.unlock(folder, self.name)
 
 
 class UrlSubject:
@@ -221,6 +284,7 @@ class UrlSubject:
         self.name = url
         # It was started before.
         self.start_limit_s = 5.0
+        self.model: Path | None = None
         self._host, self._port = parts.hostname, parts.port or 80
 
     @contextlib.contextmanager
@@ -235,6 +299,14 @@ class UrlSubject:
         return Broken(f"nothing answers at {server.url}", "start the server, then check it")
 
     def described(self) -> Mapping[str, Any]:
+        """Raise: it is no image."""
+        raise NotTested("give an image instead of a URL")
+
+    def read_file(self, path: str) -> bytes | None:  # noqa: ARG002 - a Subject's
+        """Raise: it is no image."""
+        raise NotTested("give an image instead of a URL")
+
+    def has_files(self, folder: str) -> bool:  # noqa: ARG002 - a Subject's
         """Raise: it is no image."""
         raise NotTested("give an image instead of a URL")
 
@@ -257,6 +329,10 @@ class ProcessSight(Unseen):
 
     def changes(self) -> list[str]:
         """Raise: the processes share this machine's files."""
+        raise NotTested("give an image instead of a folder")
+
+    def children(self) -> list[Process]:
+        """Raise: the processes are this machine's."""
         raise NotTested("give an image instead of a folder")
 
     def is_out_of_memory(self) -> bool:
@@ -285,19 +361,21 @@ class ProjectSubject:
         """
         self.name = str(folder)
         self.start_limit_s = START_TIMEOUT_S
-        self._model_dir = model_dir
+        self.model: Path | None = model_dir
         self._environment = dict(environment)
 
     @contextlib.contextmanager
     def launched(self, conditions: Conditions) -> Iterator[Server]:
         """Start the processes and stop them afterwards."""
-        if conditions.argument != "serve" or conditions.confinement != FREE:
+        is_plain = conditions.confinement == FREE and conditions.mounts is None
+        model_dir = self.model
+        if conditions.argument != "serve" or not is_plain or model_dir is None:
             raise NotTested("give an image instead of a folder")
         with tempfile.TemporaryDirectory(prefix="byoi-check-") as folder:
             empty = Path(folder) / "model"
             empty.mkdir()
             stack = processes.ProcessStack(
-                self._model_dir if conditions.has_model else empty,
+                model_dir if conditions.has_model else empty,
                 port=conditions.port if conditions.port != contract.PORT else 0,
                 environ={**self._environment, **conditions.environment},
                 log_file=Path(folder) / "server.log",
@@ -320,6 +398,14 @@ class ProjectSubject:
         )
 
     def described(self) -> Mapping[str, Any]:
+        """Raise: it is no image."""
+        raise NotTested("give an image instead of a folder")
+
+    def read_file(self, path: str) -> bytes | None:  # noqa: ARG002 - a Subject's
+        """Raise: it is no image."""
+        raise NotTested("give an image instead of a folder")
+
+    def has_files(self, folder: str) -> bool:  # noqa: ARG002 - a Subject's
         """Raise: it is no image."""
         raise NotTested("give an image instead of a folder")
 

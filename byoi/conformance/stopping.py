@@ -1,0 +1,205 @@
+"""Contract 1G: shutdown."""
+
+import concurrent.futures
+import signal
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from byoi import contract
+from byoi.conformance import probing
+from byoi.conformance.case import Case
+from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
+from byoi.conformance.server import ANSWER_TIMEOUT_S, Answer, End, Process, Server
+
+_KILLED = 128 + signal.SIGKILL
+# What a program that SIGTERM has ended leaves, as a shell reports it.
+_ENDS = {0, 128 + signal.SIGTERM}
+# A request is under way by then, if it takes as long as it should.
+_UNDER_WAY_S = 1.0
+# What a server is given to notice that a part of it died, and to replace it.
+_RECOVERY_S = 10.0
+_POLL_S = 0.2
+# Each takes a start.
+_PARTS = 3
+_GATEWAY = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A server that nothing was asked of any more, and that then got SIGTERM.
+
+    Attributes:
+        end: How it ended.
+        log_before: What it had written until then.
+        log_after: What it has written in all.
+    """
+
+    end: End
+    log_before: str
+    log_after: str
+
+    @property
+    def is_killed(self) -> bool:
+        """Whether SIGTERM did not end it."""
+        return self.end.exit_code == _KILLED
+
+
+def stopped(case: Case) -> Stopped:
+    """Start a server, ask it something, and stop it; done once.
+
+    Raises:
+        NotTested: The shared server is not healthy, or this subject cannot be stopped.
+    """
+
+    def stop() -> Stopped:
+        with case.launched() as server:
+            probing.answers(case, server)
+            probing.wait_for_log(server, bool)
+            before = probing.log_of(server)
+            end = server.stop()
+            return Stopped(end, before, probing.log_of(server))
+
+    case.server()
+    # Asked before the server is started: a URL's is not ours to end.
+    case.subject.described()
+    return case.remembered("stopped", stop)
+
+
+@rule(Kind.ANY, is_quick=True)
+def rt_67(case: Case) -> str:
+    """SIGTERM ends the server, before SIGKILL 30 s later.
+
+    Source: DG your-algorithms-inference-code.
+    """
+    end = stopped(case).end
+    if end.exit_code == _KILLED:
+        raise Broken(
+            f"SIGTERM did not end it: it was killed (SIGKILL) after {end.seconds:.0f} s; the limit "
+            f"is {contract.STOP_GRACE_S} s",
+            "let process 1 be the server, by exec form and by `exec` in scripts, and handle "
+            "SIGTERM: process 1 ignores it unless it has a handler",
+        )
+    return f"ended {end.seconds:.1f} s after SIGTERM, with status {end.exit_code}"
+
+
+@rule(Kind.PAYLOAD)
+def rt_68(case: Case) -> str:
+    """A request in flight at SIGTERM is answered, and the server then ends with status 0.
+
+    The status of a program that SIGTERM itself ended is taken, too.
+
+    Source: follows from RT-67.
+    """
+    payload = case.slow_payload()
+    case.server()
+    case.subject.described()
+    with case.launched() as server, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        request = pool.submit(
+            server.invoke, payload.body, payload.content_type, timeout_s=ANSWER_TIMEOUT_S
+        )
+        done, _ = concurrent.futures.wait([request], _UNDER_WAY_S)
+        if done:
+            raise NotTested(
+                f"the slow payload is answered within {request.result().seconds:.1f} s: give one "
+                "that takes 5 to 25 s"
+            )
+        end = server.stop()
+        answer = request.result()
+    return _judged(end, answer)
+
+
+def _judged(end: End, answer: Answer) -> str:
+    if answer.status != HTTPStatus.OK:
+        if end.exit_code == _KILLED:
+            raise NotTested(
+                "the slow payload takes longer than what is left of 30 s, or SIGTERM is ignored: "
+                "give one that takes 5 to 25 s, and see RT-67"
+            )
+        raise Broken(
+            f"a request in flight at SIGTERM gets {answer.shown}; the server ended after "
+            f"{end.seconds:.1f} s",
+            "at SIGTERM take no new requests and answer those in flight; in gunicorn: "
+            "graceful_timeout 25",
+        )
+    if end.exit_code not in _ENDS:
+        raise Broken(
+            f"after SIGTERM it ended with status {end.exit_code}",
+            "end with status 0 once the last request is answered",
+        )
+    return f"answered {answer.seconds:.1f} s after it was sent, then status {end.exit_code}"
+
+
+@rule(Kind.ANY)
+def rt_69(case: Case) -> str:
+    """Where a part of the server dies, it is replaced, /ping fails, or the container ends.
+
+    Source: follows from RT-22; sagemaker-inference-toolkit, model_server.py (SIGCHLD).
+    """
+    usual = probing.usual(case)
+    parts = list({one.name: one for one in case.server().sight.children()}.values())
+    if not parts:
+        raise NotApplicable("it is one process: where it dies, the container ends")
+    seen = []
+    for part in parts[:_PARTS]:
+        with case.launched() as server:
+            seen.append(f"{part.name}: {_without(case, server, part, usual)}")
+    return "; ".join(seen)
+
+
+def _without(case: Case, server: Server, part: Process, usual: list[Answer]) -> str:
+    """Kill a part of a server, and say what came of it.
+
+    Raises:
+        Broken: /ping says that all is well, and it is not.
+    """
+    found = [one for one in server.sight.children() if one.name == part.name]
+    if not found:
+        return "not there in another start"
+    server.sight.kill(found[0])
+    deadline_s = time.monotonic() + _RECOVERY_S
+    while time.monotonic() < deadline_s:
+        if (code := server.sight.exit_code()) is not None:
+            if code == 0:
+                raise Broken(
+                    f"where {part.name} is killed, the container ends with status 0",
+                    "end with another status where a part of the server has died",
+                )
+            return f"the container ends with status {code}"
+        ping = server.ping(timeout_s=contract.PING_TIMEOUT_S)
+        worse = _lost(probing.answers(case, server, timeout_s=_RECOVERY_S), usual)
+        if ping.status == HTTPStatus.OK and worse is None:
+            return "replaced"
+        time.sleep(_POLL_S)
+    if ping.status != HTTPStatus.OK:
+        return f"/ping answers {ping.shown}"
+    raise Broken(
+        f"where {part.name} is killed, /ping still answers 200, and a request gets "
+        f"{worse.shown if worse else 'an answer'}",
+        "end the container where a part of the server dies, or let /ping fail: process 1 gets "
+        "SIGCHLD",
+    )
+
+
+def _lost(answers: list[Answer], usual: list[Answer]) -> Answer | None:
+    """Return an answer that is none, where there was one."""
+    pairs = zip(answers, usual, strict=True)
+    return next(
+        (
+            new
+            for new, old in pairs
+            if (not new.status or new.status in _GATEWAY)
+            and old.status
+            and old.status not in _GATEWAY
+        ),
+        None,
+    )
+
+
+@rule(Kind.PLATFORM)
+def rt_70(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+    """In an update both versions run at once, each on machines of its own.
+
+    Source: DG your-algorithms-inference-code.
+    """
+    return ""

@@ -56,6 +56,12 @@ def add_verbs(verbs: Any) -> None:
     check.add_argument("--multi-model", action="store_true", help="with multi-model endpoints'")
     check.add_argument("--train", action="store_true", help="with those of training")
     check.add_argument(
+        "--training-input",
+        type=Path,
+        metavar="FOLDER",
+        help="of a job that ends well: config/ and data/CHANNEL/, as /opt/ml/input has them",
+    )
+    check.add_argument(
         "--instance-type", default="", metavar="T", help="whose memory limits it: ml.m5.large"
     )
     check.add_argument(
@@ -108,7 +114,8 @@ def _run(options: argparse.Namespace) -> "Report":
             slow_payload=_payload(options.slow_payload, options.content_type),
             is_serverless=options.serverless,
             is_multi_model=options.multi_model,
-            is_training=options.train,
+            is_training=options.train or options.training_input is not None,
+            training_input=_folder(options.training_input),
             is_full=options.full,
             environment=cli_values.environment(options.env),
             memory_bytes=instance_memory.of(options.instance_type) if options.instance_type else 0,
@@ -142,6 +149,12 @@ def _subject(options: argparse.Namespace, model: Path | None) -> tuple["Subject"
             "it first, or give http://HOST:PORT of a running server"
         )
     return conformance.ImageSubject(engine, name, model), None
+
+
+def _folder(path: Path | None) -> Path | None:
+    if path is not None and not path.is_dir():
+        raise errors.ConfigurationError(f"--training-input {path}: there is no folder of that name")
+    return path
 
 
 def _payload(file: Path | None, content_type: str | None) -> "Payload | None":

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from byoi import contract
@@ -38,6 +39,8 @@ class Given:
         is_serverless: Whether the rules of serverless endpoints are asked for.
         is_multi_model: Whether those of multi-model endpoints are.
         is_training: Whether those of training are.
+        training_input: Of a training job that ends well in a minute or so, laid out as
+            /opt/ml/input: `config` and `data/CHANNEL`.
         is_full: Whether limits of the platform are waited out.
         memory_bytes: Of the instance type; 0 is no limit.
         environment: Variables that the model needs, as an endpoint would have them.
@@ -48,6 +51,7 @@ class Given:
     is_serverless: bool = False
     is_multi_model: bool = False
     is_training: bool = False
+    training_input: Path | None = None
     is_full: bool = False
     memory_bytes: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)

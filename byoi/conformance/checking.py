@@ -17,9 +17,12 @@ from byoi.conformance import (
     launch,
     multi_model,
     network,
+    observability,
+    pipelines,
     serverless,
     stopping,
     streaming,
+    training,
 )
 from byoi.conformance.case import Case
 from byoi.conformance.rule import (
@@ -39,7 +42,7 @@ _GROUPS = {
     "Health check": health_check,
     "Invocations": invocations,
     "Headers": headers,
-    "Model artifacts and file system": files,
+    "Model artifacts and files": files,
     "Shutdown": stopping,
     "Response streaming": streaming,
     "Bidirectional streaming": bidirectional,
@@ -47,6 +50,9 @@ _GROUPS = {
     "Serverless endpoints": serverless,
     "Asynchronous endpoints": asynchronous,
     "Batch transform": batch,
+    "Pipelines and components": pipelines,
+    "Training": training,
+    "Logs and metrics": observability,
     "Data capture": data_capture,
 }
 _PROVED_ELSEWHERE = {

@@ -1,41 +1,54 @@
 """Contract 1F: model artifacts and the file system."""
 
+import re
 import shutil
 import tempfile
-from http import HTTPStatus
 from pathlib import Path
 
 from byoi import contract
-from byoi.conformance import causes
+from byoi.conformance import causes, probing
 from byoi.conformance.case import Case
-from byoi.conformance.rule import Broken, Kind, NotTested, rule
-from byoi.conformance.server import Server
+from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
 from byoi.local.docker import Confinement
 
-_JSON = "application/json"
-_COPIED_BYTES = 1 << 30
+_NO_FILE = re.compile(
+    r"[^\n]*(?:No such file or directory|not found|does not exist|FileNotFoundError)[^\n]*",
+    re.IGNORECASE,
+)
+_PATH = re.compile(r"/[\w./+-]+")
+_HEALTHY_FIRST = "first mend what RT-22 names: the server is not healthy"
+_NEEDS_MODEL = "give the model data: --model-data FILE"
+# Python keeps what it compiled where it can, and goes on where it cannot.
+_HARMLESS = ("__pycache__", ".pyc")
+_SIGNALLED = 128
+_SHOWN = 3
 
 
-def _asked(case: Case, server: Server) -> None:
-    """Send what any server must live through, and the payload."""
-    server.invoke(b"", _JSON)
-    server.invoke(b"[]", _JSON)
-    if case.given.payload is not None:
-        server.invoke(case.given.payload.body, case.given.payload.content_type)
+def _is_model(path: str) -> bool:
+    return f"{path}/".startswith(f"{contract.MODEL_DIR}/")
 
 
 @rule(Kind.ANY)
 def rt_57(case: Case) -> str:
-    """The model is read from /opt/ml/model, where it is before the container starts.
+    """The model is loaded from /opt/ml/model, where it is before the container starts.
 
     Source: DG your-algorithms-inference-code.
     """
-    server = case.server()
-    payload = case.payload()
-    answer = server.invoke(payload.body, payload.content_type)
-    if answer.status != HTTPStatus.OK:
-        raise NotTested("first mend what RT-31 names: the payload is not answered")
-    return f"the payload is answered with the model at {contract.MODEL_DIR}"
+    if case.subject.model is None:
+        if case.problem is None:
+            raise NotApplicable("no model data was given, and it is healthy without")
+        raise NotTested(_NEEDS_MODEL)
+    if case.problem is None:
+        return f"healthy with the model in {contract.MODEL_DIR}"
+    elsewhere = [path for path in _missing(case) if "model" in path.lower()]
+    elsewhere = [path for path in elsewhere if not _is_model(path)]
+    if elsewhere:
+        raise Broken(
+            f"it looks for a model in {elsewhere[0]}; the platform puts it into "
+            f"{contract.MODEL_DIR}",
+            f"load the model from {contract.MODEL_DIR}",
+        )
+    raise NotTested(_HEALTHY_FIRST)
 
 
 @rule(Kind.ANY, is_quick=True)
@@ -44,76 +57,136 @@ def rt_58(case: Case) -> str:
 
     Source: DG your-algorithms-inference-code.
     """
+    if case.problem is not None:
+        if problem := _write(f"{case.log()}\n{case.problem.seen}"):
+            raise problem
+        _try_writable(case, f"it does not start: {case.problem.seen}")
+        raise NotTested(_HEALTHY_FIRST)
+    answers = probing.usual(case)
     server = case.server()
-    _asked(case, server)
-    if problem := causes.problem_in_log(server.sight.log()):
+    failures = [one for one in answers if probing.is_failure(one)]
+    told = "\n".join(map(probing.text_of, answers))
+    if failures:
+        probing.wait_for_log(server, _write)
+        told += f"\n{probing.log_of(server)}"
+    if problem := _write(told):
         raise problem
-    if written := _written(case, server):
+    if failures:
+        _try_writable(case, f"a request gets {failures[0].shown}")
+    made = [
+        path
+        for path in server.sight.changes()
+        if _is_model(path)
+        and path != str(contract.MODEL_DIR)
+        and not any(one in path for one in _HARMLESS)
+    ]
+    if made:
         raise Broken(
-            f"{contract.MODEL_DIR} is read-only, and it writes there where it can: "
-            f"{', '.join(written[:5])}",
+            f"it made {', '.join(made[:_SHOWN])}; on the platform that folder is read-only",
             "write below /tmp only",
         )
-    return "nothing was written"
+    return f"{contract.MODEL_DIR} is read-only, and it answers {answers[0].shown}"
 
 
-def _written(case: Case, server: Server) -> list[str]:
-    """Return what the server writes into a copy of the model, where it may.
+def _write(text: str) -> Broken | None:
+    found = causes.problem_in_log(text)
+    return found if found is not None and "read-only" in found.seen else None
 
-    A failed write may be silent. A large model is not copied: then the log alone is looked at. Of
-    a model in the image, the container's own changes are looked at.
+
+def _try_writable(case: Case, symptom: str) -> None:
+    """Try it where the model folder can be written to.
+
+    Raises:
+        Broken: It works there: then that was the cause.
     """
-    source = case.subject.model
-    if source is None:
-        return [path for path in server.sight.changes() if _is_model(path)]
-    if _size(source) > _COPIED_BYTES:
-        return []
-    confinement = Confinement(memory_bytes=case.given.memory_bytes, has_writable_mounts=True)
-    # What the container wrote as root cannot be removed by another user.
-    with tempfile.TemporaryDirectory(prefix="byoi-check-", ignore_cleanup_errors=True) as folder:
-        model = Path(folder) / "model"
-        shutil.copytree(source, model)
-        before = set(model.rglob("*"))
-        with case.launched(confinement=confinement, model=model) as other:
-            _asked(case, other)
-        return sorted(str(path.relative_to(model)) for path in set(model.rglob("*")) - before)
+    if case.subject.model is None:
+        return
+    with tempfile.TemporaryDirectory(prefix="byoi-check-") as folder:
+        copy = Path(folder) / "model"
+        shutil.copytree(case.subject.model, copy)
+        before = _files(copy)
+        try:
+            with case.launched(
+                mounts={copy: contract.MODEL_DIR},
+                confinement=Confinement(
+                    memory_bytes=case.given.memory_bytes, has_writable_mounts=True
+                ),
+            ) as server:
+                answers = probing.answers(case, server)
+        except (Broken, NotTested):
+            return
+        # A failure that is there all the same has another cause.
+        if any(map(probing.is_failure, answers)):
+            return
+        made = sorted(_files(copy) - before)[:_SHOWN]
+    shown = f"it writes {', '.join(made)} there" if made else "it is healthy where it is writable"
+    raise Broken(f"{contract.MODEL_DIR} is read-only, and {shown}; {symptom}", "write below /tmp")
 
 
-def _is_model(path: str) -> bool:
-    # The folder itself is made for the mount.
-    return contract.MODEL_DIR in Path(path).parents
+def _files(folder: Path) -> set[str]:
+    return {one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file()}
 
 
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-@rule(Kind.PLATFORM)
-def rt_59(_case: Case) -> str:
-    """Model data is one .tar.gz, whose content is laid out under /opt/ml/model as it is.
+@rule(Kind.ANY)
+def rt_59(case: Case) -> str:
+    """The archive's files are below /opt/ml/model by the paths that they have in the archive.
 
     Source: BC ContainerDefinition.ModelDataUrl.
     """
-    return ""
+    if case.subject.model is None:
+        raise NotTested(_NEEDS_MODEL)
+    files = _files(case.subject.model)
+    if case.problem is None:
+        return f"{len(files)} files, by their paths in the archive"
+    for path in filter(_is_model, _missing(case)):
+        name = path.rpartition("/")[2]
+        found = sorted(one for one in files if one.rpartition("/")[2] == name)
+        if found and f"{contract.MODEL_DIR}/{found[0]}" != path:
+            raise Broken(
+                f"it looks for {path}, and the archive has {found[0]}",
+                f"pack the archive so that it has {Path(path).relative_to(contract.MODEL_DIR)}: "
+                "tar -C FOLDER -czf model.tar.gz .",
+            )
+    raise NotTested(_HEALTHY_FIRST)
+
+
+def _missing(case: Case) -> list[str]:
+    """Return the paths that the shared server did not find, as its log tells."""
+    lines = [found[0] for found in _NO_FILE.finditer(case.log())]
+    return [path.rstrip(".") for line in lines for path in _PATH.findall(line)]
 
 
 @rule(Kind.ANY)
 def rt_60(case: Case) -> str:
-    """Without model data the server starts, or says that it cannot.
+    """Without model data it is healthy, or /ping fails, or it ends with a status that says so.
 
-    Source: BC ContainerDefinition.ModelDataUrl (optional for algorithms of one's own).
+    Source: BC ContainerDefinition.ModelDataUrl ("not if you use your own algorithms").
     """
-    case.server()
-    try:
-        with case.launched(has_model=False):
-            return "healthy without model data"
-    except Broken as broken:
-        return f"not healthy: {broken.seen[:200]}"
+    ready_s = case.server().ready_s or 0.0
+    limit_s = min(case.subject.start_limit_s, 10 + 3 * ready_s)
+    with case.subject.launched(case.conditions(has_model=False)) as server:
+        answer, code = probing.first_state(server, limit_s)
+        if code is None:
+            if answer.status:
+                return f"/ping answers {answer.status} without model data"
+            if answer.seconds >= contract.PING_TIMEOUT_S:
+                raise Broken(
+                    f"without model data /ping hangs; the limit is {contract.PING_TIMEOUT_S} s",
+                    "answer /ping with 503 where there is no model",
+                )
+            return f"/ping has {answer.shown} without model data"
+        last = causes.last_lines(server.sight.log())
+    if code == 0 or code > _SIGNALLED:
+        raise Broken(
+            f"without model data it ends with status {code}; its last lines: {last}",
+            "serve without a model, answer /ping with 503, or end with status 1 and the cause",
+        )
+    return f"without model data it ends with status {code}: {last}"
 
 
 @rule(Kind.PLATFORM)
-def rt_61(_case: Case) -> str:
-    """Uncompressed model data is an S3 prefix that ends in a slash.
+def rt_61(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+    """Model data that is not compressed is a prefix of S3, whose keys become paths.
 
     Source: BC S3ModelDataSource.
     """
@@ -121,8 +194,8 @@ def rt_61(_case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def rt_62(_case: Case) -> str:
-    """Uncompressed model data is not for batch transform, serverless or several models.
+def rt_62(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+    """Such model data is for endpoints of instances with one model.
 
     Source: BC; DG large-model-inference-uncompressed.
     """
@@ -130,54 +203,56 @@ def rt_62(_case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def rt_63(_case: Case) -> str:
-    """Additional model data are at most five sources.
+def rt_63(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+    """A model has at most 5 further sources of model data.
 
-    Source: BC AdditionalModelDataSource.
+    Source: BC AdditionalModelDataSources.
     """
     return ""
 
 
 @rule(Kind.PLATFORM)
-def rt_64(_case: Case) -> str:
-    """Model data is downloaded within a time that can be set, 60 to 3600 s.
+def rt_64(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+    """The platform's download of the model data has a limit of 60 to 3600 s.
 
-    Source: BC ProductionVariant.
+    Source: BC ModelDataDownloadTimeoutInSeconds; DG large-model-inference-hosting.
     """
     return ""
 
 
 @rule(Kind.PLATFORM)
-def rt_65(_case: Case) -> str:
-    """Models above 30 GB need a larger volume on instances without a disk of their own.
+def rt_65(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+    """The volume of an instance is chosen in VolumeSizeInGB.
 
-    Source: DG large-model-inference-hosting.
+    Source: DG large-model-inference-hosting; BC ProductionVariant.
     """
     return ""
 
 
 @rule(Kind.ANY)
 def rt_66(case: Case) -> str:
-    """The server writes below /tmp only.
+    """Files are written below /tmp only.
 
-    Not a rule of AWS's for instances: the one place that every platform gives.
+    No page of AWS demands it for instances, where the container is root. So elsewhere is broken
+    only where serverless endpoints are asked for.
 
-    Source: derived from SV-05 and RT-58.
+    Source: follows from RT-58 and SV-05.
     """
-    case.server()
+    probing.usual(case)
     confinement = Confinement(memory_bytes=case.given.memory_bytes, is_root_read_only=True)
     try:
         with case.launched(confinement=confinement) as server:
-            _asked(case, server)
-            _require_alive(server)
+            worse = probing.first_worse(case, server)
+            seen = f"a request gets {worse.shown}: {_last(server.sight.log())}" if worse else ""
     except Broken as broken:
-        raise Broken(
-            f"with a read-only root: {broken.seen}", "write below /tmp only: " + broken.remedy
-        ) from broken
-    return "healthy with a read-only root and a writable /tmp"
+        seen = broken.seen
+    if not seen:
+        return "it serves where all but /tmp is read-only"
+    if not case.given.is_serverless:
+        raise NotApplicable(f"it writes elsewhere, which instances allow: {seen}")
+    raise Broken(f"where all but /tmp is read-only: {seen}", "write below /tmp only")
 
 
-def _require_alive(server: Server) -> None:
-    answer = server.ping()
-    if answer.status != HTTPStatus.OK:
-        raise Broken(f"/ping answers {answer.shown} after requests", "the log has the cause")
+def _last(log: str) -> str:
+    denied = [line for line in log.splitlines() if "read-only file system" in line.lower()]
+    return denied[-1].strip() if denied else causes.last_lines(log)

@@ -1,198 +1,288 @@
-"""Contract 1A: the image, and how it is started."""
+"""Contract 1A: the image, and how it is launched."""
 
-import platform
+import re
+from collections.abc import Mapping
+from typing import Any
 
+from byoi import errors
+from byoi.conformance import stopping, training_runs
 from byoi.conformance.case import Case
+from byoi.conformance.causes import last_lines
 from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
+from byoi.names import DOCKER_MANIFEST, ImageReference
+from byoi.registry import Registry
 
-_INIT_PROGRAMS = {"tini", "dumb-init", "docker-init"}
-_SHELLS = {"sh", "bash", "ash", "dash"}
-# As Linux names processors, and as images do.
-_ARCHITECTURES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+_REFERENCE_CHARACTERS = 255
+_SHELL = re.compile(r"(?:.*/)?(?:ba|da|a|z)?sh$")
+_ROOT = {"", "0", "root"}
+_DENIED = re.compile(r"[^\n]*(?:Permission denied|Errno 13|EACCES)[^\n]*", re.IGNORECASE)
+# Of x86 types and of Graviton types.
+_INSTANCES = {"amd64": "x86 instance types", "arm64": "Graviton instance types, as ml.c7g"}
+# Where packages of the driver put what the platform brings along.
+_DRIVER_FILES = (
+    "/usr/bin/nvidia-smi",
+    "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1",
+    "/usr/lib/x86_64-linux-gnu/libcuda.so.1",
+    "/usr/lib64/libnvidia-ml.so.1",
+    "/usr/lib64/libcuda.so.1",
+)
+# Variables that a training job of AWS's toolkits has, or another service's containers.
+_EXPECTED = {
+    "SM_MODEL_DIR": "/opt/ml/model",
+    "SAGEMAKER_BIND_TO_PORT": "8080",
+    "AWS_REGION": "eu-central-1",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "SAGEMAKER_REGION": "eu-central-1",
+    "SM_CURRENT_HOST": "algo-1",
+    "SM_HOSTS": '["algo-1"]',
+    "SM_NUM_CPUS": "2",
+    "SM_NUM_GPUS": "0",
+}
+_HEALTHY_FIRST = "first mend what RT-22 names: the server is not healthy"
 
 
-def _config(case: Case) -> dict[str, object]:
-    return dict(case.subject.described().get("Config") or {})
-
-
-def _entry_point(case: Case) -> list[str]:
-    found = _config(case).get("Entrypoint") or []
-    return [str(one) for one in found] if isinstance(found, list) else [str(found)]
+def _config(case: Case) -> Mapping[str, Any]:
+    config: Mapping[str, Any] = case.subject.described().get("Config") or {}
+    return config
 
 
 @rule(Kind.ANY, is_quick=True)
 def rt_01(case: Case) -> str:
-    """The image runs as `docker run IMAGE serve`: the entry point takes the argument `serve`.
+    """The image starts with the argument `serve`, as `docker run IMAGE serve`.
 
     Source: DG your-algorithms-inference-code.
     """
     case.subject.described()
-    server = case.any_server()
-    if server.sight.exit_code() is None:
-        return "runs with the argument serve"
     problem = case.problem
-    raise Broken(
-        f"it ended after `docker run IMAGE serve`: {problem.seen if problem else 'at once'}",
-        problem.remedy if problem else "let `serve` run for as long as it serves",
-    )
+    if problem is None:
+        return "starts with the argument serve"
+    if re.search(r"\bserve\b", problem.seen) and _has_not_started(case):
+        raise Broken(
+            f"docker run IMAGE serve: {problem.seen}",
+            "put a program `serve` on the PATH, or let the ENTRYPOINT take the argument `serve`",
+        )
+    raise NotTested(_HEALTHY_FIRST)
+
+
+def _has_not_started(case: Case) -> bool:
+    try:
+        return case.any_server().sight.exit_code() is not None
+    except Broken:
+        return True
 
 
 @rule(Kind.ANY)
 def rt_02(case: Case) -> str:
-    """An image that trains too takes the argument `train`.
+    """The image that also trains takes the argument `train`.
 
     Source: DG your-algorithms-training-algo-dockerfile.
     """
-    if not case.given.is_training:
-        raise NotApplicable("it is checked for serving: --train")
-    raise NotTested("training is not tested by this check")
+    return training_runs.takes_train(case)
 
 
 @rule(Kind.ANY, is_quick=True)
 def rt_03(case: Case) -> str:
-    """ENTRYPOINT is in its exec form, so that process 1 gets SIGTERM.
+    """ENTRYPOINT is in exec form, so that process 1 is the server and gets SIGTERM.
+
+    A shell that hands over to the server keeps the rule, too: so that is tried.
 
     Source: DG your-algorithms-inference-code.
     """
-    entry = _entry_point(case)
-    program = entry[0].rpartition("/")[2] if entry else ""
-    if program in _SHELLS and entry[1:2] == ["-c"]:
+    entry = _config(case).get("Entrypoint") or []
+    if not entry:
+        return "no ENTRYPOINT: `serve` itself is process 1"
+    if len(entry) < 2 or not _SHELL.fullmatch(str(entry[0])) or entry[1] != "-c":
+        return f"exec form: {entry}"
+    if stopping.stopped(case).is_killed:
         raise Broken(
-            f"ENTRYPOINT is in its shell form, {' '.join(entry)!r}: the shell is process 1, it "
-            "takes no argument serve and passes no SIGTERM on",
-            'write it as a list: ENTRYPOINT ["python3", "/serve.py"]',
+            f"ENTRYPOINT is in shell form, {entry}, and SIGTERM does not reach the server",
+            'write it in exec form, ENTRYPOINT ["program", "argument"]',
         )
-    return f"ENTRYPOINT {entry}" if entry else "no ENTRYPOINT: serve itself is process 1"
+    return f"shell form, {entry}, and SIGTERM reaches the server all the same"
 
 
 @rule(Kind.ANY)
 def rt_04(case: Case) -> str:
-    """No `tini` or another init program is the entry point.
+    """The ENTRYPOINT is not `tini`.
 
-    Source: DG your-algorithms-inference-code.
+    Source: DG your-algorithms-inference-code ("gets confused by the train and serve arguments").
     """
-    entry = _entry_point(case)
-    if entry and entry[0].rpartition("/")[2] in _INIT_PROGRAMS:
+    entry = [str(one) for one in _config(case).get("Entrypoint") or []]
+    if entry and entry[0].rpartition("/")[2].startswith("tini"):
         raise Broken(
-            f"ENTRYPOINT begins with {entry[0]}, which takes serve for its own argument",
-            "start the server itself, and let it reap its children",
+            f"ENTRYPOINT begins with {entry[0]}",
+            "start the server without tini, and let process 1 collect its children itself",
         )
-    return "none"
+    return f"ENTRYPOINT is {entry}" if entry else "no ENTRYPOINT"
 
 
 @rule(Kind.ANY)
 def rt_05(case: Case) -> str:
-    """The container runs as root: the image names no USER.
+    """The server works as the user that it runs as: as root, or as one that has the permissions.
 
-    Source: DG your-algorithms-inference-code (non-root users can cause permissions issues).
+    AWS warns of users other than root and does not refuse them, so it is what fails that counts.
+
+    Source: DG your-algorithms-inference-code ("can cause permissions issues");
+    sagemaker-inference-toolkit issue 72.
     """
     user = str(_config(case).get("User") or "")
-    if user not in {"", "0", "root", "0:0", "root:root"}:
+    if user.partition(":")[0] in _ROOT:
+        return "it runs as root"
+    problem = case.problem
+    if problem is None:
+        return f"USER is {user}, and it serves; AWS warns of users other than root"
+    if denied := _DENIED.search(f"{case.log()}\n{problem.seen}"):
         raise Broken(
-            f"USER {user}: files that the platform mounts may be out of its reach",
-            "leave USER out, and make what is written world-writable for serverless endpoints",
+            f"USER is {user}: {denied[0].strip()[:300]}",
+            "leave USER out of the Dockerfile, or give that user the permission",
         )
-    return "no USER"
+    raise NotTested(_HEALTHY_FIRST)
 
 
-@rule(Kind.PLATFORM)
-def rt_06(_case: Case) -> str:
-    """An image for GPUs has the CUDA toolkit and no NVIDIA drivers.
+@rule(Kind.ANY)
+def rt_06(case: Case) -> str:
+    """An image for GPUs has CUDA, and not the driver, which the platform brings.
 
     Source: DG your-algorithms-inference-code.
     """
-    return ""
+    variables = {str(one).partition("=")[0] for one in _config(case).get("Env") or ()}
+    found = [path for path in _DRIVER_FILES if case.subject.read_file(path) is not None]
+    if found:
+        raise Broken(
+            f"the image has files of NVIDIA's driver: {', '.join(found)}",
+            "install CUDA without the driver: the platform mounts that of its machine",
+        )
+    if not variables & {"CUDA_VERSION", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_REQUIRE_CUDA"}:
+        raise NotApplicable("it is not for GPUs: none of CUDA's variables is set")
+    return "it is for GPUs and has no driver"
 
 
 @rule(Kind.ANY)
 def rt_07(case: Case) -> str:
-    """The manifest in the registry is Docker's schema 2: no OCI manifest and no index of images.
+    """The manifest has Docker's media type: CreateModel refuses OCI's, an index or an image.
 
-    Source: GH aws/amazon-sagemaker-feedback#180, moby/buildkit#5480.
+    It is made when the image is pushed. So a registry is asked, where the image's name has one.
+
+    Source: aws/amazon-sagemaker-feedback issue 180; mlflow issue 13834; buildkit issue 5480.
     """
-    case.subject.described()
-    raise NotTested(
-        "push it by ./build_and_push.sh, or name it in `byoi deploy`: both look at the manifest"
-    )
-
-
-@rule(Kind.ANY, is_quick=True)
-def rt_08(case: Case) -> str:
-    """The image is for one architecture, that of the instance.
-
-    Source: BC ProductionVariantInstanceType; AWS's samples build with --platform linux/amd64.
-    """
-    built = str(case.subject.described().get("Architecture") or "")
-    here = _ARCHITECTURES.get(platform.machine(), built)
-    if built != here:
-        raise Broken(
-            f"the image is for {built}, and this machine is {here}",
-            f"build it for the instance: docker build --platform linux/{here} ...; or check an "
-            f"image for {built} on such a machine",
+    described = case.subject.described()
+    reference = ImageReference.parse(case.subject.name)
+    media_type = str((described.get("Descriptor") or {}).get("mediaType") or "")
+    if reference.registry:
+        try:
+            found = Registry(reference.registry).manifest(reference.repository, reference.version)
+        except errors.RegistryError as error:
+            raise NotTested(
+                f"push the image, and log in at its registry with `docker login`: {error}"
+            ) from error
+        media_type = found.media_type
+    if not media_type:
+        raise NotTested(
+            "push the image and check it under the name that it has in the registry: the "
+            "manifest is made by the push"
         )
-    return f"linux/{built}"
+    if media_type != DOCKER_MANIFEST:
+        raise Broken(
+            f"the manifest is {media_type}, which CreateModel refuses",
+            "build one platform with Docker's media types: docker buildx build --platform "
+            "linux/amd64 --provenance=false --sbom=false --output "
+            "type=image,oci-mediatypes=false,push=true",
+        )
+    return f"the manifest is {media_type}"
+
+
+@rule(Kind.ANY)
+def rt_08(case: Case) -> str:
+    """The image is for one architecture, that of the instance type.
+
+    Source: BC ProductionVariantInstanceType.
+    """
+    described = case.subject.described()
+    architecture, system = described.get("Architecture"), described.get("Os") or "linux"
+    if system != "linux" or architecture not in _INSTANCES:
+        raise Broken(
+            f"the image is for {system}/{architecture}",
+            "build it for the instance type: docker build --platform linux/amd64, or linux/arm64",
+        )
+    return f"linux/{architecture}, for {_INSTANCES[str(architecture)]}"
 
 
 @rule(Kind.ANY)
 def rt_09(case: Case) -> str:
-    """The reference of the image has at most 255 characters and no blank.
+    """The image's name has at most 255 characters.
 
     Source: BC ContainerDefinition.Image.
     """
     case.subject.described()
-    if len(case.subject.name) > 255:
-        raise Broken(f"{len(case.subject.name)} characters; the limit is 255", "shorten the tag")
-    return f"{len(case.subject.name)} characters"
+    length = len(case.subject.name)
+    if length > _REFERENCE_CHARACTERS:
+        raise Broken(f"the name has {length} characters; the limit is 255", "choose a shorter one")
+    return f"{length} characters; the limit is 255"
 
 
 @rule(Kind.PLATFORM)
-def rt_10(_case: Case) -> str:
-    """The size of an image has no documented limit but that of serverless endpoints.
+def rt_10(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+    """No limit of an image's size is documented for instances.
 
-    Source: DG serverless-endpoints.
+    Source: none found; DG serverless-endpoints has one for serverless endpoints.
     """
     return ""
 
 
 @rule(Kind.PLATFORM)
-def rt_11(_case: Case) -> str:
-    """A private registry is reached in the model's VPC, with TLS of a known authority.
+def rt_11(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+    """An image of a private registry is pulled through the model's VPC.
 
-    Source: DG your-algorithms-containers-inference-private.
+    Source: DG your-algorithms-containers-inference-private; BC ImageConfig.
     """
     return ""
 
 
-@rule(Kind.ANY)
-def rt_12(case: Case) -> str:
-    """The variables of a container are at most 100, of 1024 bytes each.
+@rule(Kind.PLATFORM)
+def rt_12(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+    """A model has at most 100 variables, of 1024 characters each.
 
     Source: BC ContainerDefinition.Environment.
     """
-    variables = case.given.environment
-    long = [name for name, value in variables.items() if len(value.encode()) > 1024]
-    if len(variables) > 100 or long:
-        raise Broken(
-            f"{len(variables)} variables; longer than 1024 bytes: {', '.join(long) or 'none'}",
-            "put long values into the model data",
-        )
-    return f"{len(variables)} of the user"
+    return ""
 
 
 @rule(Kind.PLATFORM)
-def rt_13(_case: Case) -> str:
-    """The name of the container's host is the platform's choice.
+def rt_13(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+    """The host name inside is ContainerHostname.
 
-    Source: BC ContainerDefinition.ContainerHostname.
+    Source: BC ContainerDefinition.ContainerHostname; DG your-algorithms-inference-code.
     """
     return ""
 
 
 @rule(Kind.ANY)
 def rt_14(case: Case) -> str:
-    """The server needs no variable that the platform does not set.
+    """The server starts without any variable that is not the user's own.
 
-    Source: absence in DG; sagemaker-inference-toolkit gives all of them a default.
+    Source: DG, which documents none for one model; sagemaker-inference-toolkit, environment.py,
+    which has a default for each.
     """
-    case.server()
-    return f"healthy with {len(case.given.environment)} variables, all of the user"
+    case.subject.described()
+    if case.problem is None:
+        return "healthy without any variable of the platform"
+    if not _has_not_started(case):
+        raise NotTested(_HEALTHY_FIRST)
+    log = case.log()
+    missed = [name for name in _EXPECTED if name in log]
+    if not missed:
+        raise NotTested(_HEALTHY_FIRST)
+    if not _is_healthy_with(case, _EXPECTED):
+        raise NotTested(_HEALTHY_FIRST)
+    raise Broken(
+        f"it starts only where {', '.join(missed)} is set: {last_lines(log)}",
+        f"have a default for {', '.join(missed)}: the platform sets no such variable",
+    )
+
+
+def _is_healthy_with(case: Case, environment: Mapping[str, str]) -> bool:
+    try:
+        with case.launched(environment=environment):
+            return True
+    except Broken:
+        return False

@@ -1,10 +1,11 @@
 """Contract 1B: ports and network."""
 
+import re
 import socket
 import time
 
 from byoi import contract
-from byoi.conformance import causes
+from byoi.conformance import causes, probing
 from byoi.conformance.case import Case
 from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
 from byoi.conformance.waiting import wrong_listeners
@@ -14,6 +15,18 @@ _OTHER_PORT = 8443
 _CONNECTIONS = 20
 # Between two connections: so that they are no burst, which a short queue would make wait.
 _PAUSE_S = 0.02
+_LABEL, _, _LABEL_VALUE = contract.BIND_TO_PORT_LABEL.partition("=")
+_SAFE_RANGE_VARIABLE = "SAGEMAKER_SAFE_PORT_RANGE"
+_SAFE_RANGE = (21000, 21999)
+# Of Docker's own resolver, in each network of a user's.
+_RESOLVER = "127.0.0.11"
+_NO_CREDENTIALS = re.compile(
+    r"[^\n]*(?:NoCredentialsError|Unable to locate credentials|NoRegionError)[^\n]*"
+)
+_NO_LABEL = (
+    "without its label it can be in no pipeline and in no multi-container endpoint: LABEL "
+    f"{contract.BIND_TO_PORT_LABEL}"
+)
 
 
 @rule(Kind.ANY, is_quick=True)
@@ -43,11 +56,61 @@ def rt_16(case: Case) -> str:
         with case.launched(environment=environment, port=_OTHER_PORT):
             return f"answers at {_OTHER_PORT} with {contract.BIND_TO_PORT_VARIABLE}={_OTHER_PORT}"
     except Broken as broken:
+        if not _is_for_pipelines(case):
+            raise NotApplicable(_NO_LABEL) from broken
         raise Broken(
             f"with {contract.BIND_TO_PORT_VARIABLE}={_OTHER_PORT}: {broken.seen}",
             f"listen on the port that {contract.BIND_TO_PORT_VARIABLE} names, and on "
             f"{contract.PORT} without it",
         ) from broken
+
+
+@rule(Kind.ANY)
+def rt_17(case: Case) -> str:
+    """Any further port of the server is within SAGEMAKER_SAFE_PORT_RANGE, where that is set.
+
+    Source: DG inference-pipeline-real-time; serve.py of AWS's TensorFlow container.
+    """
+    case.server()
+    if not _is_for_pipelines(case):
+        raise NotApplicable(_NO_LABEL)
+    first, last = _SAFE_RANGE
+    environment = {
+        contract.BIND_TO_PORT_VARIABLE: str(_OTHER_PORT),
+        _SAFE_RANGE_VARIABLE: f"{first}-{last}",
+    }
+    try:
+        with case.launched(environment=environment, port=_OTHER_PORT) as server:
+            listeners = server.sight.listeners()
+            own = {_OTHER_PORT, server.port}
+    except Broken as broken:
+        raise NotTested(f"first mend what RT-16 names: {broken.seen}") from broken
+    others = {one for one in listeners if one.port not in own and one.address != _RESOLVER}
+    outside = sorted(str(one) for one in others if not first <= one.port <= last)
+    if outside:
+        raise Broken(
+            f"with {_SAFE_RANGE_VARIABLE}={first}-{last} it also listens on {', '.join(outside)}",
+            "use a Unix socket in /tmp between the processes of the container, or a port of that "
+            "range",
+        )
+    return f"{len(others)} further ports, within {first}-{last}" if others else "no further port"
+
+
+@rule(Kind.ANY)
+def rt_18(case: Case) -> str:
+    """An image of pipelines and multi-container endpoints has the label accept-bind-to-port=true.
+
+    Source: DG multi-container-troubleshooting.
+    """
+    found = _labels(case).get(_LABEL)
+    if found is None:
+        raise NotApplicable(_NO_LABEL)
+    if found != _LABEL_VALUE:
+        raise Broken(
+            f"the label {_LABEL} is {found!r}",
+            f"write in the Dockerfile: LABEL {contract.BIND_TO_PORT_LABEL}",
+        )
+    return contract.BIND_TO_PORT_LABEL
 
 
 @rule(Kind.ANY)
@@ -71,49 +134,74 @@ def rt_19(case: Case) -> str:
     return f"the slowest of {_CONNECTIONS} within {slowest_s * 1000:.0f} ms"
 
 
-@rule(Kind.OURS)
-def rt_17(_case: Case) -> str:
-    """A second port lies inside SAGEMAKER_SAFE_PORT_RANGE.
-
-    Proved by tests/container/test_serve.py: this project's image listens on one port only.
-
-    Source: DG inference-pipeline-real-time.
-    """
-    return ""
-
-
-@rule(Kind.ANY)
-def rt_18(case: Case) -> str:
-    """An image that obeys SAGEMAKER_BIND_TO_PORT has the label that says so.
-
-    Source: DG multi-container-troubleshooting.
-    """
-    name, _, value = contract.BIND_TO_PORT_LABEL.partition("=")
-    labels = (case.subject.described().get("Config") or {}).get("Labels") or {}
-    if labels.get(name) != value:
-        raise NotApplicable(f"no label {name}={value}: it is for no pipeline")
-    return f"{name}={value}"
-
-
 @rule(Kind.ANY)
 def rt_20(case: Case) -> str:
-    """The server works without a network and without credentials.
+    """The server answers requests without a network and without credentials.
 
-    Source: DG mkt-algo-model-internet-free.
+    Source: DG mkt-algo-model-internet-free; BC CreateModelInput.EnableNetworkIsolation.
     """
     case.subject.described()
-    case.server()
-    return "healthy in a network that leads nowhere, without credentials"
+    if case.problem is not None:
+        raise _starts_with_network(case) or NotTested(
+            "first mend what RT-22 names: the server is not healthy"
+        )
+    server = case.server()
+    answers = probing.usual(case)
+    failures = [one for one in answers if probing.is_failure(one)]
+    told = "\n".join(map(probing.text_of, answers))
+    if failures:
+        probing.wait_for_log(server, _network_problem)
+        told += f"\n{probing.log_of(server)}"
+    if problem := _network_problem(told):
+        raise Broken(
+            f"a request is answered with {failures[0].shown if failures else answers[0].shown}: "
+            f"{problem.seen}",
+            problem.remedy,
+        )
+    return f"without a network, requests are answered with {answers[0].status}"
 
 
 @rule(Kind.ANY)
 def rt_21(case: Case) -> str:
-    """Nothing is downloaded at start.
+    """The server starts without fetching anything: no package, no model, no licence.
 
     Source: DG mkt-algo-model-internet-free.
     """
     case.subject.described()
-    log = case.server().sight.log()
-    if problem := causes.problem_in_log(log):
-        raise problem
-    return "the log tells of no call that failed"
+    if case.problem is None:
+        return "healthy without a network"
+    raise _starts_with_network(case) or NotTested(
+        "first mend what RT-22 names: the server is not healthy"
+    )
+
+
+def _starts_with_network(case: Case) -> Broken | None:
+    """Return why the shared server does not start without a network, None for another cause."""
+    seen = case.problem.seen if case.problem else ""
+    return _network_problem(f"{case.log()}\n{seen}")
+
+
+def _network_problem(text: str) -> Broken | None:
+    found = causes.problem_in_log(text)
+    if found is not None and "network" in found.seen:
+        return found
+    if credentials := _NO_CREDENTIALS.search(text):
+        return Broken(
+            "it asks AWS, and there are no credentials and there is no network: "
+            f"{credentials[0].strip()[:300]}",
+            "take what it needs from the image or the model data: under network isolation an "
+            "endpoint has neither",
+        )
+    return None
+
+
+def _labels(case: Case) -> dict[str, str]:
+    return (case.subject.described().get("Config") or {}).get("Labels") or {}
+
+
+def _is_for_pipelines(case: Case) -> bool:
+    """Whether the image says so, or is none, and so cannot."""
+    try:
+        return _LABEL in _labels(case)
+    except NotTested:
+        return True

@@ -103,14 +103,17 @@ def rule(
 
 
 def rules_of(group: str, module: types.ModuleType) -> Iterator[Rule]:
-    """Yield the rules of a module, in the order of their ids.
+    """Yield the rules of a module, in the order of their ids; kinds of ids as they stand there.
 
     Args:
         group: The part of the contract that the module has.
         module: Its functions with `rule` are the rules.
     """
     found = [one for one in vars(module).values() if hasattr(one, _ATTRIBUTE)]
-    for check in sorted(found, key=lambda one: _number(one.__name__)):
+    kinds = list(dict.fromkeys(_prefix(one.__name__) for one in found))
+    for check in sorted(
+        found, key=lambda one: (kinds.index(_prefix(one.__name__)), _number(one.__name__))
+    ):
         kind, is_quick, is_slow = getattr(check, _ATTRIBUTE)
         statement, source = _read(check.__doc__ or "")
         identifier = check.__name__.upper().replace("_", "-")
@@ -125,6 +128,10 @@ def selected(rules: Iterable[Rule], only: Iterable[str]) -> list[Rule]:
         for rule_ in rules
         if not wanted or any(rule_.id == one or rule_.id.startswith(f"{one}-") for one in wanted)
     ]
+
+
+def _prefix(name: str) -> str:
+    return name.partition("_")[0]
 
 
 def _number(name: str) -> int:

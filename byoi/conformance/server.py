@@ -68,6 +68,38 @@ class Listener:
 
 
 @dataclass(frozen=True)
+class Process:
+    """A process of a server.
+
+    Attributes:
+        pid: Its id, as the server sees it.
+        parent: The id of the one that started it.
+        name: Its program, at most 15 characters.
+    """
+
+    pid: int
+    parent: int
+    name: str
+
+
+def read_processes(text: str) -> list[Process]:
+    """Return the processes in lines of /proc/PID/stat, without those that have ended.
+
+    Source: proc(5): pid, the name in parentheses, the state, the parent's pid.
+    """
+    found = []
+    for line in text.splitlines():
+        # A name may have blanks and parentheses itself.
+        pid, _, rest = line.partition(" (")
+        name, _, fields = rest.rpartition(") ")
+        state, _, others = fields.partition(" ")
+        parent = others.partition(" ")[0]
+        if pid.isdigit() and parent.isdigit() and state != "Z":
+            found.append(Process(int(pid), int(parent), name))
+    return found
+
+
+@dataclass(frozen=True)
 class End:
     """How a server ended after SIGTERM.
 
@@ -93,6 +125,14 @@ class Sight(Protocol):
 
     def changes(self) -> list[str]:
         """Return the paths that it made, changed or deleted outside of mounts."""
+        ...
+
+    def children(self) -> list[Process]:
+        """Return the processes that its first process has started and not yet collected."""
+        ...
+
+    def kill(self, process: Process) -> None:
+        """End a process of it by SIGKILL."""
         ...
 
     def terminate(self, grace_s: int) -> None:
@@ -121,6 +161,14 @@ class Unseen:
 
     def changes(self) -> list[str]:
         """Raise: it is elsewhere."""
+        raise NotTested("give an image instead of a URL")
+
+    def children(self) -> list[Process]:
+        """Raise: it is elsewhere."""
+        raise NotTested("give an image instead of a URL")
+
+    def kill(self, process: Process) -> None:  # noqa: ARG002 - a Sight's
+        """Raise: it is elsewhere, and not ours to end."""
         raise NotTested("give an image instead of a URL")
 
     def terminate(self, grace_s: int) -> None:  # noqa: ARG002 - a Sight's

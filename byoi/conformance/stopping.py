@@ -1,89 +1,204 @@
-"""Contract 1G: how a container ends."""
+"""Contract 1G: shutdown."""
 
-import threading
+import concurrent.futures
+import signal
 import time
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from byoi import contract
+from byoi.conformance import probing
 from byoi.conformance.case import Case
-from byoi.conformance.rule import Broken, Kind, NotTested, rule
-from byoi.conformance.server import Answer
+from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
+from byoi.conformance.server import ANSWER_TIMEOUT_S, Answer, End, Process, Server
 
-# Docker's, of a process that SIGKILL ended.
-_KILLED = 137
-_TERMINATED = 143
-# Until a request is surely with the model.
+_KILLED = 128 + signal.SIGKILL
+# What a program that SIGTERM has ended leaves, as a shell reports it.
+_ENDS = {0, 128 + signal.SIGTERM}
+# A request is under way by then, if it takes as long as it should.
 _UNDER_WAY_S = 1.0
+# What a server is given to notice that a part of it died, and to replace it.
+_RECOVERY_S = 10.0
+_POLL_S = 0.2
+# Each takes a start.
+_PARTS = 3
+_GATEWAY = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A server that nothing was asked of any more, and that then got SIGTERM.
+
+    Attributes:
+        end: How it ended.
+        log_before: What it had written until then.
+        log_after: What it has written in all.
+    """
+
+    end: End
+    log_before: str
+    log_after: str
+
+    @property
+    def is_killed(self) -> bool:
+        """Whether SIGTERM did not end it."""
+        return self.end.exit_code == _KILLED
+
+
+def stopped(case: Case) -> Stopped:
+    """Start a server, ask it something, and stop it; done once.
+
+    Raises:
+        NotTested: The shared server is not healthy, or this subject cannot be stopped.
+    """
+
+    def stop() -> Stopped:
+        with case.launched() as server:
+            probing.answers(case, server)
+            probing.wait_for_log(server, bool)
+            before = probing.log_of(server)
+            end = server.stop()
+            return Stopped(end, before, probing.log_of(server))
+
+    case.server()
+    # Asked before the server is started: a URL's is not ours to end.
+    case.subject.described()
+    return case.remembered("stopped", stop)
 
 
 @rule(Kind.ANY, is_quick=True)
 def rt_67(case: Case) -> str:
-    """The server ends within 30 s of SIGTERM, by itself.
+    """SIGTERM ends the server, before SIGKILL 30 s later.
 
-    Source: DG your-algorithms-inference-code (SIGTERM, and SIGKILL 30 s later).
+    Source: DG your-algorithms-inference-code.
     """
-    case.server()
-    with case.launched() as server:
-        end = server.stop()
-    if end.exit_code == _KILLED or end.seconds >= contract.STOP_GRACE_S:
+    end = stopped(case).end
+    if end.exit_code == _KILLED:
         raise Broken(
-            f"SIGTERM was ignored: it was killed {end.seconds:.0f} s after SIGTERM",
-            "start the server by `exec` in a script, or as ENTRYPOINT in its list form, and let "
-            "it end at SIGTERM; what was in flight is lost",
+            f"SIGTERM did not end it: it was killed (SIGKILL) after {end.seconds:.0f} s; the limit "
+            f"is {contract.STOP_GRACE_S} s",
+            "let process 1 be the server, by exec form and by `exec` in scripts, and handle "
+            "SIGTERM: process 1 ignores it unless it has a handler",
         )
-    return f"ended {end.seconds:.1f} s after SIGTERM, status {end.exit_code}"
+    return f"ended {end.seconds:.1f} s after SIGTERM, with status {end.exit_code}"
 
 
 @rule(Kind.PAYLOAD)
 def rt_68(case: Case) -> str:
-    """What is in flight at SIGTERM is answered, and the server ends with 0.
+    """A request in flight at SIGTERM is answered, and the server then ends with status 0.
 
-    Source: derived from DG your-algorithms-inference-code.
+    The status of a program that SIGTERM itself ended is taken, too.
+
+    Source: follows from RT-67.
     """
+    payload = case.slow_payload()
     case.server()
-    slow = case.slow_payload()
-    answers: list[Answer] = []
-    with case.launched() as server:
-
-        def ask() -> None:
-            answers.append(server.invoke(slow.body, slow.content_type))
-
-        thread = threading.Thread(target=ask)
-        thread.start()
-        time.sleep(_UNDER_WAY_S)
-        if not thread.is_alive():
-            raise NotTested("give a request that takes 5 to 25 s: --slow-payload FILE")
+    case.subject.described()
+    with case.launched() as server, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        request = pool.submit(
+            server.invoke, payload.body, payload.content_type, timeout_s=ANSWER_TIMEOUT_S
+        )
+        done, _ = concurrent.futures.wait([request], _UNDER_WAY_S)
+        if done:
+            raise NotTested(
+                f"the slow payload is answered within {request.result().seconds:.1f} s: give one "
+                "that takes 5 to 25 s"
+            )
         end = server.stop()
-        thread.join(contract.STOP_GRACE_S)
-    if not answers or answers[0].status != HTTPStatus.OK:
-        shown = answers[0].shown if answers else "no answer"
+        answer = request.result()
+    return _judged(end, answer)
+
+
+def _judged(end: End, answer: Answer) -> str:
+    if answer.status != HTTPStatus.OK:
+        if end.exit_code == _KILLED:
+            raise NotTested(
+                "the slow payload takes longer than what is left of 30 s, or SIGTERM is ignored: "
+                "give one that takes 5 to 25 s, and see RT-67"
+            )
         raise Broken(
-            f"a request in flight at SIGTERM got {shown}; the server ended {end.seconds:.1f} s "
-            "after SIGTERM",
-            "stop taking connections at SIGTERM and end when the requests in flight are answered: "
-            "with gunicorn, graceful_timeout = 25",
+            f"a request in flight at SIGTERM gets {answer.shown}; the server ended after "
+            f"{end.seconds:.1f} s",
+            "at SIGTERM take no new requests and answer those in flight; in gunicorn: "
+            "graceful_timeout 25",
         )
-    if end.exit_code not in {0, _TERMINATED}:
+    if end.exit_code not in _ENDS:
         raise Broken(
-            f"it ended with status {end.exit_code} after SIGTERM", "end with 0 after a stop"
+            f"after SIGTERM it ended with status {end.exit_code}",
+            "end with status 0 once the last request is answered",
         )
-    return f"answered {answers[0].seconds:.1f} s after it was sent; then status {end.exit_code}"
+    return f"answered {answer.seconds:.1f} s after it was sent, then status {end.exit_code}"
 
 
-@rule(Kind.OURS)
-def rt_69(_case: Case) -> str:
-    """Where a part of the server dies, the container ends or /ping fails.
+@rule(Kind.ANY)
+def rt_69(case: Case) -> str:
+    """Where a part of the server dies, it is replaced, /ping fails, or the container ends.
 
-    Proved by tests/byoi/server/test_survival.py.
-
-    Source: derived; sagemaker-inference-toolkit, model_server.py.
+    Source: follows from RT-22; sagemaker-inference-toolkit, model_server.py (SIGCHLD).
     """
-    return ""
+    usual = probing.usual(case)
+    parts = list({one.name: one for one in case.server().sight.children()}.values())
+    if not parts:
+        raise NotApplicable("it is one process: where it dies, the container ends")
+    seen = []
+    for part in parts[:_PARTS]:
+        with case.launched() as server:
+            seen.append(f"{part.name}: {_without(case, server, part, usual)}")
+    return "; ".join(seen)
+
+
+def _without(case: Case, server: Server, part: Process, usual: list[Answer]) -> str:
+    """Kill a part of a server, and say what came of it.
+
+    Raises:
+        Broken: /ping says that all is well, and it is not.
+    """
+    found = [one for one in server.sight.children() if one.name == part.name]
+    if not found:
+        return "not there in another start"
+    server.sight.kill(found[0])
+    deadline_s = time.monotonic() + _RECOVERY_S
+    while time.monotonic() < deadline_s:
+        if (code := server.sight.exit_code()) is not None:
+            if code == 0:
+                raise Broken(
+                    f"where {part.name} is killed, the container ends with status 0",
+                    "end with another status where a part of the server has died",
+                )
+            return f"the container ends with status {code}"
+        ping = server.ping(timeout_s=contract.PING_TIMEOUT_S)
+        worse = _lost(probing.answers(case, server, timeout_s=_RECOVERY_S), usual)
+        if ping.status == HTTPStatus.OK and worse is None:
+            return "replaced"
+        time.sleep(_POLL_S)
+    if ping.status != HTTPStatus.OK:
+        return f"/ping answers {ping.shown}"
+    raise Broken(
+        f"where {part.name} is killed, /ping still answers 200, and a request gets "
+        f"{worse.shown if worse else 'an answer'}",
+        "end the container where a part of the server dies, or let /ping fail: process 1 gets "
+        "SIGCHLD",
+    )
+
+
+def _lost(answers: list[Answer], usual: list[Answer]) -> Answer | None:
+    """Return an answer that is none, where there was one."""
+    pairs = zip(answers, usual, strict=True)
+    return next(
+        (
+            new
+            for new, old in pairs
+            if (not new.status or new.status in _GATEWAY)
+            and old.status
+            and old.status not in _GATEWAY
+        ),
+        None,
+    )
 
 
 @rule(Kind.PLATFORM)
-def rt_70(_case: Case) -> str:
-    """During an update two versions run at once, and share nothing.
+def rt_70(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+    """In an update both versions run at once, each on machines of its own.
 
     Source: DG your-algorithms-inference-code.
     """

@@ -8,11 +8,11 @@ DG mkt-algo-model-internet-free (no calls in or out but the platform's).
 """
 
 import contextlib
-import functools
+import os
 import secrets
 import tempfile
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from byoi import contract, errors, model_data
 from byoi.conformance import causes
 from byoi.conformance.rule import Broken, NotTested
-from byoi.conformance.server import Listener, Server, Unseen
+from byoi.conformance.server import Listener, Process, Server, Unseen, read_processes
 from byoi.local import orphans, processes
 from byoi.local.docker import FREE, Confinement, Engine
 from byoi.local.proc_net import read_listeners
@@ -31,6 +31,9 @@ _LOG_LINES = 20_000
 # Of a container in its network namespace: the sockets of IPv4 and of IPv6.
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _LISTENS_NOWHERE = (processes.LOOPBACK, 0)
+_NEEDS_SHELL = "give the image a `sh` and a `cat`: its processes are seen from inside"
+# What a shell, or an engine, says of a program that is not there.
+_NO_PROGRAM = {126, 127}
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Conditions:
         model: A directory in place of the model's; None for the model's own.
         model_dir: Where it is inside.
         confinement: Limits of a container; processes have none.
+        mounts: Directories of this machine to paths inside, instead of the model's; those of a
+            training job. None: the model's.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -54,6 +59,7 @@ class Conditions:
     model: Path | None = None
     model_dir: Path = contract.MODEL_DIR
     confinement: Confinement = FREE
+    mounts: Mapping[Path, Path] | None = None
 
 
 class Subject(Protocol):
@@ -62,10 +68,13 @@ class Subject(Protocol):
     Attributes:
         name: As the user named it.
         start_limit_s: Seconds to wait until a server of it is healthy.
+        model: The model's directory on this machine, None: what is baked into the image, or
+            what the server has.
     """
 
     name: str
     start_limit_s: float
+    model: Path | None
 
     def launched(self, conditions: Conditions) -> contextlib.AbstractContextManager[Server]:
         """Start a server and end it afterwards; nobody has waited until it is healthy.
@@ -80,13 +89,24 @@ class Subject(Protocol):
         """Return why a server of this subject, that has ended by itself, did so."""
         ...
 
-    @property
-    def model(self) -> Path | None:
-        """The model's directory on this machine, None where it is elsewhere."""
-        ...
-
     def described(self) -> Mapping[str, Any]:
         """Return what is known of an image without running it, as `docker inspect` shows it.
+
+        Raises:
+            NotTested: It is no image.
+        """
+        ...
+
+    def read_file(self, path: str) -> bytes | None:
+        """Return the beginning of a file of an image, which is not run; None where it has none.
+
+        Raises:
+            NotTested: It is no image.
+        """
+        ...
+
+    def has_files(self, folder: str) -> bool:
+        """Whether an image, which is not run, has files in a folder, or folders of it.
 
         Raises:
             NotTested: It is no image.
@@ -133,6 +153,25 @@ class ContainerSight:
         """Whether the kernel ended it for its memory limit."""
         return self.engine.state(self.name).is_out_of_memory
 
+    def children(self) -> list[Process]:
+        """Return the processes that its first process has started and not yet collected."""
+        # One process that ends meanwhile makes `cat` fail, and the others are there all the same.
+        _, text = self._shell("cat /proc/[0-9]*/stat")
+        return [one for one in read_processes(text) if one.parent == 1]
+
+    def kill(self, process: Process) -> None:
+        """End a process of it by SIGKILL."""
+        self._shell(f"kill -9 {process.pid}")
+
+    def _shell(self, command: str) -> tuple[int, str]:
+        try:
+            status, text = self.engine.run_in(self.name, ["sh", "-c", command])
+        except errors.EngineRefusedError as error:
+            raise NotTested(_NEEDS_SHELL) from error
+        if status in _NO_PROGRAM:
+            raise NotTested(_NEEDS_SHELL)
+        return status, text
+
     def _table(self, pid: int, path: str) -> str:
         # The engine's processes are this machine's unless it is in a virtual machine, whose
         # process of that number is not the container's.
@@ -165,8 +204,8 @@ class ImageSubject:
         """
         self.name = image
         self.start_limit_s = START_TIMEOUT_S
+        self.model = model
         self._engine = engine
-        self._model = model
 
     @contextlib.contextmanager
     def launched(self, conditions: Conditions) -> Iterator[Server]:
@@ -175,8 +214,12 @@ class ImageSubject:
         labels = {orphans.OWNER_LABEL: orphans.owner()}
         with tempfile.TemporaryDirectory(prefix="byoi-check-") as empty:
             model = (conditions.model or self.model) if conditions.has_model else None
-            if model is None and not (conditions.has_model and self._has_own_model):
+            # The platform has the folder, also where it has no model data for it.
+            if model is None and not (conditions.has_model and self._is_model_inside):
                 model = Path(empty)
+            mounts = {model: conditions.model_dir} if model else {}
+            if conditions.mounts is not None:
+                mounts = dict(conditions.mounts)
             try:
                 self._engine.create_isolated_network(name, labels)
                 try:
@@ -186,22 +229,19 @@ class ImageSubject:
                         name=name,
                         environment=conditions.environment,
                         labels=labels,
-                        mounts={model: conditions.model_dir} if model else {},
+                        mounts=mounts,
                         network=name,
                         confinement=conditions.confinement,
                     )
                 except errors.EngineRefusedError as refused:
-                    cause = causes.of_refusal(str(refused), self.described(), self._read_file)
+                    cause = causes.of_refusal(str(refused), self.described(), self.read_file)
                     raise cause from refused
                 host, port = self._engine.address(name, conditions.port) or _LISTENS_NOWHERE
                 yield Server(host, port, ContainerSight(self._engine, name))
             finally:
                 self._engine.remove([name], [name])
-
-    @property
-    def model(self) -> Path | None:
-        """The model's directory on this machine, None where it is in the image."""
-        return self._model
+                if conditions.confinement.has_writable_mounts:
+                    self._unlock(mounts)
 
     def explain_end(self, server: Server) -> Broken:
         """Return why a container ended by itself."""
@@ -211,21 +251,34 @@ class ImageSubject:
             log,
             is_out_of_memory=server.sight.is_out_of_memory(),
             described=self.described(),
-            read_file=self._read_file,
+            read_file=self.read_file,
         )
         return known or causes.of_end(code, log)
 
-    @functools.cached_property
-    def _has_own_model(self) -> bool:
-        """Whether the image has a model directory itself, which a mount would hide."""
-        return self._engine.has_path(self.name, str(contract.MODEL_DIR))
+    @property
+    def _is_model_inside(self) -> bool:
+        """Whether the image has a model where a mount would hide it."""
+        return self.has_files(str(contract.MODEL_DIR))
 
-    def _read_file(self, path: str) -> bytes | None:
+    def read_file(self, path: str) -> bytes | None:
+        """Return the beginning of a file of the image, None where it has none."""
         return self._engine.read_image_file(self.name, path)
+
+    def has_files(self, folder: str) -> bool:
+        """Whether the image has files in a folder."""
+        return self._engine.has_image_files(self.name, folder)
 
     def described(self) -> Mapping[str, Any]:
         """Return what the engine knows of the image."""
         return self._engine.describe_image(self.name)
+
+    def _unlock(self, mounts: Iterable[Path]) -> None:
+        """Let this user read and delete what a container wrote as root."""
+        if os.geteuid():
+            for folder in mounts:
+                # An image without `chmod`: what stays is in a temporary directory.
+                with contextlib.suppress(errors.EngineRefusedError):
+                    self._engine.unlock(folder, self.name)
 
 
 class UrlSubject:
@@ -245,6 +298,7 @@ class UrlSubject:
         self.name = url
         # It was started before.
         self.start_limit_s = 5.0
+        self.model: Path | None = None
         self._host, self._port = parts.hostname, parts.port or 80
 
     @contextlib.contextmanager
@@ -254,16 +308,19 @@ class UrlSubject:
             raise NotTested("give an image instead of a URL: this rule needs a start of its own")
         yield Server(self._host, self._port, Unseen())
 
-    @property
-    def model(self) -> Path | None:
-        """None: it is elsewhere."""
-        return None
-
     def explain_end(self, server: Server) -> Broken:
         """Say that nobody listens: whoever runs it is not known."""
         return Broken(f"nothing answers at {server.url}", "start the server, then check it")
 
     def described(self) -> Mapping[str, Any]:
+        """Raise: it is no image."""
+        raise NotTested("give an image instead of a URL")
+
+    def read_file(self, path: str) -> bytes | None:  # noqa: ARG002 - a Subject's
+        """Raise: it is no image."""
+        raise NotTested("give an image instead of a URL")
+
+    def has_files(self, folder: str) -> bool:  # noqa: ARG002 - a Subject's
         """Raise: it is no image."""
         raise NotTested("give an image instead of a URL")
 
@@ -286,6 +343,10 @@ class ProcessSight(Unseen):
 
     def changes(self) -> list[str]:
         """Raise: the processes share this machine's files."""
+        raise NotTested("give an image instead of a folder")
+
+    def children(self) -> list[Process]:
+        """Raise: the processes are this machine's."""
         raise NotTested("give an image instead of a folder")
 
     def is_out_of_memory(self) -> bool:
@@ -314,23 +375,22 @@ class ProjectSubject:
         """
         self.name = str(folder)
         self.start_limit_s = START_TIMEOUT_S
-        self._model_dir = model_dir
+        self.model: Path | None = model_dir
         self._environment = dict(environment)
 
     @contextlib.contextmanager
     def launched(self, conditions: Conditions) -> Iterator[Server]:
         """Start the processes and stop them afterwards."""
-        if (
-            conditions.argument != "serve"
-            or conditions.confinement != FREE
-            or conditions.model_dir != contract.MODEL_DIR
-        ):
+        is_plain = conditions.confinement == FREE and conditions.mounts is None
+        is_plain = is_plain and conditions.model_dir == contract.MODEL_DIR
+        model_dir = self.model
+        if conditions.argument != "serve" or not is_plain or model_dir is None:
             raise NotTested("give an image instead of a folder")
         with tempfile.TemporaryDirectory(prefix="byoi-check-") as folder:
             empty = Path(folder) / "model"
             empty.mkdir()
             stack = processes.ProcessStack(
-                self._model_dir if conditions.has_model else empty,
+                model_dir if conditions.has_model else empty,
                 port=conditions.port if conditions.port != contract.PORT else 0,
                 environ={**self._environment, **conditions.environment},
                 log_file=Path(folder) / "server.log",
@@ -341,17 +401,20 @@ class ProjectSubject:
             finally:
                 stack.stop()
 
-    @property
-    def model(self) -> Path | None:
-        """The model's directory."""
-        return self._model_dir
-
     def explain_end(self, server: Server) -> Broken:
         """Return why the processes ended by themselves."""
         log = server.sight.log()
         return causes.problem_in_log(log) or causes.of_end(server.sight.exit_code() or 0, log)
 
     def described(self) -> Mapping[str, Any]:
+        """Raise: it is no image."""
+        raise NotTested("give an image instead of a folder")
+
+    def read_file(self, path: str) -> bytes | None:  # noqa: ARG002 - a Subject's
+        """Raise: it is no image."""
+        raise NotTested("give an image instead of a folder")
+
+    def has_files(self, folder: str) -> bool:  # noqa: ARG002 - a Subject's
         """Raise: it is no image."""
         raise NotTested("give an image instead of a folder")
 

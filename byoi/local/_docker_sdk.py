@@ -127,6 +127,27 @@ def first_file(chunks: Iterator[bytes], limit_bytes: int) -> bytes | None:
     return bytes(received[start : start + min(member.size, limit_bytes)])
 
 
+def has_file(chunks: Iterator[bytes], limit_bytes: int) -> bool:
+    """Whether a tar archive holds a file, as far as its beginning tells.
+
+    Args:
+        chunks: The archive.
+        limit_bytes: Of the beginning.
+    """
+    received = bytearray()
+    for chunk in chunks:
+        received += chunk
+        if len(received) > limit_bytes:
+            break
+    # What is cut off ends in the middle of a member, whose head has been read.
+    with (
+        contextlib.suppress(tarfile.ReadError),
+        tarfile.open(fileobj=io.BytesIO(received), mode="r:") as archive,
+    ):
+        return any(member.isfile() for member in archive)
+    return False
+
+
 @contextlib.contextmanager
 def translated(url: str, question: str, timeout_s: float) -> Iterator[None]:
     """Raise this project's errors instead of the SDK's.

@@ -342,26 +342,21 @@ class Engine:
             return content
         return None
 
-    def has_path(self, image: str, path: str) -> bool:
-        """Whether an image, which is not run, has a file or folder at an absolute path."""
-        with self._asked("look into an image") as client:
-            container = client.create_container(image, ["none"], use_config_proxy=False)["Id"]
-        try:
-            with self._absences(), self._asked("look into an image") as client:
-                client.get_archive(container, path)[0].close()
-                return True
-            return False
-        finally:
-            self.remove([container])
-
     def read_image_file(self, image: str, path: str, limit_bytes: int = 1 << 20) -> bytes | None:
         """Return the beginning of a file of an image, which is not run; None where it has none."""
-        with self._asked("look into an image") as client:
-            container = client.create_container(image, ["none"], use_config_proxy=False)["Id"]
-        try:
+        with self._opened_image(image) as container:
             return self.read_file(container, path, limit_bytes)
-        finally:
-            self.remove([container])
+
+    def has_image_files(self, image: str, folder: str, limit_bytes: int = 1 << 20) -> bool:
+        """Whether an image, which is not run, has files in a folder, or folders of it."""
+        with (
+            self._opened_image(image) as container,
+            self._absences(),
+            self._asked("look into an image") as client,
+        ):
+            chunks, _ = client.get_archive(container, folder)
+            return bool(self._sdk.has_file(chunks, limit_bytes))
+        return False
 
     def existing(self, containers: Iterable[str]) -> list[str]:
         """Return those of the names that a container has, running or not."""
@@ -463,6 +458,16 @@ class Engine:
         with self._asked("list networks") as client:
             found = client.networks(filters={"label": name})
         return {network["Name"]: network["Labels"][name] for network in found}
+
+    @contextlib.contextmanager
+    def _opened_image(self, image: str) -> Iterator[str]:
+        """Supply a container of an image, which is not started."""
+        with self._asked("look into an image") as client:
+            container = client.create_container(image, ["none"], use_config_proxy=False)["Id"]
+        try:
+            yield container
+        finally:
+            self.remove([container])
 
     @functools.cached_property
     def _sdk(self) -> ModuleType:

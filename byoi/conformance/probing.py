@@ -1,0 +1,110 @@
+"""The requests that tell whether a server still works under conditions that are not its usual ones.
+
+What a model does with a request that was not made for it is its own affair, also a 500. So what
+counts is the difference to the shared server, which runs under the usual conditions.
+"""
+
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+
+from byoi import contract
+from byoi.conformance.case import Case, Payload
+from byoi.conformance.rule import NotTested
+from byoi.conformance.server import ANSWER_TIMEOUT_S, Answer, Server
+
+_JSON = "application/json"
+_ANYTHING = (Payload(b"[]", _JSON), Payload(b"", _JSON), Payload(b"\x00", "application/x-junk"))
+# A log comes a moment after what it tells of.
+_LOG_WAIT_S = 2.0
+_POLL_S = 0.1
+
+
+def payloads(case: Case) -> list[Payload]:
+    """Return the user's request, where there is one, and some that fit no model."""
+    return [*([case.given.payload] if case.given.payload else []), *_ANYTHING]
+
+
+def answers(case: Case, server: Server, *, timeout_s: float = ANSWER_TIMEOUT_S) -> list[Answer]:
+    """Return what a server answers to `payloads`.
+
+    Args:
+        case: Has the user's request.
+        server: Is asked.
+        timeout_s: Seconds for each step of an exchange.
+    """
+    return [
+        server.invoke(one.body, one.content_type, timeout_s=timeout_s) for one in payloads(case)
+    ]
+
+
+def usual(case: Case) -> list[Answer]:
+    """Return what the shared server answers to `payloads`; it is asked once.
+
+    Raises:
+        NotTested: It is not healthy.
+    """
+    return case.remembered("usual answers", lambda: answers(case, case.server()))
+
+
+def is_failure(answer: Answer) -> bool:
+    """Whether a server failed at a request: it did not answer, or with 5xx."""
+    return not answer.status or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def first_worse(case: Case, server: Server) -> Answer | None:
+    """Return the first answer that is a failure where the shared server's is not, None for none.
+
+    Raises:
+        NotTested: The shared server is not healthy.
+    """
+    pairs = zip(usual(case), answers(case, server), strict=True)
+    return next((new for old, new in pairs if is_failure(new) and not is_failure(old)), None)
+
+
+def text_of(answer: Answer) -> str:
+    """Return the beginning of an answer's body as text."""
+    return answer.body[:2000].decode("utf-8", "replace")
+
+
+def wait_for_log(server: Server, find: Callable[[str], object]) -> bool:
+    """Wait a moment until a log has what is looked for, and say whether it has.
+
+    Args:
+        server: Wrote the log.
+        find: Takes the log; true once it is there.
+    """
+    deadline_s = time.monotonic() + _LOG_WAIT_S
+    while True:
+        if find(log_of(server)):
+            return True
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(_POLL_S)
+
+
+def log_of(server: Server) -> str:
+    """Return what a server wrote, "" where that cannot be seen."""
+    try:
+        return server.sight.log()
+    except NotTested:
+        return ""
+
+
+def first_state(server: Server, limit_s: float) -> tuple[Answer, int | None]:
+    """Wait until a server answers /ping in any way, or has ended.
+
+    Args:
+        server: Was started just now.
+        limit_s: Seconds to wait.
+
+    Returns:
+        What /ping was answered last, and the exit status, None while it runs.
+    """
+    deadline_s = time.monotonic() + limit_s
+    while True:
+        answer = server.ping(timeout_s=contract.PING_TIMEOUT_S)
+        code = server.sight.exit_code()
+        if answer.status or code is not None or time.monotonic() > deadline_s:
+            return answer, code
+        time.sleep(_POLL_S)

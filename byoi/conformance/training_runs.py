@@ -1,0 +1,303 @@
+"""A run of an image as a training job: `train`, with the files of the platform mounted.
+
+Sources: DG your-algorithms-training-algo-running-container, -algo-output and -algo-dockerfile.
+"""
+
+import contextlib
+import json
+import re
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+
+from byoi.conformance import causes
+from byoi.conformance.case import Case
+from byoi.conformance.rule import Broken, NotApplicable, NotTested
+from byoi.conformance.server import Server
+from byoi.local.docker import Confinement
+
+# SIGTERM, then SIGKILL this much later.
+GRACE_S = 120
+_NAME = "byoi-check"
+_ARN = f"arn:aws:sagemaker:eu-central-1:123456789012:training-job/{_NAME}"
+ENVIRONMENT = {"TRAINING_JOB_NAME": _NAME, "TRAINING_JOB_ARN": _ARN}
+KILLED = 128 + signal.SIGKILL
+_ML = Path("/opt/ml")
+_FOLDERS = ("input", "model", "output", "checkpoints")
+_HYPERPARAMETERS = "hyperparameters.json"
+_CHANNELS = "inputdataconfig.json"
+_RESOURCES = "resourceconfig.json"
+_HOST = "algo-1"
+# A job that has nothing to train from, and one of the user's.
+_FAILS_S, _ENDS_S = 60.0, 300.0
+_POLL_S = 0.3
+_PING_S = 0.5
+_NO_PROGRAM = {126, 127}
+_REFUSED = re.compile(
+    r"[^\n]*(?:usage|expected|unrecogni[sz]ed|unknown|invalid|not found|no such)[^\n]*"
+    r"\btrain\b[^\n]*",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A job that has ended.
+
+    Attributes:
+        exit_code: Its status.
+        log: What it wrote to stdout and stderr.
+        failure: The content of /opt/ml/output/failure; "" where it is empty or absent.
+        model: Paths of files below /opt/ml/model.
+        output: Those below /opt/ml/output/data.
+        channels: Names of the channels that it had.
+    """
+
+    exit_code: int
+    log: str
+    failure: str
+    model: tuple[str, ...]
+    output: tuple[str, ...]
+    channels: tuple[str, ...]
+
+    @property
+    def told(self) -> str:
+        """All that it tells of its end."""
+        return f"{self.log}\n{self.failure}"
+
+
+def require(case: Case) -> None:
+    """Go on only where rules of training are asked for.
+
+    Raises:
+        NotApplicable: They are not.
+    """
+    if not case.given.is_training:
+        raise NotApplicable("--train asks for it")
+
+
+def training_input(case: Case) -> Path:
+    """Return the user's input of a job.
+
+    Raises:
+        NotTested: There is none.
+    """
+    require(case)
+    if case.given.training_input is None:
+        raise NotTested("give the input of a job that ends well: --training-input FOLDER")
+    return case.given.training_input
+
+
+def succeeding(case: Case) -> Run:
+    """Return a run of the user's job, which is to end well; it runs once.
+
+    Raises:
+        NotTested: There is none, or it does not end in time.
+    """
+    source = training_input(case)
+    return case.remembered("training", lambda: _run(case, source, _ENDS_S))
+
+
+def good(case: Case) -> Run:
+    """Return a run of the user's job that has ended well.
+
+    Raises:
+        NotTested: It has not.
+    """
+    run = succeeding(case)
+    if run.exit_code:
+        raise NotTested("first mend what TR-12 names: the job fails")
+    return run
+
+
+def native(case: Case) -> Run:
+    """Return a run of the user's job with hyperparameters that are numbers where they look so.
+
+    Raises:
+        NotTested: There is none, or it does not end in time.
+    """
+    return _run(case, training_input(case), _ENDS_S, is_text=False)
+
+
+def failing(case: Case) -> Run:
+    """Return a run of a job that has no channels and no hyperparameters; it runs once.
+
+    Raises:
+        NotTested: It does not end, or ends well.
+    """
+    require(case)
+    run = case.remembered("failing training", lambda: _run(case, None, _FAILS_S))
+    if not run.exit_code and not run.failure:
+        raise NotTested("give a job that fails: this one needs neither channels nor parameters")
+    return run
+
+
+def takes_train(case: Case) -> str:
+    """Say how the image takes the argument `train`.
+
+    Raises:
+        Broken: It does not.
+    """
+    require(case)
+    has_input = case.given.training_input is not None
+    run = succeeding(case) if has_input else _without_input(case)
+    if run.exit_code in _NO_PROGRAM or (run.exit_code and _REFUSED.search(run.log)):
+        raise Broken(
+            f"docker run IMAGE train ends with status {run.exit_code}: "
+            f"{causes.last_lines(run.log)}",
+            "put a program `train` on the PATH, or let the ENTRYPOINT take the argument `train`",
+        )
+    return f"takes the argument train, and ends with status {run.exit_code}"
+
+
+def _without_input(case: Case) -> Run:
+    return case.remembered("failing training", lambda: _run(case, None, _FAILS_S))
+
+
+@contextlib.contextmanager
+def launched(
+    case: Case, source: Path | None, *, is_text: bool = True
+) -> Iterator[tuple[Server, Path]]:
+    """Start a job; supply it, and the folder that has its /opt/ml.
+
+    Args:
+        case: Has the image.
+        source: As /opt/ml/input; None for a job without channels and hyperparameters.
+        is_text: Whether all hyperparameters are texts, as the platform has them.
+
+    Raises:
+        Broken: It does not start.
+        NotTested: The subject is no image.
+    """
+    case.subject.described()
+    with tempfile.TemporaryDirectory(prefix="byoi-check-") as name:
+        folder = Path(name)
+        for one in _FOLDERS:
+            (folder / one).mkdir()
+        _write_input(folder / "input", source, is_text=is_text)
+        conditions = case.conditions(
+            argument="train",
+            environment=ENVIRONMENT,
+            mounts={folder / one: _ML / one for one in _FOLDERS},
+            confinement=Confinement(memory_bytes=case.given.memory_bytes, has_writable_mounts=True),
+        )
+        with contextlib.ExitStack() as stack:
+            try:
+                server = stack.enter_context(case.subject.launched(conditions))
+            except Broken as broken:
+                raise Broken(
+                    f"docker run IMAGE train does not start: {broken.__cause__ or broken.seen}",
+                    "put a program `train` on the PATH, or let the ENTRYPOINT take the argument "
+                    "`train`",
+                ) from broken
+            yield server, folder
+
+
+def _read_run(code: int, log: str, folder: Path) -> Run:
+    failure = folder / "output" / "failure"
+    return Run(
+        code,
+        log,
+        failure.read_text(errors="replace") if failure.is_file() else "",
+        _files(folder / "model"),
+        _files(folder / "output" / "data"),
+        tuple(_read(folder / "input" / "config" / _CHANNELS)),
+    )
+
+
+def _run(case: Case, source: Path | None, limit_s: float, *, is_text: bool = True) -> Run:
+    with launched(case, source, is_text=is_text) as (server, folder):
+        deadline_s = time.monotonic() + limit_s
+        while (code := server.sight.exit_code()) is None:
+            if server.ping(timeout_s=_PING_S).status == HTTPStatus.OK:
+                raise Broken(
+                    "docker run IMAGE train starts a server: /ping answers 200",
+                    "let the argument `train` train, and end",
+                )
+            if time.monotonic() > deadline_s:
+                raise NotTested(f"give a job that ends within {limit_s:.0f} s: --training-input")
+            time.sleep(_POLL_S)
+        return _read_run(code, server.sight.log(), folder)
+
+
+def _write_input(folder: Path, source: Path | None, *, is_text: bool) -> None:
+    """Lay out /opt/ml/input, with what the platform adds to it."""
+    if source is not None:
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+    config, data = folder / "config", folder / "data"
+    config.mkdir(exist_ok=True)
+    data.mkdir(exist_ok=True)
+    given = _read(config / _HYPERPARAMETERS)
+    _write(
+        config / _HYPERPARAMETERS,
+        {name: _text(value) if is_text else _number(value) for name, value in given.items()},
+    )
+    channels = sorted(one.name for one in data.iterdir() if one.is_dir())
+    channel = {
+        "TrainingInputMode": "File",
+        "S3DistributionType": "FullyReplicated",
+        "RecordWrapperType": "None",
+    }
+    _write(
+        config / _CHANNELS,
+        _read(config / _CHANNELS) or dict.fromkeys(channels, channel),
+    )
+    _write(
+        config / _RESOURCES,
+        {
+            "current_host": _HOST,
+            "current_instance_type": "ml.m5.large",
+            "current_group_name": "homogeneousCluster",
+            "hosts": [_HOST],
+            "instance_groups": [
+                {
+                    "instance_group_name": "homogeneousCluster",
+                    "instance_type": "ml.m5.large",
+                    "hosts": [_HOST],
+                }
+            ],
+            "network_interface_name": "eth0",
+        },
+    )
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _number(value: object) -> object:
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return json.loads(value)
+    return value
+
+
+def _read(file: Path) -> dict[str, object]:
+    try:
+        content = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _write(file: Path, content: object) -> None:
+    file.write_text(json.dumps(content))
+
+
+def _files(folder: Path) -> tuple[str, ...]:
+    found = (one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file())
+    return tuple(sorted(found))
+
+
+def wait_until_under_way(server: Server, limit_s: float) -> None:
+    """Wait until a job has written something or has ended, at most `limit_s` seconds."""
+    deadline_s = time.monotonic() + limit_s
+    while time.monotonic() < deadline_s and server.sight.exit_code() is None:
+        if server.sight.log():
+            return
+        time.sleep(_POLL_S)

@@ -132,13 +132,8 @@ class LifeSubject:
                 process.wait()
 
     def explain_end(self, server: Server) -> Broken:
-        return causes.of_end(
-            server.sight.exit_code() or 0,
-            server.sight.log(),
-            is_out_of_memory=False,
-            described={},
-            read_file=lambda _: None,
-        )
+        code, log = server.sight.exit_code() or 0, server.sight.log()
+        return causes.problem_in_log(log) or causes.of_end(code, log)
 
     def described(self) -> dict[str, Any]:
         return self._described

@@ -31,6 +31,7 @@ _LOG_LINES = 20_000
 # Of a container in its network namespace: the sockets of IPv4 and of IPv6.
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _LISTENS_NOWHERE = (processes.LOOPBACK, 0)
+_FOR_ALL = 0o755
 _NEEDS_SHELL = "give the image a `sh` and a `cat`: its processes are seen from inside"
 # What a shell, or an engine, says of a program that is not there.
 _NO_PROGRAM = {126, 127}
@@ -209,6 +210,8 @@ class ImageSubject:
         name = f"byoi-check-{secrets.token_hex(4)}"
         labels = {orphans.OWNER_LABEL: orphans.owner()}
         with tempfile.TemporaryDirectory(prefix="byoi-check-") as empty:
+            # As of the platform's folder: any user of the image may read it.
+            Path(empty).chmod(_FOR_ALL)
             model = self.model if conditions.has_model else Path(empty)
             mounts = {model: contract.MODEL_DIR} if model else {}
             if conditions.mounts is not None:
@@ -421,5 +424,6 @@ def unpacked(archive: Path | None) -> Iterator[Path | None]:
         yield archive
         return
     with tempfile.TemporaryDirectory(prefix="byoi-check-") as folder:
+        Path(folder).chmod(_FOR_ALL)
         model_data.unpack(archive, Path(folder))
         yield Path(folder)

@@ -62,30 +62,27 @@ def rt_58(case: Case) -> str:
             raise problem
         _try_writable(case, f"it does not start: {case.problem.seen}")
         raise NotTested(_HEALTHY_FIRST)
-    answers = probing.usual(case)
-    server = case.server()
-    failures = [one for one in answers if probing.is_failure(one)]
-    told = "\n".join(map(probing.text_of, answers))
-    if failures:
-        probing.wait_for_log(server, _write)
-        told += f"\n{probing.log_of(server)}"
-    if problem := _write(told):
+    usual = probing.usual(case)
+    if problem := _write(usual.told):
         raise problem
-    if failures:
-        _try_writable(case, f"a request gets {failures[0].shown}")
-    made = [
-        path
-        for path in server.sight.changes()
-        if _is_model(path)
-        and path != str(contract.MODEL_DIR)
-        and not any(one in path for one in _HARMLESS)
-    ]
-    if made:
+    if usual.failures:
+        _try_writable(case, f"a request gets {usual.failures[0].shown}")
+    if case.subject.model is None and (made := _made(case)):
         raise Broken(
             f"it made {', '.join(made[:_SHOWN])}; on the platform that folder is read-only",
             "write below /tmp only",
         )
-    return f"{contract.MODEL_DIR} is read-only, and it answers {answers[0].shown}"
+    return f"{contract.MODEL_DIR} is read-only, and it answers {usual.answers[0].shown}"
+
+
+def _made(case: Case) -> list[str]:
+    """Return what a server made in the model folder where nothing is mounted there."""
+    changes = case.server().sight.changes()
+    return [
+        path
+        for path in changes
+        if path.startswith(f"{contract.MODEL_DIR}/") and not any(one in path for one in _HARMLESS)
+    ]
 
 
 def _write(text: str) -> Broken | None:
@@ -176,7 +173,7 @@ def rt_60(case: Case) -> str:
                 )
             return f"/ping has {answer.shown} without model data"
         last = causes.last_lines(server.sight.log())
-    if code == 0 or code > _SIGNALLED:
+    if code > _SIGNALLED:
         raise Broken(
             f"without model data it ends with status {code}; its last lines: {last}",
             "serve without a model, answer /ping with 503, or end with status 1 and the cause",

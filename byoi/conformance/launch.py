@@ -38,6 +38,13 @@ _EXPECTED = {
     "SM_NUM_CPUS": "2",
     "SM_NUM_GPUS": "0",
 }
+# What a shell says of a program that is not there.
+_NO_PROGRAM = {126, 127}
+_REFUSED = re.compile(
+    r"[^\n]*(?:usage|expected|unrecogni[sz]ed|unknown|invalid|not found|no such)[^\n]*"
+    r"\bserve\b(?![\w./-])",
+    re.IGNORECASE,
+)
 _HEALTHY_FIRST = "first mend what RT-22 names: the server is not healthy"
 
 
@@ -56,12 +63,21 @@ def rt_01(case: Case) -> str:
     problem = case.problem
     if problem is None:
         return "starts with the argument serve"
-    if re.search(r"\bserve\b", problem.seen) and _has_not_started(case):
+    if _is_refused(case):
         raise Broken(
             f"docker run IMAGE serve: {problem.seen}",
             "put a program `serve` on the PATH, or let the ENTRYPOINT take the argument `serve`",
         )
     raise NotTested(_HEALTHY_FIRST)
+
+
+def _is_refused(case: Case) -> bool:
+    """Whether it could not be started, or ended for its argument."""
+    try:
+        code = case.any_server().sight.exit_code()
+    except Broken:
+        return True
+    return code in _NO_PROGRAM or (code is not None and bool(_REFUSED.search(case.log())))
 
 
 def _has_not_started(case: Case) -> bool:

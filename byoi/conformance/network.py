@@ -103,7 +103,7 @@ def rt_18(case: Case) -> str:
     Source: DG multi-container-troubleshooting.
     """
     found = _labels(case).get(_LABEL)
-    if found is None:
+    if not found:
         raise NotApplicable(_NO_LABEL)
     if found != _LABEL_VALUE:
         raise Broken(
@@ -145,20 +145,11 @@ def rt_20(case: Case) -> str:
         raise _starts_with_network(case) or NotTested(
             "first mend what RT-22 names: the server is not healthy"
         )
-    server = case.server()
-    answers = probing.usual(case)
-    failures = [one for one in answers if probing.is_failure(one)]
-    told = "\n".join(map(probing.text_of, answers))
-    if failures:
-        probing.wait_for_log(server, _network_problem)
-        told += f"\n{probing.log_of(server)}"
-    if problem := _network_problem(told):
-        raise Broken(
-            f"a request is answered with {failures[0].shown if failures else answers[0].shown}: "
-            f"{problem.seen}",
-            problem.remedy,
-        )
-    return f"without a network, requests are answered with {answers[0].status}"
+    usual = probing.usual(case)
+    if problem := _network_problem(usual.told):
+        shown = (usual.failures or usual.answers)[0].shown
+        raise Broken(f"a request is answered with {shown}: {problem.seen}", problem.remedy)
+    return f"without a network, a request is answered with {usual.answers[0].shown}"
 
 
 @rule(Kind.ANY)
@@ -202,6 +193,6 @@ def _labels(case: Case) -> dict[str, str]:
 def _is_for_pipelines(case: Case) -> bool:
     """Whether the image says so, or is none, and so cannot."""
     try:
-        return _LABEL in _labels(case)
+        return bool(_labels(case).get(_LABEL))
     except NotTested:
         return True

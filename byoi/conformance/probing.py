@@ -6,6 +6,7 @@ counts is the difference to the shared server, which runs under the usual condit
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from byoi import contract
@@ -17,6 +18,7 @@ _JSON = "application/json"
 _ANYTHING = (Payload(b"[]", _JSON), Payload(b"", _JSON), Payload(b"\x00", "application/x-junk"))
 # A log comes a moment after what it tells of.
 _LOG_WAIT_S = 2.0
+_QUIET_S = 0.5
 _POLL_S = 0.1
 
 
@@ -38,13 +40,42 @@ def answers(case: Case, server: Server, *, timeout_s: float = ANSWER_TIMEOUT_S) 
     ]
 
 
-def usual(case: Case) -> list[Answer]:
-    """Return what the shared server answers to `payloads`; it is asked once.
+@dataclass(frozen=True)
+class Usual:
+    """What the shared server made of `payloads`.
+
+    Attributes:
+        answers: One for each.
+        told: What their bodies say and, where one is a failure, what the log says meanwhile:
+            before, it may have told of things that it does without.
+    """
+
+    answers: list[Answer]
+    told: str
+
+    @property
+    def failures(self) -> list[Answer]:
+        """Those at which it failed."""
+        return [one for one in self.answers if is_failure(one)]
+
+
+def usual(case: Case) -> Usual:
+    """Return what the shared server makes of `payloads`; it is asked once.
 
     Raises:
         NotTested: It is not healthy.
     """
-    return case.remembered("usual answers", lambda: answers(case, case.server()))
+
+    def ask() -> Usual:
+        server = case.server()
+        length = len(log_of(server))
+        found = answers(case, server)
+        told = "\n".join(map(text_of, found))
+        if any(map(is_failure, found)):
+            told += f"\n{_settled_log(server)[length:]}"
+        return Usual(found, told)
+
+    return case.remembered("usual answers", ask)
 
 
 def is_failure(answer: Answer) -> bool:
@@ -58,7 +89,7 @@ def first_worse(case: Case, server: Server) -> Answer | None:
     Raises:
         NotTested: The shared server is not healthy.
     """
-    pairs = zip(usual(case), answers(case, server), strict=True)
+    pairs = zip(usual(case).answers, answers(case, server), strict=True)
     return next((new for old, new in pairs if is_failure(new) and not is_failure(old)), None)
 
 
@@ -81,6 +112,17 @@ def wait_for_log(server: Server, find: Callable[[str], object]) -> bool:
         if time.monotonic() > deadline_s:
             return False
         time.sleep(_POLL_S)
+
+
+def _settled_log(server: Server) -> str:
+    """Return a log once nothing has come for a moment."""
+    deadline_s = time.monotonic() + _LOG_WAIT_S
+    log, quiet_s = log_of(server), time.monotonic()
+    while time.monotonic() < min(deadline_s, quiet_s + _QUIET_S):
+        time.sleep(_POLL_S)
+        if (newer := log_of(server)) != log:
+            log, quiet_s = newer, time.monotonic()
+    return log
 
 
 def log_of(server: Server) -> str:

@@ -25,7 +25,7 @@ h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem }
 table { border-collapse: collapse; width: 100% }
 td, th { text-align: left; vertical-align: top; padding: .35rem .6rem;
   border-top: 1px solid #d8dee4 }
-.verdict { white-space: nowrap; font-weight: 600 }
+.id, .verdict { white-space: nowrap } .verdict { font-weight: 600; width: 7.5rem }
 .pass { color: #1a7f37 } .fail { color: #b3261e } .none { color: #57606a; font-weight: 400 }
 .remedy { margin-top: .2rem } .statement { color: #57606a }
 pre { background: #f6f8fa; padding: .8rem; overflow-x: auto }
@@ -139,7 +139,7 @@ def _row(result: Result) -> str:
     remedy = html.escape(terminal.escape(result.remedy))
     source = html.escape(result.rule.source)
     return (
-        f"<tr><td>{result.rule.id}</td>"
+        f'<tr><td class="id">{result.rule.id}</td>'
         f'<td class="verdict {kind}">{verdict.value}</td><td>{seen}'
         + (f'<div class="remedy"><strong>Remedy:</strong> {remedy}</div>' if remedy else "")
         + f'<div class="statement">{html.escape(result.rule.statement)} ({source})</div>'

@@ -1,6 +1,8 @@
 """Contract 4A: serverless endpoints."""
 
 import re
+import stat
+from pathlib import Path
 
 from byoi.conformance import causes, probing
 from byoi.conformance.case import Case
@@ -77,6 +79,8 @@ def sv_05(case: Case) -> str:
     """
     _require(case)
     probing.usual(case)
+    if case.subject.model and (closed := _first_closed(case.subject.model)):
+        raise NotTested(f"make the model data readable for all, {closed} too: chmod -R o+rX")
     confinement = Confinement(memory_bytes=case.given.memory_bytes, user=_USER)
     log = ""
     try:
@@ -94,6 +98,15 @@ def sv_05(case: Case) -> str:
         f"as user {_USER}: {denied[0].strip()[:300] if denied else seen}",
         "write below /tmp, or make the path writable for all: RUN chmod -R o+rwX PATH",
     )
+
+
+def _first_closed(folder: Path) -> Path | None:
+    """Return a file or folder that others than its owner cannot read, None where there is none."""
+    for one in (folder, *folder.rglob("*")):
+        mode = one.stat().st_mode
+        if not mode & stat.S_IROTH or (one.is_dir() and not mode & stat.S_IXOTH):
+            return one
+    return None
 
 
 @rule(Kind.ANY)
@@ -155,7 +168,7 @@ def sv_08(case: Case) -> str:
     length = len(response.body)
     if length > _PAYLOAD_BYTES:
         raise Broken(
-            f"the response has {length / 2**20:.1f} MB; the limit is 4 MB",
+            f"the response has {length} B; the limit is 4 MB, {_PAYLOAD_BYTES} B",
             "answer less, or ask for fewer records at a time",
         )
     return f"4 MB are answered with {answer.status}; the response has {length} B"

@@ -31,6 +31,7 @@ _LOG_LINES = 20_000
 # Of a container in its network namespace: the sockets of IPv4 and of IPv6.
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _LISTENS_NOWHERE = (processes.LOOPBACK, 0)
+_FOR_ALL = 0o755
 _NEEDS_SHELL = "give the image a `sh` and a `cat`: its processes are seen from inside"
 # What a shell, or an engine, says of a program that is not there.
 _NO_PROGRAM = {126, 127}
@@ -213,6 +214,8 @@ class ImageSubject:
         name = f"byoi-check-{secrets.token_hex(4)}"
         labels = {orphans.OWNER_LABEL: orphans.owner()}
         with tempfile.TemporaryDirectory(prefix="byoi-check-") as empty:
+            # As of the platform's folder: any user of the image may read it.
+            Path(empty).chmod(_FOR_ALL)
             model = (conditions.model or self.model) if conditions.has_model else None
             # The platform has the folder, also where it has no model data for it.
             if model is None and not (conditions.has_model and self._is_model_inside):
@@ -430,5 +433,6 @@ def unpacked(archive: Path | None) -> Iterator[Path | None]:
         yield archive and archive.absolute()
         return
     with tempfile.TemporaryDirectory(prefix="byoi-check-") as folder:
+        Path(folder).chmod(_FOR_ALL)
         model_data.unpack(archive, Path(folder))
         yield Path(folder)

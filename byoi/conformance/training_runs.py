@@ -40,7 +40,7 @@ _PING_S = 0.5
 _NO_PROGRAM = {126, 127}
 _REFUSED = re.compile(
     r"[^\n]*(?:usage|expected|unrecogni[sz]ed|unknown|invalid|not found|no such)[^\n]*"
-    r"\btrain\b[^\n]*",
+    r"\btrain\b(?![\w./-])",
     re.IGNORECASE,
 )
 
@@ -179,6 +179,8 @@ def launched(
         folder = Path(name)
         for one in _FOLDERS:
             (folder / one).mkdir()
+            # An image with a USER may write there, too.
+            (folder / one).chmod(0o777)
         _write_input(folder / "input", source, is_text=is_text)
         conditions = case.conditions(
             argument="train",

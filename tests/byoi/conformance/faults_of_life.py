@@ -66,7 +66,8 @@ FAULTS = {
     "writes_quietly": Fault("RT-58", ("read-only", "state", "500")),
     "write_model_at_start": Fault("RT-58", ("read-only", "/opt/ml/model/cache"), others=("RT-22",)),
     "model_path": Fault("RT-59", ("/opt/ml/model/nested/weights",), others=("RT-22",)),
-    "ends_without_model": Fault("RT-60", ("status 0",)),
+    "crashes_without_model": Fault("RT-60", ("status 139", "503")),
+    "refuses_serve": Fault("RT-01", ("docker run IMAGE serve", "serve"), others=("RT-22",)),
     "needs_root start": Fault(
         "SV-05", ("12345", "Permission denied", "chmod"), others=("RT-66",), is_serverless=True
     ),
@@ -76,7 +77,9 @@ FAULTS = {
     "ends_with 3": Fault("RT-68", ("status 3",), slow_payload=SLOW),
     "helper_unnoticed": Fault("RT-69", ("/ping still answers 200", "502")),
     "limit 1048576": Fault("SV-08", ("4 MB", "413"), others=("RT-34",), is_serverless=True),
-    "large_response 4200000": Fault("SV-08", ("the response has 4.0 MB",), is_serverless=True),
+    "large_response 4200000": Fault(
+        "SV-08", ("the response has 4200000 B", "4 MB"), is_serverless=True
+    ),
     "content_type json": Fault("PL-02", ("'json'",)),
     "buffered": Fault("OB-01", ("buffer", "PYTHONUNBUFFERED")),
     "log_file": Fault("OB-01", ("server.log",)),

@@ -4,6 +4,7 @@ Run beside it, by any Python 3.11 or later, without a package. Without `FAULT` i
 can be trained.
 """
 
+import ctypes
 import itertools
 import json
 import os
@@ -37,11 +38,14 @@ def begin():
         (MODEL_DIR / "nested" / "weights").read_bytes()
     if FAULT == "needs_root" and ARGUMENT == "start":
         (SCRATCH / "state").write_text("x")
+    if FAULT == "fails_after_warnings":
+        log("warning: telemetry: Temporary failure in name resolution")
+        log("warning: no cache: Read-only file system: '/opt/ml/model/cache'")
     if FAULT == "second_port":
         listener = socket.create_server(("127.0.0.1", int(ARGUMENT)), reuse_port=True)
         kept.append(listener)
-    if FAULT == "ends_without_model" and not any(MODEL_DIR.iterdir()):
-        sys.exit(0)
+    if FAULT == "crashes_without_model" and not any(MODEL_DIR.iterdir()):
+        ctypes.string_at(0)
     if FAULT in {"helper", "helper_unnoticed"}:
         helpers.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]))
     if FAULT == "helper":
@@ -65,6 +69,8 @@ class Handler(faulty.Handler):
             self.fail(500)
         elif FAULT == "helper_unnoticed" and helpers[0].poll() is not None:
             self.fail(502)
+        elif FAULT == "fails_after_warnings":
+            self.fail(500)
         elif FAULT == "calls_out":
             socket.getaddrinfo("models.invalid", 443)
         elif FAULT == "calls_aws":
@@ -195,6 +201,8 @@ def fit():
 def main():
     if sys.argv[1:] == ["train"]:
         train()
+    if FAULT == "refuses_serve":
+        sys.exit("usage: app [--port PORT]\napp: error: unrecognized arguments: serve")
     begin()
     faulty.Handler, faulty.Server = Handler, Server
     faulty.main()

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,9 @@ shift; exec "$@"
 
 
 class LifeSight:
-    def __init__(self, process: subprocess.Popen, folder: Path) -> None:
+    def __init__(self, process: subprocess.Popen, folder: Path, made: Sequence[str]) -> None:
         self._process = process
+        self._made = made
         self._folder = folder
 
     def log(self) -> str:
@@ -48,7 +49,8 @@ class LifeSight:
         return [Listener(*one) for one in read_listeners("\n".join(["head", *own]))]
 
     def changes(self) -> list[str]:
-        return [f"/var/lib/{one.name}" for one in (self._folder / "scratch").iterdir()]
+        written = [f"/var/lib/{one.name}" for one in (self._folder / "scratch").iterdir()]
+        return [*self._made, *written]
 
     def children(self) -> list[Process]:
         found = []
@@ -91,12 +93,14 @@ class LifeSubject:
         model: Path | None = None,
         name: str = "image:latest",
         files: Mapping[str, bytes] | None = None,
+        made: Sequence[str] = (),
         **described: Any,
     ) -> None:
         self.name = name
         self.model = model
         self._fault = fault
         self._files = files or {}
+        self._made = made
         self._described = {"Architecture": "amd64", "Os": "linux", **described}
 
     @contextlib.contextmanager
@@ -126,7 +130,7 @@ class LifeSubject:
                     stderr=log,
                 )
             try:
-                yield Server("127.0.0.1", port, LifeSight(process, folder))
+                yield Server("127.0.0.1", port, LifeSight(process, folder, self._made))
             finally:
                 process.kill()
                 process.wait()

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import pushed_images
 import pytest
@@ -141,6 +143,32 @@ def test_metrics_that_are_right_are_counted(model):
     assert {one.verdict for one in results.values()} == {Verdict.PASS}
 
 
+@pytest.mark.parametrize(
+    ("path", "verdict"),
+    [("cache", Verdict.FAIL), ("code/__pycache__/inference.cpython-313.pyc", Verdict.PASS)],
+)
+def test_a_file_in_the_folder_of_a_model_that_is_in_the_image(path, verdict):
+    made = ["/opt/ml/model", f"/opt/ml/model/{path}"]
+    [result] = asked(LifeSubject(made=made, Config=CONFIG), Given(), "RT-58").values()
+    assert result.verdict is verdict, result
+    assert "read-only" in result.seen
+
+
+def test_a_telling_line_from_before_the_requests_is_no_cause(model):
+    """Of something that the server does without, though a request fails for another reason."""
+    subject = LifeSubject("fails_after_warnings", model=model, Config=CONFIG)
+    results = asked(subject, Given(), "RT-20", "RT-58")
+    assert {one.verdict for one in results.values()} == {Verdict.PASS}, results
+
+
+def test_model_data_that_others_cannot_read_is_no_fault_of_the_image(model):
+    (model / "weights").chmod(0o600)
+    subject = LifeSubject(model=model, Config=CONFIG)
+    [result] = asked(subject, Given(is_serverless=True), "SV-05").values()
+    assert result.verdict is Verdict.NOT_TESTED
+    assert "chmod" in result.seen
+
+
 def test_a_file_outside_of_tmp_is_no_fault_on_instances(model):
     subject = LifeSubject("needs_root", model=model, Config=CONFIG)
     [result] = asked(subject, Given(payload=LIST), "RT-66").values()
@@ -189,6 +217,17 @@ def test_a_long_name_is_refused():
     assert "256 characters; the limit is 255" in result.seen
 
 
+def test_a_training_input_that_is_not_there_is_named():
+    command = ["check", "http://127.0.0.1:1", "--training-input", "/nowhere", "--only", "TR"]
+    done = subprocess.run(
+        [sys.executable, "-m", "byoi.cli", *command], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (
+        2,
+        "byoi: error: --training-input /nowhere: there is no folder of that name\n",
+    )
+
+
 def test_processes_are_read_as_the_kernel_writes_them():
     text = "7 (a (b) c) S 1 7 7 0\n8 (sh) Z 1 8\n9 (x) R 7 9\nnothing\n"
     assert read_processes(text) == [Process(7, 1, "a (b) c"), Process(9, 7, "x")]
@@ -201,7 +240,7 @@ def test_each_rule_that_an_image_can_break_has_a_fault():
     breakable = {one.id for one in rules if one.kind in {Kind.ANY, Kind.PAYLOAD}}
     elsewhere = {
         # tests/container/test_check.py.
-        *("RT-01", "RT-16"),
+        "RT-16",
         # Tests of their own above.
         *("RT-05", "RT-07", "RT-09", "SV-06", "SV-07"),
         # Nothing of an image breaks them; some have what AWS leaves to the image.

@@ -14,16 +14,21 @@ import datetime as dt
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 from own_model import ROOT, show
 
-from byoi import conformance
+from byoi import conformance, terminal
 from byoi.conformance import reports
 from byoi.local import Engine
 
 sys.path[:0] = [str(ROOT / "tests" / name) for name in ("container", "byoi/conformance")]
 
+import faults_of_life  # noqa: E402 - found by the path above
 import faults_of_serving  # noqa: E402 - found by the path above
 import images  # noqa: E402 - as above
 
@@ -32,16 +37,66 @@ MODEL = ROOT / "benchmarks" / "fixtures" / "network_small"
 PAYLOAD = conformance.Payload(b'{"instances": ["Not bad at all."]}', "application/json")
 
 
-def build(tag: str, fault: str, labels: tuple[str, ...]) -> None:
-    """Build the image of a fault."""
-    lines = [f"FROM {images.IMAGES['faulty'].tag}", f"ENV FAULT='{fault}'"]
-    lines += [
-        f"LABEL {name}={value}"
-        for name, value in faults_of_serving.LABELS.items()
-        if name in labels
-    ]
+@dataclass(frozen=True)
+class Broken:
+    """An image with one fault, and what the check must say of it.
+
+    Attributes:
+        name: Of the fault.
+        lines: Of its Dockerfile.
+        rule: Must fail.
+        others: Rules that must fail with it.
+        words: Stand in what is seen, or in the remedy.
+        given: What the user gave for the check.
+    """
+
+    name: str
+    lines: list[str]
+    rule: str
+    others: tuple[str, ...]
+    words: tuple[str, ...]
+    given: conformance.Given
+
+
+def broken_images(folder: Path, life: str) -> Iterator[Broken]:
+    """Yield the images with a fault.
+
+    Args:
+        folder: Where the input of a training job is written.
+        life: The image whose faults are in how it starts, ends, trains and writes.
+    """
+    for name, fault in faults_of_serving.FAULTS.items():
+        lines = [f"FROM {images.IMAGES['faulty'].tag}", f"ENV FAULT='{name}'"]
+        # The tests' image has all labels.
+        absent = set(faults_of_serving.LABELS) - set(fault.labels)
+        lines += [f"LABEL {label}=" for label in sorted(absent)]
+        yield Broken(name, lines, fault.rule, fault.others, fault.words, fault.given)
+    training = folder / "input"
+    (training / "data" / "train").mkdir(parents=True)
+    (training / "data" / "train" / "rows").write_text("1,2\n")
+    (training / "config").mkdir()
+    (training / "config" / "hyperparameters.json").write_text('{"epochs": 4}')
+    rows = {**faults_of_life.FAULTS, **faults_of_life.IMAGE_FAULTS}
+    for name, row in rows.items():
+        if name in faults_of_life.IMAGE_FAULTS:
+            if not row.lines:  # of what an engine tells: a size, another processor
+                continue
+            lines = [f"FROM {life}", row.lines]
+        else:
+            lines = [f"FROM {life}", f"ENV FAULT='{name}'"]
+        yield Broken(name, lines, row.rule, row.others, row.words, row.given(training))
+
+
+def build(tag: str, lines: list[str], context: Path | None = None) -> None:
+    """Build an image.
+
+    Args:
+        tag: Its tag.
+        lines: Its Dockerfile.
+        context: The folder that it copies from.
+    """
     subprocess.run(
-        ["docker", "build", "--quiet", "--tag", tag, "-"],
+        ["docker", "build", "--quiet", "--tag", tag, *(["-f", "-", context] if context else ["-"])],
         input="\n".join(lines) + "\n",
         text=True,
         check=True,
@@ -49,22 +104,21 @@ def build(tag: str, fault: str, labels: tuple[str, ...]) -> None:
     )
 
 
-def try_fault(name: str, fault: faults_of_serving.Fault) -> tuple[str, str]:
+def try_fault(fault: Broken, model: Path) -> tuple[str, str]:
     """Return what came of a fault, `found` if all is as it must be, and what was seen."""
     tag = f"{images.REPOSITORY}-check-all:latest"
-    build(tag, name, fault.labels)
+    build(tag, fault.lines)
     try:
         case = conformance.Case(
-            conformance.ImageSubject(Engine(os.environ), tag, None), fault.given
+            conformance.ImageSubject(Engine(os.environ), tag, model), fault.given
         )
         wanted = {fault.rule, *fault.others}
-        rules = conformance.selected(conformance.all_rules(), wanted)
-        report = conformance.check(case, rules)
+        report = conformance.check(case, conformance.selected(conformance.all_rules(), wanted))
     finally:
         subprocess.run(["docker", "rmi", "--force", tag], capture_output=True, check=False)
     seen = {result.rule.id: result for result in report.results}
     missed = wanted - {result.rule.id for result in report.failures}
-    told = f"{seen[fault.rule].seen} {seen[fault.rule].remedy}"
+    told = f"{seen[fault.rule].seen}; {seen[fault.rule].remedy}"
     absent = [word for word in fault.words if word not in told]
     outcome = "found"
     if missed:
@@ -83,13 +137,28 @@ def main() -> None:
     options = parser.parse_args()
     began_s = time.monotonic()
     rows, missed = [], 0
-    for name, fault in faults_of_serving.FAULTS.items():
-        if options.only and name not in options.only:
-            continue
-        outcome, seen = try_fault(name, fault)
-        missed += outcome != "found"
-        show(f"{name}: {fault.rule} {outcome}")
-        rows.append(f"| `{name}` | {fault.rule} | {', '.join(fault.others)} | {outcome} | {seen} |")
+    life = f"{images.REPOSITORY}-faulty-life:latest"
+    build(
+        life,
+        [
+            f"FROM {images.IMAGES['serve'].tag}",
+            "COPY faulty.py faulty_life.py /",
+            'ENTRYPOINT ["python3", "/faulty_life.py"]',
+        ],
+        images.FAULTY,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "model"
+        model.mkdir()
+        (model / "weights").write_text("1")
+        for fault in broken_images(Path(folder), life):
+            if options.only and fault.name not in options.only:
+                continue
+            outcome, seen = try_fault(fault, model)
+            missed += outcome != "found"
+            show(f"{fault.name}: {fault.rule} {outcome}")
+            others = ", ".join(fault.others)
+            rows.append(f"| `{fault.name}` | {fault.rule} | {others} | {outcome} | {seen} |")
     given = conformance.Given(payload=PAYLOAD, is_serverless=True)
     case = conformance.Case(
         conformance.ImageSubject(Engine(os.environ), options.image, MODEL), given
@@ -122,7 +191,7 @@ def keep(rows: list[str], missed: int, report: conformance.Report, seconds: floa
             "",
             "| fault | rule that must fail | with it | outcome | seen |",
             "|---|---|---|---|---|",
-            *(row.replace("\n", " ") for row in rows),
+            *(terminal.one_line(row) for row in rows),
             "",
         ]
     )

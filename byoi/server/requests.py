@@ -8,6 +8,7 @@ Sources: RFC 9112 (HTTP/1.1), PEP 3333 (the environment), httptools 0.9 (callbac
 
 import functools
 import io
+import logging
 import re
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from urllib.parse import unquote_to_bytes
 
 import httptools
 
+from byoi.server import statuses
 from byoi.server.application import BODY, GIVEN_ID
 
 # nginx enforces its own limits; these are above them.
@@ -32,6 +34,9 @@ _BODY_BYTES_IN_MEMORY = 1024 * 1024
 # What stands before the path of a request target in absolute form (RFC 9112, 3.2.2).
 _AUTHORITY = re.compile(rb"^[^:]*://[^/?#]*")
 _OWN_KEYS = {"HTTP_CONTENT_TYPE": "CONTENT_TYPE", "HTTP_CONTENT_LENGTH": "CONTENT_LENGTH"}
+
+
+_log = logging.getLogger("gunicorn.error")
 
 
 class RefusedError(Exception):
@@ -217,14 +222,21 @@ class RequestReader:
         self._head_bytes = 0
         if self._body_bytes > self._body_limit_bytes:
             self._refuse(413)
-        if self._file is None:
-            self._pieces.append(piece)
-            if self._body_bytes > _BODY_BYTES_IN_MEMORY:
-                self._file = tempfile.TemporaryFile(dir=self._spool_dir)  # noqa: SIM115 - until the request is whole
-                self._file.writelines(self._pieces)
-                self._pieces.clear()
-        else:
+        try:
+            self._keep(piece)
+        except OSError as error:  # the disk is full, for example
+            _log.error("a body of %d bytes and more cannot be kept: %s", self._body_bytes, error)
+            self._refuse(statuses.INTERNAL_ERROR)
+
+    def _keep(self, piece: bytes) -> None:
+        if self._file is not None:
             self._file.write(piece)
+            return
+        self._pieces.append(piece)
+        if self._body_bytes > _BODY_BYTES_IN_MEMORY:
+            self._file = tempfile.TemporaryFile(dir=self._spool_dir)  # noqa: SIM115 - until the request is whole
+            self._file.writelines(self._pieces)
+            self._pieces.clear()
 
     def on_message_complete(self) -> None:
         """End a request, as the parser's callback."""

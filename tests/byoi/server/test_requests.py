@@ -534,3 +534,14 @@ def test_whatever_comes_is_read_or_refused_and_the_pieces_make_no_difference():
     assert time.monotonic() - began_s < 20
     # It is no test of refusals alone, nor of good requests.
     assert {(0, 400), (0, 501), (1, None), (1, 400), (2, None)} <= outcomes
+
+
+def test_a_body_that_cannot_be_kept_is_a_500_and_its_cause_is_logged(tmp_path, caplog):
+    length = 2 * 1024 * 1024
+    full = reader(body_limit_bytes=length, spool_dir=tmp_path / "absent")
+    full.feed(POST + b"Content-Length: %d\r\n\r\n" % length)
+    with pytest.raises(RefusedError) as refused:
+        full.feed(b"a" * length)
+    assert refused.value.status == 500
+    assert "cannot be kept" in caplog.text
+    assert "absent" in caplog.text

@@ -31,7 +31,10 @@ def test_the_fixture_sends_the_projects_sample_request(tmp_path):
         "    assert report.results[0].seen.startswith('200, application/json')\n"
     )
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path],
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+            *("--rootdir", tmp_path, tmp_path),
+        ],
         capture_output=True,
         text=True,
         check=False,

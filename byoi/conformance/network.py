@@ -51,13 +51,13 @@ def rt_16(case: Case) -> str:
     Source: DG inference-pipeline-real-time, DG multi-container-troubleshooting.
     """
     case.server()
+    if not _is_for_pipelines(case):
+        raise NotApplicable(_NO_LABEL)
     environment = {contract.BIND_TO_PORT_VARIABLE: str(_OTHER_PORT)}
     try:
         with case.launched(environment=environment, port=_OTHER_PORT):
             return f"answers at {_OTHER_PORT} with {contract.BIND_TO_PORT_VARIABLE}={_OTHER_PORT}"
     except Broken as broken:
-        if not _is_for_pipelines(case):
-            raise NotApplicable(_NO_LABEL) from broken
         raise Broken(
             f"with {contract.BIND_TO_PORT_VARIABLE}={_OTHER_PORT}: {broken.seen}",
             f"listen on the port that {contract.BIND_TO_PORT_VARIABLE} names, and on "

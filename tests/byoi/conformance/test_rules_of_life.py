@@ -116,7 +116,7 @@ def test_without_a_training_input_the_failure_of_a_job_is_tested(model):
 def test_an_image_without_the_label_is_not_asked_for_ports_of_pipelines(model):
     config = {**CONFIG, "Labels": None}
     subject = LifeSubject("second_port 5001", model=model, Config=config)
-    results = asked(subject, Given(), "RT-17", "RT-18")
+    results = asked(subject, Given(), "RT-16", "RT-17", "RT-18")
     assert {one.verdict for one in results.values()} == {Verdict.NOT_APPLICABLE}
     assert "LABEL" in results["RT-18"].seen
 

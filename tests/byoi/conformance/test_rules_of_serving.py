@@ -9,9 +9,7 @@ from byoi.conformance.rule import Kind
 
 GROUPS = ("RT", "ST", "BD", "MM", "AS", "BT", "DC")
 # Their rules need an image: tests/container/test_check.py.
-ELSEWHERE = (
-    *("Image and launch", "Ports and network", "Model artifacts and file system", "Shutdown"),
-)
+ELSEWHERE = (*("Image and launch", "Ports and network", "Model artifacts and files", "Shutdown"),)
 
 
 def rules(*only):

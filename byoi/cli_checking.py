@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from byoi import cli_values, errors, terminal
+from byoi import cli_values, errors, extras, terminal
 
 if TYPE_CHECKING:
     from byoi.conformance import Payload, Report
@@ -141,6 +141,7 @@ def _subject(options: argparse.Namespace, model: Path | None) -> tuple["Subject"
             environ["BYOI_INFERENCE_MODULE"] = str(found.module.absolute())
         model_dir = model or found.model_dir or found.folder / project.MODEL_DIR
         return conformance.ProjectSubject(found.folder, model_dir, environ), found.sample
+    extras.require("byoi check of an image", "docker")
     engine = Engine(os.environ)
     engine.require()
     if not engine.has_image(name):

@@ -39,7 +39,8 @@ def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     # The tool's in the order of the journey, then those of this model's library.
     assert re.findall(r"^    (\w+)(?:  |$)", shown, re.MULTILINE) == [
-        *("init", "pack", "image", "serve", "invoke", "deploy", "endpoints", "delete", "emulator"),
+        *("init", "pack", "image", "serve", "invoke", "check"),
+        *("deploy", "endpoints", "delete", "emulator"),
         *("train", "predict", "demo"),
     ]
 

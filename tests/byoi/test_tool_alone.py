@@ -60,8 +60,8 @@ def test_the_library_of_this_model_is_not_there(alone: Environment) -> None:
 
 def test_help_names_the_verbs_of_the_tool(alone: Environment) -> None:
     shown = ok(alone, "--help")
-    verbs = ["init", "pack", "image", "serve", "invoke", "deploy", "endpoints", "delete"]
-    verbs.append("emulator")
+    verbs = ["init", "pack", "image", "serve", "invoke", "check"]
+    verbs += ["deploy", "endpoints", "delete", "emulator"]
     assert re.findall(r"^    (\w+)(?:  |$)", shown, re.MULTILINE) == verbs
 
 

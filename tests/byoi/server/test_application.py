@@ -101,7 +101,11 @@ def test_an_error_handler_of_a_user_answers_its_error_and_no_other():
 def test_the_routes_are_in_the_map_of_urls():
     app = of_a_user()
     rules = {rule.rule: rule.methods for rule in app.url_map.iter_rules()}
-    assert rules == {"/ping": {"GET", "HEAD", "POST"}, "/invocations": {"POST"}}
+    assert rules == {
+        "/ping": {"GET", "HEAD", "POST"},
+        "/invocations": {"POST"},
+        "/execution-parameters": {"GET", "HEAD"},
+    }
     with app.test_request_context("/ping", base_url="http://example.com:8080"):
         assert url_for("invocations") == "/invocations"
         assert url_for("ping", _external=True) == "http://example.com:8080/ping"

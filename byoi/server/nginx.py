@@ -61,6 +61,7 @@ def render(template: str, settings: Settings, state_dir: Path) -> str:
         "BODY_TIMEOUT_S": math.ceil(settings.body_timeout_s),
         "BODY_GIVEN_UP_S": math.ceil(settings.body_timeout_s) + 5,
         "ANSWER_TIMEOUT_S": f"{math.ceil(deadline_s * 1000)}ms",
+        "IGNORES_ABORT": "off" if settings.is_batch else "on",
         "LOG_FLUSH": _LOG_FLUSH,
         "SHUTDOWN_S": math.ceil(max(deadline_s, settings.stream_timeout_s)) + 10,
         "CONNECTIONS": _CONNECTIONS,

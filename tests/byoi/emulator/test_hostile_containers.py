@@ -76,7 +76,7 @@ def test_its_last_words_are_shown_where_it_fails(in_processes, tmp_path):
         status, written = on_a_terminal(
             in_processes, "deploy", "byoi:latest", "--name", "hostile", "--model-data",
             archive(tmp_path, PRINTS + f"raise RuntimeError({TITLE + 'forged'!r})\n"),
-            "--startup-timeout", "60", *env,
+            "--startup-timeout", "60", "--skip-preflight", *env,
         )  # fmt: skip
         assert status == 1, written
         assert "byoi: error: " in written

@@ -152,6 +152,15 @@ def browser():
             yield browser
 
 
+def wait_for_body(tab):
+    """Wait until the form has the sample request; the page lets nobody evaluate a text."""
+    for _ in range(400):
+        if tab.locator("#body").input_value():
+            return
+        tab.wait_for_timeout(50)
+    pytest.fail("the form has no sample request after 20 s")
+
+
 @pytest.fixture
 def tab(browser, nginx):
     """The page, loaded; at the end nothing was asked of elsewhere and nothing complained."""
@@ -163,7 +172,7 @@ def tab(browser, nginx):
     tab.on("console", lambda message: complaints.append(message.text))
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     tab.goto(nginx.url)
-    tab.wait_for_function("document.getElementById('body').value")
+    wait_for_body(tab)
     yield tab
     assert all(url.startswith((nginx.url, "blob:")) for url in asked), asked
     # Of answers that the tests ask for; a missing file or a broken rule would be another line.
@@ -286,7 +295,7 @@ def test_it_opens_while_every_worker_is_busy(browser, nginx):
     tab = browser.new_page()
     try:
         tab.goto(nginx.url)
-        tab.wait_for_function("document.getElementById('body').value", timeout=10_000)
+        wait_for_body(tab)
         tab.locator("#health").filter(has_text="ready").wait_for(timeout=10_000)
     finally:
         (nginx.folder / "model" / "go").touch()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from byoi import cli_values, errors, extras, terminal
 
 if TYPE_CHECKING:
-    from byoi.conformance import Payload, Report
+    from byoi.conformance import Report
     from byoi.conformance.subjects import Subject
 
 # Exit statuses: a rule is broken, or with --strict was not tested; the check could not run.
@@ -109,9 +109,10 @@ def _run(options: argparse.Namespace) -> "Report":
         )
     with subjects.unpacked(options.model_data) as model:
         subject, sample = _subject(options, model)
+        read = conformance.Payload.read
         given = conformance.Given(
-            payload=_payload(options.payload or sample, options.content_type),
-            slow_payload=_payload(options.slow_payload, options.content_type),
+            payload=read(options.payload or sample, options.content_type),
+            slow_payload=read(options.slow_payload, options.content_type),
             is_serverless=options.serverless,
             is_multi_model=options.multi_model,
             is_training=options.train or options.training_input is not None,
@@ -156,12 +157,3 @@ def _folder(path: Path | None) -> Path | None:
     if path is not None and not path.is_dir():
         raise errors.ConfigurationError(f"--training-input {path}: there is no folder of that name")
     return path
-
-
-def _payload(file: Path | None, content_type: str | None) -> "Payload | None":
-    from byoi.conformance import Payload
-    from byoi.formats import content_types
-
-    if file is None:
-        return None
-    return Payload(file.read_bytes(), content_type or content_types.of_file(str(file)))

@@ -10,12 +10,9 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from byoi import cli_values, errors, extras, terminal
-
-if TYPE_CHECKING:
-    from byoi.conformance import Payload
 
 # Forgotten endpoints cost money; `--expires never` keeps one.
 EXPIRES = "24h"
@@ -79,6 +76,7 @@ def add_verbs(verbs: Any) -> None:
 def _deploy(options: argparse.Namespace) -> None:
     extras.require("byoi deploy", "boto3", "docker")
     from byoi import deployment
+    from byoi.conformance import Payload
     from byoi.deployment import container_check, preparation, tags
     from byoi.deployment.plan import EndpointSpec
 
@@ -99,7 +97,7 @@ def _deploy(options: argparse.Namespace) -> None:
         spec,
         progress=_show,
         try_container=functools.partial(
-            container_check.check, archive=spec.archive, payload=_payload(spec.archive)
+            container_check.check, archive=spec.archive, payload=Payload.read(_sample(spec.archive))
         ),
     )
     name = prepared.plan.endpoint_name
@@ -122,15 +120,6 @@ def _body_to_try(archive: Path | None) -> str:
     if sample := _sample(archive):
         return f"--file {shlex.quote(str(sample))}"
     return "--file BODY   # a file with a request, such as body.json; - is standard input"
-
-
-def _payload(archive: Path | None) -> "Payload | None":
-    """Return a project's sample request, None without one."""
-    from byoi.conformance import Payload
-    from byoi.formats import content_types
-
-    sample = _sample(archive)
-    return Payload(sample.read_bytes(), content_types.of_file(str(sample))) if sample else None
 
 
 def _sample(archive: Path | None) -> Path | None:

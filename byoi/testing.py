@@ -358,11 +358,9 @@ def conforms(  # noqa: PLR0913 - keywords with a default
     from byoi.conformance import reports, subjects  # noqa: PLC0415 - as above
     from byoi.local import Engine  # noqa: PLC0415 - as above
 
-    sent = None
-    if payload is not None:
-        media_type = content_type or content_types.of_file(str(payload))
-        sent = conformance.Payload(payload.read_bytes(), media_type)
-    given = conformance.Given(payload=sent, environment=environment or {})
+    given = conformance.Given(
+        payload=conformance.Payload.read(payload, content_type), environment=environment or {}
+    )
     engine = Engine(os.environ)
     engine.require()
     with subjects.unpacked(model_data) as model:

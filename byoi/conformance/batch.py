@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from byoi import contract
-from byoi.conformance import comparing, sending, slow
+from byoi.conformance import comparing, slow
 from byoi.conformance.case import Case, Payload
 from byoi.conformance.comparing import is_success, usual
 from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
@@ -217,7 +217,7 @@ def bt_07(case: Case) -> str:
     named = "SAGEMAKER_MAX_PAYLOAD_IN_MB=0"
     server = _running(case, _UNLIMITED, named)
     payload, before = usual(case)
-    answer = sending.send(server, payload.body, payload.content_type, is_chunked=True)
+    answer = server.invoke(payload.body, payload.content_type, is_chunked=True)
     if answer.status != before.status:
         raise Broken(
             f"in chunks, without a Content-Length, the answer is {answer.shown} instead of "
@@ -226,7 +226,7 @@ def bt_07(case: Case) -> str:
             "1.1, in Flask with wsgi.input_terminated",
         )
     large = b" " * (_LARGEST_MB * 1024 * 1024)
-    answer = sending.send(server, large, "application/json", is_chunked=True)
+    answer = server.invoke(large, "application/json", is_chunked=True)
     if not answer.status or answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         raise Broken(
             f"with {named} a body of {_LARGEST_MB} MB in chunks gets {answer.shown}",

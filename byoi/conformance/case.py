@@ -4,16 +4,19 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from byoi import contract
 from byoi.conformance import waiting
 from byoi.conformance.rule import Broken, NotTested
 from byoi.conformance.server import Server
 from byoi.conformance.subjects import Conditions, Subject
+from byoi.formats import content_types
 from byoi.local.docker import Confinement
 
 Found = TypeVar("Found")
+# Why a rule that asks a healthy server is not tested.
+HEALTHY_FIRST = "first mend what RT-22 names: the server is not healthy"
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,18 @@ class Payload:
 
     body: bytes
     content_type: str
+
+    @classmethod
+    def read(cls, file: Path | None, content_type: str | None = None) -> Self | None:
+        """Read a request from a file; None is none.
+
+        Args:
+            file: Its body.
+            content_type: Its media type; by default that of the file's ending.
+        """
+        if file is None:
+            return None
+        return cls(file.read_bytes(), content_type or content_types.of_file(str(file)))
 
 
 @dataclass(frozen=True)
@@ -72,7 +87,7 @@ class Case:
     _server: Server | None = None
     _problem: Broken | None = None
     _other: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
-    _others: list[tuple[Conditions, Server | Broken]] = field(default_factory=list)
+    _changed: tuple[Conditions, Server | Broken] | None = None
     _memory: dict[str, Any] = field(default_factory=dict)
 
     def conditions(self, **changes: Any) -> Conditions:
@@ -128,7 +143,7 @@ class Case:
         except Broken as broken:
             raise NotTested("first mend what RT-22 names: the server did not start") from broken
         if self._problem is not None:
-            raise NotTested("first mend what RT-22 names: the server is not healthy")
+            raise NotTested(HEALTHY_FIRST)
         if server.sight.exit_code() is not None:
             raise NotTested("first mend what RT-69 names: the server has ended meanwhile")
         return server
@@ -164,12 +179,10 @@ class Case:
             NotTested: The subject cannot be started so.
         """
         conditions = self.conditions(**changes)
-        found = next((server for one, server in self._others if one == conditions), None)
-        if found is None:
+        if self._changed is None or self._changed[0] != conditions:
             self._other.close()
-            self._others.clear()
-            found = self._start(conditions)
-            self._others.append((conditions, found))
+            self._changed = (conditions, self._start(conditions))
+        found = self._changed[1]
         if isinstance(found, Broken):
             raise found
         return found
@@ -194,7 +207,7 @@ class Case:
     def close(self) -> None:
         """End the shared servers."""
         self._other.close()
-        self._others.clear()
+        self._changed = None
         self._kept.close()
         self._server = None
 

@@ -35,9 +35,12 @@ _NO_NETWORK = re.compile(
 )
 # As Linux names processors, and as images do.
 _ARCHITECTURES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-_SIGNALLED = 128
+# A status above it is that of a signal.
+SIGNALLED = 128
+# What a shell, or an engine, says of a program that is not there or cannot be executed.
+NO_PROGRAM = {126, 127}
 # Of shells and of Docker: a program that could not be executed, was not found, did not start.
-_NOT_STARTED = {126, 127, 255}
+_NOT_STARTED = NO_PROGRAM | {255}
 
 
 def of_refusal(refusal: str, described: Mapping[str, Any], read_file: ReadFile) -> Broken:
@@ -105,11 +108,23 @@ def of_end(exit_code: int, log: str) -> Broken:
         log: What it wrote.
     """
     how = f"status {exit_code}"
-    if exit_code - _SIGNALLED in set(signal.Signals):
-        how = f"{signal.Signals(exit_code - _SIGNALLED).name}, status {exit_code}"
+    if exit_code - SIGNALLED in set(signal.Signals):
+        how = f"{signal.Signals(exit_code - SIGNALLED).name}, status {exit_code}"
     return Broken(
         f"the container ended with {how}; its last lines: {last_lines(log)}",
         "the last lines have the cause: mend it, and let `serve` run for as long as it serves",
+    )
+
+
+def refuses(argument: str, exit_code: int, log: str) -> bool:
+    """Whether a container that has ended did so for its argument, `serve` or `train`."""
+    return exit_code in NO_PROGRAM or bool(
+        re.search(
+            r"[^\n]*(?:usage|expected|unrecogni[sz]ed|unknown|invalid|not found|no such)[^\n]*"
+            rf"\b{argument}\b(?![\w./-])",
+            log,
+            re.IGNORECASE,
+        )
     )
 
 

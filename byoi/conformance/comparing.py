@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from byoi.conformance import sending
 from byoi.conformance.case import Case, Payload
 from byoi.conformance.rule import Broken, NotTested
 from byoi.conformance.server import Answer, Server
@@ -129,7 +128,7 @@ def with_headers(case: Case, headers: Mapping[str, str], named: str) -> Answer:
         Broken: Its status is another than without them.
     """
     payload, before = usual(case)
-    answer = sending.send(case.server(), payload.body, payload.content_type, headers)
+    answer = case.server().invoke(payload.body, payload.content_type, headers)
     if answer.status != before.status:
         shown = answer.body[:120].decode("utf-8", "replace")
         raise Broken(

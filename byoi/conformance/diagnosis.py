@@ -7,9 +7,9 @@ import urllib.parse
 
 from byoi import contract, errors
 from byoi.conformance import causes, waiting
+from byoi.conformance.container import ContainerSight
 from byoi.conformance.rule import Broken, NotTested
 from byoi.conformance.server import Server
-from byoi.conformance.subjects import ContainerSight
 from byoi.local.docker import Engine
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from byoi import contract
 from byoi.conformance import causes, probing
-from byoi.conformance.case import Case
+from byoi.conformance.case import HEALTHY_FIRST, Case
 from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
 from byoi.local.docker import Confinement
 
@@ -16,11 +16,9 @@ _NO_FILE = re.compile(
     re.IGNORECASE,
 )
 _PATH = re.compile(r"/[\w./+-]+")
-_HEALTHY_FIRST = "first mend what RT-22 names: the server is not healthy"
 _NEEDS_MODEL = "give the model data: --model-data FILE"
 # Python keeps what it compiled where it can, and goes on where it cannot.
 _HARMLESS = ("__pycache__", ".pyc")
-_SIGNALLED = 128
 _SHOWN = 3
 
 
@@ -48,7 +46,7 @@ def rt_57(case: Case) -> str:
             f"{contract.MODEL_DIR}",
             f"load the model from {contract.MODEL_DIR}",
         )
-    raise NotTested(_HEALTHY_FIRST)
+    raise NotTested(HEALTHY_FIRST)
 
 
 @rule(Kind.ANY, is_quick=True)
@@ -61,7 +59,7 @@ def rt_58(case: Case) -> str:
         if problem := _write(f"{case.log()}\n{case.problem.seen}"):
             raise problem
         _try_writable(case, f"it does not start: {case.problem.seen}")
-        raise NotTested(_HEALTHY_FIRST)
+        raise NotTested(HEALTHY_FIRST)
     usual = probing.usual(case)
     if problem := _write(usual.told):
         raise problem
@@ -144,7 +142,7 @@ def rt_59(case: Case) -> str:
                 f"pack the archive so that it has {Path(path).relative_to(contract.MODEL_DIR)}: "
                 "tar -C FOLDER -czf model.tar.gz .",
             )
-    raise NotTested(_HEALTHY_FIRST)
+    raise NotTested(HEALTHY_FIRST)
 
 
 def _missing(case: Case) -> list[str]:
@@ -173,7 +171,7 @@ def rt_60(case: Case) -> str:
                 )
             return f"/ping has {answer.shown} without model data"
         last = causes.last_lines(server.sight.log())
-    if code > _SIGNALLED:
+    if code > causes.SIGNALLED:
         raise Broken(
             f"without model data it ends with status {code}; its last lines: {last}",
             "serve without a model, answer /ping with 503, or end with status 1 and the cause",

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from byoi import contract
-from byoi.conformance import comparing, sending
+from byoi.conformance import comparing
 from byoi.conformance.case import Case
 from byoi.conformance.comparing import is_success, usual, with_headers
 from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
@@ -40,7 +40,7 @@ def rt_40(case: Case) -> str:
     payload, before = usual(case)
     prefix = f"{payload.content_type}; x="
     long = prefix + "x" * (_HEADER_CHARACTERS - len(prefix))
-    answer = sending.send(case.server(), payload.body, long)
+    answer = case.server().invoke(payload.body, long)
     if answer.status in _TOO_LARGE:
         raise Broken(
             f"a Content-Type of {_HEADER_CHARACTERS} characters gets {answer.shown}",
@@ -65,7 +65,7 @@ def rt_41(case: Case) -> str:
     with_headers(case, {"Accept": "*/*"}, "Accept: */*")
     long = ", ".join(["*/*"] * (_HEADER_CHARACTERS // len("*/*, ")))
     payload, _ = usual(case)
-    answer = sending.send(case.server(), payload.body, payload.content_type, {"Accept": long})
+    answer = case.server().invoke(payload.body, payload.content_type, {"Accept": long})
     if answer.status in _TOO_LARGE:
         raise Broken(
             f"an Accept of {len(long)} characters gets {answer.shown}",
@@ -177,7 +177,7 @@ def rt_50(case: Case) -> str:
     """
     payload, before = usual(case)
     headers = {_SESSION: "a1-b2-c3"}
-    answer = sending.send(case.server(), payload.body, payload.content_type, headers)
+    answer = case.server().invoke(payload.body, payload.content_type, headers)
     if answer.status != before.status and not 400 <= answer.status < 500:
         raise Broken(
             f"with {_SESSION} the answer is {answer.shown} instead of {before.shown}",
@@ -304,7 +304,7 @@ def rt_55(case: Case) -> str:
     if not is_success(answer):
         full = dict.fromkeys((*_OPTIONAL, contract.CUSTOM_ATTRIBUTES_HEADER), "a")
         full["Accept"] = payload.content_type
-        if not is_success(sending.send(case.server(), payload.body, payload.content_type, full)):
+        if not is_success(case.server().invoke(payload.body, payload.content_type, full)):
             comparing.require_success(case)
         raise Broken(
             f"without a header but the Content-Type the payload gets {answer.shown}",

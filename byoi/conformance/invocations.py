@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from byoi import contract
-from byoi.conformance import comparing, sending, slow
+from byoi.conformance import comparing, slow
 from byoi.conformance.case import Case, Payload
 from byoi.conformance.rule import Broken, Kind, NotTested, rule
 from byoi.conformance.server import Answer, Server
@@ -158,7 +158,7 @@ def rt_35(case: Case) -> str:
 
 
 def _taken(case: Case, size_bytes: int) -> str:
-    answer = sending.send(case.server(), b" " * size_bytes, _JSON)
+    answer = case.server().invoke(b" " * size_bytes, _JSON)
     shown = f"{size_bytes // _MIB} MB"
     if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         server = answer.headers.get("server", "")

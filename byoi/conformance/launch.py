@@ -6,8 +6,8 @@ from typing import Any
 
 from byoi import errors
 from byoi.conformance import stopping, training_runs
-from byoi.conformance.case import Case
-from byoi.conformance.causes import last_lines
+from byoi.conformance.case import HEALTHY_FIRST, Case
+from byoi.conformance.causes import last_lines, refuses
 from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
 from byoi.names import DOCKER_MANIFEST, ImageReference
 from byoi.registry import Registry
@@ -38,14 +38,6 @@ _EXPECTED = {
     "SM_NUM_CPUS": "2",
     "SM_NUM_GPUS": "0",
 }
-# What a shell says of a program that is not there.
-_NO_PROGRAM = {126, 127}
-_REFUSED = re.compile(
-    r"[^\n]*(?:usage|expected|unrecogni[sz]ed|unknown|invalid|not found|no such)[^\n]*"
-    r"\bserve\b(?![\w./-])",
-    re.IGNORECASE,
-)
-_HEALTHY_FIRST = "first mend what RT-22 names: the server is not healthy"
 
 
 def _config(case: Case) -> Mapping[str, Any]:
@@ -68,7 +60,7 @@ def rt_01(case: Case) -> str:
             f"docker run IMAGE serve: {problem.seen}",
             "put a program `serve` on the PATH, or let the ENTRYPOINT take the argument `serve`",
         )
-    raise NotTested(_HEALTHY_FIRST)
+    raise NotTested(HEALTHY_FIRST)
 
 
 def _is_refused(case: Case) -> bool:
@@ -77,7 +69,7 @@ def _is_refused(case: Case) -> bool:
         code = case.any_server().sight.exit_code()
     except Broken:
         return True
-    return code in _NO_PROGRAM or (code is not None and bool(_REFUSED.search(case.log())))
+    return code is not None and refuses("serve", code, case.log())
 
 
 def _has_not_started(case: Case) -> bool:
@@ -152,7 +144,7 @@ def rt_05(case: Case) -> str:
             f"USER is {user}: {denied[0].strip()[:300]}",
             "leave USER out of the Dockerfile, or give that user the permission",
         )
-    raise NotTested(_HEALTHY_FIRST)
+    raise NotTested(HEALTHY_FIRST)
 
 
 @rule(Kind.ANY)
@@ -283,13 +275,13 @@ def rt_14(case: Case) -> str:
     if case.problem is None:
         return "healthy without any variable of the platform"
     if not _has_not_started(case):
-        raise NotTested(_HEALTHY_FIRST)
+        raise NotTested(HEALTHY_FIRST)
     log = case.log()
     missed = [name for name in _EXPECTED if name in log]
     if not missed:
-        raise NotTested(_HEALTHY_FIRST)
+        raise NotTested(HEALTHY_FIRST)
     if not _is_healthy_with(case, _EXPECTED):
-        raise NotTested(_HEALTHY_FIRST)
+        raise NotTested(HEALTHY_FIRST)
     raise Broken(
         f"it starts only where {', '.join(missed)} is set: {last_lines(log)}",
         f"have a default for {', '.join(missed)}: the platform sets no such variable",

@@ -6,7 +6,7 @@ import time
 
 from byoi import contract
 from byoi.conformance import causes, probing
-from byoi.conformance.case import Case
+from byoi.conformance.case import HEALTHY_FIRST, Case
 from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
 from byoi.conformance.waiting import wrong_listeners
 
@@ -142,9 +142,7 @@ def rt_20(case: Case) -> str:
     """
     case.subject.described()
     if case.problem is not None:
-        raise _starts_with_network(case) or NotTested(
-            "first mend what RT-22 names: the server is not healthy"
-        )
+        raise _starts_with_network(case) or NotTested(HEALTHY_FIRST)
     usual = probing.usual(case)
     if problem := _network_problem(usual.told):
         shown = (usual.failures or usual.answers)[0].shown
@@ -161,9 +159,7 @@ def rt_21(case: Case) -> str:
     case.subject.described()
     if case.problem is None:
         return "healthy without a network"
-    raise _starts_with_network(case) or NotTested(
-        "first mend what RT-22 names: the server is not healthy"
-    )
+    raise _starts_with_network(case) or NotTested(HEALTHY_FIRST)
 
 
 def _starts_with_network(case: Case) -> Broken | None:

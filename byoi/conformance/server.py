@@ -16,6 +16,7 @@ from byoi.conformance.rule import NotTested
 
 # A model's own limit is 60 s; a little more shows that the server, not the check, ended it.
 ANSWER_TIMEOUT_S = contract.INVOCATION_TIMEOUT_S + 10.0
+_PIECE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,7 @@ class Server:
         self.sight = sight
         self.ready_s: float | None = None
 
-    def ask(
+    def ask(  # noqa: PLR0913 - keywords of one request
         self,
         method: str,
         path: str,
@@ -211,19 +212,42 @@ class Server:
         headers: Mapping[str, str] | None = None,
         *,
         timeout_s: float = ANSWER_TIMEOUT_S,
+        is_chunked: bool = False,
     ) -> Answer:
-        """Send one request; an error of the connection is an answer with status 0."""
+        """Send one request, and read the answer also where the body is not taken to its end.
+
+        A server that refuses a body may answer and close at once. The rest of it then cannot be
+        sent, and the answer can still be read.
+
+        Args:
+            method: HTTP method.
+            path: Of the URL.
+            body: Request body.
+            headers: Request headers.
+            timeout_s: Seconds for each step of the exchange.
+            is_chunked: The body is sent in chunks, without a Content-Length.
+
+        Returns:
+            An error of the connection is an answer with status 0.
+        """
         started_s = time.monotonic()
-        try:
-            answer = proxies.exchange(
-                method, self.url + path, timeout_s=timeout_s, body=body, headers=headers
-            )
-        except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            return Answer(0, seconds=time.monotonic() - started_s, problem=reason)
-        return Answer(
-            answer.status, answer.headers, answer.body, seconds=time.monotonic() - started_s
-        )
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout_s)
+        all_headers = dict(headers or {})
+        if body is not None and not is_chunked:
+            all_headers["Content-Length"] = str(len(body))
+        with contextlib.closing(connection):
+            try:
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    # Pieces without a Content-Length are sent in chunks.
+                    pieces = None if body is None else _pieces(body)
+                    connection.request(method, path, pieces, all_headers)
+                response = connection.getresponse()
+                content = response.read()
+            except (OSError, http.client.HTTPException) as error:
+                reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+                return Answer(0, seconds=time.monotonic() - started_s, problem=reason)
+        found = proxies.header_names(response)
+        return Answer(response.status, found, content, seconds=time.monotonic() - started_s)
 
     def ping(self, *, timeout_s: float = ANSWER_TIMEOUT_S) -> Answer:
         """Send GET /ping, with more patience than the platform has."""
@@ -236,14 +260,16 @@ class Server:
         headers: Mapping[str, str] | None = None,
         *,
         timeout_s: float = ANSWER_TIMEOUT_S,
+        is_chunked: bool = False,
     ) -> Answer:
-        """Send POST /invocations."""
+        """Send POST /invocations; arguments and result as of `ask`."""
         return self.ask(
             "POST",
             contract.INVOCATIONS_PATH,
             body,
             {"Content-Type": content_type, **(headers or {})},
             timeout_s=timeout_s,
+            is_chunked=is_chunked,
         )
 
     @contextlib.contextmanager
@@ -271,3 +297,8 @@ class Server:
         self.sight.terminate(grace_s)
         code = self.sight.exit_code()
         return End(time.monotonic() - started_s, code if code is not None else -1)
+
+
+def _pieces(body: bytes) -> Iterator[bytes]:
+    for start in range(0, len(body), _PIECE_BYTES):
+        yield body[start : start + _PIECE_BYTES]

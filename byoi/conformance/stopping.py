@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from byoi import contract
-from byoi.conformance import probing
+from byoi.conformance import causes, probing
 from byoi.conformance.case import Case
 from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
 from byoi.conformance.server import ANSWER_TIMEOUT_S, Answer, End, Process, Server
 
-_KILLED = 128 + signal.SIGKILL
+_KILLED = causes.SIGNALLED + signal.SIGKILL
 # What a program that SIGTERM has ended leaves, as a shell reports it.
-_ENDS = {0, 128 + signal.SIGTERM}
+_ENDS = {0, causes.SIGNALLED + signal.SIGTERM}
 # A request is under way by then, if it takes as long as it should.
 _UNDER_WAY_S = 1.0
 # What a server is given to notice that a part of it died, and to replace it.

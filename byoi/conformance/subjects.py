@@ -19,22 +19,16 @@ from typing import Any, Protocol
 
 from byoi import contract, errors, model_data
 from byoi.conformance import causes
+from byoi.conformance.container import ContainerSight
 from byoi.conformance.rule import Broken, NotTested
-from byoi.conformance.server import Listener, Process, Server, Unseen, read_processes
+from byoi.conformance.server import Listener, Process, Server, Unseen
 from byoi.local import orphans, processes
 from byoi.local.docker import FREE, Confinement, Engine
-from byoi.local.proc_net import read_listeners
 
 # Longer than most models take, shorter than the platform's 8 minutes, which `--full` waits.
 START_TIMEOUT_S = 90.0
-_LOG_LINES = 20_000
-# Of a container in its network namespace: the sockets of IPv4 and of IPv6.
-_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _LISTENS_NOWHERE = (processes.LOOPBACK, 0)
 _FOR_ALL = 0o755
-_NEEDS_SHELL = "give the image a `sh` and a `cat`: its processes are seen from inside"
-# What a shell, or an engine, says of a program that is not there.
-_NO_PROGRAM = {126, 127}
 
 
 @dataclass(frozen=True)
@@ -46,7 +40,6 @@ class Conditions:
         argument: `serve` or `train`.
         port: Where it is to listen.
         has_model: Whether the model data is there.
-        model: A directory in place of the model's; None for the model's own.
         model_dir: Where it is inside.
         confinement: Limits of a container; processes have none.
         mounts: Directories of this machine to paths inside, instead of the model's; those of a
@@ -57,7 +50,6 @@ class Conditions:
     argument: str = "serve"
     port: int = contract.PORT
     has_model: bool = True
-    model: Path | None = None
     model_dir: Path = contract.MODEL_DIR
     confinement: Confinement = FREE
     mounts: Mapping[Path, Path] | None = None
@@ -115,83 +107,6 @@ class Subject(Protocol):
         ...
 
 
-class ContainerSight:
-    """A container of this machine."""
-
-    def __init__(self, engine: Engine, name: str) -> None:
-        """Remember the container."""
-        self.engine = engine
-        self.name = name
-
-    def log(self) -> str:
-        """Return all that it wrote."""
-        return self.engine.log(self.name, _LOG_LINES)
-
-    def listeners(self) -> list[Listener]:
-        """Return the sockets of its network namespace that take connections."""
-        pid = self.engine.process_id(self.name)
-        tables = [self._table(pid, path) for path in _TABLES]
-        if not any(tables):
-            raise NotTested(
-                "run the check on the engine's own machine, as root, or give the image a `cat`"
-            )
-        return [Listener(*found) for table in tables for found in read_listeners(table)]
-
-    def changes(self) -> list[str]:
-        """Return the paths that it made, changed or deleted outside of mounts."""
-        return self.engine.changes(self.name)
-
-    def terminate(self, grace_s: int) -> None:
-        """Send SIGTERM, and SIGKILL `grace_s` later where it has not ended."""
-        self.engine.stop([self.name], grace_s)
-
-    def exit_code(self) -> int | None:
-        """Return its exit status, None while it runs."""
-        state = self.engine.state(self.name)
-        return state.exit_code if state.has_ended else None
-
-    def is_out_of_memory(self) -> bool:
-        """Whether the kernel ended it for its memory limit."""
-        return self.engine.state(self.name).is_out_of_memory
-
-    def children(self) -> list[Process]:
-        """Return the processes that its first process has started and not yet collected."""
-        # One process that ends meanwhile makes `cat` fail, and the others are there all the same.
-        _, text = self._shell("cat /proc/[0-9]*/stat")
-        return [one for one in read_processes(text) if one.parent == 1]
-
-    def kill(self, process: Process) -> None:
-        """End a process of it by SIGKILL."""
-        self._shell(f"kill -9 {process.pid}")
-
-    def _shell(self, command: str) -> tuple[int, str]:
-        try:
-            status, text = self.engine.run_in(self.name, ["sh", "-c", command])
-        except errors.EngineRefusedError as error:
-            raise NotTested(_NEEDS_SHELL) from error
-        if status in _NO_PROGRAM:
-            raise NotTested(_NEEDS_SHELL)
-        return status, text
-
-    def _table(self, pid: int, path: str) -> str:
-        # The engine's processes are this machine's unless it is in a virtual machine, whose
-        # process of that number is not the container's.
-        if pid and self._is_here(pid):
-            with contextlib.suppress(OSError):
-                return Path(f"/proc/{pid}{path.removeprefix('/proc')}").read_text()
-        with contextlib.suppress(errors.EngineRefusedError):
-            status, text = self.engine.run_in(self.name, ["cat", path])
-            return text if status == 0 else ""
-        return ""
-
-    def _is_here(self, pid: int) -> bool:
-        with contextlib.suppress(OSError):
-            cgroups = Path(f"/proc/{pid}/cgroup").read_text()
-            mounts = Path(f"/proc/{pid}/mountinfo").read_text()
-            return self.engine.container_id(self.name) in cgroups + mounts
-        return False
-
-
 class ImageSubject:
     """An image of this machine, run by the container engine."""
 
@@ -216,7 +131,7 @@ class ImageSubject:
         with tempfile.TemporaryDirectory(prefix="byoi-check-") as empty:
             # As of the platform's folder: any user of the image may read it.
             Path(empty).chmod(_FOR_ALL)
-            model = (conditions.model or self.model) if conditions.has_model else None
+            model = self.model if conditions.has_model else None
             # The platform has the folder, also where it has no model data for it.
             if model is None and not (conditions.has_model and self._is_model_inside):
                 model = Path(empty)

@@ -5,7 +5,6 @@ Sources: DG your-algorithms-training-algo-running-container, -algo-output and -a
 
 import contextlib
 import json
-import re
 import shutil
 import signal
 import tempfile
@@ -37,12 +36,6 @@ _HOST = "algo-1"
 _FAILS_S, _ENDS_S = 60.0, 300.0
 _POLL_S = 0.3
 _PING_S = 0.5
-_NO_PROGRAM = {126, 127}
-_REFUSED = re.compile(
-    r"[^\n]*(?:usage|expected|unrecogni[sz]ed|unknown|invalid|not found|no such)[^\n]*"
-    r"\btrain\b(?![\w./-])",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -146,7 +139,7 @@ def takes_train(case: Case) -> str:
     require(case)
     has_input = case.given.training_input is not None
     run = succeeding(case) if has_input else _without_input(case)
-    if run.exit_code in _NO_PROGRAM or (run.exit_code and _REFUSED.search(run.log)):
+    if run.exit_code and causes.refuses("train", run.exit_code, run.log):
         raise Broken(
             f"docker run IMAGE train ends with status {run.exit_code}: "
             f"{causes.last_lines(run.log)}",

@@ -50,7 +50,7 @@ def choose(settings: Settings, *, cpus: int, memory: Memory, model_bytes: int) -
 
     Args:
         settings: With `workers`, 0 where the server is to choose.
-        cpus: As `cpus.available`.
+        cpus: As `cgroups.available_cpus`.
         memory: Of the server.
         model_bytes: As `size_of` the model directory.
     """

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO
 
 from byoi import contract, errors
-from byoi.server import cpus, page, sizing, state, summary
+from byoi.server import cgroups, page, sizing, state, summary
 from byoi.server.children import Children
 from byoi.server.logs import (
     relay,
@@ -113,7 +113,7 @@ def serve(
     nginx = nginx if settings.proxy == "auto" else None
     chosen = sizing.choose(
         settings,
-        cpus=cpus.available(),
+        cpus=cgroups.available_cpus(),
         memory=Memory(),
         model_bytes=sizing.size_of(settings.model_directory()),
     )

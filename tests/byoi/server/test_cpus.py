@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from byoi.server import cpus
+from byoi.server import cgroups
 
 V1 = "7:memory:/docker/a1\n4:cpu,cpuacct:/docker/a1\n"
 V2 = "0::/\n"
@@ -26,7 +26,7 @@ def count(tmp_path, many):
             file = tmp_path / "sys" / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
-        return cpus.available(process_file=tmp_path / "cgroup", cgroup_root=tmp_path / "sys")
+        return cgroups.available_cpus(process_file=tmp_path / "cgroup", root=tmp_path / "sys")
 
     return count
 
@@ -63,5 +63,5 @@ def test_the_quota_of_version_1_counts(count, mount, group, quota, expected):
 
 def test_without_affinity_every_cpu_counts(monkeypatch, tmp_path):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    nothing = {"process_file": tmp_path / "none", "cgroup_root": tmp_path}
-    assert cpus.available(**nothing) == os.cpu_count()
+    nothing = {"process_file": tmp_path / "none", "root": tmp_path}
+    assert cgroups.available_cpus(**nothing) == os.cpu_count()

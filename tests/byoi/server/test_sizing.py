@@ -6,7 +6,7 @@ import pytest
 from contract_cases import wait_until
 from processes import FUNCTIONS
 
-from byoi.server import cpus, sizing
+from byoi.server import cgroups, sizing
 from byoi.server.memory import Memory
 from byoi.server.settings import Settings
 
@@ -143,7 +143,7 @@ def lines_of(target):
 @pytest.mark.parametrize("proxy", [pytest.param("auto", marks=pytest.mark.needs("nginx")), "off"])
 def test_it_is_one_line_at_start(start, proxy):
     (line,) = lines_of(start(LOADS, BYOI_NGINX=proxy).target)
-    assert line.startswith(f"{max(2, cpus.available())} workers, ")
+    assert line.startswith(f"{max(2, cgroups.available_cpus())} workers, ")
     assert "; each takes " in line
 
 

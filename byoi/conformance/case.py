@@ -15,6 +15,8 @@ from byoi.formats import content_types
 from byoi.local.docker import Confinement
 
 Found = TypeVar("Found")
+# A server that ends so often is not started again for each rule.
+_MOST_ENDS = 2
 # Why a rule that asks a healthy server is not tested.
 HEALTHY_FIRST = "first mend what RT-22 names: the server is not healthy"
 
@@ -79,10 +81,12 @@ class Case:
     Attributes:
         subject: What is checked.
         given: What the user gave for it.
+        ends: How the shared server ended by itself while it was asked, each time that it did.
     """
 
     subject: Subject
     given: Given = Given()
+    ends: list[Broken] = field(default_factory=list)
     _kept: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _server: Server | None = None
     _problem: Broken | None = None
@@ -138,6 +142,7 @@ class Case:
         Raises:
             NotTested: It is not; RT-22 has the cause.
         """
+        self._restart_ended()
         try:
             server = self.any_server()
         except Broken as broken:
@@ -147,6 +152,15 @@ class Case:
         if server.sight.exit_code() is not None:
             raise NotTested("first mend what RT-69 names: the server has ended meanwhile")
         return server
+
+    def _restart_ended(self) -> None:
+        """Start the shared server again where it has ended by itself; RT-69 tells of it."""
+        server = self._server
+        if server is None or self._problem is not None or server.sight.exit_code() is None:
+            return
+        if len(self.ends) < _MOST_ENDS:
+            self.ends.append(self.subject.explain_end(server))
+            self.close()
 
     @property
     def problem(self) -> Broken | None:

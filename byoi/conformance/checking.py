@@ -169,4 +169,9 @@ def ask(case: Case, rule: Rule) -> Result:
         verdict, seen = Verdict.NOT_TESTED, str(what)
     except errors.HostingError as error:
         verdict, seen = Verdict.NOT_TESTED, f"the engine did not do what it was asked: {error}"
+    except errors.ByoiError:
+        raise
+    except Exception as error:  # noqa: BLE001 - no rule takes away the results of the others
+        verdict = Verdict.NOT_TESTED
+        seen = f"the check of it failed, please report it: {type(error).__name__}: {error}"
     return Result(rule, verdict, seen, remedy, time.monotonic() - started_s)

@@ -11,6 +11,7 @@ from byoi.local.docker import Engine
 from byoi.local.proc_net import read_listeners
 
 _LOG_LINES = 20_000
+_LONG_LINE_CHARACTERS = 10_000
 # Of a container in its network namespace: the sockets of IPv4 and of IPv6.
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _NEEDS_SHELL = "give the image a `sh` and a `cat`: its processes are seen from inside"
@@ -25,8 +26,11 @@ class ContainerSight:
         self.name = name
 
     def log(self) -> str:
-        """Return all that it wrote."""
-        return self.engine.log(self.name, _LOG_LINES)
+        """Return all that it wrote; of a line that is longer than any message, the beginning."""
+        log = self.engine.log(self.name, _LOG_LINES)
+        if len(log) < _LONG_LINE_CHARACTERS:
+            return log
+        return "\n".join(line[:_LONG_LINE_CHARACTERS] for line in log.split("\n"))
 
     def listeners(self) -> list[Listener]:
         """Return the sockets of its network namespace that take connections."""

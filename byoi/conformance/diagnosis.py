@@ -6,7 +6,7 @@ Used by the emulator's FailureReason and by local mode's message.
 import urllib.parse
 
 from byoi import contract, errors
-from byoi.conformance import causes, waiting
+from byoi.conformance import causes, programs, waiting
 from byoi.conformance.container import ContainerSight
 from byoi.conformance.rule import Broken, NotTested
 from byoi.conformance.server import Server
@@ -51,9 +51,7 @@ def of_refusal(engine: Engine, image: str) -> str:
     """
     try:
         described = engine.describe_image(image)
-        return told(
-            causes.known_of_program(described, lambda path: engine.read_image_file(image, path))
-        )
+        return told(programs.problem(described, lambda path: engine.read_image_file(image, path)))
     except errors.ByoiError:
         return ""
 

@@ -6,13 +6,13 @@ import tempfile
 from pathlib import Path
 
 from byoi import contract
-from byoi.conformance import causes, probing
+from byoi.conformance import causes, log_lines, probing
 from byoi.conformance.case import HEALTHY_FIRST, Case
 from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
 from byoi.local.docker import Confinement
 
 _NO_FILE = re.compile(
-    r"[^\n]*(?:No such file or directory|not found|does not exist|FileNotFoundError)[^\n]*",
+    r"No such file or directory|not found|does not exist|FileNotFoundError",
     re.IGNORECASE,
 )
 _PATH = re.compile(r"/[\w./+-]+")
@@ -147,7 +147,7 @@ def rt_59(case: Case) -> str:
 
 def _missing(case: Case) -> list[str]:
     """Return the paths that the shared server did not find, as its log tells."""
-    lines = [found[0] for found in _NO_FILE.finditer(case.log())]
+    lines = log_lines.matching(_NO_FILE, case.log())
     return [path.rstrip(".") for line in lines for path in _PATH.findall(line)]
 
 
@@ -170,7 +170,7 @@ def rt_60(case: Case) -> str:
                     "answer /ping with 503 where there is no model",
                 )
             return f"/ping has {answer.shown} without model data"
-        last = causes.last_lines(server.sight.log())
+        last = log_lines.last(server.sight.log())
     if code > causes.SIGNALLED:
         raise Broken(
             f"without model data it ends with status {code}; its last lines: {last}",
@@ -250,4 +250,4 @@ def rt_66(case: Case) -> str:
 
 def _last(log: str) -> str:
     denied = [line for line in log.splitlines() if "read-only file system" in line.lower()]
-    return denied[-1].strip() if denied else causes.last_lines(log)
+    return denied[-1].strip() if denied else log_lines.last(log)

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from byoi import errors
-from byoi.conformance import stopping, training_runs
+from byoi.conformance import log_lines, stopping, training_runs
 from byoi.conformance.case import HEALTHY_FIRST, Case
-from byoi.conformance.causes import last_lines, refuses
+from byoi.conformance.causes import refuses
 from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
 from byoi.names import DOCKER_MANIFEST, ImageReference
 from byoi.registry import Registry
@@ -15,7 +15,7 @@ from byoi.registry import Registry
 _REFERENCE_CHARACTERS = 255
 _SHELL = re.compile(r"(?:.*/)?(?:ba|da|a|z)?sh$")
 _ROOT = {"", "0", "root"}
-_DENIED = re.compile(r"[^\n]*(?:Permission denied|Errno 13|EACCES)[^\n]*", re.IGNORECASE)
+_DENIED = re.compile(r"Permission denied|Errno 13|EACCES", re.IGNORECASE)
 # Of x86 types and of Graviton types.
 _INSTANCES = {"amd64": "x86 instance types", "arm64": "Graviton instance types, as ml.c7g"}
 # Where packages of the driver put what the platform brings along.
@@ -139,9 +139,9 @@ def rt_05(case: Case) -> str:
     problem = case.problem
     if problem is None:
         return f"USER is {user}, and it serves; AWS warns of users other than root"
-    if denied := _DENIED.search(f"{case.log()}\n{problem.seen}"):
+    if denied := log_lines.first(_DENIED, f"{case.log()}\n{problem.seen}"):
         raise Broken(
-            f"USER is {user}: {denied[0].strip()[:300]}",
+            f"USER is {user}: {denied[:300]}",
             "leave USER out of the Dockerfile, or give that user the permission",
         )
     raise NotTested(HEALTHY_FIRST)
@@ -283,7 +283,7 @@ def rt_14(case: Case) -> str:
     if not _is_healthy_with(case, _EXPECTED):
         raise NotTested(HEALTHY_FIRST)
     raise Broken(
-        f"it starts only where {', '.join(missed)} is set: {last_lines(log)}",
+        f"it starts only where {', '.join(missed)} is set: {log_lines.last(log)}",
         f"have a default for {', '.join(missed)}: the platform sets no such variable",
     )
 

@@ -1,6 +1,5 @@
 """Contract 1B: ports and network."""
 
-import re
 import socket
 import time
 
@@ -20,9 +19,6 @@ _SAFE_RANGE_VARIABLE = "SAGEMAKER_SAFE_PORT_RANGE"
 _SAFE_RANGE = (21000, 21999)
 # Of Docker's own resolver, in each network of a user's.
 _RESOLVER = "127.0.0.11"
-_NO_CREDENTIALS = re.compile(
-    r"[^\n]*(?:NoCredentialsError|Unable to locate credentials|NoRegionError)[^\n]*"
-)
 _NO_LABEL = (
     "without its label it can be in no pipeline and in no multi-container endpoint: LABEL "
     f"{contract.BIND_TO_PORT_LABEL}"
@@ -170,16 +166,7 @@ def _starts_with_network(case: Case) -> Broken | None:
 
 def _network_problem(text: str) -> Broken | None:
     found = causes.problem_in_log(text)
-    if found is not None and "network" in found.seen:
-        return found
-    if credentials := _NO_CREDENTIALS.search(text):
-        return Broken(
-            "it asks AWS, and there are no credentials and there is no network: "
-            f"{credentials[0].strip()[:300]}",
-            "take what it needs from the image or the model data: under network isolation an "
-            "endpoint has neither",
-        )
-    return None
+    return found if found is not None and found.seen.startswith(causes.NO_NETWORK) else None
 
 
 def _labels(case: Case) -> dict[str, str]:

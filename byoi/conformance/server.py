@@ -6,6 +6,7 @@ cannot raises `NotTested`.
 
 import contextlib
 import http.client
+import ipaddress
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from byoi.conformance.rule import NotTested
 # A model's own limit is 60 s; a little more shows that the server, not the check, ended it.
 ANSWER_TIMEOUT_S = contract.INVOCATION_TIMEOUT_S + 10.0
 _PIECE_BYTES = 64 * 1024
+# More is no answer: it does not end.
+_LONGEST_ANSWER_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -58,14 +61,22 @@ class Listener:
     @property
     def is_loopback(self) -> bool:
         """Whether only its own machine reaches it."""
-        return self.address.startswith("127.") or self.address == "::1"
+        return self._ip.is_loopback
+
+    @property
+    def is_ipv6(self) -> bool:
+        """Whether it may be for IPv6 only: a socket of Linux takes both, unless it is told to."""
+        return self._ip.version == 6
+
+    @property
+    def _ip(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+        address = ipaddress.ip_address(self.address)
+        # Java's sockets are of IPv6, also where they are bound to 127.0.0.1.
+        return getattr(address, "ipv4_mapped", None) or address
 
     def __str__(self) -> str:
-        return (
-            f"[{self.address}]:{self.port}"
-            if ":" in self.address
-            else (f"{self.address}:{self.port}")
-        )
+        address = str(self._ip)
+        return f"[{address}]:{self.port}" if ":" in address else f"{address}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -224,7 +235,7 @@ class Server:
             path: Of the URL.
             body: Request body.
             headers: Request headers.
-            timeout_s: Seconds for each step of the exchange.
+            timeout_s: Seconds for each step of the exchange, and for the whole answer.
             is_chunked: The body is sent in chunks, without a Content-Length.
 
         Returns:
@@ -242,8 +253,9 @@ class Server:
                     pieces = None if body is None else _pieces(body)
                     connection.request(method, path, pieces, all_headers)
                 response = connection.getresponse()
-                content = response.read()
-            except (OSError, http.client.HTTPException) as error:
+                content = _read(response, timeout_s)
+            # ValueError: chunks whose size is no number.
+            except (OSError, http.client.HTTPException, ValueError) as error:
                 reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
                 return Answer(0, seconds=time.monotonic() - started_s, problem=reason)
         found = proxies.header_names(response)
@@ -297,6 +309,30 @@ class Server:
         self.sight.terminate(grace_s)
         code = self.sight.exit_code()
         return End(time.monotonic() - started_s, code if code is not None else -1)
+
+
+def _read(response: http.client.HTTPResponse, timeout_s: float) -> bytes:
+    """Return a body, as `HTTPResponse.read` does, unless it does not end.
+
+    Raises:
+        OSError: It is not complete in time, or is larger than any answer.
+        HTTPException: The connection ended before it did.
+    """
+    until_s = time.monotonic() + timeout_s
+    body = bytearray()
+    while piece := response.read1(_PIECE_BYTES):
+        body += piece
+        if len(body) > _LONGEST_ANSWER_BYTES:
+            raise OSError(f"the answer does not end: {len(body)} B, status {response.status}")
+        if time.monotonic() > until_s:
+            raise TimeoutError(
+                f"the answer was not complete within {timeout_s:g} s: {len(body)} B, status "
+                f"{response.status}"
+            )
+    # Of a response with a Content-Length, `read1` does not tell that it ended too soon.
+    if response.length:
+        raise http.client.IncompleteRead(bytes(body), response.length)
+    return bytes(body)
 
 
 def _pieces(body: bytes) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ As in `cli`, a verb imports what it needs when it runs.
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 from byoi import cli_values, errors, extras, terminal
 
 if TYPE_CHECKING:
-    from byoi.conformance import Report
+    from byoi.conformance import Report, Result, Rule
     from byoi.conformance.subjects import Subject
 
+_REPORTS = {"json": "JSON", "junit": "JUnit's XML", "html": "one HTML page"}
+# Rules whose lines fit on a screen, so that the broken ones are not told twice.
+_FAR_ABOVE = 20
 # Exit statuses: a rule is broken, or with --strict was not tested; the check could not run.
 BROKEN, NOT_RUN = 1, 2
 
@@ -70,19 +74,29 @@ def add_verbs(verbs: Any) -> None:
     check.add_argument(
         "--strict", action="store_true", help="exit with 1 also where a rule was not tested"
     )
-    for name, what in (("json", "JSON"), ("junit", "JUnit's XML"), ("html", "one HTML page")):
+    for name, what in _REPORTS.items():
         check.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"report as {what}")
     check.set_defaults(run=_check)
 
 
 def _check(options: argparse.Namespace) -> int:
+    from byoi.conformance import Report, reports
+
+    started_s = time.monotonic()
+    results: list[Result] = []
+
+    def show(result: "Result") -> None:
+        print(reports.line(result), flush=True)
+        results.append(result)
+
     try:
-        report = _run(options)
+        _require_writable(options)
+        report = _run(options, show)
     except (errors.ByoiError, OSError) as error:
         print(terminal.message(f"byoi: error: {error}"), file=sys.stderr)
-        return NOT_RUN
-    from byoi.conformance import Verdict, reports
-
+        seconds = time.monotonic() - started_s
+        report = Report(options.subject, tuple(results), "", seconds, problem=str(error))
+    status = NOT_RUN if report.problem else _status(options, report)
     writers: dict[str, Callable[[Report], str]] = {
         "json": reports.to_json,
         "junit": reports.to_junit,
@@ -90,26 +104,43 @@ def _check(options: argparse.Namespace) -> int:
     }
     for name, write in writers.items():
         if file := getattr(options, name):
-            file.write_text(write(report), encoding="utf-8")
-    print(report.summary)
-    if report.failures:
-        return BROKEN
-    return BROKEN if options.strict and report.count(Verdict.NOT_TESTED) else 0
+            try:
+                file.write_text(write(report), encoding="utf-8")
+            except OSError as error:
+                print(terminal.message(f"byoi: error: --{name} {file}: {error}"), file=sys.stderr)
+                status = NOT_RUN
+    if not report.problem:
+        if report.failures and len(results) > _FAR_ABOVE:
+            print(f"\nfailed:\n{reports.failures(report)}\n")
+        print(report.summary)
+    return status
 
 
-def _run(options: argparse.Namespace) -> "Report":
+def _status(options: argparse.Namespace, report: "Report") -> int:
+    from byoi.conformance import Verdict
+
+    is_untested = options.strict and report.count(Verdict.NOT_TESTED)
+    return BROKEN if report.failures or is_untested else 0
+
+
+def _require_writable(options: argparse.Namespace) -> None:
+    """Refuse a report that could not be written, before the check takes its minutes."""
+    for name in _REPORTS:
+        file = getattr(options, name)
+        if file and not file.absolute().parent.is_dir():
+            raise errors.ConfigurationError(
+                f"--{name} {file}: there is no folder {file.absolute().parent}; make it first"
+            )
+
+
+def _run(options: argparse.Namespace, show: "Callable[[Result], None]") -> "Report":
     from byoi import conformance
-    from byoi.conformance import instance_memory, reports, subjects
+    from byoi.conformance import instance_memory, subjects
 
-    only = [one.strip() for one in options.only.split(",") if one.strip()]
-    rules = conformance.selected(conformance.all_rules(), only)
-    if not rules:
-        raise errors.ConfigurationError(
-            f"--only {options.only}: no rule is named so; expected ids or groups, such as RT,ST-01"
-        )
+    rules = _rules(options.only)
     with subjects.unpacked(options.model_data) as model:
         subject, sample = _subject(options, model)
-        read = conformance.Payload.read
+        read, kind = conformance.Payload.read, options.instance_type
         given = conformance.Given(
             payload=read(options.payload or sample, options.content_type),
             slow_payload=read(options.slow_payload, options.content_type),
@@ -119,12 +150,28 @@ def _run(options: argparse.Namespace) -> "Report":
             training_input=_folder(options.training_input),
             is_full=options.full,
             environment=cli_values.environment(options.env),
-            memory_bytes=instance_memory.of(options.instance_type) if options.instance_type else 0,
+            memory_bytes=instance_memory.of(kind) if kind else 0,
+            architecture=instance_memory.architecture_of(kind) if kind else "",
         )
-        case = conformance.Case(subject, given)
-        return conformance.check(
-            case, rules, lambda result: print(reports.line(result), flush=True)
-        )
+        return conformance.check(conformance.Case(subject, given), rules, show)
+
+
+def _rules(only: str) -> "list[Rule]":
+    """Return the rules that the user asked for, all of them without a word.
+
+    Raises:
+        ConfigurationError: A word is that of no rule.
+    """
+    from byoi import conformance
+
+    wanted = [one.strip() for one in only.split(",") if one.strip()]
+    rules = conformance.all_rules()
+    for one in wanted:
+        if not conformance.selected(rules, [one]):
+            raise errors.ConfigurationError(
+                f"--only {one}: no rule is named so; expected ids or groups, such as RT,ST-01"
+            )
+    return conformance.selected(rules, wanted)
 
 
 def _subject(options: argparse.Namespace, model: Path | None) -> tuple["Subject", Path | None]:

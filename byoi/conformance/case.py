@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from byoi import contract
+from byoi import contract, errors
 from byoi.conformance import waiting
 from byoi.conformance.rule import Broken, NotTested
 from byoi.conformance.server import Server
@@ -40,10 +40,20 @@ class Payload:
         Args:
             file: Its body.
             content_type: Its media type; by default that of the file's ending.
+
+        Raises:
+            ConfigurationError: There is no such file, or it cannot be read.
         """
         if file is None:
             return None
-        return cls(file.read_bytes(), content_type or content_types.of_file(str(file)))
+        try:
+            body = file.read_bytes()
+        except OSError as error:
+            raise errors.ConfigurationError(
+                f"the payload {file} cannot be read: {error.strerror}; expected a file with the "
+                "body of a request"
+            ) from error
+        return cls(body, content_type or content_types.of_file(str(file)))
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,7 @@ class Given:
             /opt/ml/input: `config` and `data/CHANNEL`.
         is_full: Whether limits of the platform are waited out.
         memory_bytes: Of the instance type; 0 is no limit.
+        architecture: Of the instance type, as images name it; "" where none was given.
         environment: Variables that the model needs, as an endpoint would have them.
     """
 
@@ -71,6 +82,7 @@ class Given:
     training_input: Path | None = None
     is_full: bool = False
     memory_bytes: int = 0
+    architecture: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -235,6 +247,12 @@ class Case:
     def _wait(self, server: Server, port: int = contract.PORT) -> Broken | None:
         """Wait until a server is healthy, and return why it is not."""
         limit_s = contract.START_TIMEOUT_S if self.given.is_full else self.subject.start_limit_s
-        return waiting.wait_until_healthy(
+        problem = waiting.wait_until_healthy(
             server, limit_s, explain_end=self.subject.explain_end, port=port
         )
+        if isinstance(problem, waiting.NotReady) and self.subject.model is None:
+            return Broken(
+                f"{problem.seen}; it was started without model data",
+                f"give the model data, --model-data FILE; or, if it needs none: {problem.remedy}",
+            )
+        return problem

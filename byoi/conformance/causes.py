@@ -30,6 +30,7 @@ _NO_CREDENTIALS = re.compile(
     r"Unable to load credentials|no EC2 IMDS role found|CredentialsProviderError|"
     r"Could not load credentials from any providers"
 )
+_NO_ADDRESS = re.compile(r"EADDRNOTAVAIL|Cannot assign requested address", re.IGNORECASE)
 # A variable's name; one without an underscore may be the level of a log.
 _NAME, _LONG_NAME = r"([A-Z][A-Z0-9_]{2,})", r"([A-Z][A-Z0-9]*_[A-Z0-9_]+)"
 _NO_VARIABLE = re.compile(
@@ -120,6 +121,11 @@ def of_end(exit_code: int, log: str) -> Broken:
         remedy = (
             "let process 1 be the server, in the foreground: a container ends with its process 1, "
             "also where that has put a server into the background"
+        )
+    if log_lines.first(_NO_ADDRESS, log):
+        remedy = (
+            f"bind to 0.0.0.0:{contract.PORT}: the address that it asks for is none of the "
+            "container's, such as ::1 without IPv6"
         )
     if missing := missing_variables(log):
         remedy = (

@@ -1,5 +1,6 @@
 """All rules, and the check of a subject by them, one after the other."""
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -55,6 +56,9 @@ _GROUPS = {
     "Logs and metrics": observability,
     "Data capture": data_capture,
 }
+# How a missed limit of time is told, and from which load on it may be this machine's fault.
+_OF_TIME = "the limit is"
+_BUSY_FACTOR = 2
 _PROVED_ELSEWHERE = {
     Kind.OURS: "nobody outside can see it; the project's own tests prove it for its image",
     Kind.PLATFORM: "the platform does it",
@@ -89,12 +93,14 @@ class Report:
         results: In the order of the contract.
         log: The end of what the shared server wrote, "" where it cannot be seen.
         seconds: That all took.
+        problem: Why the check could not run, or not to its end; "" where it did.
     """
 
     subject: str
     results: tuple[Result, ...]
     log: str
     seconds: float
+    problem: str = ""
 
     def count(self, verdict: Verdict) -> int:
         """Return how many rules got a verdict."""
@@ -108,6 +114,8 @@ class Report:
     @property
     def summary(self) -> str:
         """The last line of the check: `n of m rules tested, f failed, u not tested`."""
+        if self.problem:
+            return f"could not run: {self.problem}"
         failed, untested = self.count(Verdict.FAIL), self.count(Verdict.NOT_TESTED)
         tested = self.count(Verdict.PASS) + failed
         return (
@@ -174,4 +182,15 @@ def ask(case: Case, rule: Rule) -> Result:
     except Exception as error:  # noqa: BLE001 - no rule takes away the results of the others
         verdict = Verdict.NOT_TESTED
         seen = f"the check of it failed, please report it: {type(error).__name__}: {error}"
+    if verdict is Verdict.FAIL and _OF_TIME in seen and (busy := _busy()):
+        seen = f"{seen} ({busy})"
     return Result(rule, verdict, seen, remedy, time.monotonic() - started_s)
+
+
+def _busy() -> str:
+    """Return that this machine has more to do than it can, "" where it has not."""
+    cpus = os.cpu_count() or 1
+    load = os.getloadavg()[0]
+    if load <= _BUSY_FACTOR * cpus:
+        return ""
+    return f"this machine is busy, load {load:.0f} on {cpus} processors: check it again at rest"

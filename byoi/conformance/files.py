@@ -9,6 +9,7 @@ from byoi import contract
 from byoi.conformance import causes, log_lines, probing
 from byoi.conformance.case import HEALTHY_FIRST, Case
 from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
+from byoi.conformance.server import Answer, Server
 from byoi.local.docker import Confinement
 
 _NO_FILE = re.compile(
@@ -157,20 +158,37 @@ def rt_60(case: Case) -> str:
 
     Source: BC ContainerDefinition.ModelDataUrl ("not if you use your own algorithms").
     """
+    if case.problem is not None and case.subject.model is None:
+        try:
+            server = case.any_server()
+        except Broken as broken:
+            raise NotTested(HEALTHY_FIRST) from broken
+        answer, code = probing.first_state(server, contract.PING_TIMEOUT_S)
+        if code is None and not answer.status:
+            raise NotTested(HEALTHY_FIRST)
+        return _judged_without_model(server, answer, code)
     ready_s = case.server().ready_s or 0.0
     limit_s = min(case.subject.start_limit_s, 10 + 3 * ready_s)
     with case.subject.launched(case.conditions(has_model=False)) as server:
-        answer, code = probing.first_state(server, limit_s)
-        if code is None:
-            if answer.status:
-                return f"/ping answers {answer.status} without model data"
-            if answer.seconds >= contract.PING_TIMEOUT_S:
-                raise Broken(
-                    f"without model data /ping hangs; the limit is {contract.PING_TIMEOUT_S} s",
-                    "answer /ping with 503 where there is no model",
-                )
-            return f"/ping has {answer.shown} without model data"
-        last = log_lines.last(server.sight.log())
+        return _judged_without_model(server, *probing.first_state(server, limit_s))
+
+
+def _judged_without_model(server: Server, answer: Answer, code: int | None) -> str:
+    """Return how a server without model data answers /ping, or ended.
+
+    Raises:
+        Broken: It hangs, or a signal ended it.
+    """
+    if code is None:
+        if answer.status:
+            return f"/ping answers {answer.status} without model data"
+        if answer.seconds >= contract.PING_TIMEOUT_S:
+            raise Broken(
+                f"without model data /ping hangs; the limit is {contract.PING_TIMEOUT_S} s",
+                "answer /ping with 503 where there is no model",
+            )
+        return f"/ping has {answer.shown} without model data"
+    last = log_lines.last(server.sight.log())
     if code > causes.SIGNALLED:
         raise Broken(
             f"without model data it ends with status {code}; its last lines: {last}",

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from byoi import contract
 from byoi.conformance import comparing
 from byoi.conformance.case import Case
+from byoi.conformance.programs import BadProgram
 from byoi.conformance.rule import Broken, Kind, NotTested, rule
 from byoi.conformance.server import Answer, Server
 
@@ -34,11 +35,23 @@ def rt_22(case: Case) -> str:
     Source: DG your-algorithms-inference-code.
     """
     if case.problem is not None:
-        raise case.problem
+        raise _as_told(case, case.problem)
     server = case.server()
     post = server.ask("POST", contract.PING_PATH, b"", timeout_s=_PATIENCE_S)
     shown = "200" if server.ready_s is None else f"200, {server.ready_s:.1f} s after the start"
     return f"{shown}; POST gets {post.shown}"
+
+
+def _as_told(case: Case, problem: Broken) -> Exception:
+    """Return why it is not healthy, as far as that is the image's and not this machine's."""
+    if isinstance(problem, BadProgram) and problem.is_foreign and case.given.architecture:
+        made_for = case.subject.described().get("Architecture")
+        if made_for == case.given.architecture:
+            return NotTested(
+                f"check it on a machine for linux/{made_for}, or with an emulation of its "
+                f"processor (binfmt): {problem.seen}"
+            )
+    return problem
 
 
 @rule(Kind.ANY)

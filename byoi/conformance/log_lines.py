@@ -11,6 +11,10 @@ from collections.abc import Iterator
 from byoi.local import health
 
 _LAST_LINES = 3
+_END_LINES, _END_CHARACTERS = 60, 60_000
+_TELLING = re.compile(
+    r"\w*(?:Error|Exception)\b|\berror:|\bpanic(?:ked)?\b|\bfatal\b|\bdenied\b", re.IGNORECASE
+)
 # Of a line: what is shown before and after what tells. A server may log a body of 25 MB.
 _BEFORE_CHARACTERS, _AFTER_CHARACTERS = 200, 300
 
@@ -40,6 +44,9 @@ def first(pattern: re.Pattern[str], log: str) -> str:
 def last(log: str) -> str:
     """Return the end of a log in one line."""
     # Of a line that is longer than all of this, the end is enough.
-    end = log[-_LAST_LINES * 20_000 :]
-    lines = [line[:_AFTER_CHARACTERS] for line in health.tail(end, _LAST_LINES)]
-    return " | ".join(lines) or "it wrote nothing"
+    lines = health.tail(log[-_END_CHARACTERS:], _END_LINES)
+    shown, before = lines[-_LAST_LINES:], lines[:-_LAST_LINES]
+    # Of a trace, Node.js, Java, Go and Rust write the error first.
+    if not any(map(_TELLING.search, shown)):
+        shown = [line for line in before if _TELLING.search(line)][-1:] + shown
+    return " | ".join(line.strip()[:_AFTER_CHARACTERS] for line in shown) or "it wrote nothing"

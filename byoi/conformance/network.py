@@ -31,7 +31,13 @@ def rt_15(case: Case) -> str:
 
     Source: DG your-algorithms-inference-code.
     """
-    listeners = case.any_server().sight.listeners()
+    try:
+        server = case.any_server()
+    except Broken as broken:
+        raise NotTested(HEALTHY_FIRST) from broken
+    if server.sight.exit_code() is not None:
+        raise NotTested(HEALTHY_FIRST)
+    listeners = server.sight.listeners()
     if problem := wrong_listeners(listeners, contract.PORT):
         raise problem
     here = [str(one) for one in listeners if one.port == contract.PORT and not one.is_loopback]

@@ -31,7 +31,29 @@ _LOADER = 3
 _SHELLS = {"sh", "bash", "dash", "ash"}
 
 
-def problem(described: Mapping[str, Any], read_file: ReadFile) -> Broken | None:
+class BadProgram(Broken):
+    """The program that an image starts with cannot be run.
+
+    Attributes:
+        is_missing: There is none.
+        is_foreign: It is for other processors than this machine's.
+    """
+
+    def __init__(
+        self, seen: str, remedy: str, *, is_missing: bool = False, is_foreign: bool = False
+    ) -> None:
+        """Remember what was seen."""
+        super().__init__(seen, remedy)
+        self.is_missing = is_missing
+        self.is_foreign = is_foreign
+
+
+def machine() -> str:
+    """Return the processor of this machine as images name it, "" where it is none of theirs."""
+    return _ARCHITECTURES.get(platform.machine(), "")
+
+
+def problem(described: Mapping[str, Any], read_file: ReadFile) -> BadProgram | None:
     """Return what is wrong with the program that an image starts with, None where nothing is seen.
 
     Args:
@@ -39,12 +61,13 @@ def problem(described: Mapping[str, Any], read_file: ReadFile) -> Broken | None:
         read_file: Reads a file of the image.
     """
     image = _Image(described, read_file)
-    machine = str(described.get("Architecture") or "")
-    if machine and machine != image.machine:
-        return Broken(
-            f"the image is for {machine}, and this machine is {image.machine}: another "
+    made_for = str(described.get("Architecture") or "")
+    if made_for and made_for != image.machine:
+        return BadProgram(
+            f"the image is for {made_for}, and this machine is {image.machine}: another "
             "architecture",
             f"build it for the instance: docker build --platform linux/{image.machine} ...",
+            is_foreign=True,
         )
     program, content = image.find(image.entry[0])
     if content is None:
@@ -52,7 +75,7 @@ def problem(described: Mapping[str, Any], read_file: ReadFile) -> Broken | None:
     return image.problem_of(program, content) or image.problem_of_arguments()
 
 
-def not_executable(described: Mapping[str, Any], read_file: ReadFile) -> Broken:
+def not_executable(described: Mapping[str, Any], read_file: ReadFile) -> BadProgram:
     """Return that the program may not be executed.
 
     Args:
@@ -61,21 +84,22 @@ def not_executable(described: Mapping[str, Any], read_file: ReadFile) -> Broken:
     """
     image = _Image(described, read_file)
     program, _ = image.find(image.entry[0])
-    return Broken(
+    return BadProgram(
         f"{program} cannot be executed: permission denied",
         f"make it executable: RUN chmod +x {program}",
     )
 
 
-def _missing(program: str, described: Mapping[str, Any]) -> Broken:
+def _missing(program: str, described: Mapping[str, Any]) -> BadProgram:
     config = described.get("Config") or {}
     replaced = ""
     if config.get("Cmd") and not config.get("Entrypoint"):
         replaced = f"; its CMD {config['Cmd']} is replaced by `serve`"
-    return Broken(
+    return BadProgram(
         f"there is no program {program!r} in the image{replaced}",
         "the platform runs `docker run IMAGE serve`: put a program `serve` on the PATH, or an "
         "ENTRYPOINT that takes the argument `serve`",
+        is_missing=True,
     )
 
 
@@ -94,8 +118,7 @@ class _Image:
         variables = dict(one.partition("=")[::2] for one in config.get("Env") or ())
         self._path = variables.get("PATH", _PATH).split(":")
         self.entry = [str(one) for one in config.get("Entrypoint") or ["serve"]]
-        here = str(described.get("Architecture") or "")
-        self.machine = _ARCHITECTURES.get(platform.machine(), here)
+        self.machine = machine() or str(described.get("Architecture") or "")
 
     def find(self, name: str) -> tuple[str, bytes | None]:
         """Return the path and the content of a program, None where there is none of the name."""
@@ -108,12 +131,12 @@ class _Image:
                 return path, content
         return name, None
 
-    def problem_of(self, program: str, content: bytes) -> Broken | None:
+    def problem_of(self, program: str, content: bytes) -> BadProgram | None:
         if content.startswith(_ELF):
             return self._problem_of_binary(program, content)
         first = content.partition(b"\n")[0]
         if not first.startswith(b"#!"):
-            return Broken(
+            return BadProgram(
                 f"{program} is neither a program nor a script with a first line such as "
                 f"#!/bin/sh: {content[:40]!r}",
                 "begin the script with the line of its interpreter, with nothing before it",
@@ -127,7 +150,7 @@ class _Image:
         for name in needed:
             path, found = self.find(name)
             if found is None:
-                return Broken(
+                return BadProgram(
                     f"{program} begins with {shown!r}, and there is no {name} in the image",
                     f"install {name} in the image, or name an interpreter that it has",
                 )
@@ -135,7 +158,7 @@ class _Image:
                 return problem
         return None
 
-    def problem_of_arguments(self) -> Broken | None:
+    def problem_of_arguments(self) -> BadProgram | None:
         """Return what is wrong with the script that a shell is to read."""
         if self.entry[0].rpartition("/")[2] not in _SHELLS:
             return None
@@ -148,21 +171,21 @@ class _Image:
                 return _windows(name, first, "and all others end in a carriage return")
         return None
 
-    def _problem_of_binary(self, program: str, content: bytes) -> Broken | None:
+    def _problem_of_binary(self, program: str, content: bytes) -> BadProgram | None:
         if len(content) < _ELF_HEAD_BYTES:
             return None
         is_little = content[5] == 1
         number = int.from_bytes(content[18:20], "little" if is_little else "big")
-        machine = _MACHINES.get(number, f"processor {number} of elf(5)")
-        if machine != self.machine and machine not in _RUNS_TOO.get(self.machine, ()):
-            return Broken(
-                f"{program} is a program for {machine}, and this machine is {self.machine}: "
+        made_for = _MACHINES.get(number, f"processor {number} of elf(5)")
+        if made_for != self.machine and made_for not in _RUNS_TOO.get(self.machine, ()):
+            return BadProgram(
+                f"{program} is a program for {made_for}, and this machine is {self.machine}: "
                 "another architecture",
                 f"compile or download it for linux/{self.machine}",
             )
         loader = _loader(content)
         if loader and self._read(loader) is None:
-            return Broken(
+            return BadProgram(
                 f"{program} needs {loader}, which is not in the image",
                 "link it statically, or use a base image with the C library that it was built "
                 "for: Debian's are for glibc, Alpine's for musl",
@@ -170,8 +193,8 @@ class _Image:
         return None
 
 
-def _windows(program: str, first: bytes, what: str) -> Broken:
-    return Broken(
+def _windows(program: str, first: bytes, what: str) -> BadProgram:
+    return BadProgram(
         f"{program} has Windows line ends (CRLF): its first line {first.decode('latin-1')!r} "
         f"{what}",
         "convert it, for example with `sed -i 's/\\r$//'`, and keep it so: "

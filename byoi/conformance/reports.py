@@ -44,12 +44,18 @@ def line(result: Result) -> str:
     return text
 
 
+def failures(report: Report) -> str:
+    """Return the broken rules once more, as lines; they may be far above."""
+    return "\n".join(map(line, report.failures))
+
+
 def to_json(report: Report) -> str:
     """Return a report as a JSON document."""
     return json.dumps(
         {
             "subject": report.subject,
             "summary": report.summary,
+            "problem": report.problem,
             "seconds": round(report.seconds, 2),
             "rules": [
                 {
@@ -77,9 +83,15 @@ def to_junit(report: Report) -> str:
         name=f"byoi check {report.subject}",
         tests=str(len(report.results)),
         failures=str(report.count(Verdict.FAIL)),
+        errors=str(int(bool(report.problem))),
         skipped=str(report.count(Verdict.NOT_TESTED) + report.count(Verdict.NOT_APPLICABLE)),
         time=f"{report.seconds:.3f}",
     )
+    if report.problem:
+        # CI systems show a suite without cases as one that passed.
+        suite.set("tests", str(len(report.results) + 1))
+        case = ET.SubElement(suite, "testcase", classname="byoi check", name="the check runs")
+        ET.SubElement(case, "error", message=_xml(report.problem))
     for result in report.results:
         case = ET.SubElement(
             suite,
@@ -88,13 +100,18 @@ def to_junit(report: Report) -> str:
             name=f"{result.rule.id} {result.rule.statement}",
             time=f"{result.seconds:.3f}",
         )
-        seen = terminal.escape(result.seen)
+        seen = _xml(result.seen)
         if result.verdict is Verdict.FAIL:
             failure = ET.SubElement(case, "failure", message=seen)
-            failure.text = terminal.escape(result.remedy)
+            failure.text = _xml(result.remedy)
         elif result.verdict is not Verdict.PASS:
             ET.SubElement(case, "skipped", message=f"{result.verdict.value}: {seen}")
     return ET.tostring(suite, encoding="unicode", xml_declaration=True)
+
+
+def _xml(text: str) -> str:
+    """Return a text without the two characters that XML has no way to write."""
+    return terminal.escape(text).replace("\ufffe", "?").replace("\uffff", "?")
 
 
 def to_html(report: Report) -> str:
@@ -110,7 +127,7 @@ def to_html(report: Report) -> str:
 <html lang="en"><head><meta charset="utf-8"><title>byoi check {name}</title>
 <meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>
 <h1>SageMaker's container contract: {name}</h1>
-<p><strong>{html.escape(report.summary)}</strong>, in {report.seconds:.0f} s.</p>
+<p><strong>{html.escape(terminal.escape(report.summary))}</strong>, in {report.seconds:.0f} s.</p>
 {tables}
 <h2>Where the time went</h2>
 {_bars(report)}

@@ -69,6 +69,10 @@ def wait_until_healthy(
         time.sleep(_POLL_S)
 
 
+class NotReady(Broken):
+    """The server did not become healthy, and nothing tells why."""
+
+
 class _Settled:
     """How long something has stayed the same."""
 
@@ -209,7 +213,7 @@ def _gave_up(server: Server, answer: Answer, limit_s: float, port: int) -> Broke
     if answer.status and answer.status not in _STARTING:
         wrong = wrong_status(answer)
         return Broken(f"{wrong.seen} for {limit_s:g} s; its last log lines: {last}", wrong.remedy)
-    return Broken(
+    return NotReady(
         f"/ping did not answer 200 within {limit_s:g} s; last: {answer.shown}; its last log "
         f"lines: {last}",
         "the log has the cause, or the model takes longer to load than the check waits: --full "

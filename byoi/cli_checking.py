@@ -181,13 +181,21 @@ def _subject(options: argparse.Namespace, model: Path | None) -> tuple["Subject"
 
     name = options.subject
     if name.startswith(("http://", "https://")):
-        return conformance.UrlSubject(name), None
+        subject = conformance.UrlSubject(name)
+        subject.require()
+        return subject, None
     if Path(name).is_dir():
         found = project.Project.find(Path(name))
+        model_dir = model or found.model_dir
+        if found.module is None and model_dir is None:
+            raise errors.ConfigurationError(
+                f"the folder {name} holds no project: expected {project.MODULE}, and what it "
+                f"loads in {project.MODEL_DIR}/ or in --model-data; `byoi init` makes one. An "
+                "image of this name is checked as NAME:TAG"
+            )
         environ = {}
         if found.module is not None:
             environ["BYOI_INFERENCE_MODULE"] = str(found.module.absolute())
-        model_dir = model or found.model_dir or found.folder / project.MODEL_DIR
         return conformance.ProjectSubject(found.folder, model_dir, environ), found.sample
     extras.require("byoi check of an image", "docker")
     engine = Engine(os.environ)

@@ -182,8 +182,12 @@ class Case:
         return self._problem
 
     @contextlib.contextmanager
-    def launched(self, **changes: object) -> Iterator[Server]:
+    def launched(self, limit_s: float | None = None, **changes: object) -> Iterator[Server]:
         """Start a server of the rule's own under changed conditions, and wait until it is healthy.
+
+        Args:
+            limit_s: Seconds to wait; by default as for any other start.
+            changes: Fields of `Conditions`.
 
         Raises:
             Broken: It does not become healthy; the text has the cause.
@@ -191,7 +195,7 @@ class Case:
         """
         conditions = self.conditions(**changes)
         with self.subject.launched(conditions) as server:
-            if problem := self._wait(server, conditions.port):
+            if problem := self._wait(server, conditions.port, limit_s):
                 raise problem
             yield server
 
@@ -244,9 +248,12 @@ class Case:
             return broken
         return self._wait(server, conditions.port) or server
 
-    def _wait(self, server: Server, port: int = contract.PORT) -> Broken | None:
+    def _wait(
+        self, server: Server, port: int = contract.PORT, limit_s: float | None = None
+    ) -> Broken | None:
         """Wait until a server is healthy, and return why it is not."""
-        limit_s = contract.START_TIMEOUT_S if self.given.is_full else self.subject.start_limit_s
+        usual_s = contract.START_TIMEOUT_S if self.given.is_full else self.subject.start_limit_s
+        limit_s = usual_s if limit_s is None else min(limit_s, usual_s)
         problem = waiting.wait_until_healthy(
             server, limit_s, explain_end=self.subject.explain_end, port=port
         )

@@ -132,7 +132,7 @@ def of_end(exit_code: int, log: str) -> Broken:
             f"have a default for {missing[0]}; or, where the model's environment sets it, give it "
             f"to the check: --env {missing[0]}=VALUE"
         )
-    return Broken(f"the container ended with {how}; its last lines: {log_lines.last(log)}", remedy)
+    return Broken(f"the server ended with {how}; its last lines: {log_lines.last(log)}", remedy)
 
 
 def refuses(argument: str, exit_code: int, log: str) -> bool:

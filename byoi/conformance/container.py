@@ -6,12 +6,13 @@ from pathlib import Path
 from byoi import errors
 from byoi.conformance.causes import NO_PROGRAM
 from byoi.conformance.rule import NotTested
-from byoi.conformance.server import Listener, Process, read_processes
+from byoi.conformance.server import Listener, Process, read_handler, read_processes
 from byoi.local.docker import Engine
 from byoi.local.proc_net import read_listeners
 
 _LOG_LINES = 20_000
 _LONG_LINE_CHARACTERS = 10_000
+_NEEDS_PROC = "run the check on the engine's own machine, as root, or give the image a `cat`"
 # Of a container in its network namespace: the sockets of IPv4 and of IPv6.
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _NEEDS_SHELL = "give the image a `sh` and a `cat`: its processes are seen from inside"
@@ -35,11 +36,9 @@ class ContainerSight:
     def listeners(self) -> list[Listener]:
         """Return the sockets of its network namespace that take connections."""
         pid = self.engine.process_id(self.name)
-        tables = [self._table(pid, path) for path in _TABLES]
+        tables = [self._proc(pid, path) for path in _TABLES]
         if not any(tables):
-            raise NotTested(
-                "run the check on the engine's own machine, as root, or give the image a `cat`"
-            )
+            raise NotTested(_NEEDS_PROC)
         return [Listener(*found) for table in tables for found in read_listeners(table)]
 
     def changes(self) -> list[str]:
@@ -58,6 +57,13 @@ class ContainerSight:
     def is_out_of_memory(self) -> bool:
         """Whether the kernel ended it for its memory limit."""
         return self.engine.state(self.name).is_out_of_memory
+
+    def handles(self, number: int) -> bool:
+        """Whether its first process has a handler for a signal."""
+        status = self._proc(self.engine.process_id(self.name), "/proc/1/status")
+        if not status:
+            raise NotTested(_NEEDS_PROC)
+        return read_handler(status, number)
 
     def children(self) -> list[Process]:
         """Return the processes that its first process has started and not yet collected."""
@@ -78,12 +84,15 @@ class ContainerSight:
             raise NotTested(_NEEDS_SHELL)
         return status, text
 
-    def _table(self, pid: int, path: str) -> str:
+    def _proc(self, pid: int, path: str) -> str:
+        """Return a file of /proc as the container sees it, "" where that cannot be seen."""
         # The engine's processes are this machine's unless it is in a virtual machine, whose
         # process of that number is not the container's.
         if pid and self._is_here(pid):
             with contextlib.suppress(OSError):
-                return Path(f"/proc/{pid}{path.removeprefix('/proc')}").read_text()
+                return Path(
+                    f"/proc/{pid}/{path.removeprefix('/proc/').removeprefix('1/')}"
+                ).read_text()
         with contextlib.suppress(errors.EngineRefusedError):
             status, text = self.engine.run_in(self.name, ["cat", path])
             return text if status == 0 else ""

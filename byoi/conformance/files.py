@@ -21,6 +21,8 @@ _NEEDS_MODEL = "give the model data: --model-data FILE"
 # Python keeps what it compiled where it can, and goes on where it cannot.
 _HARMLESS = ("__pycache__", ".pyc")
 _SHOWN = 3
+# What a server that was not healthy is given where it may write.
+_WRITABLE_START_S = 30.0
 
 
 def _is_model(path: str) -> bool:
@@ -40,7 +42,12 @@ def rt_57(case: Case) -> str:
     if case.problem is None:
         return f"healthy with the model in {contract.MODEL_DIR}"
     elsewhere = [path for path in _missing(case) if "model" in path.lower()]
-    elsewhere = [path for path in elsewhere if not _is_model(path)]
+    # A project's processes have the model where it is on this machine.
+    elsewhere = [
+        path
+        for path in elsewhere
+        if not _is_model(path) and not Path(path).is_relative_to(case.subject.model)
+    ]
     if elsewhere:
         raise Broken(
             f"it looks for a model in {elsewhere[0]}; the platform puts it into "
@@ -103,6 +110,7 @@ def _try_writable(case: Case, symptom: str) -> None:
         before = _files(copy)
         try:
             with case.launched(
+                _WRITABLE_START_S,
                 mounts={copy: contract.MODEL_DIR},
                 confinement=Confinement(
                     memory_bytes=case.given.memory_bytes, has_writable_mounts=True

@@ -1,18 +1,18 @@
 """Contract 1D: invocations."""
 
 import json
+import re
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from byoi import contract
-from byoi.conformance import comparing, slow
+from byoi.conformance import comparing, log_lines, slow
 from byoi.conformance.case import Case, Payload
 from byoi.conformance.rule import Broken, Kind, NotTested, rule
 from byoi.conformance.server import Answer, Server
 
 _JSON = "application/json"
-_WITHOUT_ROUTE = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
 # More than nginx's client_max_body_size of 1 MB, which it has unless it is told another.
 _MIB = 1024 * 1024
 _BEYOND_NGINX_BYTES = 2 * _MIB
@@ -23,7 +23,20 @@ _JUNK_TIMEOUT_S = 30.0
 # Between the end of a connection and that of the process.
 _END_S = 2.0
 _PAUSE_S = 0.05
-_ERROR_KEYS = {"error", "errors", "exception", "traceback"}
+# Longer than the second that a time of day is often told to.
+_TICK_S = 1.1
+# Of a body that tells of an error instead of a prediction: names without what is no letter.
+_ERROR_KEYS = {
+    *("error", "errors", "exception", "traceback", "stacktrace"),
+    *("errormessage", "errortype", "errorcode"),
+}
+# "failed" may be what a model predicts.
+_STATUS_KEYS, _ERROR_VALUES = {"status", "state"}, {"error"}
+_SUCCESS_KEYS = {"success", "ok", "issuccess"}
+_ERROR_TEXT = re.compile(
+    r"\s*(?:\w*Error\b|\w*Exception\b|internal server error|traceback \(most recent)",
+    re.IGNORECASE,
+)
 # Answers that differ in more ways than these are those of a model that answers at random.
 _MOST_KINDS_SHARE = 4
 
@@ -38,7 +51,7 @@ def rt_31(case: Case) -> str:
     Source: DG your-algorithms-inference-code.
     """
     answer = case.server().invoke(b"[]", _JSON)
-    if not answer.status or answer.status in _WITHOUT_ROUTE:
+    if not answer.status or answer.status in comparing.WITHOUT_ROUTE:
         raise Broken(
             f"POST /invocations answers {answer.shown}",
             f"add a route for POST {contract.INVOCATIONS_PATH}",
@@ -49,7 +62,7 @@ def rt_31(case: Case) -> str:
     if not comparing.is_success(answer):
         shown = answer.body[:200].decode("utf-8", "replace")
         raise Broken(
-            f"the payload is answered with {answer.shown}: {shown}",
+            f"the payload is answered with {answer.shown}: {shown}{_told(case)}",
             "the answer or the log has the cause; check that the payload and its type are the "
             "model's",
         )
@@ -60,6 +73,12 @@ def rt_31(case: Case) -> str:
     alike = _alike(case, case.given.payload)
     shown = f"{answer.status}, {answer.headers['content-type']}, {answer.seconds * 1000:.0f} ms"
     return f"{shown}; {alike}"
+
+
+def _told(case: Case) -> str:
+    """Return what the log says of an error, "" where it says nothing."""
+    line = log_lines.last_telling(case.log())
+    return f"; its log: {line}" if line else ""
 
 
 def _alike(case: Case, payload: Payload) -> str:
@@ -73,6 +92,12 @@ def _alike(case: Case, payload: Payload) -> str:
     if len(kinds) == 1:
         return f"{len(answers)} answers are alike"
     failed = next((kind for kind in kinds if not comparing.is_success(kind[0])), None)
+    if failed is None:
+        # A clock in the answer: none of what was answered comes again.
+        time.sleep(_TICK_S)
+        later = comparing.repeated(case.server(), payload)
+        if not any(comparing.says_same(kind[0], one) for kind in kinds for one in later):
+            return f"{len(kinds)} of {len(answers)} answers differ, as by a clock: not compared"
     if failed is None and len(kinds) > len(answers) // _MOST_KINDS_SHARE:
         return f"{len(kinds)} of {len(answers)} answers differ, as at random: not compared"
     counts = " and ".join(str(len(kind)) for kind in kinds[:4])
@@ -158,6 +183,7 @@ def rt_35(case: Case) -> str:
 
 
 def _taken(case: Case, size_bytes: int) -> str:
+    comparing.usual(case)
     answer = case.server().invoke(b" " * size_bytes, _JSON)
     shown = f"{size_bytes // _MIB} MB"
     if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
@@ -218,6 +244,9 @@ def rt_37(case: Case) -> str:
     Source: BC ModelError.
     """
     found = _junk_answers(case)
+    if case.given.payload is not None:
+        payload, answer = comparing.usual(case)
+        found = [*found, (_Junk("the payload", payload), answer)]
     for junk, answer in found:
         if not answer.status:
             raise Broken(
@@ -239,6 +268,7 @@ def _junk_answers(case: Case) -> list[tuple[_Junk, Answer]]:
     Raises:
         Broken: It is not healthy afterwards.
     """
+    comparing.usual(case)
 
     def ask() -> list[tuple[_Junk, Answer]] | Broken:
         server = case.server()
@@ -287,16 +317,26 @@ def _end_of(server: Server) -> int | None:
 
 
 def _error_in(answer: Answer) -> str:
-    """Return the error that a body of JSON is about, "" where it is about none."""
+    """Return the error that a body is about, "" where it is about none."""
+    text = answer.body[:_MIB].decode("utf-8", "replace")
     try:
-        content = json.loads(answer.body)
+        content = json.loads(text)
     except ValueError:
-        return ""
+        content = text
+    if isinstance(content, str):
+        return content.strip()[:120] if _ERROR_TEXT.match(content) else ""
     if not isinstance(content, dict):
         return ""
     for name, value in content.items():
-        if name.lower() in _ERROR_KEYS and value:
+        word = re.sub(r"[^a-z]", "", name.lower())
+        # A model's error, as of a reconstruction, is a number.
+        is_told = value is True or (isinstance(value, str | dict | list) and value)
+        if word in _ERROR_KEYS and is_told:
             return f"{name}: {value}"[:120]
+        if word in _STATUS_KEYS and str(value).lower() in _ERROR_VALUES:
+            return f"{name}: {value}"[:120]
+        if word in _SUCCESS_KEYS and value is False:
+            return f"{name}: {value}"
     return ""
 
 

@@ -1,5 +1,6 @@
 """Contract 1B: ports and network."""
 
+import contextlib
 import socket
 import time
 
@@ -14,6 +15,8 @@ _OTHER_PORT = 8443
 _CONNECTIONS = 20
 # Between two connections: so that they are no burst, which a short queue would make wait.
 _PAUSE_S = 0.02
+# What a connection is given to tell how late it is.
+_CONNECT_S = 5.0
 _LABEL, _, _LABEL_VALUE = contract.BIND_TO_PORT_LABEL.partition("=")
 _SAFE_RANGE_VARIABLE = "SAGEMAKER_SAFE_PORT_RANGE"
 _SAFE_RANGE = (21000, 21999)
@@ -125,8 +128,14 @@ def rt_19(case: Case) -> str:
     slowest_s = 0.0
     for _ in range(_CONNECTIONS):
         started_s = time.monotonic()
-        with socket.create_connection((server.host, server.port), timeout=5):
-            slowest_s = max(slowest_s, time.monotonic() - started_s)
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection((server.host, server.port), timeout=_CONNECT_S),
+        ):
+            pass
+        slowest_s = max(slowest_s, time.monotonic() - started_s)
+        if slowest_s > contract.CONNECT_TIMEOUT_S:
+            break
         time.sleep(_PAUSE_S)
     if slowest_s > contract.CONNECT_TIMEOUT_S:
         raise Broken(

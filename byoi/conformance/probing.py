@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from byoi import contract
+from byoi.conformance import comparing
 from byoi.conformance.case import Case, Payload
 from byoi.conformance.rule import NotTested
 from byoi.conformance.server import ANSWER_TIMEOUT_S, Answer, Server
@@ -63,10 +64,11 @@ def usual(case: Case) -> Usual:
     """Return what the shared server makes of `payloads`; it is asked once.
 
     Raises:
-        NotTested: It is not healthy.
+        NotTested: It is not healthy, or has no /invocations.
     """
 
     def ask() -> Usual:
+        comparing.usual(case)
         server = case.server()
         length = len(log_of(server))
         found = answers(case, server)

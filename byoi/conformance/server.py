@@ -7,6 +7,7 @@ cannot raises `NotTested`.
 import contextlib
 import http.client
 import ipaddress
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -111,6 +112,15 @@ def read_processes(text: str) -> list[Process]:
     return found
 
 
+def read_handler(status: str, number: int) -> bool:
+    """Whether the text of /proc/PID/status says that a process handles a signal.
+
+    Source: proc(5), SigCgt: a mask in hexadecimal, whose lowest bit is signal 1.
+    """
+    found = re.search(r"^SigCgt:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return found is not None and bool(int(found[1], 16) >> (number - 1) & 1)
+
+
 @dataclass(frozen=True)
 class End:
     """How a server ended after SIGTERM.
@@ -159,6 +169,10 @@ class Sight(Protocol):
         """Whether the kernel ended it for its memory limit."""
         ...
 
+    def handles(self, number: int) -> bool:
+        """Whether its first process has a handler for a signal."""
+        ...
+
 
 class Unseen:
     """A server of which only a URL is known."""
@@ -192,6 +206,10 @@ class Unseen:
         return None
 
     def is_out_of_memory(self) -> bool:
+        """Raise: it is elsewhere."""
+        raise NotTested("give an image instead of a URL")
+
+    def handles(self, number: int) -> bool:  # noqa: ARG002 - a Sight's
         """Raise: it is elsewhere."""
         raise NotTested("give an image instead of a URL")
 

@@ -250,6 +250,8 @@ class Engine:
                 image,
                 [command],
                 name=name,
+                # As the platform, whatever STOPSIGNAL the image has.
+                stop_signal="SIGTERM",
                 user=confinement.user or None,
                 environment=self._with_proxies(environment or {}),
                 labels=dict(labels or {}),

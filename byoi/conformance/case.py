@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from byoi import contract, errors
-from byoi.conformance import waiting
+from byoi.conformance import causes, waiting
 from byoi.conformance.rule import Broken, NotTested
 from byoi.conformance.server import Server
 from byoi.conformance.subjects import Conditions, Subject
@@ -17,6 +17,7 @@ from byoi.local.docker import Confinement
 Found = TypeVar("Found")
 # A server that ends so often is not started again for each rule.
 _MOST_ENDS = 2
+_MIB = 1 << 20
 # Why a rule that asks a healthy server is not tested.
 HEALTHY_FIRST = "first mend what RT-22 names: the server is not healthy"
 
@@ -227,6 +228,11 @@ class Case:
         found: Found = self._memory[name]
         return found
 
+    @property
+    def ready_s(self) -> float:
+        """Seconds that the shared server took to be healthy, 0 where that is not known."""
+        return self._server.ready_s or 0.0 if self._server else 0.0
+
     def log(self) -> str:
         """Return what the shared server wrote, "" where it has not run or cannot be seen."""
         if self._server is not None:
@@ -257,6 +263,9 @@ class Case:
         problem = waiting.wait_until_healthy(
             server, limit_s, explain_end=self.subject.explain_end, port=port
         )
+        if isinstance(problem, causes.OutOfMemory) and self.given.memory_bytes:
+            mb = self.given.memory_bytes // _MIB
+            return Broken(f"with {mb:,} MB, as the instance type: {problem.seen}", problem.remedy)
         if isinstance(problem, waiting.NotReady) and self.subject.model is None:
             return Broken(
                 f"{problem.seen}; it was started without model data",

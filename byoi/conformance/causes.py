@@ -49,6 +49,10 @@ NO_PROGRAM = {126, 127}
 _NOT_STARTED = NO_PROGRAM | {2, 255}
 
 
+class OutOfMemory(Broken):
+    """The kernel ended a process for the memory limit of its container."""
+
+
 def of_refusal(refusal: str, described: Mapping[str, Any], read_file: ReadFile) -> Broken:
     """Return why the engine could not start an image.
 
@@ -94,13 +98,13 @@ def known_of_end(
     return None
 
 
-def out_of_memory(log: str) -> Broken:
+def out_of_memory(log: str) -> OutOfMemory:
     """Return that the kernel ended a process of a container for its memory limit.
 
     Args:
         log: What the container wrote.
     """
-    return Broken(
+    return OutOfMemory(
         f"the kernel ended it for its memory limit; its last lines: {log_lines.last(log)}",
         "choose a larger instance type, or load less: fewer workers, a smaller model",
     )

@@ -1,6 +1,8 @@
 """A container, as far as it can be seen from outside: its log, sockets, changes, processes, end."""
 
 import contextlib
+import os
+import signal
 from pathlib import Path
 
 from byoi import errors
@@ -15,7 +17,9 @@ _LONG_LINE_CHARACTERS = 10_000
 _NEEDS_PROC = "run the check on the engine's own machine, as root, or give the image a `cat`"
 # Of a container in its network namespace: the sockets of IPv4 and of IPv6.
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
-_NEEDS_SHELL = "give the image a `sh` and a `cat`: its processes are seen from inside"
+_NEEDS_SHELL = (
+    "run the check on the engine's own machine, as root, or give the image a `sh` and a `cat`"
+)
 
 
 class ContainerSight:
@@ -67,13 +71,26 @@ class ContainerSight:
 
     def children(self) -> list[Process]:
         """Return the processes that its first process has started and not yet collected."""
+        if first := self._visible_id():
+            return [one for one in read_processes(_all_stats()) if one.parent == first]
         # One process that ends meanwhile makes `cat` fail, and the others are there all the same.
         _, text = self._shell("cat /proc/[0-9]*/stat")
         return [one for one in read_processes(text) if one.parent == 1]
 
     def kill(self, process: Process) -> None:
         """End a process of it by SIGKILL."""
+        if first := self._visible_id():
+            # Nobody else's, which has got its number meanwhile.
+            if process in read_processes(_all_stats()) and process.parent == first:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
+            return
         self._shell(f"kill -9 {process.pid}")
+
+    def _visible_id(self) -> int:
+        """Return its first process as this machine numbers it; 0 where root alone may end it."""
+        pid = self.engine.process_id(self.name)
+        return pid if pid and os.geteuid() == 0 and self._is_here(pid) else 0
 
     def _shell(self, command: str) -> tuple[int, str]:
         try:
@@ -104,3 +121,13 @@ class ContainerSight:
             mounts = Path(f"/proc/{pid}/mountinfo").read_text()
             return self.engine.container_id(self.name) in cgroups + mounts
         return False
+
+
+def _all_stats() -> str:
+    """Return /proc/PID/stat of all processes of this machine."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        # One that ends meanwhile.
+        with contextlib.suppress(OSError):
+            found.append(file.read_text(errors="replace"))
+    return "\n".join(found)

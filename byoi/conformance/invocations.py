@@ -184,14 +184,23 @@ def rt_35(case: Case) -> str:
 
 def _taken(case: Case, size_bytes: int) -> str:
     comparing.usual(case)
-    answer = case.server().invoke(b" " * size_bytes, _JSON)
+    asked = case.server()
+    answer = asked.invoke(b" " * size_bytes, _JSON)
     shown = f"{size_bytes // _MIB} MB"
     if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         server = answer.headers.get("server", "")
+        of_server = "in Flask MAX_CONTENT_LENGTH, in aiohttp client_max_size, in Express limit"
+        of_proxy = "in nginx: client_max_body_size 25m"
+        remedy = (
+            f"raise the limit of the proxy in front, {of_proxy}; and that of the server behind it"
+            if "nginx" in server
+            else f"raise the limit of the server, {of_server}; and that of a proxy, {of_proxy}"
+        )
+        raise Broken(f"{shown} are answered with 413{f' by {server}' if server else ''}", remedy)
+    if not answer.status and (code := _end_of(asked)) is not None:
         raise Broken(
-            f"{shown} are answered with 413{f' by {server}' if server else ''}",
-            "raise the limit of the proxy in front, in nginx: client_max_body_size 25m; and that "
-            "of the server behind it",
+            f"{shown} get {answer.shown}: the server has ended with status {code}",
+            "let no body end the server: take 25 MB, also where several come at once",
         )
     if not answer.status:
         raise Broken(

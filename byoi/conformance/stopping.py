@@ -182,12 +182,14 @@ def _without(case: Case, server: Server, part: Process, usual: list[Answer]) -> 
     if not found:
         return "not there in another start"
     server.sight.kill(found[0])
-    deadline_s = time.monotonic() + _RECOVERY_S
+    # What is slow is slow afterwards, too.
+    slowest_s = max(one.seconds for one in usual)
+    deadline_s = time.monotonic() + _RECOVERY_S + 2 * sum(one.seconds for one in usual)
     while time.monotonic() < deadline_s:
         if (code := server.sight.exit_code()) is not None:
             return f"the container ends with status {code}"
         ping = server.ping(timeout_s=contract.PING_TIMEOUT_S)
-        worse = _lost(probing.answers(case, server, timeout_s=_RECOVERY_S), usual)
+        worse = _lost(probing.answers(case, server, timeout_s=_RECOVERY_S + 2 * slowest_s), usual)
         if ping.status == HTTPStatus.OK and worse is None:
             return "replaced"
         time.sleep(_POLL_S)

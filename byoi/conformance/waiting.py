@@ -185,7 +185,7 @@ def wrong_listeners(listeners: list[Listener], port: int) -> Broken | None:
     if here:
         return Broken(
             f"it listens on {here[0]} only, which the platform cannot reach",
-            f"bind to 0.0.0.0:{port} instead of {here[0].address}",
+            f"bind to 0.0.0.0:{port} instead of {here[0]}",
         )
     # Docker's own resolver listens in each network of a user's.
     others = [one for one in listeners if one.address != _RESOLVER]

@@ -267,7 +267,7 @@ class Case:
             mb = self.given.memory_bytes // _MIB
             return Broken(f"with {mb:,} MB, as the instance type: {problem.seen}", problem.remedy)
         if isinstance(problem, waiting.NotReady) and self.subject.model is None:
-            return Broken(
+            return waiting.NotReady(
                 f"{problem.seen}; it was started without model data",
                 f"give the model data, --model-data FILE; or, if it needs none: {problem.remedy}",
             )

@@ -88,7 +88,20 @@ def usual(case: Case) -> tuple[Payload, Answer]:
     """Return the user's payload, or an empty list without one, and how it is answered as it is.
 
     Raises:
-        NotTested: The server is not healthy, or has no /invocations.
+        NotTested: The server is not healthy, or /invocations gives nothing to compare with.
+    """
+    payload, answer = asked(case)
+    is_redirect = HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST
+    if not answer.status or answer.status in WITHOUT_ROUTE or is_redirect:
+        raise NotTested(f"first mend what RT-31 names: /invocations answers {answer.shown}")
+    return payload, answer
+
+
+def asked(case: Case) -> tuple[Payload, Answer]:
+    """Return what `usual` does, whatever the answer is.
+
+    Raises:
+        NotTested: The server is not healthy.
     """
     payload = case.given.payload or EMPTY_LIST
 
@@ -97,10 +110,7 @@ def usual(case: Case) -> tuple[Payload, Answer]:
     def ask() -> Answer:
         return settled(server, payload)[-1]
 
-    answer = case.remembered("usual", ask)
-    if answer.status in WITHOUT_ROUTE:
-        raise NotTested(f"first mend what RT-31 names: /invocations answers {answer.shown}")
-    return payload, answer
+    return payload, case.remembered("usual", ask)
 
 
 def require_success(case: Case) -> Answer:
@@ -109,7 +119,7 @@ def require_success(case: Case) -> Answer:
     Raises:
         NotTested: It is not; RT-31 has the cause.
     """
-    _, answer = usual(case)
+    _, answer = asked(case)
     if not is_success(answer):
         raise NotTested(f"first mend what RT-31 names: the payload gets {answer.shown}")
     return answer

@@ -1,13 +1,11 @@
 """Contract 1D: invocations."""
 
-import json
-import re
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from byoi import contract
-from byoi.conformance import comparing, log_lines, slow
+from byoi.conformance import comparing, error_bodies, log_lines, slow
 from byoi.conformance.case import Case, Payload
 from byoi.conformance.rule import Broken, Kind, NotTested, rule
 from byoi.conformance.server import Answer, Server
@@ -25,18 +23,6 @@ _END_S = 2.0
 _PAUSE_S = 0.05
 # Longer than the second that a time of day is often told to.
 _TICK_S = 1.1
-# Of a body that tells of an error instead of a prediction: names without what is no letter.
-_ERROR_KEYS = {
-    *("error", "errors", "exception", "traceback", "stacktrace"),
-    *("errormessage", "errortype", "errorcode"),
-}
-# "failed" may be what a model predicts.
-_STATUS_KEYS, _ERROR_VALUES = {"status", "state"}, {"error"}
-_SUCCESS_KEYS = {"success", "ok", "issuccess"}
-_ERROR_TEXT = re.compile(
-    r"\s*(?:\w*Error\b|\w*Exception\b|internal server error|traceback \(most recent)",
-    re.IGNORECASE,
-)
 # Answers that differ in more ways than these are those of a model that answers at random.
 _MOST_KINDS_SHARE = 4
 
@@ -51,14 +37,30 @@ def rt_31(case: Case) -> str:
     Source: DG your-algorithms-inference-code.
     """
     answer = case.server().invoke(b"[]", _JSON)
-    if not answer.status or answer.status in comparing.WITHOUT_ROUTE:
+    if answer.status in comparing.WITHOUT_ROUTE:
         raise Broken(
             f"POST /invocations answers {answer.shown}",
             f"add a route for POST {contract.INVOCATIONS_PATH}",
         )
+    if not answer.status:
+        raise Broken(
+            f"POST /invocations with an empty list gets {answer.shown}{_told(case)}",
+            "answer each request, with 4xx or 5xx where it fails, and let the body be as long as "
+            "its Content-Length, or its chunks, say",
+        )
+    if location := answer.headers.get("location"):
+        raise Broken(
+            f"POST /invocations answers {answer.shown}, to {location}",
+            "answer it there: the platform speaks HTTP, and follows no redirect",
+        )
     if case.given.payload is None:
         return f"an empty list is answered with {answer.status}"
-    _, answer = comparing.usual(case)
+    _, answer = comparing.asked(case)
+    if comparing.is_success(answer) and not answer.body:
+        raise Broken(
+            f"the payload is answered with {answer.status} and an empty body",
+            "answer with the prediction: the caller, or the file of a transform, gets the body",
+        )
     if not comparing.is_success(answer):
         shown = answer.body[:200].decode("utf-8", "replace")
         raise Broken(
@@ -254,7 +256,7 @@ def rt_37(case: Case) -> str:
     """
     found = _junk_answers(case)
     if case.given.payload is not None:
-        payload, answer = comparing.usual(case)
+        payload, answer = comparing.asked(case)
         found = [*found, (_Junk("the payload", payload), answer)]
     for junk, answer in found:
         if not answer.status:
@@ -262,7 +264,7 @@ def rt_37(case: Case) -> str:
                 f"{junk.named} gets {answer.shown}",
                 "answer each request: catch what the model raises, and answer 400 or 500",
             )
-        if comparing.is_success(answer) and (error := _error_in(answer)):
+        if comparing.is_success(answer) and (error := error_bodies.error_in(answer.body)):
             raise Broken(
                 f"{junk.named} is answered with {answer.status} and an error: {error}",
                 "answer an error with 4xx where the request is wrong, with 5xx where the model "
@@ -323,30 +325,6 @@ def _end_of(server: Server) -> int | None:
     while (code := server.sight.exit_code()) is None and time.monotonic() < until_s:
         time.sleep(_PAUSE_S)
     return code
-
-
-def _error_in(answer: Answer) -> str:
-    """Return the error that a body is about, "" where it is about none."""
-    text = answer.body[:_MIB].decode("utf-8", "replace")
-    try:
-        content = json.loads(text)
-    except ValueError:
-        content = text
-    if isinstance(content, str):
-        return content.strip()[:120] if _ERROR_TEXT.match(content) else ""
-    if not isinstance(content, dict):
-        return ""
-    for name, value in content.items():
-        word = re.sub(r"[^a-z]", "", name.lower())
-        # A model's error, as of a reconstruction, is a number.
-        is_told = value is True or (isinstance(value, str | dict | list) and value)
-        if word in _ERROR_KEYS and is_told:
-            return f"{name}: {value}"[:120]
-        if word in _STATUS_KEYS and str(value).lower() in _ERROR_VALUES:
-            return f"{name}: {value}"[:120]
-        if word in _SUCCESS_KEYS and value is False:
-            return f"{name}: {value}"
-    return ""
 
 
 @rule(Kind.ANY)

@@ -8,7 +8,7 @@ from byoi import contract
 from byoi.conformance import causes, probing
 from byoi.conformance.case import HEALTHY_FIRST, Case
 from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
-from byoi.conformance.waiting import wrong_listeners
+from byoi.conformance.waiting import NotReady, wrong_listeners
 
 # Any other than 8080, of those that a program without rights may take.
 _OTHER_PORT = 8443
@@ -44,8 +44,11 @@ def rt_15(case: Case) -> str:
     if problem := wrong_listeners(listeners, contract.PORT):
         raise problem
     here = [str(one) for one in listeners if one.port == contract.PORT and not one.is_loopback]
+    others = [one for one in listeners if one.address != _RESOLVER]
+    if not here and not others and isinstance(case.problem, NotReady):
+        raise case.problem
     if not here:
-        raise NotTested("first mend what RT-22 names: nothing listens")
+        raise NotTested("first mend what RT-22 names: nothing listens there")
     return f"listens on {here[0]}"
 
 

@@ -7,13 +7,13 @@ cannot raises `NotTested`.
 import contextlib
 import http.client
 import ipaddress
-import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from byoi import contract, proxies
+from byoi.conformance.process_table import Process
 from byoi.conformance.rule import NotTested
 
 # A model's own limit is 60 s; a little more shows that the server, not the check, ended it.
@@ -78,47 +78,6 @@ class Listener:
     def __str__(self) -> str:
         address = str(self._ip)
         return f"[{address}]:{self.port}" if ":" in address else f"{address}:{self.port}"
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process of a server.
-
-    Attributes:
-        pid: Its id, as the server sees it.
-        parent: The id of the one that started it.
-        name: Its program, at most 15 characters.
-    """
-
-    pid: int
-    parent: int
-    name: str
-
-
-def read_processes(text: str) -> list[Process]:
-    """Return the processes in lines of /proc/PID/stat, without those that have ended.
-
-    Source: proc(5): pid, the name in parentheses, the state, the parent's pid.
-    """
-    found = []
-    for line in text.splitlines():
-        # A name may have blanks and parentheses itself.
-        pid, _, rest = line.partition(" (")
-        name, _, fields = rest.rpartition(") ")
-        state, _, others = fields.partition(" ")
-        parent = others.partition(" ")[0]
-        if pid.isdigit() and parent.isdigit() and state != "Z":
-            found.append(Process(int(pid), int(parent), name))
-    return found
-
-
-def read_handler(status: str, number: int) -> bool:
-    """Whether the text of /proc/PID/status says that a process handles a signal.
-
-    Source: proc(5), SigCgt: a mask in hexadecimal, whose lowest bit is signal 1.
-    """
-    found = re.search(r"^SigCgt:\s*([0-9a-f]+)$", status, re.MULTILINE)
-    return found is not None and bool(int(found[1], 16) >> (number - 1) & 1)
 
 
 @dataclass(frozen=True)
@@ -272,6 +231,12 @@ class Server:
                     connection.request(method, path, pieces, all_headers)
                 response = connection.getresponse()
                 content = _read(response, timeout_s)
+            except http.client.IncompleteRead as error:
+                return Answer(
+                    0,
+                    seconds=time.monotonic() - started_s,
+                    problem=f"status {response.status}, and a body that is not complete: {error}",
+                )
             # ValueError: chunks whose size is no number.
             except (OSError, http.client.HTTPException, ValueError) as error:
                 reason = getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -10,8 +10,9 @@ from http import HTTPStatus
 from byoi import contract
 from byoi.conformance import causes, log_lines, probing, slow
 from byoi.conformance.case import Case
+from byoi.conformance.process_table import Process
 from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
-from byoi.conformance.server import ANSWER_TIMEOUT_S, Answer, End, Process, Server
+from byoi.conformance.server import ANSWER_TIMEOUT_S, Answer, End, Server
 
 _KILLED = causes.SIGNALLED + signal.SIGKILL
 # What a program that SIGTERM has ended leaves, as a shell reports it.

@@ -5,6 +5,7 @@ at the latest; the server listens on 0.0.0.0:8080).
 """
 
 import contextlib
+import re
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -26,6 +27,17 @@ _STARTING = {
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
 }
+# What does not pass by waiting.
+_REFUSED = {
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    HTTPStatus.MISDIRECTED_REQUEST,
+}
+# Of a page of HTML.
+_TAG = re.compile(r"<[^>]*>")
+_BODY_CHARACTERS = 120
 _WITHOUT_ROUTE = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
 _RESOLVER = "127.0.0.11"
 
@@ -116,7 +128,17 @@ def _wrong_ping(server: Server, answer: Answer) -> Broken | None:
     """
     if not answer.status or answer.status in _STARTING:
         return None
-    if not HTTPStatus.OK < answer.status < HTTPStatus.MULTIPLE_CHOICES:
+    if answer.status in _REFUSED:
+        local = {"Host": f"localhost:{server.port}"}
+        if server.ask("GET", contract.PING_PATH, headers=local).status == HTTPStatus.OK:
+            return Broken(
+                f"GET /ping answers {answer.status} with Host: {server.host}, and 200 with Host: "
+                f"localhost{_body(answer)}",
+                "answer whatever the Host header is: the platform's is an address",
+            )
+        return wrong_status(answer)
+    # One that is not there may come with the model; a failure may pass.
+    if answer.status >= HTTPStatus.BAD_REQUEST:
         invoked = server.invoke(b"[]", "application/json", timeout_s=_PATIENCE_S)
         if invoked.status in {0, answer.status, *_STARTING, *_WITHOUT_ROUTE}:
             return None
@@ -129,7 +151,12 @@ def wrong_status(answer: Answer) -> Broken:
         remedy = "add a route GET /ping that answers 200 when ready"
     else:
         remedy = "answer GET /ping with 200 when ready: no redirect, no login, no other status"
-    return Broken(f"GET /ping answers {answer.status}", remedy)
+    return Broken(f"GET /ping answers {answer.status}{_body(answer)}", remedy)
+
+
+def _body(answer: Answer) -> str:
+    text = " ".join(_TAG.sub(" ", answer.body[:2000].decode("utf-8", "replace")).split())
+    return f": {text[:_BODY_CHARACTERS]}" if text else ""
 
 
 def _wrong_place(server: Server, answer: Answer, port: int) -> Broken | None:
@@ -199,7 +226,7 @@ def wrong_listeners(listeners: list[Listener], port: int) -> Broken | None:
 
 
 def _gave_up(server: Server, answer: Answer, limit_s: float, port: int) -> Broken:
-    log, listeners = "", []
+    log, listeners = "", None
     with contextlib.suppress(NotTested):
         log = server.sight.log()
         if server.sight.is_out_of_memory():
@@ -207,8 +234,15 @@ def _gave_up(server: Server, answer: Answer, limit_s: float, port: int) -> Broke
         listeners = server.sight.listeners()
     if problem := causes.problem_in_log(log):
         return problem
-    if not answer.status and (problem := wrong_listeners(listeners, port)):
+    if not answer.status and (problem := wrong_listeners(listeners or [], port)):
         return problem
+    if listeners is not None and all(one.address == _RESOLVER for one in listeners):
+        return NotReady(
+            f"{limit_s:g} s after the start nothing listens on any port; its last log lines: "
+            f"{log_lines.last(log)}",
+            f"start the server where the argument is `serve`, and listen on 0.0.0.0:{port}; or, "
+            "where the model takes longer to load, --full waits 480 s",
+        )
     last = log_lines.last(log)
     if answer.status and answer.status not in _STARTING:
         wrong = wrong_status(answer)

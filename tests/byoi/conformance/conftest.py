@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from byoi.conformance import causes
+from byoi.conformance.process_table import read_handler
 from byoi.conformance.rule import NotTested
-from byoi.conformance.server import Listener, Server, read_handler
+from byoi.conformance.server import Listener, Server
 from byoi.conformance.subjects import Conditions
 
 PROGRAM = Path(__file__).with_name("faulty.py")

@@ -15,8 +15,9 @@ from typing import Any
 
 from byoi import contract
 from byoi.conformance import causes
+from byoi.conformance.process_table import Process, read_handler, read_processes
 from byoi.conformance.rule import Broken
-from byoi.conformance.server import Listener, Process, Server, read_handler, read_processes
+from byoi.conformance.server import Listener, Server
 from byoi.conformance.subjects import Conditions
 from byoi.local.proc_net import read_listeners
 

@@ -10,6 +10,7 @@ model that the repository's fixture has. `--keep` writes `benchmarks/results/che
 """
 
 import argparse
+import concurrent.futures
 import datetime as dt
 import os
 import subprocess
@@ -48,6 +49,7 @@ class Broken:
         others: Rules that must fail with it.
         words: Stand in what is seen, or in the remedy.
         given: What the user gave for the check.
+        is_slow: It waits out a limit of the platform.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Broken:
     others: tuple[str, ...]
     words: tuple[str, ...]
     given: conformance.Given
+    is_slow: bool
 
 
 def broken_images(folder: Path, life: str) -> Iterator[Broken]:
@@ -65,18 +68,25 @@ def broken_images(folder: Path, life: str) -> Iterator[Broken]:
         folder: Where the input of a training job is written.
         life: The image whose faults are in how it starts, ends, trains and writes.
     """
-    for name, fault in faults_of_serving.FAULTS.items():
+    serving = {**faults_of_serving.FAULTS, **faults_of_serving.SLOW_FAULTS}
+    for name, fault in serving.items():
         lines = [f"FROM {images.IMAGES['faulty'].tag}", f"ENV FAULT='{name}'"]
         # The tests' image has all labels.
         absent = set(faults_of_serving.LABELS) - set(fault.labels)
         lines += [f"LABEL {label}=" for label in sorted(absent)]
-        yield Broken(name, lines, fault.rule, fault.others, fault.words, fault.given)
+        is_slow = name in faults_of_serving.SLOW_FAULTS
+        yield Broken(name, lines, fault.rule, fault.others, fault.words, fault.given, is_slow)
     training = folder / "input"
     (training / "data" / "train").mkdir(parents=True)
     (training / "data" / "train" / "rows").write_text("1,2\n")
     (training / "config").mkdir()
     (training / "config" / "hyperparameters.json").write_text('{"epochs": 4}')
-    rows = {**faults_of_life.FAULTS, **faults_of_life.IMAGE_FAULTS}
+    rows = {
+        **faults_of_life.FAULTS,
+        **faults_of_life.IMAGE_FAULTS,
+        **faults_of_life.CONTAINER_FAULTS,
+        **faults_of_life.SLOW_FAULTS,
+    }
     for name, row in rows.items():
         if name in faults_of_life.IMAGE_FAULTS:
             if not row.lines:  # of what an engine tells: a size, another processor
@@ -84,7 +94,9 @@ def broken_images(folder: Path, life: str) -> Iterator[Broken]:
             lines = [f"FROM {life}", row.lines]
         else:
             lines = [f"FROM {life}", f"ENV FAULT='{name}'"]
-        yield Broken(name, lines, row.rule, row.others, row.words, row.given(training))
+        is_slow = name in faults_of_life.SLOW_FAULTS
+        given = row.given(training)
+        yield Broken(name, lines, row.rule, row.others, row.words, given, is_slow)
 
 
 def build(tag: str, lines: list[str], context: Path | None = None) -> None:
@@ -106,7 +118,7 @@ def build(tag: str, lines: list[str], context: Path | None = None) -> None:
 
 def try_fault(fault: Broken, model: Path) -> tuple[str, str]:
     """Return what came of a fault, `found` if all is as it must be, and what was seen."""
-    tag = f"{images.REPOSITORY}-check-all:latest"
+    tag = f"{images.REPOSITORY}-check-all{'-slow' if fault.is_slow else ''}:latest"
     build(tag, fault.lines)
     try:
         case = conformance.Case(
@@ -151,14 +163,26 @@ def main() -> None:
         model = Path(folder) / "model"
         model.mkdir()
         (model / "weights").write_text("1")
-        for fault in broken_images(Path(folder), life):
-            if options.only and fault.name not in options.only:
-                continue
-            outcome, seen = try_fault(fault, model)
-            missed += outcome != "found"
-            show(f"{fault.name}: {fault.rule} {outcome}")
-            others = ", ".join(fault.others)
-            rows.append(f"| `{fault.name}` | {fault.rule} | {others} | {outcome} | {seen} |")
+        faults = [
+            fault
+            for fault in broken_images(Path(folder), life)
+            if not options.only or fault.name in options.only
+        ]
+        # What waits for minutes does so beside the others.
+        with concurrent.futures.ThreadPoolExecutor(1) as waiting:
+            slow = {
+                fault.name: waiting.submit(try_fault, fault, model)
+                for fault in faults
+                if fault.is_slow
+            }
+            # Those are awaited last.
+            for fault in sorted(faults, key=lambda one: one.is_slow):
+                found = slow.get(fault.name)
+                outcome, seen = found.result() if found else try_fault(fault, model)
+                missed += outcome != "found"
+                show(f"{fault.name}: {fault.rule} {outcome}")
+                others = ", ".join(fault.others)
+                rows.append(f"| `{fault.name}` | {fault.rule} | {others} | {outcome} | {seen} |")
     given = conformance.Given(payload=PAYLOAD, is_serverless=True)
     case = conformance.Case(
         conformance.ImageSubject(Engine(os.environ), options.image, MODEL), given

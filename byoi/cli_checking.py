@@ -137,7 +137,7 @@ def _run(options: argparse.Namespace, show: "Callable[[Result], None]") -> "Repo
     from byoi import conformance
     from byoi.conformance import instance_memory, subjects
 
-    rules = _rules(options.only)
+    rules, training_input = _rules(options.only), _folder(options.training_input)
     with subjects.unpacked(options.model_data) as model:
         subject, sample = _subject(options, model)
         read, kind = conformance.Payload.read, options.instance_type
@@ -147,7 +147,7 @@ def _run(options: argparse.Namespace, show: "Callable[[Result], None]") -> "Repo
             is_serverless=options.serverless,
             is_multi_model=options.multi_model,
             is_training=options.train or options.training_input is not None,
-            training_input=_folder(options.training_input),
+            training_input=training_input,
             is_full=options.full,
             environment=cli_values.environment(options.env),
             memory_bytes=instance_memory.of(kind) if kind else 0,

@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 
 from byoi import contract, errors
 from byoi.conformance import waiting
+from byoi.conformance.figures import Figure
 from byoi.conformance.rule import Broken, NotTested
 from byoi.conformance.server import Server
 from byoi.conformance.subjects import Conditions, Subject
@@ -94,11 +95,13 @@ class Case:
         subject: What is checked.
         given: What the user gave for it.
         ends: How the shared server ended by itself while it was asked, each time that it did.
+        figures: Times that rules have measured.
     """
 
     subject: Subject
     given: Given = Given()
     ends: list[Broken] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
     _kept: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _server: Server | None = None
     _problem: Broken | None = None
@@ -226,6 +229,10 @@ class Case:
             self._memory[name] = make()
         found: Found = self._memory[name]
         return found
+
+    def measured(self, name: str, rule: str, seconds: float, limit_s: float) -> None:
+        """Keep a time that a rule measured, for the report; arguments as of `Figure`."""
+        self.figures.append(Figure(name, rule, seconds, limit_s))
 
     def log(self) -> str:
         """Return what the shared server wrote, "" where it has not run or cannot be seen."""

@@ -130,8 +130,10 @@ def _check(options: argparse.Namespace) -> int:
             try:
                 file.write_text(write(report), encoding="utf-8")
             except OSError as error:
-                print(terminal.message(f"byoi: error: --{name} {file}: {error}"), file=sys.stderr)
                 status = NOT_RUN
+                if f"--{name} {file}" not in report.problem:
+                    problem = f"byoi: error: --{name} {file}: {error.strerror}"
+                    print(terminal.message(problem), file=sys.stderr)
     if not report.problem:
         _conclude(options, report, width)
     return status

@@ -4,20 +4,33 @@ As in `cli`, a verb imports what it needs when it runs.
 """
 
 import argparse
+import dataclasses
+import datetime as dt
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from byoi import cli_values, errors, extras, terminal
+from byoi import cli_subjects, cli_values, errors, terminal
 
 if TYPE_CHECKING:
     from byoi.conformance import Report, Result, Rule
-    from byoi.conformance.subjects import Subject
+    from byoi.conformance.about import About
 
+# Options that name a file or a folder, and what is expected of it.
+_FILES = {
+    "--model-data": "a model.tar.gz, or a model's folder",
+    "--payload": "a file with the body of a request that the model answers",
+    "--slow-payload": "a file with the body of a request that takes 5 to 55 s",
+    "--training-input": "a folder with config/ and data/CHANNEL/, as /opt/ml/input has them",
+}
+_NO_FOLDERS, _ONLY_FOLDERS = {"--payload", "--slow-payload"}, {"--training-input"}
 _REPORTS = {"json": "JSON", "junit": "JUnit's XML", "html": "one HTML page"}
+# What a command line has beside the options of a check.
+_NO_OPTIONS = {"run", "subject", *_REPORTS}
 # Rules whose lines fit on a screen, so that the broken ones are not told twice.
 _FAR_ABOVE = 20
 # Exit statuses: a rule is broken, or with --strict was not tested; the check could not run.
@@ -80,40 +93,63 @@ def add_verbs(verbs: Any) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from byoi.conformance import Report, reports
+    from byoi.conformance import Report, page, reports
 
     started_s = time.monotonic()
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    about = _about(options)
     results: list[Result] = []
 
+    def learn(**known: Any) -> None:
+        nonlocal about
+        about = dataclasses.replace(about, **known)
+
     def show(result: "Result") -> None:
-        print(reports.line(result), flush=True)
+        print(reports.line(result, width), flush=True)
         results.append(result)
 
     try:
-        _require_writable(options)
-        report = _run(options, show)
+        _require_files(options)
+        report = _run(options, learn, show)
+    except BrokenPipeError:
+        raise
     except (errors.ByoiError, OSError) as error:
         print(terminal.message(f"byoi: error: {error}"), file=sys.stderr)
         seconds = time.monotonic() - started_s
-        report = Report(options.subject, tuple(results), "", seconds, problem=str(error))
+        subject = cli_subjects.without_user(options.subject)
+        report = Report(subject, tuple(results), "", seconds, problem=str(error))
+    report = dataclasses.replace(report, about=about)
     status = NOT_RUN if report.problem else _status(options, report)
     writers: dict[str, Callable[[Report], str]] = {
         "json": reports.to_json,
         "junit": reports.to_junit,
-        "html": reports.to_html,
+        "html": page.to_html,
     }
     for name, write in writers.items():
         if file := getattr(options, name):
             try:
                 file.write_text(write(report), encoding="utf-8")
             except OSError as error:
-                print(terminal.message(f"byoi: error: --{name} {file}: {error}"), file=sys.stderr)
                 status = NOT_RUN
+                if f"--{name} {file}" not in report.problem:
+                    problem = f"byoi: error: --{name} {file}: {error.strerror}"
+                    print(terminal.message(problem), file=sys.stderr)
     if not report.problem:
-        if report.failures and len(results) > _FAR_ABOVE:
-            print(f"\nfailed:\n{reports.failures(report)}\n")
-        print(report.summary)
+        _conclude(options, report, width)
     return status
+
+
+def _conclude(options: argparse.Namespace, report: "Report", width: int) -> None:
+    """Print what is to be done, and the counts as the last line."""
+    from byoi.conformance import Verdict, reports
+
+    if report.failures and len(report.results) > _FAR_ABOVE:
+        print(f"\nfailed:\n{reports.failures(report, width)}\n")
+    if more := reports.to_give(report):
+        print(f"to test more, give {more}")
+    if options.strict and not report.failures and report.count(Verdict.NOT_TESTED):
+        print(f"--strict: what is not tested counts as failed, exit status {BROKEN}")
+    print(report.summary)
 
 
 def _status(options: argparse.Namespace, report: "Report") -> int:
@@ -123,23 +159,76 @@ def _status(options: argparse.Namespace, report: "Report") -> int:
     return BROKEN if report.failures or is_untested else 0
 
 
-def _require_writable(options: argparse.Namespace) -> None:
-    """Refuse a report that could not be written, before the check takes its minutes."""
+def _about(options: argparse.Namespace) -> "About":
+    """Return what is known before anything is looked at; of variables only their names."""
+    import importlib.metadata
+
+    from byoi.conformance.about import About
+
+    given = {}
+    for key, value in vars(options).items():
+        if key in _NO_OPTIONS or not value:
+            continue
+        shown = "" if value is True else str(value)
+        if key == "env":
+            shown = ",".join(pair.partition("=")[0] for pair in value)
+        given[f"--{key.replace('_', '-')}"] = shown
+    return About(dt.datetime.now(dt.UTC), importlib.metadata.version("byoi"), given)
+
+
+def _require_files(options: argparse.Namespace) -> None:
+    """Refuse files that are not there, and reports that could not be written.
+
+    A check takes minutes: so this comes first.
+
+    Raises:
+        ConfigurationError: There is one.
+    """
+    for name, what in _FILES.items():
+        file = getattr(options, name[2:].replace("-", "_"))
+        if file and (problem := _unusable(name, file)):
+            raise errors.ConfigurationError(f"{name} {file}: {problem}; expected {what}")
     for name in _REPORTS:
         file = getattr(options, name)
         if file and not file.absolute().parent.is_dir():
             raise errors.ConfigurationError(
                 f"--{name} {file}: there is no folder {file.absolute().parent}; make it first"
             )
+        if file and file.is_dir():
+            raise errors.ConfigurationError(
+                f"--{name} {file} is a folder; expected the name of a file to write"
+            )
 
 
-def _run(options: argparse.Namespace, show: "Callable[[Result], None]") -> "Report":
+def _unusable(name: str, file: Path) -> str:
+    """Return why a file cannot be that of an option, "" where it can."""
+    if not file.exists():
+        return "it does not exist"
+    if file.is_dir() and name in _NO_FOLDERS:
+        return "it is a folder"
+    if not file.is_dir() and name in _ONLY_FOLDERS:
+        return "it is no folder"
+    return "" if os.access(file, os.R_OK) else "it cannot be read"
+
+
+def _run(
+    options: argparse.Namespace,
+    learn: Callable[..., None],
+    show: "Callable[[Result], None]",
+) -> "Report":
+    """Check the subject.
+
+    Args:
+        options: Of the command line.
+        learn: Takes fields of `About` as they become known.
+        show: Takes each result.
+    """
     from byoi import conformance
     from byoi.conformance import instance_memory, subjects
 
-    rules, training_input = _rules(options.only), _folder(options.training_input)
+    rules = _rules(options.only)
     with subjects.unpacked(options.model_data) as model:
-        subject, sample = _subject(options, model)
+        subject, sample = cli_subjects.named(options, model, learn)
         read, kind = conformance.Payload.read, options.instance_type
         given = conformance.Given(
             payload=read(options.payload or sample, options.content_type),
@@ -147,12 +236,14 @@ def _run(options: argparse.Namespace, show: "Callable[[Result], None]") -> "Repo
             is_serverless=options.serverless,
             is_multi_model=options.multi_model,
             is_training=options.train or options.training_input is not None,
-            training_input=training_input,
+            training_input=options.training_input,
             is_full=options.full,
             environment=cli_values.environment(options.env),
             memory_bytes=instance_memory.of(kind) if kind else 0,
             architecture=instance_memory.architecture_of(kind) if kind else "",
         )
+        if sys.stderr.isatty():
+            print(f"checking {terminal.one_line(options.subject)} ...", file=sys.stderr)
         return conformance.check(conformance.Case(subject, given), rules, show)
 
 
@@ -172,43 +263,3 @@ def _rules(only: str) -> "list[Rule]":
                 f"--only {one}: no rule is named so; expected ids or groups, such as RT,ST-01"
             )
     return conformance.selected(rules, wanted)
-
-
-def _subject(options: argparse.Namespace, model: Path | None) -> tuple["Subject", Path | None]:
-    """Return what the user named, and a project's sample request."""
-    from byoi import conformance, project
-    from byoi.local import Engine
-
-    name = options.subject
-    if name.startswith(("http://", "https://")):
-        subject = conformance.UrlSubject(name)
-        subject.require()
-        return subject, None
-    if Path(name).is_dir():
-        found = project.Project.find(Path(name))
-        model_dir = model or found.model_dir
-        if found.module is None and model_dir is None:
-            raise errors.ConfigurationError(
-                f"the folder {name} holds no project: expected {project.MODULE}, and what it "
-                f"loads in {project.MODEL_DIR}/ or in --model-data; `byoi init` makes one. An "
-                "image of this name is checked as NAME:TAG"
-            )
-        environ = {}
-        if found.module is not None:
-            environ["BYOI_INFERENCE_MODULE"] = str(found.module.absolute())
-        return conformance.ProjectSubject(found.folder, model_dir, environ), found.sample
-    extras.require("byoi check of an image", "docker")
-    engine = Engine(os.environ)
-    engine.require()
-    if not engine.has_image(name):
-        raise errors.ConfigurationError(
-            f"there is no image {name} on this machine, and no folder of that name; build or pull "
-            "it first, or give http://HOST:PORT of a running server"
-        )
-    return conformance.ImageSubject(engine, name, model), None
-
-
-def _folder(path: Path | None) -> Path | None:
-    if path is not None and not path.is_dir():
-        raise errors.ConfigurationError(f"--training-input {path}: there is no folder of that name")
-    return path

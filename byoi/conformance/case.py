@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 
 from byoi import contract, errors
 from byoi.conformance import causes, waiting
+from byoi.conformance.figures import Figure
 from byoi.conformance.rule import Broken, NotTested
 from byoi.conformance.server import Server
 from byoi.conformance.subjects import Conditions, Subject
@@ -95,11 +96,13 @@ class Case:
         subject: What is checked.
         given: What the user gave for it.
         ends: How the shared server ended by itself while it was asked, each time that it did.
+        figures: Times that rules have measured.
     """
 
     subject: Subject
     given: Given = Given()
     ends: list[Broken] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
     _kept: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _server: Server | None = None
     _problem: Broken | None = None
@@ -232,6 +235,10 @@ class Case:
     def ready_s(self) -> float:
         """Seconds that the shared server took to be healthy, 0 where that is not known."""
         return self._server.ready_s or 0.0 if self._server else 0.0
+
+    def measured(self, name: str, rule: str, seconds: float, limit_s: float) -> None:
+        """Keep a time that a rule measured, for the report; arguments as of `Figure`."""
+        self.figures.append(Figure(name, rule, seconds, limit_s))
 
     def log(self) -> str:
         """Return what the shared server wrote, "" where it has not run or cannot be seen."""

@@ -25,7 +25,9 @@ from byoi.conformance import (
     streaming,
     training,
 )
+from byoi.conformance.about import About
 from byoi.conformance.case import Case
+from byoi.conformance.figures import Figure
 from byoi.conformance.rule import (
     Broken,
     Kind,
@@ -98,6 +100,8 @@ class Report:
         log: The end of what the shared server wrote, "" where it cannot be seen.
         seconds: That all took.
         problem: Why the check could not run, or not to its end; "" where it did.
+        figures: What rules measured.
+        about: What was checked, when and by what; None where nobody has said.
     """
 
     subject: str
@@ -105,6 +109,8 @@ class Report:
     log: str
     seconds: float
     problem: str = ""
+    figures: tuple[Figure, ...] = ()
+    about: About | None = None
 
     def count(self, verdict: Verdict) -> int:
         """Return how many rules got a verdict."""
@@ -158,7 +164,8 @@ def check(
         log = case.log()
     finally:
         case.close()
-    return Report(case.subject.name, tuple(results), log, time.monotonic() - started_s)
+    seconds = time.monotonic() - started_s
+    return Report(case.subject.name, tuple(results), log, seconds, figures=tuple(case.figures))
 
 
 def _late(case: Case, started_s: float) -> float:

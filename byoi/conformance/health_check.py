@@ -87,6 +87,8 @@ def rt_24(case: Case) -> str:
     server = case.server()
     answers = [server.ping() for _ in range(10)]
     slowest = max(answers, key=lambda one: one.seconds)
+    name = f"slowest /ping of {len(answers)}"
+    case.measured(name, "RT-24", slowest.seconds, contract.PING_TIMEOUT_S)
     wrong = [one for one in answers if one.status != HTTPStatus.OK]
     if wrong:
         raise Broken(f"/ping answered {wrong[0].shown}", "let /ping stay 200 while it is ready")
@@ -119,8 +121,11 @@ def rt_25(case: Case) -> str:
             f"{len(wrong)} of {_PINGS} /ping answered {wrong[0].shown} after the first 200",
             "answer /ping with 200 consistently once the model is loaded, in each worker",
         )
+    # Of a server that runs already, nobody knows when it was started.
+    server.sight.log()
     if server.ready_s is None:
         raise NotTested("give an image instead of a URL")
+    case.measured("healthy after the start", "RT-25", server.ready_s, contract.START_TIMEOUT_S)
     return (
         f"{server.ready_s:.1f} s after the start, the limit is {contract.START_TIMEOUT_S} s; then "
         f"{_PINGS} of {_PINGS} are 200"

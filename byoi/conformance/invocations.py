@@ -90,6 +90,9 @@ def _alike(case: Case, payload: Payload) -> str:
         Broken: They do not.
     """
     answers = comparing.repeated(case.server(), payload)
+    slowest_s = max(one.seconds for one in answers)
+    name = f"slowest of {len(answers)} invocations"
+    case.measured(name, "RT-31", slowest_s, contract.INVOCATION_TIMEOUT_S)
     kinds = comparing.kinds_of(answers)
     if len(kinds) == 1:
         return f"{len(answers)} answers are alike"
@@ -128,6 +131,7 @@ def rt_32(case: Case) -> str:
         if problem := slow.killed(found):
             raise problem
         answer = found.answer
+        case.measured("the slow payload", "RT-32", answer.seconds, contract.INVOCATION_TIMEOUT_S)
     if not answer.status or answer.seconds > contract.INVOCATION_TIMEOUT_S:
         raise Broken(
             f"{answer.shown} after {answer.seconds:.1f} s; the limit is "

@@ -83,6 +83,7 @@ def rt_67(case: Case) -> str:
     """
     found = stopped(case)
     end = found.end
+    case.measured("end after SIGTERM", "RT-67", end.seconds, contract.STOP_GRACE_S)
     if found.is_killed and found.has_handler:
         raise Broken(
             f"process 1 handles SIGTERM, and had not ended {end.seconds:.0f} s later: it was "

@@ -149,6 +149,15 @@ class Engine:
         with self._asked("tell its version") as client:
             client.version(api_version=False)
 
+    @property
+    def version(self) -> str:
+        """The engine's name and version, such as `Docker Engine 27.1.1`."""
+        with self._asked("tell its version") as client:
+            content = client.version(api_version=False)
+        # Docker's own component is `Engine`, Podman's `Podman Engine`.
+        name = str((content.get("Components") or [{}])[0].get("Name") or "Engine")
+        return f"{'Docker Engine' if name == 'Engine' else name} {content.get('Version')}"
+
     @functools.cached_property
     def host(self) -> str | None:
         """The host of published ports, None where it is this machine's loopback address.

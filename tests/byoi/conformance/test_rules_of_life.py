@@ -217,13 +217,14 @@ def test_a_long_name_is_refused():
 
 
 def test_a_training_input_that_is_not_there_is_named():
-    command = ["check", "http://127.0.0.1:1", "--training-input", "/nowhere", "--only", "TR"]
+    command = ["check", "image", "--training-input", "/nowhere", "--only", "TR"]
     done = subprocess.run(
         [sys.executable, "-m", "byoi.cli", *command], capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (
-        2,
-        "byoi: error: --training-input /nowhere: there is no folder of that name\n",
+    assert done.returncode == 2
+    assert done.stderr == (
+        "byoi: error: --training-input /nowhere: it does not exist; expected a folder with config/ "
+        "and data/CHANNEL/, as /opt/ml/input has them\n"
     )
 
 

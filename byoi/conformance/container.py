@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from byoi.conformance.server import Listener
 from byoi.local.docker import Engine
 from byoi.local.proc_net import read_listeners
 
+_OOM_KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 _LOG_LINES = 20_000
 _LONG_LINE_CHARACTERS = 10_000
 _NEEDS_PROC = "run the check on the engine's own machine, as root, or give the image a `cat`"
@@ -60,8 +62,13 @@ class ContainerSight:
         return state.exit_code if state.has_ended else None
 
     def is_out_of_memory(self) -> bool:
-        """Whether the kernel ended it for its memory limit."""
-        return self.engine.state(self.name).is_out_of_memory
+        """Whether the kernel ended it, or a process of it, for its memory limit."""
+        state = self.engine.state(self.name)
+        if state.is_out_of_memory or state.has_ended:
+            return state.is_out_of_memory
+        # The engine tells only of the first process.
+        pid = self.engine.process_id(self.name)
+        return bool(pid) and self._is_here(pid) and _has_killed_for_memory(pid)
 
     def handles(self, number: int) -> bool:
         """Whether its first process has a handler for a signal."""
@@ -122,6 +129,29 @@ class ContainerSight:
             mounts = Path(f"/proc/{pid}/mountinfo").read_text()
             return self.engine.container_id(self.name) in cgroups + mounts
         return False
+
+
+def _has_killed_for_memory(pid: int) -> bool:
+    """Whether the kernel has ended a process of a control group for its memory limit.
+
+    Source: the kernel's cgroup-v1/memory.rst (memory.oom_control) and cgroup-v2.rst
+    (memory.events): `oom_kill` and how many.
+
+    Args:
+        pid: A process of the group.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if "memory" in controllers.split(","):
+                file = Path(f"/sys/fs/cgroup/memory{path}/memory.oom_control")
+            elif not controllers:
+                file = Path(f"/sys/fs/cgroup{path}/memory.events")
+            else:
+                continue
+            if file.exists() and (found := _OOM_KILLS.search(file.read_text())):
+                return int(found[1]) > 0
+    return False
 
 
 def _all_stats() -> str:

@@ -47,7 +47,7 @@ def _as_usual(case: Case, server: Server, named: str) -> Answer:
     payload, before = usual(case)
     answer = comparing.settled(server, payload)[-1]
     if answer.status != before.status:
-        shown = answer.body[:120].decode("utf-8", "replace")
+        shown = answer.text[:120]
         raise Broken(
             f"with {named} the answer is {answer.shown} instead of {before.shown}: {shown}",
             "answer a request of a transform job as one of an endpoint; the answer or the log has "
@@ -171,7 +171,7 @@ def _execution_parameters(case: Case) -> tuple[dict[str, Any] | None, Answer]:
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        shown = answer.body[:80].decode("utf-8", "replace")
+        shown = answer.text[:80]
         raise Broken(f"/execution-parameters is no JSON object: {shown}", remedy)
     return content, answer
 

@@ -1,6 +1,7 @@
 """All rules, and the check of a subject by them, one after the other."""
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ _ALLOWED_S, _STARTS = 170.0, 6
 # More where the user gave what takes its time.
 _SLOW_PAYLOAD_S, _TRAINING_S = 240.0, 900.0
 # How a missed limit of time is told, and from which load on it may be this machine's fault.
-_OF_TIME = "the limit is"
+_OF_TIME = re.compile(r"the limit is [\d.]+ m?s\b")
 _BUSY_FACTOR = 2
 _PROVED_ELSEWHERE = {
     Kind.OURS: "nobody outside can see it; the project's own tests prove it for its image",
@@ -225,7 +226,7 @@ def ask(case: Case, rule: Rule) -> Result:
     except Exception as error:  # noqa: BLE001 - no rule takes away the results of the others
         verdict = Verdict.NOT_TESTED
         seen = f"the check of it failed, please report it: {type(error).__name__}: {error}"
-    if verdict is Verdict.FAIL and _OF_TIME in seen and (busy := _busy()):
+    if verdict is Verdict.FAIL and _OF_TIME.search(seen) and (busy := _busy()):
         seen = f"{seen} ({busy})"
     return Result(rule, verdict, seen, remedy, time.monotonic() - started_s)
 

@@ -158,7 +158,7 @@ def with_headers(case: Case, headers: Mapping[str, str], named: str) -> Answer:
     payload, before = usual(case)
     answer = case.server().invoke(payload.body, payload.content_type, headers)
     if answer.status != before.status:
-        shown = answer.body[:120].decode("utf-8", "replace")
+        shown = answer.text[:120]
         raise Broken(
             f"with {named} the answer is {answer.shown} instead of {before.shown}: {shown}",
             f"take a request with {named} as without: nothing depends on it but what the model "

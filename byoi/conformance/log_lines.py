@@ -15,8 +15,10 @@ from byoi.local import health
 _LAST_LINES = 3
 _END_LINES, _END_CHARACTERS = 60, 60_000
 _MESSAGES = ("message", "msg", "event")
+# As Python, Java, Node.js, Go, Rust and servers begin what they say of an error.
 _TELLING = re.compile(
-    r"\w*(?:Error|Exception)\b|\berror:|\bpanic(?:ked)?\b|\bfatal\b|\bdenied\b", re.IGNORECASE
+    r"(?:Error|Exception|error|ERROR)\w*[:\]]|^[\w.]*(?:Error|Exception)$|\bException in thread|"
+    r"\bpanic(?:ked)?\b|\bfatal\b|\bFATAL\b|\bCRITICAL\b|\b[Dd]enied\b"
 )
 # Of a line that is longer, its beginning is shown, and what tells, with what is before that. A
 # server may log a body of 25 MB.

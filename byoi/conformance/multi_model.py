@@ -72,7 +72,7 @@ def _loaded(case: Case, name: str = _LOADED) -> Server:
 
 def _expect(answer: Answer, status: int, named: str, remedy: str) -> str:
     if answer.status != status:
-        shown = answer.body[:120].decode("utf-8", "replace")
+        shown = answer.text[:120]
         raise Broken(f"{named} gets {answer.shown} instead of {status}: {shown}", remedy)
     return f"{named}: {status}"
 
@@ -83,7 +83,7 @@ def _content(answer: Answer, named: str) -> dict[str, Any]:
     except ValueError:
         content = None
     if not is_success(answer) or not isinstance(content, dict):
-        shown = answer.body[:120].decode("utf-8", "replace")
+        shown = answer.text[:120]
         raise Broken(f"{named} gets {answer.shown}: {shown}", "answer 200 and a JSON object")
     return content
 
@@ -141,7 +141,7 @@ def mm_04(case: Case) -> str:
     answer = _load(server, name)
     _unload(server, name)
     if not is_success(answer):
-        shown = answer.body[:120].decode("utf-8", "replace")
+        shown = answer.text[:120]
         raise Broken(
             f"POST /models gets {answer.shown}: {shown}",
             'load what {"model_name": ..., "url": ...} names, and answer 200',
@@ -256,7 +256,7 @@ def mm_10(case: Case) -> str:
     answer = server.ask("POST", f"{_MODELS}/{_LOADED}/invoke", payload.body, headers)
     is_refused = answer.status in {0, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
     if is_refused or (case.given.payload is not None and not is_success(answer)):
-        shown = answer.body[:120].decode("utf-8", "replace")
+        shown = answer.text[:120]
         raise Broken(
             f"asking a loaded model gets {answer.shown}: {shown}",
             "answer POST /models/{name}/invoke as /invocations",

@@ -99,7 +99,7 @@ def first_worse(case: Case, server: Server) -> Answer | None:
 
 def text_of(answer: Answer) -> str:
     """Return the beginning of an answer's body as text."""
-    return answer.body[:2000].decode("utf-8", "replace")
+    return answer.text
 
 
 def wait_for_log(server: Server, find: Callable[[str], object]) -> bool:

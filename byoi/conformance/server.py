@@ -7,6 +7,7 @@ cannot raises `NotTested`.
 import contextlib
 import http.client
 import ipaddress
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,11 @@ from byoi.conformance.rule import NotTested
 # A model's own limit is 60 s; a little more shows that the server, not the check, ended it.
 ANSWER_TIMEOUT_S = contract.INVOCATION_TIMEOUT_S + 10.0
 _PIECE_BYTES = 64 * 1024
+_TEXT_BYTES = 2000
+_PAGE, _TAG = (
+    re.compile(r"\s*<(?:!doctype|html|head|body)\b", re.IGNORECASE),
+    re.compile(r"<[^>]*>"),
+)
 # More is no answer: it does not end.
 _LONGEST_ANSWER_BYTES = 256 * 1024 * 1024
 
@@ -40,6 +46,12 @@ class Answer:
     body: bytes = b""
     seconds: float = 0.0
     problem: str = ""
+
+    @property
+    def text(self) -> str:
+        """The beginning of the body as text; of a page of HTML, without its tags."""
+        text = self.body[:_TEXT_BYTES].decode("utf-8", "replace")
+        return " ".join(_TAG.sub(" ", text).split()) if _PAGE.match(text) else text
 
     @property
     def shown(self) -> str:

@@ -5,7 +5,6 @@ at the latest; the server listens on 0.0.0.0:8080).
 """
 
 import contextlib
-import re
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -35,8 +34,6 @@ _REFUSED = {
     HTTPStatus.METHOD_NOT_ALLOWED,
     HTTPStatus.MISDIRECTED_REQUEST,
 }
-# Of a page of HTML.
-_TAG = re.compile(r"<[^>]*>")
 _BODY_CHARACTERS = 120
 _WITHOUT_ROUTE = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
 _RESOLVER = "127.0.0.11"
@@ -155,8 +152,7 @@ def wrong_status(answer: Answer) -> Broken:
 
 
 def _body(answer: Answer) -> str:
-    text = " ".join(_TAG.sub(" ", answer.body[:2000].decode("utf-8", "replace")).split())
-    return f": {text[:_BODY_CHARACTERS]}" if text else ""
+    return f": {answer.text[:_BODY_CHARACTERS]}" if answer.text else ""
 
 
 def _wrong_place(server: Server, answer: Answer, port: int) -> Broken | None:

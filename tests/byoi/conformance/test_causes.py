@@ -8,7 +8,7 @@ import time
 import pytest
 
 from byoi.conformance import causes, error_bodies, instance_memory, log_lines, waiting
-from byoi.conformance.server import Listener
+from byoi.conformance.server import Answer, Listener
 
 HERE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 OTHER = "arm64" if HERE == "amd64" else "amd64"
@@ -257,6 +257,7 @@ def test_of_a_long_line_the_beginning_and_the_match_are_shown():
 
 def test_the_error_before_a_trace_is_shown_and_answered_requests_are_not():
     trace = ["Error: listen EADDRINUSE", *(f"    at frame{number}" for number in range(9))]
+    trace += ["Emitted 'error' event on Server instance at:", "  port: 8080", "}"]
     access = '127.0.0.1 - "POST /invocations HTTP/1.1" 200 OK'
     shown = log_lines.last("\n".join([*trace, access]))
     assert shown.startswith("Error: listen EADDRINUSE | ")
@@ -268,6 +269,12 @@ def test_a_socket_of_ipv6_that_is_bound_to_127_0_0_1_is_not_reached():
     mapped = Listener("::ffff:127.0.0.1", 8080)
     assert (mapped.is_loopback, str(mapped)) == (True, "127.0.0.1:8080")
     assert not Listener("::ffff:172.18.0.2", 8080).is_loopback
+
+
+def test_of_a_page_the_text_is_shown():
+    page = b"<html>\r\n<head><title>404 Not Found</title></head><body><h1>nginx</h1></body></html>"
+    assert Answer(404, body=page).text == "404 Not Found nginx"
+    assert Answer(400, body=b'{"error": "a < b > c"}').text == '{"error": "a < b > c"}'
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def check(
     try:
         for rule in rules:
             late_s = 0.0 if case.given.is_full else _late(case, started_s)
-            is_skipped = late_s and _takes_time(case, rule)
+            is_skipped = late_s and not rule.is_quick and _takes_time(case, rule)
             result = _skipped(rule, late_s) if is_skipped else ask(case, rule)
             show(result)
             results.append(result)

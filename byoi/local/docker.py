@@ -154,9 +154,12 @@ class Engine:
         """The engine's name and version, such as `Docker Engine 27.1.1`."""
         with self._asked("tell its version") as client:
             content = client.version(api_version=False)
+        components = content.get("Components") or ()
         # Docker's own component is `Engine`, Podman's `Podman Engine`.
-        name = str((content.get("Components") or [{}])[0].get("Name") or "Engine")
-        return f"{'Docker Engine' if name == 'Engine' else name} {content.get('Version')}"
+        name = "Docker Engine" if components else "Engine"
+        if components and components[0].get("Name") != "Engine":
+            name = str(components[0].get("Name"))
+        return f"{name} {content.get('Version')}"
 
     @functools.cached_property
     def host(self) -> str | None:

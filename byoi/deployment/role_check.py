@@ -24,6 +24,8 @@ _SERVICE = "sagemaker.amazonaws.com"
 _PAGE = "https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html"
 _PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 _LOG = ("logs:CreateLogStream", "logs:PutLogEvents")
+# More of `EXECUTION_ROLE_COMMAND`: a parameter of the template.
+_FOR_VPC = " ParameterKey=Vpc,ParameterValue=yes"
 _CONNECT = (
     "ec2:CreateNetworkInterface",
     "ec2:CreateNetworkInterfacePermission",
@@ -100,34 +102,22 @@ def _permissions(account: Account, plan: Plan) -> Finding:
     if plan.placement.subnets:
         aims = "read the model data, pull the image, log and connect to the VPC"
     what = f"{Arn.parse(plan.role_arn).role_name} may {aims}"
-    denied = []
     try:
-        pages = account.client("iam").get_paginator("simulate_principal_policy")
-        for need in _needs(account, plan):
-            for page in pages.paginate(
-                PolicySourceArn=plan.role_arn,
-                ActionNames=list(need.actions),
-                ResourceArns=[need.resource],
-                **need.context(),
-            ):
-                denied += [
-                    f"{result['EvalActionName']} on {need.resource}"
-                    for result in page["EvaluationResults"]
-                    if result["EvalDecision"] != "allowed"
-                ]
+        missing = denied(account, plan.role_arn, _needs(account, plan))
     except (BotoCoreError, ClientError) as error:
         return not_known(what, error)
-    if denied:
+    if missing:
+        more = _FOR_VPC if plan.placement.subnets else ""
         return Finding(
-            f"{what}: it may not {', '.join(denied)}",
+            f"{what}: it may not {', '.join(missing)}",
             False,
-            f"infra/execution_role.yaml has what it needs: {EXECUTION_ROLE_COMMAND}",
+            f"infra/execution_role.yaml has what it needs: {EXECUTION_ROLE_COMMAND}{more}",
         )
     return Finding(what, True)
 
 
 @dataclasses.dataclass(frozen=True)
-class _Need:
+class Need:
     """Actions, the resource that they are needed for, and the prefix that is listed."""
 
     actions: Iterable[str]
@@ -146,22 +136,45 @@ class _Need:
         return {"ContextEntries": [entry]}
 
 
-def _needs(account: Account, plan: Plan) -> Iterator[_Need]:
+def denied(account: Account, role_arn: str, needs: Iterable[Need]) -> list[str]:
+    """Return what a role may not do, as IAM evaluates its policies: `ACTION on RESOURCE`.
+
+    Raises:
+        ClientError, BotoCoreError: IAM did not answer.
+    """
+    found = []
+    pages = account.client("iam").get_paginator("simulate_principal_policy")
+    for need in needs:
+        for page in pages.paginate(
+            PolicySourceArn=role_arn,
+            ActionNames=list(need.actions),
+            ResourceArns=[need.resource],
+            **need.context(),
+        ):
+            found += [
+                f"{result['EvalActionName']} on {need.resource}"
+                for result in page["EvaluationResults"]
+                if result["EvalDecision"] != "allowed"
+            ]
+    return found
+
+
+def _needs(account: Account, plan: Plan) -> Iterator[Need]:
     """Yield what the role has to be allowed."""
     role = Arn.parse(plan.role_arn)
     arn = functools.partial(Arn, role.partition)
     if plan.model_data_url is not None:
         uri = S3Uri.parse(plan.model_data_url)
         file = "any" if plan.is_uncompressed else ""
-        yield _Need(("s3:GetObject",), str(arn("s3", "", "", f"{uri.bucket}/{uri.key}{file}")))
+        yield Need(("s3:GetObject",), str(arn("s3", "", "", f"{uri.bucket}/{uri.key}{file}")))
         if plan.is_uncompressed:
-            yield _Need(("s3:ListBucket",), str(arn("s3", "", "", uri.bucket)), uri.key)
+            yield Need(("s3:ListBucket",), str(arn("s3", "", "", uri.bucket)), uri.key)
     image = ImageReference.parse(plan.image_uri)
     if image.ecr is not None and image.ecr.account == role.account:
         repository = f"repository/{image.repository}"
-        yield _Need(_PULL, str(arn("ecr", account.region, role.account, repository)))
-        yield _Need(("ecr:GetAuthorizationToken",), "*")
+        yield Need(_PULL, str(arn("ecr", account.region, role.account, repository)))
+        yield Need(("ecr:GetAuthorizationToken",), "*")
     stream = f"log-group:{log_group(plan.endpoint_name)}:log-stream:any"
-    yield _Need(_LOG, str(arn("logs", account.region, role.account, stream)))
+    yield Need(_LOG, str(arn("logs", account.region, role.account, stream)))
     if plan.placement.subnets:
-        yield _Need(_CONNECT, "*")
+        yield Need(_CONNECT, "*")

@@ -1,7 +1,7 @@
 """What can be told of a VPC and a key before SageMaker uses them."""
 
 import pytest
-from stubbed_account import REGION, StubbedAccount, make_plan
+from stubbed_account import REGION, ROLE, StubbedAccount, make_plan
 
 from byoi.deployment import placement_check
 from byoi.deployment.placement import Placement
@@ -9,6 +9,7 @@ from byoi.deployment.placement import Placement
 SUBNETS = ["subnet-00000001", "subnet-00000002"]
 GROUPS = ["sg-00000001"]
 KEY = "1234abcd-12ab-34cd-56ef-1234567890ab"
+KEY_ARN = f"arn:aws:kms:{REGION}:123456789012:key/{KEY}"
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +36,12 @@ def vpc(account, *, vpcs=("vpc-1", "vpc-1"), zones=("a", "b"), owner="vpc-1"):
 
 
 def of_key(account, key=KEY):
-    (finding,) = placement_check.check(account, make_plan(placement=Placement(kms_key=key)))
+    (finding,) = placement_check.check(account, plan_with(key))
     return finding
+
+
+def plan_with(key):
+    return make_plan(placement=Placement(kms_key=key))
 
 
 def test_without_either_nothing_is_asked(account) -> None:
@@ -78,13 +83,39 @@ def test_a_subnet_that_is_not_shown(account, code, is_ok, remedy) -> None:
     assert remedy in finding.remedy
 
 
-@pytest.mark.parametrize(("state", "is_ok"), [("Enabled", True), ("PendingDeletion", False)])
-def test_a_key_has_to_be_enabled(account, state, is_ok) -> None:
-    answer = {"KeyMetadata": {"KeyId": KEY, "KeyState": state}}
-    account.answer("kms", "describe_key", answer, KeyId=KEY)
+def answer_key(account, name, state):
+    answer = {"KeyMetadata": {"KeyId": KEY, "KeyState": state, "Arn": KEY_ARN}}
+    account.answer("kms", "describe_key", answer, KeyId=name)
+
+
+def test_a_key_has_to_be_enabled(account) -> None:
+    answer_key(account, KEY, "PendingDeletion")
     finding = of_key(account)
-    assert finding.is_ok is is_ok
-    assert state.lower() in finding.what.lower()
+    assert finding.is_ok is False
+    assert "it is PendingDeletion" in finding.what
+
+
+@pytest.mark.parametrize(("decision", "is_ok"), [("allowed", True), ("implicitDeny", None)])
+def test_the_role_has_to_use_the_key_of_an_alias(account, decision, is_ok) -> None:
+    answer_key(account, "alias/mine", "Enabled")
+    actions = ["kms:CreateGrant", "kms:Decrypt"]
+    account.answer(
+        "iam",
+        "simulate_principal_policy",
+        {
+            "EvaluationResults": [
+                {"EvalActionName": name, "EvalDecision": decision} for name in actions
+            ]
+        },
+        PolicySourceArn=ROLE,
+        ActionNames=actions,
+        ResourceArns=[KEY_ARN],
+    )
+    enabled, rights = placement_check.check(account, plan_with("alias/mine"))
+    assert enabled.is_ok is True
+    assert rights.is_ok is is_ok
+    # Whether the key's policy allows it, IAM does not tell.
+    assert (f"KeyArn={KEY_ARN}" in rights.remedy) is (is_ok is None)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ without the prefix; names that cannot be used); S3 User Guide, object-keys.html 
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,8 @@ from byoi import errors, model_data
 from byoi.deployment import model_object
 from byoi.deployment.account import error_code
 from byoi.digest import FileDigest
-from byoi.names import S3Uri
+from byoi.names import S3Uri, problem_of_files
 
-_NAME_BYTES = 255
 _KEY_BYTES = 1024
 _DENIED = {"403", "AccessDenied", "Forbidden"}
 
@@ -47,23 +46,6 @@ def is_prefix(url: str) -> bool:
     return url.endswith("/")
 
 
-def problem_of(names: Collection[str]) -> str:
-    """Return why these cannot be the files of one directory, "" if they can.
-
-    Args:
-        names: Paths below the directory, with slashes.
-    """
-    known = set(names)
-    for name in sorted(names):
-        parts = name.split("/")
-        if any(_is_unusable(part) for part in parts):
-            return f"{name!r:.300} cannot be the name of a file"
-        for depth in range(1, len(parts)):
-            if (folder := "/".join(parts[:depth])) in known:
-                return f"{folder!r:.300} is a file, and a folder of other files"
-    return ""
-
-
 def files_of(directory: Path) -> dict[str, Path]:
     """Return the files that are uploaded of a directory, by their path in it: those `pack` packs.
 
@@ -77,7 +59,7 @@ def files_of(directory: Path) -> dict[str, Path]:
     for path in files.values():
         if not path.is_file():
             raise errors.refusal(path, "not a regular file", "move it out of the directory")
-    if problem := problem_of(files):
+    if problem := problem_of_files(files):
         raise errors.refusal(directory, problem, "rename it; SageMaker would refuse it")
     return files
 
@@ -184,12 +166,3 @@ def _stored_or_hidden(s3: Any, uri: S3Uri) -> list[StoredFile]:
         if error_code(error) in _DENIED | {"NoSuchBucket"}:
             return []
         raise
-
-
-def _is_unusable(part: str) -> bool:
-    return (
-        not part.strip()
-        or part in {".", ".."}
-        or "\0" in part
-        or len(part.encode(errors="surrogateescape")) > _NAME_BYTES
-    )

@@ -6,9 +6,7 @@ with a key of its own, and no time-out for the model data but its own.
 Sources: API CreateModel (EnableNetworkIsolation, VpcConfig), CreateEndpointConfig (KmsKeyId),
 ProductionVariant (VolumeSizeInGB, ModelDataDownloadTimeoutInSeconds), VpcConfig; DG
 mkt-algo-model-internet-free (isolation and a VPC together: the model data comes through the VPC,
-the container has no network). Types with a disk of their own, which have no volume:
-`volume_size_supported` of the SageMaker SDK 2.257, and EC2's "instance store volumes" for the
-families it does not name.
+the container has no network).
 """
 
 import re
@@ -17,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from byoi import errors
+from byoi.names import has_local_disk
 
 VOLUME_GB = (1, 512)
 DOWNLOAD_TIMEOUT_S = (60, 3600)
@@ -27,9 +26,6 @@ _KEY = re.compile(
     r"[a-zA-Z0-9-]+|alias/[a-zA-Z0-9:/_-]+"
     r"|arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:(?:key/[a-zA-Z0-9-]+|alias/[a-zA-Z0-9/_-]+)"
 )
-# A letter d in the family stands for a local disk: m5d, g4dn, p4d.
-_DISK_LETTER = "d"
-_DISK_FAMILIES = ("g5", "g6", "g7", "p5", "p6", "trn1", "trn2")
 
 
 @dataclass(frozen=True)
@@ -136,12 +132,6 @@ class Placement:
             yield f"key: {self.kms_key}, for the volume of each instance and what is uploaded"
         if self.download_timeout_s is not None:
             yield f"model data: {self.download_timeout_s} s to be downloaded and unpacked"
-
-
-def has_local_disk(instance_type: str) -> bool:
-    """Whether a hosting type, `ml.FAMILY.SIZE`, has a disk of its own, and so no volume."""
-    family = instance_type.split(".")[1]
-    return _DISK_LETTER in family or family.startswith(_DISK_FAMILIES)
 
 
 def _check_ids(what: str, start: str, ids: Sequence[str], limit: int) -> None:

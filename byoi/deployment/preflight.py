@@ -16,7 +16,7 @@ from byoi.deployment import image_check, model_folder, placement_check, quota, r
 from byoi.deployment.account import Account, error_code
 from byoi.deployment.finding import Finding, not_known
 from byoi.deployment.plan import Plan
-from byoi.names import S3Uri
+from byoi.names import S3Uri, problem_of_files
 
 _SUFFIX = ".tar.gz"
 
@@ -121,7 +121,7 @@ def _check_files(account: Account, uri: S3Uri) -> Finding:
         return not_known(what, error)
     if not found:
         return Finding(f"{what} has no objects", False, f"aws s3 cp --recursive DIR {uri}")
-    if problem := model_folder.problem_of([one.name for one in found]):
+    if problem := problem_of_files([one.name for one in found]):
         remedy = "delete the object, or upload it under another key"
         if any(one.name.endswith("/") or not one.name for one in found):
             remedy += "; a key that ends in / is what the S3 console makes of a folder"

@@ -28,14 +28,13 @@ from moto.sagemaker.models import (
 from moto.sagemaker.responses import SageMakerResponse
 
 from byoi import errors
-from byoi.deployment.placement import has_local_disk
 from byoi.emulator import refusals
 from byoi.emulator.aws import constraints, iam, sagemaker_lists
 from byoi.emulator.aws.errors import NotEmulatedError
 from byoi.emulator.aws.patches import request_parameters, requesting
 from byoi.emulator.endpoints.endpoints import Endpoints
 from byoi.emulator.endpoints.instances import VariantConfig
-from byoi.names import Arn, sagemaker_arn
+from byoi.names import Arn, has_local_disk, sagemaker_arn
 
 _SERVICE = "sagemaker.amazonaws.com"
 # What an endpoint shows of its configuration.

@@ -10,8 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from byoi import errors, model_data
-from byoi.deployment import model_folder
-from byoi.names import S3Uri
+from byoi.names import S3Uri, problem_of_files
 
 _ARCHIVE_SUFFIX = ".tar.gz"
 
@@ -125,7 +124,7 @@ class ModelSource:
 
 
 def _require_usable(url: str, names: Sequence[str]) -> None:
-    if problem := model_folder.problem_of(names):
+    if problem := problem_of_files(names):
         raise errors.ModelDataError(
             f"model data {url}: {problem}; delete the object, or upload it under another name"
         )

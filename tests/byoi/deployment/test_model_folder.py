@@ -9,6 +9,7 @@ import pytest
 
 from byoi import errors
 from byoi.deployment import model_folder
+from byoi.names import problem_of_files
 
 
 @pytest.fixture
@@ -108,6 +109,6 @@ def test_a_folder_that_cannot_be_one_of_files_is_named(folder: Path, tmp_path: P
     ],
 )
 def test_names_are_those_that_sagemaker_takes(names: list[str], problem: str) -> None:
-    found = model_folder.problem_of(names)
+    found = problem_of_files(names)
     assert problem in found
     assert bool(found) is bool(problem)

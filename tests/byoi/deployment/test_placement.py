@@ -7,7 +7,8 @@ from botocore.session import Session
 from stubbed_account import make_plan
 
 from byoi import errors
-from byoi.deployment.placement import Placement, has_local_disk
+from byoi.deployment.placement import Placement
+from byoi.names import has_local_disk
 
 VPC = {"subnets": ["subnet-0123456789abcdef0"], "security_groups": ["sg-01234567"]}
 KEY = "1234abcd-12ab-34cd-56ef-1234567890ab"

@@ -33,6 +33,8 @@ _NO_NETWORK = re.compile(
     r"[^\n]*(?:Name or service not known|Temporary failure in name resolution|"
     r"Network is unreachable|Could not resolve host|getaddrinfo failed)[^\n]*"
 )
+# How what is said of a server that had to be killed begins.
+SIGTERM_IGNORED = "SIGTERM did not end it"
 # As Linux names processors, and as images do.
 _ARCHITECTURES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 # A status above it is that of a signal.
@@ -113,6 +115,21 @@ def of_end(exit_code: int, log: str) -> Broken:
     return Broken(
         f"the container ended with {how}; its last lines: {last_lines(log)}",
         "the last lines have the cause: mend it, and let `serve` run for as long as it serves",
+    )
+
+
+def of_ignored_sigterm(seconds: float, limit_s: float = contract.STOP_GRACE_S) -> Broken:
+    """Return that SIGTERM did not end a server, which was killed after it.
+
+    Args:
+        seconds: From SIGTERM to its end.
+        limit_s: Seconds from SIGTERM to SIGKILL.
+    """
+    return Broken(
+        f"{SIGTERM_IGNORED}: it was killed (SIGKILL) after {seconds:.0f} s; the limit is "
+        f"{limit_s:g} s",
+        "let process 1 be the server, by exec form and by `exec` in scripts, and handle SIGTERM: "
+        "process 1 ignores it unless it has a handler",
     )
 
 

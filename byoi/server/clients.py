@@ -151,7 +151,7 @@ class Clients:
                 if now_s > connection.lingers_until_s:
                     self.close(connection)
             elif connection.is_in_body:
-                if is_late:
+                if is_late or connection.is_slow:
                     self.refuse(connection, 408)
             elif (is_late and connection.has_begun) or (age_s > _IDLE_S and not self._behind_nginx):
                 self.close(connection)

@@ -138,6 +138,8 @@ class Lives:
         )
         if life.is_busy:
             self._readiness.replace(pid)
+        elif not end.is_loaded:
+            self._readiness.end_replacement()  # nobody knows whether the next one loads
         fault = ends.take_fault(self._readiness.fault_file(pid))
         fields = {"pid": pid, "status": status} | ({"traceback": fault} if fault else {})
         if end.is_normal:

@@ -88,6 +88,8 @@ class Stack:
         self._unreachable: str | None = None
         self._next_connect_s = 0.0
         self._relays: list[threading.Thread] = []
+        # How long the start took, until all workers had loaded the model.
+        self._start_s = 0.0
         self._unanswered = 0
         self._drained_s = 0.0
         self._wake_up, self._waker = os.pipe()
@@ -169,7 +171,7 @@ class Stack:
 
     def _watch(self) -> int:
         """Maintain /ping until there is a reason to stop."""
-        ready, look_s = False, _LOOK_STARTING_S
+        ready, look_s, began_s = False, _LOOK_STARTING_S, time.monotonic()
         while True:
             self._sleep(look_s)
             ended = self._children.reap()
@@ -187,8 +189,7 @@ class Stack:
                 ready = self._readiness.update(
                     self._settings.workers,
                     is_reachable=self._is_reachable(),
-                    # So long a request that comes now waits for a worker.
-                    replacement_s=self._settings.invocation_timeout_s,
+                    replacement_s=self._replacement_s(),
                 )
             except FileNotFoundError:
                 say(
@@ -197,12 +198,26 @@ class Stack:
                     f"exclude {state.ROOT}/byoi-* from what cleans {state.ROOT}",
                 )
                 return 1
+            if not self._start_s and self._readiness.loaded_file.exists():
+                self._start_s = time.monotonic() - began_s
             if ready != was_ready:
                 if look_s != _LOOK_S:
                     self._announcements.choices()
                 look_s = _LOOK_S
                 self._announcements.readiness(is_ready=ready, unreachable=self._unreachable)
             self._leave_silent_workers()
+
+    def _replacement_s(self) -> float:
+        """Return for how long a worker that loads in the place of another one counts.
+
+        So long a request that comes now waits for it; and a load is not given up before it has
+        taken twice as long as the first one, which may have had the disk's cache and all CPUs.
+        """
+        return max(
+            float(contract.INVOCATION_TIMEOUT_S),
+            self._settings.invocation_timeout_s,
+            2 * self._start_s,
+        )
 
     def _leave_silent_workers(self) -> None:
         """Let nginx forget its connections when a worker gives no sign of life.

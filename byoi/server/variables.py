@@ -15,12 +15,15 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # Names of other loggers: log4j's, syslog's and nginx's.
 _OTHER_LEVELS = {
     "NOTSET": "DEBUG",
+    "ALL": "DEBUG",
     "TRACE": "DEBUG",
     "NOTICE": "INFO",
     "WARN": "WARNING",
     "ERR": "ERROR",
     "CRIT": "CRITICAL",
     "FATAL": "CRITICAL",
+    "ALERT": "CRITICAL",
+    "EMERG": "CRITICAL",
     "OFF": "CRITICAL",
 }
 LEVEL_NAMES = ", ".join((*LOG_LEVELS, *_OTHER_LEVELS))
@@ -57,7 +60,7 @@ def parse_seconds(text: str) -> float:
 
 def parse_workers(text: str) -> int:
     """Parse a number of processes, 1 to 256, or `auto`, which is 0: the server chooses."""
-    if text == "auto":
+    if text.strip().lower() == "auto":
         return 0
     try:
         return parse_whole(1, 256)(text)

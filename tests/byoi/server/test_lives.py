@@ -244,3 +244,14 @@ def test_a_worker_that_was_silent_in_a_request_counts_until_another_one_has_load
     crew.lives.end(1, -9)
     assert crew.readiness.replaced_file.exists() is is_busy
     assert "it gave no sign of life" in crew.told[-1][1]
+
+
+def test_a_replacement_that_does_not_load_counts_no_more(crew):
+    crew.begin(1)
+    crew.readiness.loaded_file.touch()
+    crew.readiness.replace(1)
+    crew.lives.end(1, 0)
+    crew.begin(2, is_loaded=False)
+    assert crew.readiness.replaced_file.exists()
+    crew.lives.end(2, 3)
+    assert not crew.readiness.replaced_file.exists()

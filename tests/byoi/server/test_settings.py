@@ -229,6 +229,8 @@ def test_every_field_says_what_it_means():
         (variables.parse_log_level, "Fatal", "CRITICAL"),
         (variables.parse_log_level, "trace", "DEBUG"),
         (variables.parse_log_level, "crit", "CRITICAL"),
+        (variables.parse_log_level, "emerg", "CRITICAL"),
+        (variables.parse_workers, "Auto", 0),
         (variables.parse_address, "255.0.0.1", "255.0.0.1"),
         (variables.parse_path, "/a b/c", Path("/a b/c")),
         (variables.parse_modules, "", ""),

@@ -135,7 +135,8 @@ class Settings(Locations):
         "BYOI_BODY_TIMEOUT_S",
         parse_seconds,
         15.0,
-        "Seconds between two pieces of a request body. After that the client gets 408.",
+        "Seconds between two pieces of a request body. After that the client gets 408; and so it "
+        "does where the whole body takes a minute, and a second more for each 500 bytes.",
     )
     body_limit_bytes: int = setting(
         "BYOI_BODY_LIMIT_BYTES",

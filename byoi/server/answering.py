@@ -148,7 +148,7 @@ class Answering:
         except OSError as error:
             self._end(exchange)
             if isinstance(error, TimeoutError):
-                _log.warning(
+                _log.error(
                     "an answer was cut after %d bytes: its client took no more for a while",
                     response.sent,
                     extra={"request_id": dict(response.headers).get("X-Request-Id")},

@@ -1,6 +1,7 @@
 """The ends of workers as the master tells them, and its pauses, on a clock of the test's."""
 
 import re
+import itertools
 import signal
 
 import pytest
@@ -224,6 +225,23 @@ def test_a_load_that_takes_long_says_so_every_30_s(tmp_path):
     crew.clock.now_s += 31
     crew.lives.look()
     assert "for 31 s, in 1 of 2 workers" in crew.told[3][1]
+
+
+def test_before_the_first_worker_nothing_has_been_loading_for_long(tmp_path):
+    crew = Crew(tmp_path)
+    times_s = itertools.count(100.0, 1e-6)  # as a real clock, later each time
+    lives = Lives(
+        Settings(workers=2),
+        crew.readiness,
+        silent_s=65,
+        memory=crew.memory,
+        say=lambda *told, **_: crew.told.append(told),
+        clock=lambda: next(times_s),
+    )
+    lives.look()
+    lives.begin(1)
+    lives.look()
+    assert crew.told == []
 
 
 def test_who_wants_errors_only_hears_of_no_load(tmp_path):

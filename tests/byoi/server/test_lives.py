@@ -1,7 +1,7 @@
 """The ends of workers as the master tells them, and its pauses, on a clock of the test's."""
 
-import re
 import itertools
+import re
 import signal
 
 import pytest

@@ -75,6 +75,21 @@ def test_a_tape_of_zeros_is_a_plain_input():
     )
 
 
+def test_a_tape_is_read_from_several_places():
+    cases = fuzz_decoders.cases_of(bytes(range(48)))
+    assert len(set(cases)) == 8
+    assert cases[0] == fuzz_decoders.case_of(bytes(range(48)))
+    assert cases[1] == fuzz_decoders.case_of(bytes([*range(6, 48), *range(6)]))
+
+
+def test_an_input_is_counted_once_in_a_batch(monkeypatch):
+    tried = []
+    monkeypatch.setattr(fuzz_decoders, "check", lambda case, _: tried.append(case))
+    report = fuzz_decoders.Report()
+    fuzz_decoders.batch(3, 200, report)
+    assert report.inputs == len(tried) == len(set(tried)) > 150
+
+
 @pytest.mark.needs("nginx")
 def test_malformed_requests_are_answered_and_break_nothing(seed, tmp_path):
     model = tmp_path / "model"

@@ -136,7 +136,7 @@ def aws(tagged: None) -> Iterator[dict[str, str]]:
 def installing() -> Iterator[Future[Path]]:
     """Install version 3 meanwhile: version 2 has the page first."""
     with ThreadPoolExecutor() as pool:
-        yield pool.submit(environments.installed, "sdk3", "--no-deps", "--no-compile")
+        yield pool.submit(environments.installed, "sdk3", "--no-deps")
 
 
 @pytest.fixture(scope="module")

@@ -46,15 +46,15 @@ def test_a_seed_gives_the_same_inputs_again(seed, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "kind"),
+    ("wrong", "kind", "hang_s"),
     [
-        (lambda case: case.body.index(b"["), ValueError),
-        (lambda case: time.sleep(60) if b"1" in case.body else None, fuzz_decoders.HangError),
+        (lambda case: case.body.index(b"["), ValueError, fuzz_decoders.HANG_S),
+        (lambda case: time.sleep(60) if b"1" in case.body else None, fuzz_decoders.HangError, 0.2),
     ],
 )
-def test_what_is_wrong_is_found_with_decoder_input_and_seed(monkeypatch, wrong, kind):
+def test_what_is_wrong_is_found_with_decoder_input_and_seed(monkeypatch, wrong, kind, hang_s):
     monkeypatch.setattr(fuzz_decoders, "DECODERS", {"the wrong one": wrong})
-    monkeypatch.setattr(fuzz_decoders, "HANG_S", 0.2)
+    monkeypatch.setattr(fuzz_decoders, "HANG_S", hang_s)
     with pytest.raises(kind) as caught:
         fuzz_decoders.run(7, 300)
     notes = "\n".join(caught.value.__notes__)

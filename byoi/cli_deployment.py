@@ -25,8 +25,9 @@ def add_verbs(verbs: Any) -> None:
     deploy.add_argument("--name", required=True, help="name of the endpoint")
     deploy.add_argument(
         "--model-data",
-        metavar="FILE|s3://...",
-        help="a model.tar.gz; default: the model data in the image",
+        metavar="FILE|DIR|s3://...",
+        help="a model.tar.gz; or, not packed, the files of a folder, or of an S3 prefix that ends "
+        "in /; default: the model data in the image",
     )
     deploy.add_argument("--instance-type", default="ml.m5.large", metavar="TYPE")
     deploy.add_argument("--instances", type=int, default=1, metavar="N", help="number of instances")
@@ -56,6 +57,7 @@ def add_verbs(verbs: Any) -> None:
         metavar="S",
         help="seconds for /ping to turn 200, 60 to 3600; default: from the time it takes here",
     )
+    _add_placement(deploy)
     deploy.add_argument("--skip-preflight", action="store_true", help="deploy without the checks")
     deploy.set_defaults(run=_deploy)
 
@@ -73,11 +75,50 @@ def add_verbs(verbs: Any) -> None:
     delete.set_defaults(run=_delete)
 
 
+def _add_placement(deploy: argparse.ArgumentParser) -> None:
+    placement = deploy.add_argument_group("where it runs")
+    placement.add_argument(
+        "--no-network", action="store_true", help="a container that can call nobody"
+    )
+    placement.add_argument(
+        "--subnet",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="connect the container to this subnet of a VPC; two, in different zones",
+    )
+    placement.add_argument(
+        "--security-group",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="security group of its connections to the VPC",
+    )
+    placement.add_argument(
+        "--volume-size",
+        type=int,
+        metavar="GB",
+        help="size of each instance's volume, 1 to 512; not for types with a local disk",
+    )
+    placement.add_argument(
+        "--kms-key",
+        metavar="KEY",
+        help="id, alias/NAME or ARN of the key that encrypts volumes and what is uploaded",
+    )
+    placement.add_argument(
+        "--download-timeout",
+        type=int,
+        metavar="S",
+        help="seconds for the model data to be downloaded and unpacked, 60 to 3600",
+    )
+
+
 def _deploy(options: argparse.Namespace) -> None:
     extras.require("byoi deploy", "boto3", "docker")
     from byoi import deployment
     from byoi.conformance import Payload
     from byoi.deployment import container_check, preparation, tags
+    from byoi.deployment.placement import Placement
     from byoi.deployment.plan import EndpointSpec
 
     spec = EndpointSpec(
@@ -89,6 +130,14 @@ def _deploy(options: argparse.Namespace) -> None:
         instance_count=options.instances,
         environment=cli_values.environment(options.env),
         startup_timeout_s=options.startup_timeout,
+        placement=Placement(
+            has_network=not options.no_network,
+            subnets=options.subnet,
+            security_groups=options.security_group,
+            volume_gb=options.volume_size,
+            kms_key=options.kms_key,
+            download_timeout_s=options.download_timeout,
+        ),
         expires=tags.parse_expiry(options.expires, dt.datetime.now(dt.UTC)),
         is_checked=not options.skip_preflight,
     )

@@ -2,13 +2,15 @@
 
 Sources: distribution/reference (docker's grammar of image references); ECR User Guide,
 Registries (ACCOUNT.dkr.ecr.REGION.amazonaws.com, and dkr-ecr for dual-stack); API CreateModel,
-ContainerDefinition.Image; IAM User Guide, reference_identifiers (ARNs).
+ContainerDefinition.Image; IAM User Guide, reference_identifiers (ARNs); API S3ModelDataSource
+(names of files). Types with a disk of their own: `volume_size_supported` of the SageMaker SDK
+2.257, and EC2's "instance store volumes" for the families it does not name.
 """
 
 import ipaddress
 import re
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -27,6 +29,11 @@ _ECR_HOST = re.compile(
     r"(?:amazonaws\.com(?:\.cn)?|on\.aws|on\.amazonwebservices\.com\.cn|[a-z0-9.-]+\.gov)"
 )
 _S3 = "s3://"
+# A letter d in the family stands for a local disk: m5d, g4dn, p4d.
+_DISK_LETTER = "d"
+_DISK_FAMILIES = ("g5", "g6", "g7", "p5", "p6", "trn1", "trn2")
+# API S3ModelDataSource.
+_NAME_BYTES = 255
 # API CreateEndpoint, EndpointName.
 ENDPOINT_NAME_CHARACTERS = 63
 _ENDPOINT_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
@@ -235,3 +242,35 @@ def check_endpoint_name(name: str) -> str:
             "digits and hyphens, where the first and the last are not hyphens"
         )
     return name
+
+
+def has_local_disk(instance_type: str) -> bool:
+    """Whether a hosting type, `ml.FAMILY.SIZE`, has a disk of its own, and so no volume."""
+    family = instance_type.split(".")[1]
+    return _DISK_LETTER in family or family.startswith(_DISK_FAMILIES)
+
+
+def problem_of_files(names: Collection[str]) -> str:
+    """Return why these cannot be the files of one directory, "" if they can.
+
+    Args:
+        names: Paths below the directory, with slashes.
+    """
+    known = set(names)
+    for name in sorted(names):
+        parts = name.split("/")
+        if any(_is_unusable(part) for part in parts):
+            return f"{name!r:.300} cannot be the name of a file"
+        for depth in range(1, len(parts)):
+            if (folder := "/".join(parts[:depth])) in known:
+                return f"{folder!r:.300} is a file, and a folder of other files"
+    return ""
+
+
+def _is_unusable(part: str) -> bool:
+    return (
+        not part.strip()
+        or part in {".", ".."}
+        or "\0" in part
+        or len(part.encode(errors="surrogateescape")) > _NAME_BYTES
+    )

@@ -14,22 +14,22 @@
 # %% [markdown]
 # # 2. Run your container in SageMaker local mode
 #
-# In *local mode* the SageMaker SDK does on your machine what the platform does in a data centre:
-# it starts the container with the model data mounted at `/opt/ml/model`, waits for `GET /ping` to
-# answer 200, and sends your requests to `POST /invocations`. The calls are those you will make for
-# a real endpoint; only the instance type says `local`.
+# In *local mode*, the SageMaker SDK runs your container on your machine: it starts the container
+# with the model data mounted at `/opt/ml/model`, waits until `GET /ping` returns 200, and sends
+# your requests to `POST /invocations`. The calls are the same as for an endpoint on AWS; only the
+# instance type is `local`.
 #
 # ![The journey: train, serve, and where it runs](../docs/journey.svg)
 #
 # **You will learn**
 #
-# * what is in the container, file by file, and what happens to one request;
-# * how to deploy, predict, batch-transform and delete with the SDK's own classes;
-# * how errors reach you, and where to look when a container does not start.
+# * which files the container has, and how it handles one request;
+# * how to deploy, predict, run a batch transform and delete with the SDK's own classes;
+# * what errors look like, and how to find out why a container does not start.
 #
-# **Time** about a minute, and a few for `make image` the first time. **Cost** nothing: no AWS
-# account, no credentials, no network. **Needs** Docker with compose, the image `byoi:latest`, and
-# the model of [the first notebook](01_train.ipynb), which is trained here where it is missing.
+# **Time** about a minute; `make image` takes a few minutes the first time. **Cost** nothing: no
+# AWS account, no credentials, no network. **Needs** Docker with compose, the image `byoi:latest`,
+# and the model of [the first notebook](01_train.ipynb), which is trained here if it is missing.
 
 # %%
 from importlib.metadata import version
@@ -44,19 +44,20 @@ print("sagemaker", Version(version("sagemaker")).major)
 # %% [markdown]
 # ## What is in the container
 #
-# SageMaker runs your image as `docker run IMAGE serve` and asks two things of it: answer
-# `GET /ping` and `POST /invocations` on port 8080. Everything else is yours. In this one:
+# SageMaker runs your image with `docker run IMAGE serve`. The container must answer `GET /ping`
+# and `POST /invocations` on port 8080. These files do that:
 #
-# | file | its part |
+# | file | purpose |
 # |---|---|
-# | `container/Dockerfile` | Debian, Python, nginx; dependencies from a hashed lock; no TensorFlow |
-# | `container/serve` | what SageMaker starts: runs nginx and gunicorn, ends when either ends |
-# | `container/nginx.conf.in` | takes port 8080, answers `/ping` itself, limits body and time |
-# | `container/gunicorn.conf.py` | two worker processes, each with the whole model |
-# | `container/wsgi.py` | the Flask application: `byoi.server`, which knows no reviews |
+# | `container/Dockerfile` | Debian, Python, nginx; dependencies from a hashed lock file; no TensorFlow |
+# | `container/serve` | the program that SageMaker starts: runs nginx and gunicorn, ends when either ends |
+# | `container/nginx.conf.in` | listens on port 8080, answers `/ping` itself, limits body size and time |
+# | `container/gunicorn.conf.py` | the worker processes, each with the whole model |
+# | `container/wsgi.py` | the Flask application of `byoi.server`, which works with any model |
 # | `byoi_lib/inference.py` | the four functions of *your* model, called by the application |
 #
-# A request goes nginx → gunicorn → Flask → `input_fn` → `predict_fn` → `output_fn` and back.
+# The path of a request is nginx → gunicorn → Flask → `input_fn` → `predict_fn` → `output_fn`, and
+# back.
 #
 # ## The model data
 
@@ -77,11 +78,11 @@ print("model data:", archive.name, "| labels:", manifest.labels)
 # %% [markdown]
 # ## A session for local mode
 #
-# The SDK's `LocalSession` wants a region, tells its authors what you do, copies your AWS keys into
-# the container, uses port 8080 whoever else has it, and gives a container that cannot start two
-# minutes before it says so. `byoi.hosting` has the same class without that: everything you
-# know about `LocalSession` holds. It has no credentials, whatever your environment holds, so
-# nothing you do here can reach an account or cost anything.
+# `hosting.LocalSession` is a subclass of the SDK's `LocalSession`, without some of its properties.
+# The SDK's class requires a region, sends telemetry, copies your AWS keys into the container, uses
+# port 8080 even if it is taken, and waits two minutes for a container that cannot start.
+# `hosting.LocalSession` has no credentials, even if your environment has some, so nothing in this
+# notebook can reach an AWS account or cost anything.
 
 # %%
 from sagemaker.local import LocalSession
@@ -91,10 +92,10 @@ print("the SDK's own:", isinstance(session, LocalSession))
 print("credentials:", session.boto_session.get_credentials())
 
 # %% [markdown]
-# ## A model, in SageMaker's sense
+# ## Create a SageMaker model
 #
-# Three things: an image, model data, and a role the container acts under. In local mode the image
-# is one on this machine, the model data a file, and the role is never looked at.
+# A SageMaker model consists of an image, model data, and an execution role. In local mode, the
+# image is on this machine, the model data are a file, and the role is not used.
 
 # %%
 from sagemaker.model import Model
@@ -111,10 +112,12 @@ model = Model(
 # %% [markdown]
 # ## Deploy
 #
-# `deploy` creates an endpoint and returns a `Predictor`. The serializer makes the request's body of
-# your Python data, the deserializer Python data of the response. Both talk JSON here.
+# `deploy` creates an endpoint and returns a `Predictor`. The serializer turns your Python data
+# into the request body, and the deserializer turns the response body into Python data. Both use
+# JSON here.
 #
-# `hosting.Endpoint` takes over the clean-up. If you forget it, the container ends with this kernel.
+# `hosting.Endpoint` deletes everything later. If you do not call it, the container stops when this
+# kernel ends.
 
 # %%
 from sagemaker.deserializers import JSONDeserializer
@@ -132,7 +135,8 @@ print(session.describe_endpoint(endpoint.name)["EndpointStatus"])
 # %% [markdown]
 # ## Predict
 #
-# Text goes in as it is: the container has the vocabulary and the one encoder that training used.
+# The request contains plain text: the container has the vocabulary and the encoder that training
+# used.
 
 # %%
 reviews = ["A wonderful film, I loved it.", "A dull, clumsy and boring film."]
@@ -141,8 +145,8 @@ for text, (negative, positive) in zip(reviews, answer["predictions"]):
     print(f"{'positive' if positive > negative else 'negative'} {positive:.1f}  {text}")
 
 # %% [markdown]
-# Is that the model of the first notebook? Two hundred reviews it never saw, asked of the endpoint
-# and of the same files loaded here, have to get the same answers.
+# This checks that the endpoint serves the model of the first notebook: for 200 held-out reviews,
+# the endpoint and the same files loaded here must give the same probabilities.
 
 # %%
 import json
@@ -161,8 +165,8 @@ print("the same as offline to 1e-5:", np.abs(served - offline).max() <= 1e-5)
 # %% [markdown]
 # ## Other formats
 #
-# The same endpoint reads and writes JSON Lines, CSV and NumPy arrays; the SDK's serializers fit.
-# [docs/formats.md](../docs/formats.md) has the whole table.
+# The endpoint also reads and writes JSON Lines, CSV and NumPy arrays, with the SDK's serializers.
+# [docs/formats.md](../docs/formats.md) lists all formats.
 
 # %%
 from sagemaker.deserializers import CSVDeserializer, JSONLinesDeserializer
@@ -180,8 +184,8 @@ for serializer, deserializer, rows in pairs:
 # %% [markdown]
 # ## Batch transform
 #
-# Many rows and no one waiting: SageMaker starts a container, sends your files through it, writes
-# one output file for each, and stops it. Row 7 of the output belongs to row 7 of the input.
+# A batch transform predicts whole files: SageMaker starts a container, sends your files to it,
+# writes one output file for each, and stops it. Row 7 of the output belongs to row 7 of the input.
 
 # %%
 batch = Path("../build/batch")
@@ -203,9 +207,10 @@ print(len(texts), "rows in,", len(lines), "out | the endpoint's answers, in its 
 # %% [markdown]
 # ## What can go wrong
 #
-# **A request the container refuses.** It answers with an error status and a JSON body that says
-# what it got and what it expected. The SDK's own local mode would hand you that body as if it were
-# a prediction; here it is the `ModelError` that AWS raises, with the container's words in it.
+# **A request that the container refuses.** The container returns an error status and a JSON body
+# that says what was received and what was expected. The SDK's own local mode would return this
+# body as if it were a prediction. Here you get the same `ModelError` as on AWS, with the
+# container's message.
 
 # %%
 runtime = session.sagemaker_runtime_client
@@ -216,9 +221,9 @@ except runtime.exceptions.ModelError as error:
     print(error.response["OriginalStatusCode"], said["error"], "|", said["message"])
 
 # %% [markdown]
-# **A container that cannot start.** An image that is not there, a port that is taken, a model that
-# cannot be loaded: the error comes within seconds, with the cause and the end of the container's
-# log. While an endpoint lives, `endpoint.log` is the file with all its container writes.
+# **A container that cannot start.** If the image does not exist, the port is taken or the model
+# cannot be loaded, you get an error within seconds, with the cause and the end of the container's
+# log. While an endpoint runs, `endpoint.log` is the file with the container's output.
 
 # %%
 damaged = Path("../build/damaged")
@@ -231,12 +236,12 @@ for image in ("byoi:latest", "byoi:not-built"):
         print(str(error).splitlines()[0], "| names model.onnx:", "model.onnx" in str(error))
 
 # %% [markdown]
-# More messages and their remedies stand in [troubleshooting](../docs/troubleshooting.md).
+# [Troubleshooting](../docs/troubleshooting.md) lists other error messages with their fixes.
 #
 # ## Clean up
 #
-# `delete` removes the endpoint, its configuration and the model, stops the container, and removes
-# the container, its network and its files. `remains` asks for each of them again.
+# `delete` removes the endpoint, its configuration and the model; it stops the container and
+# removes it with its network and files. `remains` checks that each of them is gone.
 
 # %%
 import shutil
@@ -250,8 +255,8 @@ print("cleaned up; remains:", endpoint.remains())
 # %% [markdown]
 # ## What next
 #
-# * [03_push](03_push.ipynb): push the image to a registry, as SageMaker on AWS needs it.
-# * In a script, `with hosting.endpoint(image, archive, session=session) as predictor:` does deploy
-#   and clean-up in one line.
-# * Train in the container, too: `make image TARGET=tensorflow`, then `Estimator("byoi:tensorflow",
+# * [03_push](03_push.ipynb): push the image to a registry, which SageMaker on AWS needs.
+# * In a script, `with hosting.endpoint(image, archive, session=session) as predictor:` deploys,
+#   and deletes everything at the end of the block.
+# * Train in a container: `make image TARGET=tensorflow`, then `Estimator("byoi:tensorflow",
 #   hosting.LOCAL_ROLE, 1, "local", sagemaker_session=session).fit()`.

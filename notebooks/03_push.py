@@ -14,28 +14,27 @@
 # %% [markdown]
 # # 3. Push the image
 #
-# SageMaker pulls your container from a registry. This notebook pushes it to one that runs on
-# your machine, reads back what arrived, checks that SageMaker would take it, and proves that
-# what was pushed answers like what was trained. With `REGISTRY` left out, the same command
-# pushes to your account's Amazon ECR.
+# SageMaker pulls your image from a registry. This notebook pushes it to a registry on your
+# machine, reads it back, checks that SageMaker would accept it, and verifies that the pushed image
+# gives the same predictions as the trained model. Without `REGISTRY`, the same command pushes to
+# the Amazon ECR of your account.
 #
 # ![The journey: train, serve, and where it runs](../docs/journey.svg)
 #
 # **You will learn**
 #
-# * what `build_and_push.sh` does, and why an image is named by its digest;
-# * the two things about a pushed image that make SageMaker refuse it, and how to see them
-#   before SageMaker does;
-# * how to deploy exactly what was pushed.
+# * what `build_and_push.sh` does, and why it names an image by its digest;
+# * the two properties of an image that SageMaker refuses, and how to check them before you deploy;
+# * how to deploy exactly the image that was pushed.
 #
-# **Time** about two minutes, more the first time an image is built. **Cost** nothing: no AWS
-# account. **Needs** Docker, and Debian's `docker-registry` as a registry of your own.
+# **Time** about two minutes; the first build of the image takes longer. **Cost** nothing: no AWS
+# account. **Needs** Docker, and Debian's package `docker-registry` for the registry.
 
 # %% [markdown]
-# ## The versions this journey is written for
+# ## Check the version of the SDK
 #
-# Version 3 of the SDK has other classes ([docs/sdk-3.md](../docs/sdk-3.md) shows them), so the
-# pin is checked before anything takes time.
+# The notebooks use version 2 of the SDK; version 3 has other classes
+# ([docs/sdk-3.md](../docs/sdk-3.md) shows both).
 
 # %%
 from importlib.metadata import version
@@ -50,8 +49,8 @@ print("sagemaker", Version(version("sagemaker")).major)
 # %% [markdown]
 # ## The model
 #
-# The model directory that [the first notebook](01_train.ipynb) left; where there is none, it is
-# trained now.
+# This uses the model directory of [the first notebook](01_train.ipynb). If there is none, the
+# model is trained now.
 
 # %%
 from pathlib import Path
@@ -66,11 +65,11 @@ packed = model_data.pack(model_dir, Path("../build/model.tar.gz"))
 print("model data:", packed.path.name)
 
 # %% [markdown]
-# ## A registry of your own
+# ## Start a registry
 #
-# The program Debian packages as `docker-registry` speaks the protocol every registry speaks.
-# The Docker engine trusts addresses that begin with 127 without a certificate, so nothing has to
-# be set up.
+# Debian's package `docker-registry` contains a registry with the same protocol as any other. The
+# Docker engine accepts registries on addresses that begin with 127 without a certificate, so no
+# set-up is necessary.
 
 # %%
 registry = local.LocalRegistry()
@@ -79,10 +78,10 @@ print("a registry listens on", registry.address.split(":")[0])
 # %% [markdown]
 # ## Build and push
 #
-# `build_and_push.sh` builds for the instance type you name, tags with the git commit, pushes, and
-# reads the manifest back. Everything it says goes to stderr; the one line on stdout is the
-# image's immutable address, `repository@sha256:...`. A tag such as `latest` can be moved to another
-# image while your endpoint lives; a digest cannot.
+# `build_and_push.sh` builds the image for the instance type that you name, tags it with the git
+# commit, pushes it, and reads the manifest back. Its messages go to stderr. The only line on
+# stdout is the immutable address of the image, `repository@sha256:...`. A tag such as `latest` can
+# be moved to another image while your endpoint runs; a digest cannot.
 
 # %%
 import os
@@ -96,13 +95,13 @@ image_uri = pushed.stdout.strip()
 print("pushed:", image_uri.replace(registry.address, "registry").split("@")[0], "by its sha256")
 
 # %% [markdown]
-# ## What arrived
+# ## Check the pushed image
 #
-# SageMaker's `CreateModel` takes one kind of manifest: Docker's, for one image. Builders of today
-# like to write an OCI index with attestations beside the image, which looks the same in
-# `docker images` and is refused with *Unsupported manifest media type*. And an image built on an
-# ARM laptop ends on an x86 instance with *exec format error*. The script has checked both; here
-# is what it looked at.
+# SageMaker's `CreateModel` accepts only Docker's manifest of a single image. By default, current
+# builders write an OCI index with attestations. It looks the same in `docker images`, but
+# SageMaker refuses it with *Unsupported manifest media type*. The second property is the platform:
+# an image built on an ARM laptop fails on an x86 instance with *exec format error*. The script has
+# checked both properties; this cell shows them.
 
 # %%
 repository, digest = image_uri.removeprefix(f"{registry.address}/").split("@")
@@ -112,11 +111,12 @@ print(manifest.media_type)
 print(remote.platform(repository, manifest))
 
 # %% [markdown]
-# ## Deploy what was pushed
+# ## Deploy the pushed image
 #
-# Local mode again, as in [the second notebook](02_local_mode.ipynb), this time with the image's
-# immutable address. On AWS the call is the same: `session` and `instance_type` differ. The names
-# are given, because the SDK would make them from the address, and `@` is not allowed in one.
+# This uses local mode as in [the second notebook](02_local_mode.ipynb), but with the immutable
+# address of the image. On AWS the call is the same, with another `session` and `instance_type`.
+# The model needs an explicit name, because the SDK would derive one from the address, and a name
+# must not contain `@`.
 
 # %%
 from sagemaker.model import Model
@@ -150,8 +150,8 @@ for review, (negative, positive) in zip(reviews, predictor.predict(reviews)):
     print(f"{'positive' if positive > negative else 'negative'}: {review}")
 
 # %% [markdown]
-# Two reviews prove little. All held-out reviews, as raw text through the pushed image, against
-# what the network answered for them when it was trained:
+# This compares the accuracy on all held-out reviews, sent as plain text to the pushed image, with
+# the accuracy measured during training:
 
 # %%
 texts, labels = dataset.held_out.texts, dataset.held_out.labels
@@ -163,8 +163,9 @@ print("accuracy through the endpoint as in training:", abs(accuracy - offline) <
 # %% [markdown]
 # ## What can go wrong
 #
-# The instance type needs another processor than the image was built for. Without the check you
-# would learn it from a log, minutes after the deployment began:
+# If the image was built for another processor than the instance type has, the check reports it
+# now. Without the check, the deployment would fail after minutes, and only the log would show the
+# cause:
 
 # %%
 try:
@@ -174,12 +175,12 @@ except errors.RegistryError as error:
     print("refused:", str(error).split(f"{digest}: ")[1].split(".")[0])
 
 # %% [markdown]
-# Other messages stand in [troubleshooting](../docs/troubleshooting.md#image-and-push).
+# [Troubleshooting](../docs/troubleshooting.md#image-and-push) lists other error messages.
 #
 # ## Clean up
 #
-# Endpoint, configuration, model, container; the registry with what it holds; and the names the
-# push gave to the image.
+# This deletes the endpoint, its configuration, the model and the container, the registry with its
+# content, and the tags that the push added to the image.
 
 # %%
 endpoint.delete()
@@ -194,6 +195,6 @@ print("cleaned up; left:", endpoint.remains())
 # %% [markdown]
 # ## What next
 #
-# * Push to your account: the same command without `REGISTRY`, with your AWS credentials. The
-#   repository is created if it is missing, scans what is pushed, and expires untagged images.
-# * Put in your own model: [Your own model](../README.md#your-own-model) in the README.
+# * Push to your account: run the same command without `REGISTRY`, with your AWS credentials. It
+#   creates the repository if it is missing, with scanning on push and expiry of untagged images.
+# * Use your own model: [Your own model](../README.md#your-own-model) in the README.

@@ -14,25 +14,25 @@
 # %% [markdown]
 # # 4. Deploy
 #
-# The image, the model data and a role become an endpoint: a machine of AWS's that runs your
-# container and answers whoever may call it. This notebook pushes, uploads, deploys, predicts,
-# replaces the model by a better one while requests go on, and deletes everything.
+# This notebook deploys an endpoint from an image, model data and an execution role. It pushes the
+# image, uploads the model data, deploys, predicts, replaces the model while requests are running,
+# and deletes everything.
 #
-# **It runs on this machine**, against [the emulator](../docs/emulator.md): AWS's APIs on
-# localhost, and behind them your container. With `BYOI_PLATFORM=aws`, `BYOI_ROLE_ARN` and
-# `BYOI_BUCKET` in the environment the same cells talk to your account.
+# **It runs on this machine**, against [the emulator](../docs/emulator.md), which provides AWS's
+# APIs on localhost and runs your container. With `BYOI_PLATFORM=aws`, `BYOI_ROLE_ARN` and
+# `BYOI_BUCKET` in the environment, the same cells use your AWS account.
 #
 # ![The journey: train, serve, and where it runs](../docs/journey.svg)
 #
 # **You will learn**
 #
-# * how `Model(...).deploy(...)` and `Predictor.predict` work, with nothing between you and the SDK;
-# * how a model is replaced without a failed request, and how to see that none failed;
-# * what an error looks like, and what is left to delete.
+# * how `Model(...).deploy(...)` and `Predictor.predict` of the unmodified SDK work;
+# * how to replace a model without a failed request, and how to verify that none failed;
+# * what errors look like, and what to delete at the end.
 #
 # **Time** about two minutes on this machine, about 15 on AWS. **Cost** nothing on this machine; on
-# AWS the price of one `ml.m5.large` while it runs. **Needs** Docker for the image; without it the
-# emulator runs the same server as processes.
+# AWS the price of one `ml.m5.large` while it runs. **Needs** Docker for the image; without Docker,
+# the emulator runs the same server as processes.
 
 # %%
 from importlib.metadata import version
@@ -45,10 +45,10 @@ assert Version("2.257") <= Version(version("sagemaker")) < Version("3"), (
 print("sagemaker", Version(version("sagemaker")).major)
 
 # %% [markdown]
-# ## Where it runs
+# ## Start the emulator
 #
-# `rehearse` starts an emulator and leads boto3 and the SDK to it, by environment variables only.
-# Inside `byoi emulator run -- jupyter lab`, or with `BYOI_PLATFORM=aws`, it starts nothing.
+# `rehearse` starts an emulator and sets the environment variables that point boto3 and the SDK at
+# it. Inside `byoi emulator run -- jupyter lab`, or with `BYOI_PLATFORM=aws`, it starts nothing.
 
 # %%
 import os
@@ -63,8 +63,8 @@ print("on this machine:", rehearsal.is_emulated)
 # %% [markdown]
 # ## Two models
 #
-# Yours of [the first notebook](01_train.ipynb), and an earlier attempt at it that saw only 300
-# reviews. The attempt is deployed first.
+# The first model to deploy is an early attempt, trained on only 300 reviews. The second is the
+# model of [the first notebook](01_train.ipynb).
 
 # %%
 from dataclasses import replace
@@ -84,8 +84,8 @@ print("the attempt's accuracy is below 80 %:", attempt.held_out_accuracy < 0.8)
 # %% [markdown]
 # ## Push and upload
 #
-# The image goes to Amazon ECR, by [the script of the third notebook](03_push.ipynb), the model data
-# to S3. Behind the emulated ECR stands a real registry, so this is a real push.
+# The image is pushed to Amazon ECR with [the script of the third notebook](03_push.ipynb), and the
+# model data are uploaded to S3. The emulated ECR uses a real registry, so this is a real push.
 
 # %%
 import subprocess
@@ -108,11 +108,12 @@ print([uri.split(name)[-1] for uri in uris])
 # %% [markdown]
 # ## Deploy
 #
-# SageMaker's `Model` is an image, model data and a role; `deploy` creates it, an endpoint
-# configuration and an endpoint. The tags say whose it is and until when, so that
-# `byoi endpoints` and `byoi delete --expired` find it when this kernel is gone.
+# SageMaker's `Model` consists of an image, model data and an execution role. `deploy` creates the
+# model, an endpoint configuration and an endpoint. The tags record the owner and the expiry, so
+# that `byoi endpoints` and `byoi delete --expired` find the endpoint when this kernel is gone.
 #
-# `deploy` would wait by itself, in steps of half a minute; `deployment.wait` looks more often.
+# Without `wait=False`, `deploy` checks the status only every 30 s; `deployment.wait` checks more
+# often.
 
 # %%
 from datetime import UTC, datetime, timedelta
@@ -141,8 +142,8 @@ same = abs(accuracy - attempt.held_out_accuracy) < 0.002
 print("accuracy through the endpoint as in training:", same)
 
 # %% [markdown]
-# How long does an answer take? Three hundred reviews, one at a time. Part of it is the client's
-# signature and the way there and back; on AWS that way is longer, and the machine another.
+# This measures the latency of 300 single requests. It includes the time for the client's signature
+# and the network; on AWS, the network takes longer and the instance is another machine.
 
 # %%
 import time
@@ -154,11 +155,11 @@ for text in texts[:300]:
 traffic.latency_histogram([after - before for before, after in zip(moments, moments[1:])])
 
 # %% [markdown]
-# ## A better model, and no failed request
+# ## Update the endpoint without a failed request
 #
-# `update_endpoint` starts the new container beside the old one, which answers until the new one is
-# healthy. Two threads keep asking about one review while that happens: the positive one that the
-# attempt found most negative.
+# `update_endpoint` starts a new container next to the old one, which serves requests until the new
+# one is healthy. Meanwhile, two threads send the same review again and again: the positive review
+# to which the first model gave the lowest probability.
 
 # %%
 review = texts[int((answers[:, 1] - labels).argmin())]
@@ -180,8 +181,9 @@ print("the review was called positive, at first and at last:", first_and_last)
 # %% [markdown]
 # ## What can go wrong
 #
-# **A request the container refuses** comes back as `ModelError`, with the container's own words.
-# `OriginalStatusCode` is the container's, and its log is in CloudWatch Logs, here as there.
+# **A request that the container refuses** raises `ModelError` with the container's message.
+# `OriginalStatusCode` is the status of the container. Its log is in CloudWatch Logs, on the
+# emulator and on AWS.
 
 # %%
 import json
@@ -194,10 +196,10 @@ except runtime.exceptions.ModelError as error:
     print(error.response["OriginalStatusCode"], said["error"])
 
 # %% [markdown]
-# **A container that never becomes healthy.** AWS says *did not pass the ping health check*.
-# `deployment.deploy`, which is `byoi deploy` on the command line, waits with the container's log in
-# sight, names the cause, and leaves nothing behind. Here the image is told to run a module it does
-# not have.
+# **A container that never becomes healthy.** AWS reports *did not pass the ping health check*.
+# `deployment.deploy`, which `byoi deploy` calls, shows the container's log while it waits, names
+# the cause, and deletes what it created. Here the image is told to run a module that it does not
+# have.
 
 # %%
 account, variables = deployment.connect(), {"BYOI_INFERENCE_MODULE": "my_inference"}
@@ -209,13 +211,13 @@ except errors.EndpointFailedError as error:
     print("names the module:", any("my_inference" in line for line in lines), "|", lines[-1])
 
 # %% [markdown]
-# More messages stand in [troubleshooting](../docs/troubleshooting.md).
+# [Troubleshooting](../docs/troubleshooting.md) lists other error messages.
 #
 # ## Clean up
 #
-# The tags find everything the endpoint had, also the model that was replaced. Uploads and logs are
-# found by the name they carry. What is left is asked for, not believed. The image stays in its
-# repository; [99_clean_up](99_clean_up.ipynb) deletes that, too.
+# The tags identify everything that belongs to the endpoint, including the replaced model. Uploads
+# and logs are found by their names. The last lines verify that nothing is left. The image stays in
+# its repository; [99_clean_up](99_clean_up.ipynb) deletes it.
 
 # %%
 for thing in [one for one in deployment.find_everything(account) if name in one.name]:
@@ -228,8 +230,8 @@ rehearsal.stop()
 # %% [markdown]
 # ## What next
 #
-# * [05_api_gateway](05_api_gateway.ipynb): an address that everybody may call, without AWS's
-#   signatures.
-# * On the command line: `byoi deploy IMAGE --name NAME --model-data build/model.tar.gz` looks for
-#   what would fail before anything is made, says what it costs and when it expires.
-# * Something went wrong and the kernel is gone? [99_clean_up](99_clean_up.ipynb).
+# * [05_api_gateway](05_api_gateway.ipynb): an HTTP API in front of the endpoint, for clients
+#   without SageMaker permissions.
+# * On the command line: `byoi deploy IMAGE --name NAME --model-data build/model.tar.gz` first
+#   checks for everything that would make the deployment fail, and prints the price and the expiry.
+# * If something failed and the kernel is gone, run [99_clean_up](99_clean_up.ipynb).

@@ -12,31 +12,32 @@
 # ---
 
 # %% [markdown]
-# # 5. An HTTP API in front
+# # 5. An HTTP API in front of an endpoint
 #
-# An endpoint answers whoever may invoke it in SageMaker. Others should see less: a URL, limits,
-# and nothing of what stands behind. Amazon API Gateway takes their HTTP, calls SageMaker as a role
-# of its own, and hands the answer back. No function stands between: the API speaks to SageMaker
-# itself. Who is let in is yours to say: by default those whose IAM policy allows it and who sign
-# their requests, otherwise those with an API key, or anybody.
+# Only callers with SageMaker permissions can invoke an endpoint. With Amazon API Gateway, other
+# clients get a URL with limits, and see nothing of the endpoint. API Gateway receives their HTTP
+# requests, invokes the endpoint with a role of its own, and returns the response. No Lambda
+# function is needed: API Gateway calls SageMaker directly. You choose who may call the API: by
+# default, clients that sign their requests and whose IAM policy allows it; otherwise clients with
+# an API key, or everyone.
 #
 # **It runs on this machine**, against [the emulator](../docs/emulator.md), which executes the API
-# as API Gateway would. With `BYOI_PLATFORM=aws`, `BYOI_ROLE_ARN` and `BYOI_BUCKET` in the
-# environment the same cells talk to your account.
+# as API Gateway does. With `BYOI_PLATFORM=aws`, `BYOI_ROLE_ARN` and `BYOI_BUCKET` in the
+# environment, the same cells use your AWS account.
 #
 # ![The journey: train, serve, and where it runs](../docs/journey.svg)
 #
 # **You will learn**
 #
-# * what the API is made of, and the one permission its role has;
-# * how a client signs its requests, and gets a prediction as JSON and as CSV;
-# * what an API key is good for, and what `NONE` means;
-# * which HTTP status each error becomes, and how clients are kept out or slowed down.
+# * which parts the API has, and the one permission of its role;
+# * how a client signs its requests and gets a prediction as JSON and as CSV;
+# * what an API key is for, and what `NONE` means;
+# * which HTTP status each error gets, and how to refuse or throttle clients.
 #
 # **Time** about half a minute on this machine, about 10 minutes on AWS. **Cost** nothing on this
 # machine; on AWS the price of one `ml.m5.large` while it runs, and API Gateway's price for each
-# call. **Needs** the image `byoi:latest` where Docker is there; without it the emulator runs the
-# same server as processes. On AWS, API Gateway needs a role for its logs once in an account:
+# call. **Needs** the image `byoi:latest` if Docker is installed; without Docker, the emulator runs
+# the same server as processes. On AWS, API Gateway needs a role for its logs, once in an account:
 # [infra/README.md](../infra/README.md#an-http-api-in-front-of-an-endpoint).
 
 # %%
@@ -62,9 +63,9 @@ print("on this machine:", rehearsal.is_emulated)
 # %% [markdown]
 # ## An endpoint
 #
-# As in [the fourth notebook](04_deploy.ipynb), in short. The name is lower-case on purpose: the
-# API's role may invoke exactly this endpoint, SageMaker writes names in ARNs in lower case, and
-# IAM compares them letter by letter.
+# This deploys an endpoint as in [the fourth notebook](04_deploy.ipynb). Its name must be in lower
+# case: the API's role may invoke exactly this endpoint, SageMaker writes names in ARNs in lower
+# case, and IAM compares them with case.
 
 # %%
 import subprocess
@@ -96,16 +97,16 @@ print(deployment.wait(session.sagemaker_client, name)["EndpointStatus"])
 # %% [markdown]
 # ## The API
 #
-# One stack, [infra/api_gateway.yaml](../infra/api_gateway.yaml): a REST API with `POST
-# /predictions`, a stage with limits, an access log, a role. Its role trusts
-# `apigateway.amazonaws.com` and holds one permission, `sagemaker:InvokeEndpoint` on this endpoint.
-# The parameter `Authorization` says who may call; left alone it is `AWS_IAM`. Here are three of
-# them, to see the difference; the limits of two are low, so that they can be met.
+# One stack, [infra/api_gateway.yaml](../infra/api_gateway.yaml), creates a REST API with `POST
+# /predictions`, a stage with limits, an access log, and a role. The role trusts
+# `apigateway.amazonaws.com` and has one permission, `sagemaker:InvokeEndpoint` on this endpoint.
+# The parameter `Authorization` sets who may call; its default is `AWS_IAM`. This cell creates
+# three APIs to compare its values. The limits of two of them are low, so that you can reach them.
 
 # %%
 account = session.account
 cloudformation, iam = account.client("cloudformation"), account.client("iam")
-# Where your rights end at a permissions boundary, so must those of the role you make.
+# If your permissions have a boundary, the role that you create needs the same boundary.
 limits = iam.get_role(RoleName=role.rpartition("/")[2])["Role"].get("PermissionsBoundary", {})
 usual = {"EndpointName": name, "PermissionsBoundary": limits.get("PermissionsBoundaryArn", "")}
 low = {"RateLimit": "2", "BurstLimit": "10", "QuotaLimit": "15"}
@@ -127,8 +128,8 @@ for stack, values in stacks.items():
     )
 
 # %% [markdown]
-# The output `InvokeUrl` is where AWS answers. `deployment.invoke_url` returns the same there, and
-# the emulator's address here.
+# The output `InvokeUrl` is the URL on AWS. `deployment.invoke_url` returns the same URL on AWS,
+# and the emulator's URL here.
 
 # %%
 gateway = account.client("apigateway")
@@ -143,11 +144,11 @@ for stack in stacks:
 print(one["InvokeUrl"].replace(one["ApiId"], "ID"))
 
 # %% [markdown]
-# ## A signed call
+# ## Send a signed request
 #
-# Any HTTP client does, here `requests`. botocore, which boto3 brings, signs what will be sent:
-# method, host, path, query, headers and body, for the service `execute-api`. `add_auth` adds
-# headers, and a session token where there is one.
+# Any HTTP client works; this cell uses `requests`. botocore, which boto3 installs, signs the
+# method, host, path, query, headers and body, for the service `execute-api`. `add_auth` adds the
+# headers of the signature, and a session token if there is one.
 
 # %%
 import json
@@ -166,8 +167,8 @@ for text, (negative, positive) in zip(reviews, answer.json()["predictions"]):
     print(f"{'positive' if positive > negative else 'negative'} {positive:.1f}  {text}")
 
 # %% [markdown]
-# `Content-Type` and `Accept` reach the container, so CSV in and CSV out work too, and so do JSON
-# Lines and plain text. NumPy arrays are bytes, which this API does not pass.
+# `Content-Type` and `Accept` are passed to the container, so CSV, JSON Lines and plain text work,
+# too. NumPy arrays are binary, and this API does not pass binary bodies.
 
 # %%
 csv = {"Content-Type": "text/csv", "Accept": "text/csv"}
@@ -180,9 +181,9 @@ for row in answer.text.splitlines():
     )
 
 # %% [markdown]
-# Your own keys may call it because your policy allows `execute-api:Invoke` on the output
-# `MethodArn`. A client gets a user or a role with a policy that allows that and nothing else: it
-# can neither call another path nor invoke an endpoint.
+# Your own keys may call the API because your policy allows `execute-api:Invoke` on the output
+# `MethodArn`. For a client, create a user or a role with a policy that allows only that: it can
+# neither call another path nor invoke an endpoint.
 
 # %%
 arn = outputs["byoi-api"]["MethodArn"]
@@ -192,10 +193,10 @@ account_id = arn.split(":")[4]
 print(policy.replace(outputs["byoi-api"]["ApiId"], "ID").replace(account_id, "ACCOUNT"))
 
 # %% [markdown]
-# ## What errors look like
+# ## Errors
 #
-# The body is always JSON with a `message`. What the container says of a client's mistake passes;
-# what went wrong inside does not.
+# The body is always JSON with a `message`. Error messages of the container about the client's
+# request are passed on; internal errors are not.
 
 # %%
 html_type = {"Content-Type": "text/html"}
@@ -214,23 +215,23 @@ for what, answer in answers.items():
 print("the container's own words:", json.loads(answer.json()["detail"])["error"])
 
 # %% [markdown]
-# | status | who says it | when |
+# | status | sent by | when |
 # |---|---|---|
-# | 400 | API Gateway | the body is no JSON, or there is no `Content-Type` |
-# | 403 | API Gateway | the signature is missing or wrong, or there is no such path |
-# | 403 | API Gateway | whoever signed may not call it; the key is missing or unknown |
-# | 404 | API Gateway | there is no such path, where nobody signs |
-# | 413 | API Gateway | the body is above 10 MB |
-# | 429 | API Gateway | more calls than the limits allow |
-# | other 4xx | the container | the model does not take the request; `detail` has its words |
-# | 502 | the container | it failed; its log is in CloudWatch Logs |
-# | 503 | SageMaker | the endpoint is gone or not in service |
-# | 504 | API Gateway | no answer within 29 s, although SageMaker allows 60 |
+# | 400 | API Gateway | the body is not JSON, or `Content-Type` is missing |
+# | 403 | API Gateway | the signature is missing or wrong, or the path does not exist |
+# | 403 | API Gateway | the signer's policy does not allow the call; the API key is missing or unknown |
+# | 404 | API Gateway | the path does not exist, in an API without signatures |
+# | 413 | API Gateway | the body is larger than 10 MB |
+# | 429 | API Gateway | there are more calls than the limits allow |
+# | other 4xx | the container | the model does not accept the request; `detail` has the container's message |
+# | 502 | the container | the container failed; its log is in CloudWatch Logs |
+# | 503 | SageMaker | the endpoint does not exist or is not in service |
+# | 504 | API Gateway | no response within 29 s, although SageMaker allows 60 s |
 #
 # ## With an API key
 #
-# For clients that cannot have AWS credentials. The key goes with each request, in the header
-# `x-api-key`; a usage plan counts what it is used for, and a quota ends it for the day.
+# An API key is for clients without AWS credentials. They send it with each request, in the header
+# `x-api-key`. A usage plan limits the rate of the requests with the key and their number per day.
 
 # %%
 url, key_id = urls["byoi-api-key"], outputs["byoi-api-key"]["ApiKeyId"]
@@ -241,8 +242,8 @@ answer = requests.post(url, json=reviews, timeout=30)
 print("without it:", answer.status_code, answer.json()["message"])
 
 # %% [markdown]
-# A bucket of ten tokens gets two new ones each second; who finds it empty is told to come later.
-# Who has used up the quota is told so until tomorrow.
+# The rate limit is a token bucket: it holds ten tokens and gets two new ones each second. A call
+# without a token gets 429, and so does every call after the daily quota.
 
 # %%
 codes = [requests.post(url, json=reviews, headers=key, timeout=30).status_code for _ in range(40)]
@@ -251,8 +252,9 @@ print("statuses of 40 calls in a row:", sorted(set(codes)))
 # %% [markdown]
 # ## Open to everybody
 #
-# `NONE` asks for nothing. Whoever finds the URL runs your endpoint at your cost, and all that holds
-# them is `RateLimit`, which they share with those you meant. So it is deleted at once.
+# `NONE` means that the API needs no authorization. Anyone who finds the URL can use your endpoint
+# at your cost. The only limit is `RateLimit`, which all clients share. Therefore this API is
+# deleted immediately.
 
 # %%
 answer = requests.post(urls["byoi-api-open"], json=reviews, timeout=30)
@@ -263,27 +265,30 @@ cloudformation.get_waiter("stack_delete_complete").wait(StackName="byoi-api-open
 # %% [markdown]
 # ## What can go wrong
 #
-# * **403, "The request signature we calculated does not match".** Something changed between signing
-#   and sending: a header, the order of the body's JSON, a path that a proxy writes anew. Here the
-#   path begins with `/restapis`; sign the URL that you send to.
-# * **403, "is not authorized to perform: execute-api:Invoke".** The signature is right, and the
-#   policy of whoever signed does not allow this method.
-# * **403, though the key is right.** A new key and its usage plan take effect after some seconds
-#   on AWS.
-# * **The stack fails with "CloudWatch Logs role ARN must be set in account settings".** API Gateway
-#   has no role for its logs yet: [infra/README.md](../infra/README.md); or `AccessLogDays=0`.
+# * **403, "The request signature we calculated does not match".** Something changed between
+#   signing and sending: a header, the order of the body's JSON, or a path that a proxy rewrites.
+#   Here the path begins with `/restapis`; sign the URL to which you send.
+# * **403, "is not authorized to perform: execute-api:Invoke".** The signature is valid, but the
+#   signer's policy does not allow this method.
+# * **403 with a valid API key.** On AWS, a new key and its usage plan take effect after some
+#   seconds.
+# * **The stack fails with "CloudWatch Logs role ARN must be set in account settings".** API
+#   Gateway has no role for its logs yet: see [infra/README.md](../infra/README.md), or set
+#   `AccessLogDays=0`.
 # * **500 for every call.** API Gateway may not assume the role, or the role may not invoke the
-#   endpoint. `aws apigateway test-invoke-method` shows the reason there; the emulator's log has the
-#   line here.
-# * **A change of the stack has no effect.** Methods are deployed as a snapshot: give the resource
-#   `Deployment` in the template another name, so that the stack makes a new one.
-# * **A browser refuses the answer.** There is no CORS in this API. Add an `OPTIONS` method and the
-#   `Access-Control-*` headers for the origins you trust.
-# * **An API key is no login.** It tells clients apart and limits them; whoever reads it has it.
+#   endpoint. On AWS, `aws apigateway test-invoke-method` shows the reason; here it is in the
+#   emulator's log.
+# * **A change of the stack has no effect.** Methods are deployed as a snapshot: rename the
+#   resource `Deployment` in the template, so that the stack creates a new one.
+# * **A browser refuses the response.** This API has no CORS. Add an `OPTIONS` method and the
+#   `Access-Control-*` headers for the origins that you trust.
+# * **An API key is not an authentication.** It identifies clients and limits them; anyone who
+#   reads it can use it.
 #
 # ## Clean up
 #
-# The API goes first, then what it stood before. What is left is asked for, not believed.
+# This deletes the APIs first, then the endpoint with everything that belongs to it. The last lines
+# verify that nothing is left.
 
 # %%
 for stack in ("byoi-api", "byoi-api-key"):
@@ -300,7 +305,7 @@ rehearsal.stop()
 # %% [markdown]
 # ## What next
 #
-# * [docs/emulator.md](../docs/emulator.md) says what of API Gateway is executed here, what is
-#   refused, and what differs.
-# * [06_your_own_model](06_your_own_model.ipynb): the same with a model that is yours.
-# * Something went wrong and the kernel is gone? [99_clean_up](99_clean_up.ipynb).
+# * [docs/emulator.md](../docs/emulator.md) lists which parts of API Gateway the emulator executes,
+#   which it refuses, and what differs.
+# * [06_your_own_model](06_your_own_model.ipynb): the same steps with your own model.
+# * If something failed and the kernel is gone, run [99_clean_up](99_clean_up.ipynb).

@@ -14,26 +14,25 @@
 # %% [markdown]
 # # 6. Your own model
 #
-# The film reviews were an example. Here is a scikit-learn model on data made in this notebook, from
-# training to an endpoint: what is yours is a file with the model and a script of two functions.
-# Then the same model as one ONNX file, with no script at all.
+# This notebook trains a scikit-learn model on generated data and deploys it. You write a script
+# with two functions. At the end, the same model is served from one ONNX file without a script.
 #
-# **It runs on this machine**: in SageMaker local mode, then against
-# [the emulator](../docs/emulator.md). With `BYOI_PLATFORM=aws`, `BYOI_ROLE_ARN` and `BYOI_BUCKET`
-# in the environment the same cells deploy to your account.
+# **It runs on this machine**: in SageMaker local mode, then against [the
+# emulator](../docs/emulator.md). With `BYOI_PLATFORM=aws`, `BYOI_ROLE_ARN` and `BYOI_BUCKET` in
+# the environment, the same cells deploy to your AWS account.
 #
 # ![The journey: train, serve, and where it runs](../docs/journey.svg)
 #
 # **You will learn**
 #
 # * which functions a script has, and how `entry_point` brings it into the container;
-# * how the image gets the packages that your model needs;
-# * what a model file alone can do, and what it answers to a wrong request.
+# * how to build an image with the packages that your model needs;
+# * how a model file is served without a script, and how it responds to an invalid request.
 #
-# **Time** about a minute, and another one for the image the first time. **Cost** nothing on this
-# machine; on AWS the price of two `ml.m5.large` while they run. **Needs** Docker with compose, the
-# image `byoi:latest` (`make image`), and a package index for scikit-learn; without Docker, local
-# mode is left out and the emulator runs the same server as processes.
+# **Time** about a minute, and another minute for the image the first time. **Cost** nothing on
+# this machine; on AWS the price of two `ml.m5.large` while they run. **Needs** Docker with
+# compose, the image `byoi:latest` (`make image`), and a package index for scikit-learn. Without
+# Docker, local mode is skipped and the emulator runs the same server as processes.
 
 # %%
 from importlib.metadata import version
@@ -48,7 +47,8 @@ print("sagemaker", Version(version("sagemaker")).major)
 # %% [markdown]
 # ## Train
 #
-# Two half moons, and a small network that learns which of them a point lies on.
+# The data are points on two half moons. A small neural network learns to which moon a point
+# belongs.
 
 # %%
 from sklearn.datasets import make_moons
@@ -67,8 +67,8 @@ accuracy = classifier.score(asked, right)
 print(f"{len(asked)} points held out; accuracy: more than {int(accuracy * 10) * 10} %")
 
 # %% [markdown]
-# The colour is what the model says of each place, the points are those it never saw. It is unsure
-# where the moons meet, and nowhere else.
+# The colour is the predicted probability at each place; the points are the held-out ones. The
+# model is uncertain only where the moons meet.
 
 # %%
 from matplotlib import pyplot
@@ -82,11 +82,12 @@ axes.set(xlabel="first number", ylabel="second number", title="which moon?")
 pyplot.show()
 
 # %% [markdown]
-# ## What is yours
+# ## Your files
 #
-# A file with the model, and a script. `model_fn` loads the file once in each worker, `predict_fn`
-# gets the numbers of a request. What the script does not define is done for it: requests and
-# answers in JSON, CSV and NPY. In your own project, `byoi init` writes such a script.
+# You provide a file with the model, and a script. `model_fn` loads the file once in each worker,
+# and `predict_fn` gets the numbers of a request. Functions that the script does not define have
+# defaults, which read and write JSON, CSV and NPY. For your own project, `byoi init` writes such a
+# script.
 
 # %%
 from pathlib import Path
@@ -106,9 +107,9 @@ print((own / "inference.py").read_text())
 # %% [markdown]
 # ## An image with your packages
 #
-# The serving image has NumPy and ONNX Runtime. scikit-learn, in the version that wrote the file,
-# comes on top of it: `byoi image` writes a Dockerfile of a few lines and builds it. Without Docker,
-# this environment's own packages are used, which have it.
+# The serving image has NumPy and ONNX Runtime. Your image also needs scikit-learn, in the version
+# that saved the model: `byoi image` writes a short Dockerfile and builds it. Without Docker, the
+# server uses the packages of this environment.
 
 # %%
 import subprocess
@@ -126,10 +127,10 @@ if rehearsal.runs_images:
 print("on this machine:", rehearsal.is_emulated)
 
 # %% [markdown]
-# ## In local mode
+# ## Deploy in local mode
 #
-# `entry_point` is the script, `source_dir` the folder that it lies in, with all that it imports.
-# The SDK packs them with the model data, in this archive, and tells the container.
+# `entry_point` is the script, and `source_dir` is its folder, with everything that it imports. The
+# SDK adds them to the archive with the model data and passes their names to the container.
 
 # %%
 from sagemaker.deserializers import JSONDeserializer
@@ -148,9 +149,10 @@ if rehearsal.runs_images:
     print("remains:", endpoint.remains())
 
 # %% [markdown]
-# ## On the emulator, or on AWS
+# ## Deploy on the emulator or on AWS
 #
-# The image is pushed, the model data are uploaded, and the role is a real one.
+# Now the image is pushed to ECR, the model data are uploaded to S3, and the execution role is
+# used.
 
 # %%
 import os
@@ -166,9 +168,8 @@ later = datetime.now(UTC) + timedelta(hours=8)
 print("the image's address names its content:", "@sha256:" in image)
 
 # %% [markdown]
-# The rest is the same `Model` as before; the tags say whose everything is and until when. All points
-# that the model never saw, asked of the endpoint and of the model in this notebook, have to get the
-# same answers.
+# The `Model` is the same as before; the tags record the owner and the expiry. For all held-out
+# points, the endpoint must give the same probabilities as the model in this notebook.
 
 # %%
 import numpy as np
@@ -185,12 +186,12 @@ served = np.array(predictor.predict(asked))
 print("the same as offline to 1e-6:", np.abs(served - offline).max() <= 1e-6)
 
 # %% [markdown]
-# ## The same model, and no script
+# ## Deploy the same model without a script
 #
-# A file that says itself what the model takes and gives needs none. An export to ONNX is such a
-# file: `model.onnx`, alone in the model data, is served as it is. The image needs no scikit-learn
-# for it, `byoi:latest` would do. Files of Keras, XGBoost and LightGBM are served in the same way
-# where the image has their library.
+# A model file that declares its inputs and outputs needs no script. An ONNX file does:
+# `model.onnx`, alone in the model data, is served as it is. For ONNX, the image needs no
+# scikit-learn, so `byoi:latest` is enough. Files of Keras, XGBoost and LightGBM are served in the
+# same way if the image has their library.
 
 # %%
 import skl2onnx
@@ -212,9 +213,10 @@ print("the same as offline to 1e-5:", np.abs(served - offline).max() <= 1e-5)
 # %% [markdown]
 # ## What can go wrong
 #
-# **A request of the wrong shape.** With a script, scikit-learn raises, and the caller gets a 500
-# with a request id; the cause is in the log. The file without a script has a signature, and every
-# request is checked against it: a 400 that names the input, what came and what is expected.
+# **A request of the wrong shape.** With the script, scikit-learn raises an exception, and the
+# client gets a 500 with a request id; the cause is in the log. Without a script, every request is
+# checked against the signature in the file, and the client gets a 400 with the name of the input,
+# what was received and what was expected.
 
 # %%
 import json
@@ -229,14 +231,14 @@ for endpoint_name, body in ((name, b"[[1, 2, 3]]"), (model.name, b'{"instances":
         print(error.response["OriginalStatusCode"], said["error"], "|", said["message"])
 
 # %% [markdown]
-# **A package that is missing.** The container ends with one line that names it. Put it into the
-# `requirements.txt` of the image. More messages stand in
-# [troubleshooting](../docs/troubleshooting.md).
+# **A missing package.** The container ends with one line that names the package. Add it to the
+# `requirements.txt` of the image. [Troubleshooting](../docs/troubleshooting.md) lists other error
+# messages.
 #
 # ## Clean up
 #
-# The tags and names find the endpoints with all their parts; the image goes from the registry and
-# from this machine.
+# The endpoints and everything that belongs to them are found by tags and names. The image is
+# deleted from the registry and from this machine.
 
 # %%
 import shutil
@@ -258,8 +260,8 @@ print("cleaned up; left:", left)
 # %% [markdown]
 # ## What next
 #
-# * `byoi init NAME --kind sklearn` writes a project like this one, with a test and a sample request;
-#   `byoi serve --reload` in its folder answers with every save.
-# * Coming from AWS's own sample? [docs/your-own-model.md](../docs/your-own-model.md) takes you
-#   across, file by file.
-# * An answer that comes in pieces: let `output_fn` yield, and ask with `Predictor.predict_stream`.
+# * `byoi init NAME --kind sklearn` writes a project like this one, with a test and a sample
+#   request; `byoi serve --reload` in its folder runs your changes as soon as you save them.
+# * [docs/your-own-model.md](../docs/your-own-model.md) shows how to migrate AWS's own sample, file
+#   by file.
+# * To stream a response, let `output_fn` yield, and call `Predictor.predict_stream`.

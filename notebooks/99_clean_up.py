@@ -14,24 +14,23 @@
 # %% [markdown]
 # # 99. Clean up
 #
-# A forgotten endpoint costs money every hour, and the kernel that made it is long gone. This
-# notebook finds everything this project ever made in your account and region, shows it, and
-# deletes it.
+# A forgotten endpoint costs money every hour. This notebook finds everything that this project
+# created in your account and region, shows it, and deletes it.
 #
-# **It runs on this machine**, against [the emulator](../docs/emulator.md), and leaves a few things
-# lying about first, to have something to find. With `BYOI_PLATFORM=aws`, `BYOI_ROLE_ARN` and
-# `BYOI_BUCKET` in the environment it looks through your account and makes nothing.
+# **It runs on this machine**, against [the emulator](../docs/emulator.md), where it first creates
+# two endpoints to find. With `BYOI_PLATFORM=aws`, `BYOI_ROLE_ARN` and `BYOI_BUCKET` in the
+# environment, it searches your AWS account and creates nothing.
 #
 # ![The journey: train, serve, and where it runs](../docs/journey.svg)
 #
 # **You will learn**
 #
-# * how tags, and not a notebook's memory, say what belongs to whom and until when;
-# * what an endpoint leaves behind besides itself, and how to delete what expired, or everything;
-# * how to look for it from the command line.
+# * how tags record the owner and the expiry of a resource;
+# * which resources belong to an endpoint, and how to delete the expired ones, or all;
+# * how to list them on the command line.
 #
-# **Time** half a minute; on AWS an endpoint takes a few minutes to go. **Cost** none: it ends what
-# costs. **Needs** no Docker.
+# **Time** half a minute; on AWS the deletion of an endpoint takes a few minutes. **Cost** none.
+# Docker is not needed.
 
 # %%
 from importlib.metadata import version
@@ -44,7 +43,7 @@ assert Version("2.257") <= Version(version("sagemaker")) < Version("3"), (
 print("sagemaker", Version(version("sagemaker")).major)
 
 # %% [markdown]
-# ## Where it looks
+# ## Connect
 
 # %%
 from byoi import deployment, emulator, errors, model_data
@@ -55,11 +54,10 @@ account = deployment.connect()
 print("on this machine:", rehearsal.is_emulated)
 
 # %% [markdown]
-# ## Something to find
+# ## Create endpoints to find
 #
-# Nothing was forgotten in an emulator that is a second old. So two endpoints are deployed from the
-# command line, one to be kept for a day, the other for a second, and nobody writes down their
-# names.
+# A new emulator has no endpoints. Therefore this cell deploys two from the command line: one
+# expires after a day, the other after a second.
 
 # %%
 import subprocess
@@ -79,10 +77,10 @@ for name in lasting if rehearsal.is_emulated else ():
     subprocess.run(command, check=True, capture_output=True)
 
 # %% [markdown]
-# ## What runs
+# ## List the endpoints
 #
-# The same as `byoi endpoints`. An endpoint is ours if it has the tag `byoi:endpoint`; everything
-# else in the account is never touched.
+# This is the same as `byoi endpoints`. An endpoint belongs to this project if it has the tag
+# `byoi:endpoint`. Nothing else in the account is ever changed.
 
 # %%
 from datetime import UTC, datetime
@@ -93,20 +91,20 @@ for one in found:
     print(f"{one.name}: {one.status}, {expiry}, {len(one.parts)} parts")
 
 # %% [markdown]
-# ## Delete what is over
+# ## Delete the expired endpoints
 #
-# The same as `byoi delete --expired`. Each endpoint goes with its configuration and its model,
-# which the console leaves behind.
+# This is the same as `byoi delete --expired`. It deletes each endpoint with its configuration and
+# its model, which remain if you delete an endpoint in the console.
 
 # %%
 deployment.delete_endpoints(account, deployment.find_expired(found, datetime.now(UTC)))
 print("still there:", [one.name for one in deployment.find_endpoints(account)])
 
 # %% [markdown]
-# ## Everything this project ever made
+# ## Delete everything that this project created
 #
-# Endpoints, and what lies around them: stacks, model data in the bucket, log groups, the image
-# repository. `byoi/deployment/inventory.py` says for each kind what makes it ours.
+# Besides endpoints, this finds stacks, model data in the bucket, log groups, and the image
+# repository. `byoi/deployment/inventory.py` says for each kind how it is recognised.
 
 # %%
 everything = deployment.find_everything(account)
@@ -122,8 +120,8 @@ print("cleaned up; left:", left)
 # %% [markdown]
 # ## What can go wrong
 #
-# A name that is not ours. Nothing is deleted then, also of the names beside it, and the error says
-# how to delete it if you mean it.
+# If a name is not an endpoint of this project, nothing is deleted, not even the other endpoints in
+# the same call. The error says how to delete it anyway.
 
 # %%
 try:
@@ -134,10 +132,10 @@ except errors.HostingError as error:
 # %% [markdown]
 # ## Clean up
 #
-# That was all; only the emulator itself is left. On this machine, images are left as well:
-# `docker images 'byoi*'` lists them, and containers end with what started them. On AWS, an image of
-# your own, such as that of [06_your_own_model](06_your_own_model.ipynb), stays in the repository of
-# its name: `aws ecr delete-repository --repository-name NAME --force`.
+# Only the emulator is left; this cell stops it. On this machine, images are left as well: `docker
+# images 'byoi*'` lists them. On AWS, an image of your own, such as that of
+# [06_your_own_model](06_your_own_model.ipynb), stays in the repository of its name: `aws ecr
+# delete-repository --repository-name NAME --force`.
 
 # %%
 rehearsal.stop()
@@ -145,5 +143,5 @@ rehearsal.stop()
 # %% [markdown]
 # ## What next
 #
-# * `byoi delete --expired` in a job that runs every hour ends what somebody forgot.
-# * [01_train](01_train.ipynb): begin again.
+# * Run `byoi delete --expired` in an hourly job to delete forgotten endpoints.
+# * [01_train](01_train.ipynb) is the first notebook.

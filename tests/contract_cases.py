@@ -453,6 +453,7 @@ class NginxCases(HttpCases):
                 412,
                 "PreconditionFailed",
             ),
+            (HEAD + b"Expect: a miracle\r\nContent-Length: 2\r\n\r\nhi", 417, "ExpectationFailed"),
         ],
     )
     def test_other_things_nginx_refuses_are_json_too(self, target, request_bytes, status, name):
@@ -460,7 +461,7 @@ class NginxCases(HttpCases):
 
     def test_what_it_may_take_it_takes(self, target):
         assert target.exchange(b"GET /ping HTTP/1.2\r\nHost: x\r\n\r\n").status == 200
-        expecting = HEAD + b"Expect: a miracle\r\nContent-Length: 2\r\n\r\nhi"
+        expecting = HEAD + b"Expect: 100-Continue\r\nContent-Length: 2\r\n\r\nhi"
         assert target.exchange(expecting).json["text"] == "hi"
 
     def test_two_slashes_are_another_path(self, target):

@@ -57,7 +57,9 @@ def installed(name: str, *options: str) -> Path:
     done = folder / "installed"
     if not done.exists():
         venv.create(folder, with_pip=True, clear=True)
-        install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options]
+        # Its programs compile what they import, which is the smaller part.
+        quietly = ["--quiet", "--disable-pip-version-check", "--no-compile"]
+        install = ["-m", "pip", "install", *quietly, *options]
         command = [folder / "bin" / "python", *install, "--require-hashes", "--requirement", lock]
         subprocess.run(command, check=True, timeout=600)
         done.touch()

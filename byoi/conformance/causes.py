@@ -40,6 +40,8 @@ _NO_VARIABLE = re.compile(
     rf"|(?:[Mm]issing|[Rr]equired?|[Ss]et|[Nn]eeds?) (?:the )?(?:env|environment)(?: variable)?"
     rf"[: ]+['\"`$]*{_NAME}\b"
 )
+# How what is said of a server that had to be killed begins.
+SIGTERM_IGNORED = "SIGTERM did not end it"
 # A status above it is that of a signal.
 SIGNALLED = 128
 # What a shell, or an engine, says of a program that is not there or cannot be executed.
@@ -137,6 +139,21 @@ def of_end(exit_code: int, log: str) -> Broken:
             f"to the check: --env {missing[0]}=VALUE"
         )
     return Broken(f"the server ended with {how}; its last lines: {log_lines.last(log)}", remedy)
+
+
+def of_ignored_sigterm(seconds: float, limit_s: float = contract.STOP_GRACE_S) -> Broken:
+    """Return that SIGTERM did not end a server, which was killed after it.
+
+    Args:
+        seconds: From SIGTERM to its end.
+        limit_s: Seconds from SIGTERM to SIGKILL.
+    """
+    return Broken(
+        f"{SIGTERM_IGNORED}: it was killed (SIGKILL) after {seconds:.0f} s; the limit is "
+        f"{limit_s:g} s",
+        "let process 1 be the server, by exec form and by `exec` in scripts, and handle SIGTERM: "
+        "process 1 ignores it unless it has a handler",
+    )
 
 
 def refuses(argument: str, exit_code: int, log: str) -> bool:

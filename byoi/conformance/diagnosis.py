@@ -1,8 +1,11 @@
-"""Why a container that somebody else started is not healthy: the causes of the check, in one line.
+"""Why a container that somebody else started is not healthy, or did not stop, in one line.
 
-Used by the emulator's FailureReason and by local mode's message.
+The causes are those of the check. Used by the emulator's FailureReason and log, and by local
+mode's messages.
 """
 
+import signal
+import time
 import urllib.parse
 
 from byoi import contract, errors
@@ -54,6 +57,41 @@ def of_refusal(engine: Engine, image: str) -> str:
         return told(programs.problem(described, lambda path: engine.read_image_file(image, path)))
     except errors.ByoiError:
         return ""
+
+
+def stopped(engine: Engine, container: str, grace_s: int) -> str:
+    """Stop a container as the platform does, and return what was wrong with its end.
+
+    It is "" for nothing. What has ended by itself was not stopped, whatever its status.
+
+    Args:
+        engine: Runs it.
+        container: Its name; it is not removed.
+        grace_s: Seconds from SIGTERM to SIGKILL.
+
+    Raises:
+        HostingError: The engine does not answer.
+    """
+    was_running = engine.state(container).status == "running"
+    asked_s = time.monotonic()
+    engine.stop([container], grace_s)
+    seconds = time.monotonic() - asked_s
+    return of_stop(engine.state(container).exit_code, seconds, grace_s) if was_running else ""
+
+
+def of_stop(exit_code: int, seconds: float, grace_s: float) -> str:
+    """Return what was wrong with the end of a server that ran until SIGTERM, "" for nothing.
+
+    Args:
+        exit_code: As a shell has it, or Python.
+        seconds: From SIGTERM to its end.
+        grace_s: Seconds from SIGTERM to SIGKILL. One that was killed before was so by others.
+    """
+    is_killed = exit_code in {causes.SIGNALLED + signal.SIGKILL, -signal.SIGKILL}
+    if not is_killed or seconds < grace_s:
+        return ""
+    found = causes.of_ignored_sigterm(seconds, grace_s)
+    return f"{found.seen}: {found.remedy}"
 
 
 def told(found: Broken | None) -> str:

@@ -92,12 +92,7 @@ def rt_67(case: Case) -> str:
             f"end within {contract.STOP_GRACE_S} s of SIGTERM, better within 25 s",
         )
     if found.is_killed:
-        raise Broken(
-            f"SIGTERM did not end it: it was killed (SIGKILL) after {end.seconds:.0f} s; the limit "
-            f"is {contract.STOP_GRACE_S} s",
-            "let process 1 be the server, by exec form and by `exec` in scripts, and handle "
-            "SIGTERM: process 1 ignores it unless it has a handler",
-        )
+        raise causes.of_ignored_sigterm(end.seconds)
     return f"ended {end.seconds:.1f} s after SIGTERM, with status {end.exit_code}"
 
 

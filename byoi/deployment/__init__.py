@@ -1,7 +1,8 @@
 """Deploy endpoints: report progress, cost and failures, and clean up afterwards.
 
 * `connect`, `Account`: clients, bucket and execution role of the account
-* `EndpointSpec`, `prepare`: what is wanted, and the plan, checks, price and upload for it
+* `EndpointSpec`, `Placement`, `prepare`: what is wanted, where it runs, and the plan, checks,
+  price and upload for it
 * `Plan`, `deploy`, `Outcome`: create or update an endpoint; a failure has its cause and log
 * `wait`: until an endpoint is in service, or has failed
 * `invoke`, `streamed`, `invoke_url`: call an endpoint by its name, for an answer or its pieces;
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         find_expired,
     )
     from byoi.deployment.invocation import invoke, streamed
+    from byoi.deployment.placement import Placement
     from byoi.deployment.plan import EndpointSpec, Plan
     from byoi.deployment.preparation import prepare
     from byoi.deployment.rollout import Outcome, deploy
@@ -40,6 +42,7 @@ else:
             "Account": "account",
             "EndpointSpec": "plan",
             "Outcome": "rollout",
+            "Placement": "placement",
             "Plan": "plan",
             "check_image": "image",
             "connect": "account",
@@ -62,6 +65,7 @@ __all__ = [
     "Account",
     "EndpointSpec",
     "Outcome",
+    "Placement",
     "Plan",
     "check_image",
     "connect",

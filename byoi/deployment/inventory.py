@@ -17,6 +17,7 @@ DescribeStacks; CloudWatch Logs DescribeLogGroups; S3 ListObjectsV2; ECR Describ
 import contextlib
 import datetime as dt
 import functools
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -133,7 +134,8 @@ def delete_endpoints(
     Args:
         account: Account of the endpoints.
         names: Names of the endpoints.
-        progress: Takes one line for each deleted resource.
+        progress: Takes one line for each deleted resource, and for each container that SIGTERM
+            did not end, where the log has it.
 
     Raises:
         HostingError: An endpoint is not ours, or does not exist: then none is deleted. Or AWS
@@ -144,7 +146,7 @@ def delete_endpoints(
     for name in names:
         if name not in found:
             raise errors.HostingError(_explain_absence(account.sagemaker, name))
-    sagemaker = account.sagemaker
+    sagemaker, started_s = account.sagemaker, time.time()
     chosen = [found[name] for name in dict.fromkeys(names)]
     for one in chosen:
         if one.status in waiting.TRANSIENT - {"Deleting"}:
@@ -156,6 +158,9 @@ def delete_endpoints(
         if one.status != NO_ENDPOINT:
             waiting.wait(sagemaker, one.name)
             progress(f"deleted {ENDPOINT} {one.name}")
+            logs = account.client("logs")
+            for line in waiting.find_stop_problems(logs, one.name, started_s):
+                progress(f"  | {line}")
         resources.remove_unused(
             sagemaker,
             one.name,

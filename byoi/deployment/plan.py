@@ -7,23 +7,28 @@ import datetime as dt
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from byoi import errors, model_data, names
-from byoi.deployment import image, model_object, tags
+from byoi.deployment import image, model_folder, model_object, tags
 from byoi.deployment.account import Account, aws_errors, check_role_arn
+from byoi.deployment.placement import Placement
 from byoi.model_data import ModelData
 
 # All names begin so; together with the tags it marks what this project made.
 NAME_PREFIX = "byoi-"
 # The SDK's name for an endpoint's only variant.
 VARIANT = "AllTraffic"
+# API S3ModelDataSource.
+_UNCOMPRESSED = {"S3DataType": "S3Prefix", "CompressionType": "None"}
 # API ProductionVariant, ContainerStartupHealthCheckTimeoutInSeconds.
 MIN_STARTUP_TIMEOUT_S = 60
 MAX_STARTUP_TIMEOUT_S = 3600
+# API ContainerDefinition, ModelDataUrl, and S3ModelDataSource, S3Uri.
+_URL_CHARACTERS = 1024
 _DIGEST_CHARACTERS = 12
 
 
@@ -34,7 +39,8 @@ class EndpointSpec:
     Attributes:
         image_uri: Image with tag or digest.
         model_data: What `model_data.pack` returned, the path of an archive, or its `file://` or
-            `s3://` URI; None: baked into the image.
+            `s3://` URI; or a model directory, or `s3://BUCKET/PREFIX/`, whose files are not
+            packed; None: baked into the image.
         name: The endpoint's name; None: derived from image, model data and instances.
         role_arn: ARN of the execution role; None: `Account.role_arn()`.
         instance_type: A hosting type.
@@ -42,6 +48,7 @@ class EndpointSpec:
         environment: Variables of the container.
         startup_timeout_s: Seconds for /ping to turn 200, from 60 to 3600; None: derived from how
             long the container takes on this machine.
+        placement: Network, disk, key, and the time for the model data to arrive.
         expires: When the endpoint may be deleted, with a time zone; None is never.
         is_checked: Whether `preflight` runs first.
     """
@@ -54,12 +61,13 @@ class EndpointSpec:
     instance_count: int = 1
     environment: Mapping[str, str] = field(default_factory=dict)
     startup_timeout_s: int | None = None
+    placement: Placement = field(default_factory=Placement)
     expires: dt.datetime | None = None
     is_checked: bool = True
 
     @property
     def archive(self) -> Path | None:
-        """The archive on this machine, None where the model data is not on this machine.
+        """The archive, or directory, on this machine, None where the model data is elsewhere.
 
         Raises:
             ConfigurationError: The model data is a URI of another scheme.
@@ -77,13 +85,15 @@ class Plan:
     Attributes:
         endpoint_name: Name of the endpoint.
         image_uri: Image with tag or digest.
-        model_data_url: s3:// URI of a model.tar.gz; None: baked into the image.
+        model_data_url: s3:// URI of a model.tar.gz, or of a prefix of files, which ends in /;
+            None: baked into the image.
         role_arn: ARN of the execution role.
         instance_type: A hosting type such as `ml.m5.large`.
         instance_count: Number of instances.
         environment: Variables of the container.
         startup_timeout_s: Seconds for /ping to turn 200, from 60 to 3600; None: measured, or
             AWS's default. Only a number given here is part of the names.
+        placement: Network, disk, key, and the time for the model data to arrive.
         expires: When the endpoint may be deleted, with a time zone; None is never.
         image_digest: What the image's tag refers to now; "" if that is not known.
         model_digest: Digest of the model data; "" if the URI alone identifies it.
@@ -97,6 +107,7 @@ class Plan:
     instance_count: int = 1
     environment: Mapping[str, str] = field(default_factory=dict)
     startup_timeout_s: int | None = None
+    placement: Placement = field(default_factory=Placement)
     expires: dt.datetime | None = None
     image_digest: str = ""
     model_digest: str = ""
@@ -127,31 +138,59 @@ class Plan:
         url = self.model_data_url
         if url is not None and not (names.is_s3_uri(url) and names.S3Uri.parse(url).key):
             raise errors.ConfigurationError(
-                f"received model data {url!r}, expected s3://BUCKET/KEY of a model.tar.gz"
+                f"received model data {url!r}, expected s3://BUCKET/KEY of a model.tar.gz, or "
+                "s3://BUCKET/PREFIX/ of its files"
             )
+        if url is not None and len(url) > _URL_CHARACTERS:
+            raise errors.ConfigurationError(
+                f"received model data with a URI of {len(url)} characters, SageMaker takes "
+                f"{_URL_CHARACTERS}; copy it to a shorter key"
+            )
+        if url is None and self.placement.download_timeout_s is not None:
+            raise errors.ConfigurationError(
+                f"received a download time-out of {self.placement.download_timeout_s} s, and no "
+                "model data that could be downloaded; add --model-data, or leave it out"
+            )
+        self.placement.check_instance_type(self.instance_type)
 
     @property
     def model_name(self) -> str:
-        """Name of the model: the same for the same image, model data, variables and role."""
-        content = [
+        """Name of the model: the same for the same image, model data, variables, role, network."""
+        content: list[Any] = [
             self.image_digest or self.image_uri,
             self.model_digest or self.model_data_url,
             self.model_data_url,
             sorted(self.environment.items()),
             self.role_arn,
         ]
+        if placed := self.placement.model_parameters():
+            content.append(placed)
         return self._name(content)
 
     @property
     def config_name(self) -> str:
-        """Name of the configuration: the same for the same model, instances and time-out."""
-        content = [
+        """Name of the configuration: the same for the same model, instances, disks, time-outs."""
+        content: list[Any] = [
             self.model_name,
             self.instance_type,
             self.instance_count,
             self.startup_timeout_s,
         ]
+        placement = self.placement
+        if placed := {**placement.config_parameters(), **placement.variant_parameters()}:
+            content.append(placed)
         return self._name(content)
+
+    @property
+    def is_uncompressed(self) -> bool:
+        """Whether the model data is a prefix of files, and no archive."""
+        return self.model_data_url is not None and model_folder.is_prefix(self.model_data_url)
+
+    def lines(self) -> Iterator[str]:
+        """Yield a line for each thing in which it differs from what AWS does by itself."""
+        if self.is_uncompressed:
+            yield f"model data: the files below {self.model_data_url}, not packed"
+        yield from self.placement.lines(self.instance_type)
 
     @property
     def tags(self) -> list[dict[str, str]]:
@@ -163,12 +202,16 @@ class Plan:
         container: dict[str, Any] = {"Image": self.image_uri}
         if self.environment:
             container["Environment"] = dict(self.environment)
-        if self.model_data_url:
+        if self.is_uncompressed:
+            source = {"S3Uri": self.model_data_url, **_UNCOMPRESSED}
+            container["ModelDataSource"] = {"S3DataSource": source}
+        elif self.model_data_url:
             container["ModelDataUrl"] = self.model_data_url
         return {
             "ModelName": self.model_name,
             "ExecutionRoleArn": self.role_arn,
             "PrimaryContainer": container,
+            **self.placement.model_parameters(),
             "Tags": self.tags,
         }
 
@@ -183,6 +226,7 @@ class Plan:
             "ModelName": self.model_name,
             "InstanceType": self.instance_type,
             "InitialInstanceCount": self.instance_count,
+            **self.placement.variant_parameters(),
         }
         timeout_s = self.startup_timeout_s or startup_timeout_s
         if timeout_s is not None:
@@ -190,6 +234,7 @@ class Plan:
         return {
             "EndpointConfigName": self.config_name,
             "ProductionVariants": [variant],
+            **self.placement.config_parameters(),
             "Tags": self.tags,
         }
 
@@ -220,10 +265,12 @@ def make_plan(account: Account, spec: EndpointSpec) -> Plan:
     """
     url, digest = None, ""
     if spec.archive is not None:
-        url, digest = model_object.place(account.bucket(), spec.archive)
+        kept: Any = model_folder if spec.archive.is_dir() else model_object
+        url, digest = kept.place(account.bucket(), spec.archive, spec.placement.kms_key)
     elif spec.model_data is not None:
         url = str(spec.model_data)
-        digest = model_object.find_digest(account.client("s3"), url)
+        kept = model_folder if model_folder.is_prefix(url) else model_object
+        digest = kept.find_digest(account.client("s3"), url)
     plan = Plan(
         spec.name or "unnamed",
         spec.image_uri,
@@ -233,6 +280,7 @@ def make_plan(account: Account, spec: EndpointSpec) -> Plan:
         instance_count=spec.instance_count,
         environment=spec.environment,
         startup_timeout_s=spec.startup_timeout_s,
+        placement=spec.placement,
         expires=spec.expires,
         image_digest=image.find_digest(spec.image_uri, account.client("ecr"), account.environ),
         model_digest=digest,

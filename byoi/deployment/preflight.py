@@ -1,10 +1,10 @@
-"""Checks that run before anything is made: role, model data, image, quota.
+"""Checks that run before anything is made: role, model data, image, VPC and key, quota.
 
 All of them run, so that one run shows every failure, each with its remedy. The check of the model
 data is here; the others have modules of their own.
 
 Sources: API HeadBucket and HeadObject; API ContainerDefinition, ModelDataUrl (one .tar.gz, in
-the endpoint's region).
+the endpoint's region); API ListObjectsV2.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 from botocore.exceptions import BotoCoreError, ClientError
 
 from byoi import errors
-from byoi.deployment import image_check, quota, role_check
+from byoi.deployment import image_check, model_folder, placement_check, quota, role_check
 from byoi.deployment.account import Account, error_code
 from byoi.deployment.finding import Finding, not_known
 from byoi.deployment.plan import Plan
-from byoi.names import S3Uri
+from byoi.names import S3Uri, problem_of_files
 
 _SUFFIX = ".tar.gz"
 
@@ -33,6 +33,7 @@ def check(account: Account, plan: Plan, *, is_uploaded: bool = True) -> list[Fin
         *role_check.check(account, plan),
         *check_model_data(account, plan, is_uploaded=is_uploaded),
         *image_check.check(account, plan),
+        *placement_check.check(account, plan),
         *quota.check(account, plan),
     ]
 
@@ -52,12 +53,12 @@ def require(findings: Iterable[Finding]) -> None:
 def check_model_data(
     account: Account, plan: Plan, *, is_uploaded: bool = True
 ) -> Iterator[Finding]:
-    """Yield whether the bucket is reachable and the archive is in it.
+    """Yield whether the bucket is reachable, and the archive, or files below a prefix, are in it.
 
     Args:
         account: Account that reads S3.
-        plan: Names the archive; model data that is baked into the image is not checked.
-        is_uploaded: Whether the archive is there already; otherwise only the bucket is checked.
+        plan: Names the model data; what is baked into the image is not checked.
+        is_uploaded: Whether it is there already; otherwise only the bucket is checked.
     """
     if plan.model_data_url is None:
         return
@@ -65,7 +66,7 @@ def check_model_data(
     bucket = _check_bucket(account, uri.bucket)
     yield bucket
     if is_uploaded and bucket.is_ok is not False:
-        yield _check_archive(account, uri)
+        yield _check_files(account, uri) if plan.is_uncompressed else _check_archive(account, uri)
 
 
 def _check_bucket(account: Account, bucket: str) -> Finding:
@@ -92,7 +93,10 @@ def _check_bucket(account: Account, bucket: str) -> Finding:
 def _check_archive(account: Account, uri: S3Uri) -> Finding:
     what = f"model data {uri}"
     if not uri.key.endswith(_SUFFIX):
-        remedy = "make one: byoi pack DIR model.tar.gz, and upload that"
+        remedy = (
+            "make one: byoi pack DIR model.tar.gz, and upload that; or end the URI of a prefix, "
+            "whose objects are the files of the model, with /"
+        )
         return Finding(f"{what} is not a {_SUFFIX}", False, remedy)
     try:
         answer = account.client("s3").head_object(Bucket=uri.bucket, Key=uri.key)
@@ -107,3 +111,20 @@ def _check_archive(account: Account, uri: S3Uri) -> Finding:
         remedy = f"upload it again: aws s3 cp model.tar.gz {uri}"
         return Finding(f"{what} is empty", False, remedy)
     return Finding(f"{what}, {size_bytes:,} bytes", True)
+
+
+def _check_files(account: Account, uri: S3Uri) -> Finding:
+    what = f"model data {uri}"
+    try:
+        found = list(model_folder.stored(account.client("s3"), uri))
+    except (ClientError, BotoCoreError) as error:
+        return not_known(what, error)
+    if not found:
+        return Finding(f"{what} has no objects", False, f"aws s3 cp --recursive DIR {uri}")
+    if problem := problem_of_files([one.name for one in found]):
+        remedy = "delete the object, or upload it under another key"
+        if any(one.name.endswith("/") or not one.name for one in found):
+            remedy += "; a key that ends in / is what the S3 console makes of a folder"
+        return Finding(f"{what}: {problem}", False, remedy)
+    size_bytes = sum(one.size_bytes for one in found)
+    return Finding(f"{what}, {len(found)} files, {size_bytes:,} bytes", True)

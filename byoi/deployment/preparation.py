@@ -7,9 +7,18 @@ import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from byoi import terminal
-from byoi.deployment import model_object, preflight, price, rollout, startup, waiting
+from byoi.deployment import (
+    model_folder,
+    model_object,
+    preflight,
+    price,
+    rollout,
+    startup,
+    waiting,
+)
 from byoi.deployment.account import Account, aws_errors
 from byoi.deployment.finding import Finding
 from byoi.deployment.plan import EndpointSpec, Plan, make_plan
@@ -23,7 +32,8 @@ class Preparation:
     Attributes:
         account: Account to deploy to.
         plan: The planned endpoint.
-        archive: The model data on this machine, None where it is not on this machine.
+        archive: The model data on this machine, an archive or a directory; None where it is not
+            on this machine.
     """
 
     account: Account
@@ -74,8 +84,8 @@ def prepare(
         account: Account to deploy to.
         spec: What the user specified.
         try_container: Called after the checks have found no failure, if the plan is checked at all.
-        progress: Takes one line for each finding that is not a failure, for the price, and for
-            the upload.
+        progress: Takes one line for each finding that is not a failure, for what the plan asks
+            for beyond AWS's defaults, for the price, and for the upload.
 
     Raises:
         ConfigurationError: A value cannot be used or is missing, or a check failed; the message
@@ -89,9 +99,12 @@ def prepare(
     if spec.is_checked:
         _require(preflight.check(account, plan, is_uploaded=archive is None), progress)
         _require(try_container(plan), progress)
+    for line in plan.lines():
+        progress(line)
     progress(price.line(account, plan))
-    if upload(account, plan, archive):
-        progress(f"uploaded {archive} to {plan.model_data_url}")
+    if sent := upload(account, plan, archive):
+        what = f"{sent} files of {archive}" if plan.is_uncompressed else archive
+        progress(f"uploaded {what} to {plan.model_data_url}")
     return Preparation(account, plan, archive)
 
 
@@ -105,12 +118,17 @@ def _require(findings: Iterable[Finding], progress: waiting.Progress) -> None:
 
 
 @aws_errors("the model data was not uploaded")
-def upload(account: Account, plan: Plan, archive: Path | None) -> bool:
-    """Upload an archive of this machine to the URI in the plan; False if nothing was sent.
+def upload(account: Account, plan: Plan, archive: Path | None) -> int:
+    """Upload model data of this machine to the URI in the plan.
+
+    Returns:
+        How many objects were sent; 0 where all of it is there already.
 
     Raises:
         HostingError: AWS refused it.
     """
     if archive is None or plan.model_data_url is None:
-        return False
-    return model_object.upload(account.client("s3"), plan.model_data_url, archive)
+        return 0
+    kept: Any = model_folder if plan.is_uncompressed else model_object
+    sent = kept.upload(account.client("s3"), plan.model_data_url, archive, plan.placement.kms_key)
+    return int(sent)

@@ -1,7 +1,9 @@
 """Check whether SageMaker can use the execution role: it exists, trusts SageMaker, has permissions.
 
 Sources: API GetRole, SimulatePrincipalPolicy; SageMaker Developer Guide, sagemaker-roles.html
-("CreateModel API: Execution Role Permissions") and security-confused-deputy-prevention.html.
+("CreateModel API: Execution Role Permissions", which has what a private VPC needs) and
+security-confused-deputy-prevention.html; S3 User Guide, "Required permissions" of ListObjectsV2
+(a prefix is listed before its objects are read).
 """
 
 import dataclasses
@@ -22,6 +24,19 @@ _SERVICE = "sagemaker.amazonaws.com"
 _PAGE = "https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html"
 _PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 _LOG = ("logs:CreateLogStream", "logs:PutLogEvents")
+# More of `EXECUTION_ROLE_COMMAND`: a parameter of the template.
+_FOR_VPC = " ParameterKey=Vpc,ParameterValue=yes"
+_CONNECT = (
+    "ec2:CreateNetworkInterface",
+    "ec2:CreateNetworkInterfacePermission",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DeleteNetworkInterfacePermission",
+    "ec2:DescribeDhcpOptions",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+)
 
 
 def check(account: Account, plan: Plan) -> Iterator[Finding]:
@@ -83,41 +98,83 @@ def _trust(found: Mapping[str, Any], region: str) -> Finding:
 
 def _permissions(account: Account, plan: Plan) -> Finding:
     """Return whether the role may read, pull and log, as IAM itself evaluates it."""
-    what = f"{Arn.parse(plan.role_arn).role_name} may read the model data, pull the image and log"
-    denied = []
+    aims = "read the model data, pull the image and log"
+    if plan.placement.subnets:
+        aims = "read the model data, pull the image, log and connect to the VPC"
+    what = f"{Arn.parse(plan.role_arn).role_name} may {aims}"
     try:
-        pages = account.client("iam").get_paginator("simulate_principal_policy")
-        for actions, resource in _needs(account, plan):
-            for page in pages.paginate(
-                PolicySourceArn=plan.role_arn, ActionNames=list(actions), ResourceArns=[resource]
-            ):
-                denied += [
-                    f"{result['EvalActionName']} on {resource}"
-                    for result in page["EvaluationResults"]
-                    if result["EvalDecision"] != "allowed"
-                ]
+        missing = denied(account, plan.role_arn, _needs(account, plan))
     except (BotoCoreError, ClientError) as error:
         return not_known(what, error)
-    if denied:
+    if missing:
+        more = _FOR_VPC if plan.placement.subnets else ""
         return Finding(
-            f"{what}: it may not {', '.join(denied)}",
+            f"{what}: it may not {', '.join(missing)}",
             False,
-            f"infra/execution_role.yaml has what it needs: {EXECUTION_ROLE_COMMAND}",
+            f"infra/execution_role.yaml has what it needs: {EXECUTION_ROLE_COMMAND}{more}",
         )
     return Finding(what, True)
 
 
-def _needs(account: Account, plan: Plan) -> Iterator[tuple[Iterable[str], str]]:
-    """Yield actions and the resource that they are needed for."""
+@dataclasses.dataclass(frozen=True)
+class Need:
+    """Actions, the resource that they are needed for, and the prefix that is listed."""
+
+    actions: Iterable[str]
+    resource: str
+    prefix: str = ""
+
+    def context(self) -> dict[str, Any]:
+        """Return the parameter with what a policy's conditions may look at."""
+        if not self.prefix:
+            return {}
+        entry = {
+            "ContextKeyName": "s3:prefix",
+            "ContextKeyValues": [self.prefix],
+            "ContextKeyType": "string",
+        }
+        return {"ContextEntries": [entry]}
+
+
+def denied(account: Account, role_arn: str, needs: Iterable[Need]) -> list[str]:
+    """Return what a role may not do, as IAM evaluates its policies: `ACTION on RESOURCE`.
+
+    Raises:
+        ClientError, BotoCoreError: IAM did not answer.
+    """
+    found = []
+    pages = account.client("iam").get_paginator("simulate_principal_policy")
+    for need in needs:
+        for page in pages.paginate(
+            PolicySourceArn=role_arn,
+            ActionNames=list(need.actions),
+            ResourceArns=[need.resource],
+            **need.context(),
+        ):
+            found += [
+                f"{result['EvalActionName']} on {need.resource}"
+                for result in page["EvaluationResults"]
+                if result["EvalDecision"] != "allowed"
+            ]
+    return found
+
+
+def _needs(account: Account, plan: Plan) -> Iterator[Need]:
+    """Yield what the role has to be allowed."""
     role = Arn.parse(plan.role_arn)
     arn = functools.partial(Arn, role.partition)
     if plan.model_data_url is not None:
         uri = S3Uri.parse(plan.model_data_url)
-        yield ("s3:GetObject",), str(arn("s3", "", "", f"{uri.bucket}/{uri.key}"))
+        file = "any" if plan.is_uncompressed else ""
+        yield Need(("s3:GetObject",), str(arn("s3", "", "", f"{uri.bucket}/{uri.key}{file}")))
+        if plan.is_uncompressed:
+            yield Need(("s3:ListBucket",), str(arn("s3", "", "", uri.bucket)), uri.key)
     image = ImageReference.parse(plan.image_uri)
     if image.ecr is not None and image.ecr.account == role.account:
         repository = f"repository/{image.repository}"
-        yield _PULL, str(arn("ecr", account.region, role.account, repository))
-        yield ("ecr:GetAuthorizationToken",), "*"
+        yield Need(_PULL, str(arn("ecr", account.region, role.account, repository)))
+        yield Need(("ecr:GetAuthorizationToken",), "*")
     stream = f"log-group:{log_group(plan.endpoint_name)}:log-stream:any"
-    yield _LOG, str(arn("logs", account.region, role.account, stream))
+    yield Need(_LOG, str(arn("logs", account.region, role.account, stream)))
+    if plan.placement.subnets:
+        yield Need(_CONNECT, "*")

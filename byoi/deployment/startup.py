@@ -11,7 +11,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from byoi import errors, model_data
@@ -49,7 +49,7 @@ def find_timeout_s(
 
     Args:
         image_uri: The image.
-        archive: Model data of this machine; None: what is baked into the image.
+        archive: Model data of this machine, packed or not; None: what is baked into the image.
         environment: Variables of the container.
         progress: Takes one line with the result.
         environ: Leads to the container engine.
@@ -95,10 +95,7 @@ def measure(
     has_image = engine.has_image(image_uri)
     if not has_image and not (processes.is_own_image(image_uri) and archive is not None):
         return None
-    with tempfile.TemporaryDirectory(prefix="byoi-startup-") as folder:
-        model_dir = Path(folder)
-        if archive is not None:
-            model_data.unpack(archive, model_dir)
+    with _unpacked(archive) as model_dir:
         server: contextlib.AbstractContextManager[object] = (
             containers.serving(
                 engine,
@@ -114,3 +111,15 @@ def measure(
         started_s = time.monotonic()
         with server:
             return time.monotonic() - started_s
+
+
+@contextlib.contextmanager
+def _unpacked(archive: Path | None) -> Iterator[Path]:
+    """Supply the directory of model data; an empty one where there is none."""
+    if archive is not None and archive.is_dir():
+        yield archive
+        return
+    with tempfile.TemporaryDirectory(prefix="byoi-startup-") as folder:
+        if archive is not None:
+            model_data.unpack(archive, Path(folder))
+        yield Path(folder)

@@ -2,7 +2,7 @@
 
 Sources: API DescribeEndpoint (EndpointStatus, FailureReason); SageMaker Developer Guide,
 logging-cloudwatch: group /aws/sagemaker/Endpoints/NAME, stream VARIANT/INSTANCE-ID, made when
-the first container writes.
+the first container writes; API FilterLogEvents.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from byoi import errors, terminal
+from byoi.conformance import causes
 from byoi.deployment import tags
 from byoi.deployment.account import error_code
 from byoi.local import health
@@ -123,6 +124,27 @@ class ContainerLog:
             return
         self._is_readable = False
         self.last_lines.append(terminal.one_line(f"(the container's log cannot be read: {error})"))
+
+
+def find_stop_problems(logs: Any, endpoint_name: str, since_s: float) -> list[str]:
+    """Return the lines of an endpoint's log that say that SIGTERM did not end a container.
+
+    The emulator writes them. AWS says nothing of how a container ended, so that none is no proof.
+
+    Args:
+        logs: boto3's client of that name.
+        endpoint_name: The endpoint's name; it may be gone, its log stays.
+        since_s: Only lines after this time, in seconds since 1970.
+    """
+    pages = logs.get_paginator("filter_log_events").paginate(
+        logGroupName=log_group(endpoint_name),
+        startTime=int(since_s * 1000),
+        filterPattern=f'"{causes.SIGTERM_IGNORED}"',
+    )
+    # It is told beside the deletion, which has worked.
+    with contextlib.suppress(ClientError, BotoCoreError):
+        return [_readable(event["message"]) for page in pages for event in page["events"]]
+    return []
 
 
 def wait(  # noqa: PLR0913 - keywords with a default

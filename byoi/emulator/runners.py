@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,8 +72,12 @@ class Instance(Protocol):
     def diagnosis(self) -> str:
         """Return why it is not healthy, as the end of a sentence; "" where that is not seen."""
 
-    def stop(self, grace_s: int) -> None:
-        """Send SIGTERM, SIGKILL `grace_s` seconds later, and leave nothing."""
+    def stop(self, grace_s: int) -> str:
+        """Send SIGTERM, SIGKILL `grace_s` seconds later, and leave nothing.
+
+        Returns:
+            What was wrong with its end, "" for nothing: SIGTERM did not end it.
+        """
 
 
 class Runner(Protocol):
@@ -206,11 +211,11 @@ class _Container:
         url = f"http://{self.host}:{self.port}"
         return diagnosis.of_container(self._engine, self._name, self._image, url)
 
-    def stop(self, grace_s: int) -> None:
-        if grace_s:
-            self._engine.stop([self._name], grace_s)
+    def stop(self, grace_s: int) -> str:
+        problem = diagnosis.stopped(self._engine, self._name, grace_s) if grace_s else ""
         self._engine.remove([self._name])
         self._follower.close()
+        return problem
 
 
 class ProcessRunner:
@@ -277,9 +282,22 @@ class _Process:
     def diagnosis(self) -> str:
         return ""
 
-    def stop(self, grace_s: int) -> None:
-        pid = self._stack.pid
-        if not grace_s and pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)
-        self._stack.stop()
+    def stop(self, grace_s: int) -> str:
+        pid, is_running = self._stack.pid, self._stack.poll() is None
+        if not grace_s:
+            _kill_group(pid)
+        asked_s = time.monotonic()
+        status = self._stack.stop(grace_s)
+        if not grace_s or not is_running or status is None:
+            return ""
+        problem = diagnosis.of_stop(status, time.monotonic() - asked_s, grace_s)
+        if problem:
+            # Its children outlive a supervisor that was killed.
+            _kill_group(pid)
+        return problem
+
+
+def _kill_group(leader: int | None) -> None:
+    if leader is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(leader, signal.SIGKILL)

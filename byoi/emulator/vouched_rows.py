@@ -24,7 +24,7 @@ _LIST = "SortBy SortOrder NextToken MaxResults NameContains CreationTimeBefore C
 _SOURCE = "S3DataSource(S3Uri S3DataType CompressionType ~ModelAccessConfig(~AcceptEula))"
 _VARIANT = (
     "VariantName ModelName InitialInstanceCount InitialVariantWeight ~InstanceType "
-    "ContainerStartupHealthCheckTimeoutInSeconds ~ModelDataDownloadTimeoutInSeconds "
+    "ContainerStartupHealthCheckTimeoutInSeconds ModelDataDownloadTimeoutInSeconds "
     "~VolumeSizeInGB ~AcceleratorType ~InferenceAmiVersion ~EnableSSMAccess "
     "~RoutingConfig(~RoutingStrategy ~PrefixAwareRoutingConfig(~PrefixLength "
     "~ConcurrencyThreshold))"

@@ -80,8 +80,9 @@ class Endpoint:
         Args:
             image_uri: Image with tag or digest: in ECR, or on this machine for local mode.
             model_data: What `model_data.pack` returned, the path of an archive, or its `file://`
-                or `s3://` URI; local mode takes a model directory, too. On AWS, an archive of
-                this machine is uploaded to the session's bucket. None: baked into the image.
+                or `s3://` URI; or a model directory, whose files are not packed. On AWS, what is on
+                this machine is uploaded to the session's bucket, and `s3://BUCKET/PREFIX/` are
+                files that are there. None: baked into the image.
             session: `LocalSession`, or what `aws_session` returns, or `sagemaker.Session`.
             role: ARN of the execution role, on AWS by default `Account.role_arn()`; any in
                 local mode.

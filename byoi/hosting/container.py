@@ -8,6 +8,7 @@ has it, prints the container's log from a thread that outlives its caller, lets 
 
 import contextlib
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -30,6 +31,7 @@ from byoi.local import compose, health, orphans, processes
 from byoi.local.docker import ContainerState, Engine
 from byoi.names import require_variables
 
+_log = logging.getLogger(__name__)
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 _FREE_PORT = "or leave serving_port out of the session's config and a free port is taken"
 # After its containers have ended, compose has this long to notice.
@@ -184,6 +186,7 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
         log: File that receives the output of its containers.
         container_names: Their names, once started.
         network: Its own Docker network.
+        stop_problem: What was wrong with its end, "" for nothing.
     """
 
     def __init__(
@@ -216,6 +219,7 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
         self.container_root = self._create_tmp_folder()
         self.container_names: list[str] = []
         self.url = ""
+        self.stop_problem = ""
         self._wanted: set[str] = set()
         self._compose_process: subprocess.Popen[bytes] | None = None
 
@@ -268,11 +272,14 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
     def stop_serving(self, grace_s: int = contract.STOP_GRACE_S) -> None:
         """Stop and remove container, network and files; safe to call again.
 
+        `stop_problem` has what was wrong with the container's end.
+
         Args:
             grace_s: Seconds from SIGTERM to SIGKILL.
         """
-        if self.container_names and grace_s:
-            self.place.engine.stop(self.container_names, grace_s)
+        for name in self.container_names if grace_s else ():
+            if problem := diagnosis.stopped(self.place.engine, name, grace_s):
+                self.stop_problem = f"container {name}: {problem}"
         if self._compose_process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._compose_process.wait(_COMPOSE_END_S if grace_s else 0)
@@ -282,6 +289,11 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
         self.remove()
         shutil.rmtree(self.workspace, ignore_errors=True)
         self.url = ""
+
+    def report_stop(self) -> None:
+        """Log what was wrong with its end: SIGTERM did not end it, for example."""
+        if self.stop_problem:
+            _log.warning("%s (its log: %s)", self.stop_problem, self.log)
 
     def remove(self) -> None:
         """Remove the containers and the network, and keep the files."""

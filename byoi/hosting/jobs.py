@@ -160,6 +160,7 @@ class TransformJob(_LocalTransformJob):  # type: ignore[misc] # the SDK ships no
             raise
         finally:
             container.stop_serving()
+            container.report_stop()
         self.end_time = dt.datetime.now(dt.UTC)
         self.state = self._COMPLETED
 

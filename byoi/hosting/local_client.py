@@ -154,12 +154,15 @@ class LocalClient(LocalSagemakerClient):  # type: ignore[misc] # the SDK ships n
     def delete_endpoint(self, EndpointName: str) -> None:
         """Stop the endpoint and forget it; the SDK would still report it as InService.
 
+        What was wrong with its container's end is logged as a warning.
+
         Raises:
             ClientError: ValidationException, there is no such endpoint.
         """
         _require(EndpointName, LocalSagemakerClient._endpoints, "endpoint")  # noqa: SLF001
         super().delete_endpoint(EndpointName)
-        self.containers.pop(EndpointName, None)
+        if (container := self.containers.pop(EndpointName, None)) is not None:
+            container.report_stop()
         LocalSagemakerClient._endpoints.pop(EndpointName, None)  # noqa: SLF001
 
     def delete_endpoint_config(self, EndpointConfigName: str) -> None:

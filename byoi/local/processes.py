@@ -171,8 +171,11 @@ class ProcessStack:
         if self._process is not None:
             self._process.send_signal(number)
 
-    def stop(self) -> int | None:
+    def stop(self, grace_s: float = contract.STOP_GRACE_S) -> int | None:
         """Stop as the platform does, SIGTERM and SIGKILL 30 s later.
+
+        Args:
+            grace_s: Seconds between the two.
 
         Returns:
             Exit status, 0 after an orderly stop; None when nothing ran.
@@ -183,7 +186,7 @@ class ProcessStack:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
             try:
-                status = process.wait(contract.STOP_GRACE_S)
+                status = process.wait(grace_s)
             except subprocess.TimeoutExpired:
                 process.kill()
                 status = process.wait()

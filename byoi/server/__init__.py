@@ -18,16 +18,17 @@ from byoi import _face
 if TYPE_CHECKING:
     from byoi.server.app import create_app
     from byoi.server.inference_module import InferenceModule
+    from byoi.server.locations import DEFAULT_MODULE, MODELS_MODULE
     from byoi.server.nginx import find_nginx
-    from byoi.server.settings import DEFAULT_MODULE, MODELS_MODULE, Settings
+    from byoi.server.settings import Settings
     from byoi.server.supervisor import serve
 else:
     __getattr__, __dir__ = _face.make(
         __name__,
         {
-            "DEFAULT_MODULE": "settings",
+            "DEFAULT_MODULE": "locations",
             "InferenceModule": "inference_module",
-            "MODELS_MODULE": "settings",
+            "MODELS_MODULE": "locations",
             "Settings": "settings",
             "create_app": "app",
             "find_nginx": "nginx",

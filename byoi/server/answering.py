@@ -145,8 +145,14 @@ class Answering:
         exchange.entry.is_begun = True
         try:
             response.send(body)
-        except OSError:
+        except OSError as error:
             self._end(exchange)
+            if isinstance(error, TimeoutError):
+                _log.error(
+                    "an answer was cut after %d bytes: its client took no more for a while",
+                    response.sent,
+                    extra={"request_id": dict(response.headers).get("X-Request-Id")},
+                )
             return False  # the client has left, or the stream broke and said so
         except BaseException as error:  # noqa: BLE001 - nothing that is raised ends the worker
             return self._failed(exchange, error)

@@ -10,6 +10,10 @@ from byoi.server.sharing import MOVABLE_BYTES, Sharing
 _RECEIVE_BYTES = 65_536
 # Of an answered connection: what the client still sends is read, for so long and so much.
 _LINGER_S = 10.0
+# A whole body has so long, and a second more for each so many bytes, of the time in which the loop
+# waited for its client; as Apache's mod_reqtimeout has them.
+_BODY_S = 60.0
+_BODY_BYTES_EACH_S = 500
 
 
 class Connection:
@@ -37,6 +41,8 @@ class Connection:
         self.is_ended = False
         self.refusal: int | None = None
         self.reader = reader
+        # How long the loop has waited for the rest of the request.
+        self._waited_s = 0.0
         # When the request was not whole yet, seconds since the epoch; None at its first piece.
         self._seen_s: float | None = None
         # As received, for another worker; None where it became too much.
@@ -55,6 +61,11 @@ class Connection:
     def is_in_body(self) -> bool:
         """Whether the body of a request is being received."""
         return self.reader.is_in_body
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether a body comes too slowly, though never with a long pause."""
+        return self._waited_s > _BODY_S + self.reader.body_bytes / _BODY_BYTES_EACH_S
 
     @property
     def method(self) -> str:
@@ -88,8 +99,9 @@ class Connection:
         if data is not None and not data:
             self.is_ended = True
         elif self.lingers_until_s is None:
-            if self._seen_s is not None:
-                self._seen_s = max(self._seen_s, idle_s)
+            if self._seen_s is not None and idle_s > self._seen_s:
+                self._waited_s += idle_s - self._seen_s
+                self._seen_s = idle_s
             if data:
                 self.take(data)
             if self.reader.has_begun:
@@ -103,7 +115,7 @@ class Connection:
         """
         was_whole = not self.reader.has_begun
         if was_whole:
-            self._received = data
+            self._received, self._waited_s = data, 0.0
         elif self._received is not None:
             whole = len(self._received) + len(data) <= MOVABLE_BYTES
             self._received = self._received + data if whole else None

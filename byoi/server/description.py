@@ -6,7 +6,8 @@ from typing import Any, Self
 from byoi.formats import content_types
 from byoi.formats.signature import Signature, Tensor
 from byoi.server import schemas
-from byoi.server.settings import MODELS_MODULE, Settings
+from byoi.server.locations import MODELS_MODULE
+from byoi.server.settings import Settings
 
 
 @dataclass(frozen=True)

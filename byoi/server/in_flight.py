@@ -179,7 +179,7 @@ class Watch:
     def start(self) -> None:
         """Watch until the process ends; from here on the worker counts as ready."""
         self._beat()
-        self._readiness.has_replaced()
+        self._readiness.end_replacement()
         threading.Thread(target=self._run, name="watch", daemon=True).start()
 
     def _run(self) -> None:

@@ -103,7 +103,8 @@ class Lives:
         for pid, life in self._lives.items():
             life.is_loaded = life.is_loaded or self._readiness.has_beaten(pid)
         loading = [life.since_s for life in self._lives.values() if not life.is_loaded]
-        longest_s = self._clock() - min(loading, default=self._clock())
+        now_s = self._clock()
+        longest_s = now_s - min(loading, default=now_s)
         due = int(longest_s // self._load_news_s)
         if due > self._told_loads and self._settings.log_level in {"DEBUG", "INFO"}:
             self._say(
@@ -138,6 +139,8 @@ class Lives:
         )
         if life.is_busy:
             self._readiness.replace(pid)
+        elif not end.is_loaded:
+            self._readiness.end_replacement()  # nobody knows whether the next one loads
         fault = ends.take_fault(self._readiness.fault_file(pid))
         fields = {"pid": pid, "status": status} | ({"traceback": fault} if fault else {})
         if end.is_normal:

@@ -1,4 +1,4 @@
-"""Log lines: one JSON object per line, of the server, of nginx and of the inference module.
+"""Log lines: one JSON object per line, of the server, nginx, the inference module and ONNX Runtime.
 
 CloudWatch Logs takes every line of stdout and stderr as one event, so a traceback is part of
 one line. A terminal has a reader, and gets texts in their place.
@@ -22,6 +22,11 @@ from byoi.server import tracebacks
 
 # What a pipe of Linux holds.
 _READ_BYTES = 64 * 1024
+# ONNX Runtime's severities.
+_RUNTIME_LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
+_RUNTIME_WARNING, _RUNTIME_FATAL = 2, 4
+
+_runtime_log = logging.getLogger("onnxruntime")
 
 
 def line(level: str, message: str, **fields: Any) -> str:
@@ -221,3 +226,26 @@ def relay_lines(stream: io.BufferedIOBase, write: Callable[[bytes], object]) -> 
             write(one)
 
     relay(stream, write_each)
+
+
+def take_over_runtime_lines() -> None:
+    """Let ONNX Runtime, if it is imported, write its lines by Python's logging.
+
+    Its own are coloured texts, which no log of JSON lines can be read with. From version 1.32 on
+    it hands them to a function; an earlier one is told to write none, because its errors are raised
+    as well. What its own threads write stays a text: they cannot wait for Python.
+
+    Source: ONNX Runtime 1.32, set_default_logger_callback.
+    """
+    runtime = sys.modules.get("onnxruntime")
+    if (set_callback := getattr(runtime, "set_default_logger_callback", None)) is not None:
+        set_callback(write_runtime_line, _RUNTIME_WARNING)
+    elif (set_severity := getattr(runtime, "set_default_logger_severity", None)) is not None:
+        set_severity(_RUNTIME_FATAL)
+
+
+def write_runtime_line(
+    severity: int, _category: str, _logid: str, location: str, message: str
+) -> None:
+    """Write one line of ONNX Runtime; the callback that it takes."""
+    _runtime_log.log(_RUNTIME_LEVELS[severity], "%s (%s)", message, location)

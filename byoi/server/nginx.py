@@ -25,7 +25,7 @@ _LOG_FLUSH = "100ms"
 # 494 is nginx's own number for headers that are too large.
 _OWN_NUMBERS = {431: 494}
 # Errors that nginx itself can answer with; 406 and 415 are up to the inference module.
-_ANSWERED = (400, 403, 404, 405, 408, 412, 413, 414, 431, 500, 501, 502, 503, 504, 505)
+_ANSWERED = (400, 403, 404, 405, 408, 412, 413, 414, 417, 431, 500, 501, 502, 503, 504, 505)
 
 
 def find_nginx() -> str | None:

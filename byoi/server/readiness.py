@@ -95,8 +95,8 @@ class Readiness:
             (self._beats / str(pid)).replace(self.replaced_file)
         (self._unwell / str(pid)).unlink(missing_ok=True)
 
-    def has_replaced(self) -> None:
-        """Report that a worker has loaded the model."""
+    def end_replacement(self) -> None:
+        """Report that a worker has loaded the model, or has failed to."""
         self.replaced_file.unlink(missing_ok=True)
 
     def tell(self, pid: int, *, is_well: bool) -> None:

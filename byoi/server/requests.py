@@ -137,6 +137,11 @@ class RequestReader:
         return request_id
 
     @property
+    def body_bytes(self) -> int:
+        """How much has come of the body of the latest request."""
+        return self._body_bytes
+
+    @property
     def is_as_new(self) -> bool:
         """Whether it can read another connection.
 
@@ -200,6 +205,8 @@ class RequestReader:
         self._version = parser.get_http_version()
         if self._version not in {"1.1", "1.0"}:
             self._refuse(400 if self._version == "0.9" else 505)
+        if "," in environ.get("HTTP_HOST", ""):  # two of them (RFC 9112, 3.2)
+            self._refuse(400)
         if expectation := environ.get("HTTP_EXPECT"):
             if expectation.lower() != "100-continue":
                 self._refuse(417)

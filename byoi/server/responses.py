@@ -18,6 +18,8 @@ from byoi.server import statuses
 from byoi.server.requests import Request
 from byoi.server.settings import Settings
 
+# As long as nginx waits between two pieces that a client takes (its send_timeout).
+STALL_S = 60.0
 # RFC 9110, 6.4.1: such a response has no body, and says no length (304 may).
 _WITHOUT_BODY = ("1", "204", "304")
 
@@ -33,6 +35,8 @@ class Response:
         let_go: Called where the client takes a whole body more slowly than it is written: from
             there on the response needs nothing of the application. None where nginx reads it.
         patience_s: Seconds between two pieces that such a client takes.
+        stall_s: The same for a body that the application makes piece by piece, which goes on while
+            it is written.
 
     Attributes:
         status: "200 OK", once the application has said it.
@@ -51,6 +55,7 @@ class Response:
         has_date: bool = False,
         let_go: Callable[[], None] | None = None,
         patience_s: float | None = None,
+        stall_s: float = STALL_S,
     ) -> None:
         self._request = request
         self._socket = connection
@@ -58,6 +63,7 @@ class Response:
         self._has_date = has_date
         self._let_go = let_go
         self._patience_s = patience_s
+        self._stall_s = stall_s
         self.status = ""
         self.headers: list[tuple[str, str]] = []
         self.sent = 0
@@ -127,8 +133,16 @@ class Response:
         if sent == len(data):
             return
         let_go()
-        rest = memoryview(data)[sent:]
-        self._socket.settimeout(self._patience_s)
+        self._write_patiently(data[sent:], self._patience_s)
+
+    def _write_patiently(self, data: bytes, patience_s: float | None) -> None:
+        """Write, as long as the client takes something each `patience_s` seconds.
+
+        Raises:
+            OSError: The client has left, or takes nothing for too long.
+        """
+        self._socket.settimeout(patience_s)
+        rest = memoryview(data)
         while rest:
             rest = rest[self._socket.send(rest) :]
         self._socket.settimeout(None)
@@ -144,11 +158,22 @@ class Response:
                 continue
             self.is_begun = True
             part = b"%x\r\n%b\r\n" % (len(piece), piece) if in_chunks else piece
-            self._socket.sendall(head + part)
+            self._write_piece(head + part)
             head = b""
             self.sent += len(piece)
         self.is_begun = True
-        self._socket.sendall(head + (b"0\r\n\r\n" if in_chunks and has_body else b""))
+        self._write_piece(head + (b"0\r\n\r\n" if in_chunks and has_body else b""))
+
+    def _write_piece(self, data: bytes) -> None:
+        """Write a piece; a client that takes nothing must not keep the worker, as nginx sees to.
+
+        Raises:
+            OSError: The client has left, or takes nothing for too long.
+        """
+        if self._let_go is None:
+            self._socket.sendall(data)
+        else:
+            self._write_patiently(data, self._stall_s)
 
     def _says_length(self) -> bool:
         return any(name.lower() == "content-length" for name, _ in self.headers)

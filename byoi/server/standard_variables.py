@@ -116,9 +116,10 @@ def names_of(variable: str, environ: Mapping[str, str]) -> list[str]:
 
     Args:
         variable: Of the setting.
-        environ: All variables. An empty one under another name says nothing.
+        environ: All variables. An empty one says nothing, unless it is one of this server alone.
     """
-    found = [variable] if variable in environ else []
+    is_said = environ.get(variable, "").strip() or variable.startswith("BYOI_")
+    found = [variable] if variable in environ and is_said else []
     found += [name for name in OTHER_NAMES.get(variable, ()) if environ.get(name, "").strip()]
     if not found:
         found = [name for name in STAND_INS.get(variable, ()) if environ.get(name, "").strip()][:1]

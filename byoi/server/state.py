@@ -16,6 +16,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+# The only directory that the contract lets a container write; also keeps socket paths short.
+ROOT = Path("/tmp")  # noqa: S108 - private directories are created in it
 # The process id of the supervisor, and when it made the folder, in nanoseconds since the epoch.
 _NAME = re.compile(r"byoi-(\d+)-([0-9a-f]{1,16})")
 # A folder this young may not have its lock yet.

@@ -44,7 +44,10 @@ ERRORS: dict[int, tuple[str, str]] = {
     404: ("NotFound", f"received a path that does not exist; there are {_EXISTING}"),
     405: ("MethodNotAllowed", f"received a method this path does not take; there are {_EXISTING}"),
     406: ("NotAcceptable", "no response format satisfies the Accept header"),
-    408: ("RequestTimeout", "the request body stopped arriving; send it again without a pause"),
+    408: (
+        "RequestTimeout",
+        "the request body stopped arriving, or came too slowly; send it again without a pause",
+    ),
     412: ("PreconditionFailed", "nothing here has a version; leave out If-Match and the like"),
     413: (
         "PayloadTooLarge",

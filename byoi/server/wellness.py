@@ -5,7 +5,9 @@ up; while a request runs, the last answer holds. Its false, or whatever it raise
 the log and turns /ping 503.
 """
 
+import inspect
 import logging
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -65,16 +67,16 @@ class Wellness:
 
     def ask(self) -> None:
         """Ask, and report the answer; a change is logged."""
-        began_s = self._clock()
+        began_s, asking = self._clock(), os.getpid()
         error: BaseException | None = None
         is_well = False
         try:
             result = self._ping()
-            if result is None:
-                raise TypeError("ping_fn returned None, expected True or False")  # noqa: TRY301
-            is_well = bool(result)
+            is_well = _truth(result)
         except BaseException as raised:  # noqa: BLE001 - none may end the worker
             error = raised
+        if os.getpid() != asking:
+            os._exit(0)  # ping_fn forked: the copy must not serve beside the worker
         ended_s = self._clock()
         self._next_s = ended_s + ASK_S
         self._tell_of_time(ended_s - began_s)
@@ -105,3 +107,17 @@ class Wellness:
             ASK_S,
             self._pid,
         )
+
+
+def _truth(result: Any) -> bool:
+    """Return what a `ping_fn` returned: a truth value or a number, also of NumPy.
+
+    Raises:
+        TypeError: It is something else: a text, a tuple or a coroutine would pass for true.
+    """
+    if inspect.iscoroutine(result):
+        result.close()  # else Python warns that nobody awaited it
+    value = result.item() if getattr(result, "shape", None) == () else result
+    if isinstance(value, int | float):
+        return bool(value)
+    raise TypeError(f"ping_fn returned {result!r:.100}, expected True or False")

@@ -15,7 +15,6 @@ from byoi.server import execution_parameters, inference_module, logs, memory
 from byoi.server.app import create_app
 from byoi.server.handler import Answering
 from byoi.server.readiness import Readiness
-from byoi.server.runtime_logs import take_over_lines
 from byoi.server.sessions import Sessions
 from byoi.server.settings import Settings
 
@@ -71,7 +70,7 @@ if _settings.reload == "on":
     _model = None
 else:
     _loaded = _find()
-    take_over_lines()
+    logs.take_over_runtime_lines()
     _model = _loaded.load(str(_settings.model_directory()))
     _tell(_loaded, _model)
     _handler = _loaded
@@ -87,6 +86,6 @@ app = create_app(
     behind_nginx=_settings.proxy != "off",
     sessions=Sessions(Readiness(_state_dir).sessions_dir),
 )
-take_over_lines()  # of what model_fn has imported
+logs.take_over_runtime_lines()  # of what model_fn has imported
 if _settings.page == "on":
     page_routes.add(app, _settings, _state_dir)

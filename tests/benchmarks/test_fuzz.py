@@ -46,15 +46,15 @@ def test_a_seed_gives_the_same_inputs_again(seed, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "kind"),
+    ("wrong", "kind", "hang_s"),
     [
-        (lambda case: case.body.index(b"["), ValueError),
-        (lambda case: time.sleep(60) if b"1" in case.body else None, fuzz_decoders.HangError),
+        (lambda case: case.body.index(b"["), ValueError, fuzz_decoders.HANG_S),
+        (lambda case: time.sleep(60) if b"1" in case.body else None, fuzz_decoders.HangError, 0.2),
     ],
 )
-def test_what_is_wrong_is_found_with_decoder_input_and_seed(monkeypatch, wrong, kind):
+def test_what_is_wrong_is_found_with_decoder_input_and_seed(monkeypatch, wrong, kind, hang_s):
     monkeypatch.setattr(fuzz_decoders, "DECODERS", {"the wrong one": wrong})
-    monkeypatch.setattr(fuzz_decoders, "HANG_S", 0.2)
+    monkeypatch.setattr(fuzz_decoders, "HANG_S", hang_s)
     with pytest.raises(kind) as caught:
         fuzz_decoders.run(7, 300)
     notes = "\n".join(caught.value.__notes__)
@@ -73,6 +73,21 @@ def test_a_tape_of_zeros_is_a_plain_input():
     assert fuzz_decoders.case_of(b"") == Case(
         fuzz_decoders._VALID[0], "application/json", "application/json"
     )
+
+
+def test_a_tape_is_read_from_several_places():
+    cases = fuzz_decoders.cases_of(bytes(range(48)))
+    assert len(set(cases)) == 8
+    assert cases[0] == fuzz_decoders.case_of(bytes(range(48)))
+    assert cases[1] == fuzz_decoders.case_of(bytes([*range(6, 48), *range(6)]))
+
+
+def test_an_input_is_counted_once_in_a_batch(monkeypatch):
+    tried = []
+    monkeypatch.setattr(fuzz_decoders, "check", lambda case, _: tried.append(case))
+    report = fuzz_decoders.Report()
+    fuzz_decoders.batch(3, 200, report)
+    assert report.inputs == len(tried) == len(set(tried)) > 150
 
 
 @pytest.mark.needs("nginx")

@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+# To compile all that is installed takes a minute of a processor, and little of it is imported.
+INSTALL = ("-m", "pip", "install", "--quiet", "--no-compile")
 
 
 def pip_part() -> list[str]:
@@ -34,7 +36,7 @@ def test_pip_part_installs_and_runs_the_first_notebook(tmp_path: Path) -> None:
         requirements.write("\n".join(pip_part()))
         requirements.flush()
         subprocess.run(
-            [python, "-m", "pip", "install", "--quiet", "--requirement", requirements.name],
+            [python, *INSTALL, "--requirement", requirements.name],
             check=True,
             cwd=ROOT,
         )
@@ -59,7 +61,7 @@ def test_pip_installs_an_extra_from_the_checkout(tmp_path: Path, tiny_model_dir:
     constraints = tmp_path / "constraints.txt"
     constraints.write_text("".join(f"{name}{pin}\n" for name, pin in pins), encoding="utf-8")
     venv.create(tmp_path / "env", with_pip=True)
-    install = (tmp_path / "env" / "bin" / "python", "-m", "pip", "install", "--quiet")
+    install = (tmp_path / "env" / "bin" / "python", *INSTALL)
     subprocess.run([*install, "--constraint", constraints, ".[serve]"], check=True, cwd=ROOT)
 
     def byoi(*arguments: object) -> subprocess.CompletedProcess[str]:

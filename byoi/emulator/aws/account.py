@@ -26,8 +26,8 @@ _TRUST = {
     ],
 }
 # What SageMaker's Developer Guide says that an endpoint's role needs (sagemaker-roles.html,
-# "CreateModel API: Execution Role Permissions"), for any bucket and repository: a model's data
-# may be in a bucket that was made a moment ago.
+# "CreateModel API: Execution Role Permissions", also with a private VPC), for any bucket and
+# repository: a model's data may be in a bucket that was made a moment ago.
 _RIGHTS = {
     "Version": "2012-10-17",
     "Statement": [
@@ -35,6 +35,15 @@ _RIGHTS = {
             "Effect": "Allow",
             "Action": [
                 "cloudwatch:PutMetricData",
+                "ec2:CreateNetworkInterface",
+                "ec2:CreateNetworkInterfacePermission",
+                "ec2:DeleteNetworkInterface",
+                "ec2:DeleteNetworkInterfacePermission",
+                "ec2:DescribeDhcpOptions",
+                "ec2:DescribeNetworkInterfaces",
+                "ec2:DescribeSecurityGroups",
+                "ec2:DescribeSubnets",
+                "ec2:DescribeVpcs",
                 "ecr:BatchCheckLayerAvailability",
                 "ecr:BatchGetImage",
                 "ecr:GetAuthorizationToken",

@@ -6,7 +6,8 @@ without a request, gets the same endpoints. `replacements` lists everything that
 Sources: moto 5.2.5, sagemaker/models.py and responses.py; requirements pin that version, and
 tests/byoi/emulator/test_patches.py fails if another one differs; API CreateModel,
 CreateEndpointConfig; the wording about the role is that of AWS's answer quoted in a public issue
-(awslabs/predictive-maintenance-using-machine-learning 3).
+(awslabs/predictive-maintenance-using-machine-learning 3), and that about the volume's size of an
+answer quoted in another (autogluon/autogluon-cloud 50).
 """
 
 import json
@@ -33,7 +34,7 @@ from byoi.emulator.aws.errors import NotEmulatedError
 from byoi.emulator.aws.patches import request_parameters, requesting
 from byoi.emulator.endpoints.endpoints import Endpoints
 from byoi.emulator.endpoints.instances import VariantConfig
-from byoi.names import Arn, sagemaker_arn
+from byoi.names import Arn, has_local_disk, sagemaker_arn
 
 _SERVICE = "sagemaker.amazonaws.com"
 # What an endpoint shows of its configuration.
@@ -281,6 +282,7 @@ class EndpointBackend(SageMakerModelBackend):
         for variant in self.endpoint_configs[config_name].production_variants:
             model: Any = self.describe_model(variant["ModelName"])
             timeout_s = variant.get("ContainerStartupHealthCheckTimeoutInSeconds")
+            download_s = variant.get("ModelDataDownloadTimeoutInSeconds")
             variants.append(
                 VariantConfig(
                     name=variant["VariantName"],
@@ -289,6 +291,7 @@ class EndpointBackend(SageMakerModelBackend):
                     container=model.primary_container,
                     is_isolated=is_isolated or model.enable_network_isolation,
                     startup_timeout_s=float(timeout_s or self.startup_timeout_s),
+                    download_timeout_s=float(download_s) if download_s else None,
                 )
             )
         return variants
@@ -329,8 +332,8 @@ def _require_variants(parameters: Mapping[str, Any]) -> None:
     """Check the variants of an endpoint configuration.
 
     Raises:
-        ValidationError: Two have the same name, or one has no instance type; AWS's wording
-            differs.
+        ValidationError: Two have the same name, one has no instance type, where AWS's wording
+            differs, or one has a volume beside a local disk.
         NotEmulatedError: One has no model, as the variants of inference components.
     """
     variants = parameters.get("ProductionVariants") or ()
@@ -346,6 +349,12 @@ def _require_variants(parameters: Mapping[str, Any]) -> None:
             )
         if not variant.get("InstanceType"):
             raise ValidationError(f"Production variant {name} needs an InstanceType.")
+        instance_type = str(variant["InstanceType"])
+        if variant.get("VolumeSizeInGB") and has_local_disk(instance_type):
+            raise ValidationError(
+                f"VolumeSize parameter is not allowed for the selected Instance type "
+                f"{instance_type}."
+            )
 
 
 def _arn(kind: str, name: str, account_id: str, region_name: str) -> str:

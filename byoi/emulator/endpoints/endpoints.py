@@ -298,6 +298,7 @@ class Endpoints:
             stage=self._source.stage,
             watch=functools.partial(self._logs.watch, region, name),
             release=self._logs.release,
+            log=lambda line: self._log(f"endpoint {name}: {line}"),
         )
         folder = self._folder / f"instances-{next(self._numbers)}"
         return Variants(config, variants, folder=folder, platform=platform)

@@ -33,6 +33,7 @@ class VariantConfig:
         container: API ContainerDefinition of the model.
         is_isolated: EnableNetworkIsolation of the model.
         startup_timeout_s: Seconds until /ping must have answered 200.
+        download_timeout_s: Seconds until the model data must be there; None is no limit.
     """
 
     name: str
@@ -41,6 +42,7 @@ class VariantConfig:
     container: Mapping[str, Any]
     is_isolated: bool
     startup_timeout_s: float
+    download_timeout_s: float | None = None
 
 
 class Instance:
@@ -97,11 +99,18 @@ class Instance:
                 f"{self._last_log_line()}"
             )
 
-    def stop(self, grace_s: int) -> None:
-        """Stop and remove the instance; SIGKILL follows SIGTERM after `grace_s` seconds."""
+    def stop(self, grace_s: int) -> str:
+        """Stop and remove the instance; SIGKILL follows SIGTERM after `grace_s` seconds.
+
+        Returns:
+            What was wrong with its end, "" for nothing; it is the last line of its log, too.
+        """
         self.connections.close()
-        if self._server is not None:
-            self._server.stop(grace_s)
+        problem = self._server.stop(grace_s) if self._server is not None else ""
+        if problem:
+            with self.log_file.open("a", encoding="utf-8") as log:
+                log.write(f"byoi emulator: {problem}\n")
+        return problem
 
     def _wait_until_healthy(
         self, server: runners.Instance, is_cancelled: threading.Event

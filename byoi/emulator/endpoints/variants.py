@@ -29,15 +29,17 @@ class Platform:
 
     Attributes:
         runner: Starts instances.
-        stage: Puts the model data of a container definition into a directory.
+        stage: Puts the model data of a container definition into a directory, in some seconds.
         watch: Called with each instance before it starts.
         release: Called with stopped instances before their logs are deleted.
+        log: Takes one line for each instance whose end was not in order.
     """
 
     runner: Runner
-    stage: Callable[[Mapping[str, Any], Path], None]
+    stage: Callable[[Mapping[str, Any], Path, float | None], None]
     watch: Callable[[Instance], None]
     release: Callable[[Sequence[Instance]], None]
+    log: Callable[[str], None]
 
 
 class Variant:
@@ -79,7 +81,9 @@ class Variant:
         """
         self._folder.mkdir(parents=True)
         try:
-            self._platform.stage(self.config.container, self._model_dir)
+            self._platform.stage(
+                self.config.container, self._model_dir, self.config.download_timeout_s
+            )
         except errors.ModelDataError as error:
             raise errors.EndpointFailedError(str(error)) from error
         self._add(self.config.count)
@@ -157,7 +161,10 @@ class Variant:
             with self._changed:
                 self._changed.wait_for(lambda: self._is_drained(instances), _DRAIN_S)
         with ThreadPoolExecutor(len(instances)) as pool:
-            list(pool.map(lambda instance: instance.stop(grace_s), instances))
+            problems = list(pool.map(lambda instance: instance.stop(grace_s), instances))
+        for instance, problem in zip(instances, problems, strict=True):
+            if problem:
+                self._platform.log(f"{instance.variant}/{instance.id}: {problem}")
         self._platform.release(instances)
 
     def _is_drained(self, instances: Sequence[Instance]) -> bool:

@@ -9,6 +9,7 @@ from botocore.validate import ParamValidator
 
 from byoi import errors, names
 from byoi.deployment import plan
+from byoi.deployment.placement import Placement
 from byoi.deployment.plan import Plan
 
 PLAN = Plan(
@@ -21,6 +22,15 @@ PLAN = Plan(
     image_digest="sha256:1",
     model_digest="2",
 )
+PLACED = Placement(
+    has_network=False,
+    subnets=["subnet-0123456789abcdef0"],
+    security_groups=["sg-01234567"],
+    volume_gb=20,
+    kms_key="alias/mine",
+    download_timeout_s=600,
+)
+FILES = replace(PLAN, model_data_url="s3://bucket/byoi/0123/model/", placement=PLACED)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +41,8 @@ PLAN = Plan(
         ("CreateEndpointConfig", PLAN.config_request(120)),
         ("CreateEndpointConfig", PLAN.config_request()),
         ("CreateEndpoint", PLAN.endpoint_request()),
+        ("CreateModel", FILES.model_request()),
+        ("CreateEndpointConfig", FILES.config_request()),
     ],
 )
 def test_requests_are_what_boto3_sends(operation: str, request_: dict[str, Any]) -> None:
@@ -49,6 +61,13 @@ def test_requests_are_what_boto3_sends(operation: str, request_: dict[str, Any])
         {"environment": {"A": "2"}},
         {"role_arn": "arn:aws:iam::123456789012:role/other"},
         {"endpoint_name": "others"},
+        {"placement": Placement(has_network=False)},
+        {
+            "placement": Placement(
+                subnets=PLACED.subnets,
+                security_groups=PLACED.security_groups,
+            )
+        },
     ],
 )
 def test_other_content_is_another_model_and_configuration(change: dict[str, Any]) -> None:
@@ -58,7 +77,15 @@ def test_other_content_is_another_model_and_configuration(change: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    "change", [{"instance_type": "ml.c7g.large"}, {"instance_count": 2}, {"startup_timeout_s": 90}]
+    "change",
+    [
+        {"instance_type": "ml.c7g.large"},
+        {"instance_count": 2},
+        {"startup_timeout_s": 90},
+        {"placement": Placement(volume_gb=20)},
+        {"placement": Placement(kms_key="alias/mine")},
+        {"placement": Placement(download_timeout_s=60)},
+    ],
 )
 def test_other_instances_are_another_configuration_of_the_same_model(
     change: dict[str, Any],
@@ -77,6 +104,24 @@ def test_the_order_of_variables_is_no_content() -> None:
     one = replace(PLAN, environment={"A": "1", "B": "2"})
     two = replace(PLAN, environment={"B": "2", "A": "1"})
     assert one.model_name == two.model_name
+
+
+def test_a_prefix_is_files_and_the_rest_stands_where_the_apis_have_it() -> None:
+    model, config = FILES.model_request(), FILES.config_request()
+    assert "ModelDataUrl" not in model["PrimaryContainer"]
+    assert model["PrimaryContainer"]["ModelDataSource"]["S3DataSource"] == {
+        "S3Uri": "s3://bucket/byoi/0123/model/",
+        "S3DataType": "S3Prefix",
+        "CompressionType": "None",
+    }
+    assert model["EnableNetworkIsolation"] is True
+    assert model["VpcConfig"] == {
+        "Subnets": ["subnet-0123456789abcdef0"],
+        "SecurityGroupIds": ["sg-01234567"],
+    }
+    (variant,) = config["ProductionVariants"]
+    assert (variant["VolumeSizeInGB"], variant["ModelDataDownloadTimeoutInSeconds"]) == (20, 600)
+    assert config["KmsKeyId"] == "alias/mine"
 
 
 def test_a_tag_without_a_digest_stands_for_itself() -> None:
@@ -99,6 +144,7 @@ def test_a_time_out_that_was_asked_for_wins_over_a_measured_one() -> None:
     ("change", "said"),
     [
         ({"endpoint_name": "a_b"}, "hyphens"),
+        ({"model_data_url": f"s3://bucket/{'a' * 1020}/"}, "URI of 1033 characters"),
         ({"instance_type": "m5.large"}, r"ml\.m5\.large"),
         ({"instance_type": "local"}, r"ml\.m5\.large"),
         ({"instance_count": 0}, "1 or more"),

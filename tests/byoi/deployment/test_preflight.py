@@ -108,6 +108,45 @@ def test_an_empty_archive_is_none() -> None:
     assert look(account)[1].is_ok is False
 
 
+def listed(account, *keys):
+    answer_bucket(account)
+    found = [{"Key": f"files/{key}", "Size": 10, "ETag": '"a"'} for key in keys]
+    answer = {"Contents": found} if found else {}
+    account.answer("s3", "list_objects_v2", answer, Bucket="byoi-data", Prefix="files/")
+    return look(account, "s3://byoi-data/files/")[1]
+
+
+def test_files_below_a_prefix_are_counted() -> None:
+    finding = listed(StubbedAccount(), "weights", "code/inference.py")
+    assert finding.is_ok is True
+    assert "2 files, 20 bytes" in finding.what
+
+
+@pytest.mark.parametrize(
+    ("keys", "said", "remedy"),
+    [
+        ((), "has no objects", "aws s3 cp --recursive DIR s3://byoi-data/files/"),
+        (("weights", "weights/1"), "'weights' is a file, and a folder", "under another key"),
+        (("code/", "code/a"), "'code/' cannot be the name of a file", "S3 console makes of a fold"),
+        (("", "a"), "'' cannot be the name of a file", "S3 console"),
+        (("a/../b",), "'a/../b' cannot be", "delete the object"),
+    ],
+)
+def test_files_that_sagemaker_would_not_make_are_named(keys, said, remedy) -> None:
+    finding = listed(StubbedAccount(), *keys)
+    assert finding.is_ok is False
+    assert said in finding.what
+    assert remedy in finding.remedy
+
+
+def test_a_prefix_that_may_not_be_listed_is_not_known() -> None:
+    account = StubbedAccount()
+    answer_bucket(account)
+    account.refuse("s3", "list_objects_v2", "AccessDenied", 403)
+    finding = look(account, "s3://byoi-data/files/")[1]
+    assert (finding.is_ok, "ListObjectsV2 was refused" in finding.remedy) == (None, True)
+
+
 def test_what_is_no_archive_is_not_looked_for() -> None:
     account = StubbedAccount()
     answer_bucket(account)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from byoi import deployment, errors
+from byoi.deployment.placement import Placement
 from byoi.deployment.plan import EndpointSpec
 from byoi.deployment.preparation import prepare
 from byoi.model_data import ModelData
@@ -56,6 +57,46 @@ def test_model_data_of_this_machine_is_uploaded_in_each_form(
     key = url.removeprefix(f"s3://{BUCKET}/")
     stored = account.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
     assert stored == archive.read_bytes()
+
+
+def test_a_folder_is_uploaded_as_it_is_and_what_is_asked_for_is_said(
+    account: deployment.Account, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    (folder / "code").mkdir(parents=True)
+    (folder / "code" / "inference.py").write_text("code")
+    (folder / "weights.bin").write_bytes(b"weights")
+    key = "1234abcd-12ab-34cd-56ef-1234567890ab"
+    said: list[str] = []
+    wanted = specify(folder, placement=Placement(has_network=False, kms_key=key))
+    url = prepare(account, wanted, progress=said.append).plan.model_data_url
+    assert url
+    assert url.startswith(f"s3://{BUCKET}/byoi/")
+    assert url.endswith("/model/")
+    assert said == [
+        f"model data: the files below {url}, not packed",
+        "network: none, the container can call nobody (EnableNetworkIsolation)",
+        f"key: {key}, for the volume of each instance and what is uploaded",
+        "price: not known offline",
+        f"uploaded 2 files of {folder} to {url}",
+    ]
+    prefix = url.removeprefix(f"s3://{BUCKET}/")
+    assert objects(account) == [f"{prefix}code/inference.py", f"{prefix}weights.bin"]
+    stored = account.client("s3").head_object(Bucket=BUCKET, Key=f"{prefix}weights.bin")
+    assert (stored["ServerSideEncryption"], stored["SSEKMSKeyId"]) == ("aws:kms", key)
+    again: list[str] = []
+    assert prepare(account, wanted, progress=again.append).plan.model_data_url == url
+    assert not [line for line in again if line.startswith("uploaded")]
+
+
+def test_another_key_is_another_place(account: deployment.Account, archive: Path) -> None:
+    def url(**changes: Any) -> str | None:
+        return prepare(account, specify(archive, **changes)).plan.model_data_url
+
+    assert url() != url(placement=Placement(kms_key="alias/mine"))
+    assert url(placement=Placement(volume_gb=9)) == url()
+    stored = [account.client("s3").head_object(Bucket=BUCKET, Key=key) for key in objects(account)]
+    assert sorted(one.get("SSEKMSKeyId", "") for one in stored) == ["", "alias/mine"]
 
 
 def test_each_form_is_the_same_plan(account: deployment.Account, archive: Path) -> None:

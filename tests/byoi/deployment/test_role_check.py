@@ -8,6 +8,7 @@ from stubbed_account import NUMBER, REGION, ROLE, StubbedAccount, make_plan
 
 from byoi.deployment import account, role_check
 from byoi.deployment.account import EXECUTION_ROLE_COMMAND
+from byoi.deployment.placement import Placement
 
 DATA = "s3://byoi-data/byoi/model.tar.gz"
 PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
@@ -21,6 +22,28 @@ RIGHTS = (
         f"arn:aws:logs:{REGION}:{NUMBER}:log-group:/aws/sagemaker/Endpoints/reviews:log-stream:any",
     ),
 )
+
+
+CONNECT = (
+    "ec2:CreateNetworkInterface",
+    "ec2:CreateNetworkInterfacePermission",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DeleteNetworkInterfacePermission",
+    "ec2:DescribeDhcpOptions",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+)
+PREFIX = {
+    "ContextEntries": [
+        {
+            "ContextKeyName": "s3:prefix",
+            "ContextKeyValues": ["files/"],
+            "ContextKeyType": "string",
+        }
+    ]
+}
 
 
 def statement(**changes):
@@ -44,7 +67,7 @@ def look(account, *statements, arn=ROLE, decisions=(), **plan):
         "AssumeRolePolicyDocument": json.dumps(trust),
     }
     account.answer("iam", "get_role", {"Role": found}, RoleName="byoi-role")
-    for actions, resource, decision in decisions:
+    for actions, resource, decision, *context in decisions:
         results = [{"EvalActionName": name, "EvalDecision": decision} for name in actions]
         account.answer(
             "iam",
@@ -53,6 +76,7 @@ def look(account, *statements, arn=ROLE, decisions=(), **plan):
             PolicySourceArn=ROLE,
             ActionNames=list(actions),
             ResourceArns=[resource],
+            **(context[0] if context else {}),
         )
     if not decisions:
         account.refuse("iam", "simulate_principal_policy", "AccessDenied")
@@ -137,3 +161,23 @@ def test_iam_is_asked_for_all_that_the_endpoint_needs(denied) -> None:
         actions, resource = RIGHTS[denied]
         assert f"it may not {actions[0]} on {resource}" in finding.what
         assert account.EXECUTION_ROLE_COMMAND in finding.remedy
+
+
+@pytest.mark.parametrize("denied", [None, "s3:ListBucket", "ec2:CreateNetworkInterface"])
+def test_files_and_a_vpc_need_more(denied) -> None:
+    rights = [
+        (("s3:GetObject",), "arn:aws:s3:::byoi-data/files/any", {}),
+        (("s3:ListBucket",), "arn:aws:s3:::byoi-data", PREFIX),
+        *((*right, {}) for right in RIGHTS[1:]),
+        (CONNECT, "*", {}),
+    ]
+    decisions = [
+        (actions, resource, "implicitDeny" if actions[0] == denied else "allowed", context)
+        for actions, resource, context in rights
+    ]
+    vpc = Placement(subnets=["subnet-01234567"], security_groups=["sg-01234567"])
+    wanted = {"model_data_url": "s3://byoi-data/files/", "placement": vpc}
+    finding = look(StubbedAccount(), statement(), decisions=decisions, **wanted)[2]
+    assert finding.is_ok is (denied is None)
+    assert "connect to the VPC" in finding.what
+    assert (denied or "byoi-role") in finding.what

@@ -254,6 +254,7 @@ DEPLOY = ("deploy", "byoi:latest", "--name=x")
         ((*DEPLOY, "--env==A"), {}, "expected NAME=VALUE, or NAME"),
         ((*DEPLOY, "--expires=soon"), {}, "expected 8h, 3d, never"),
         ((*DEPLOY, "--startup-timeout=5"), {}, "60 to 3600"),
+        ((*DEPLOY, "--no-network", "--subnet=subnet-00000001"), {}, "and no security groups"),
         (("deploy", "byoi:latest", "--name=a_b"), {}, "letters, digits and hyphens"),
         (("delete", "nobody"), {}, "there is no endpoint nobody"),
         (("invoke", "nobody", "text"), {}, "Endpoint nobody of account 123456789012 not found"),
@@ -275,17 +276,29 @@ def test_a_wrong_command_line_ends_with_2(in_process: Run, arguments: tuple[str,
     assert in_process(*arguments).returncode == 2
 
 
-def test_a_variable_may_have_the_value_of_the_commands_own(
+def test_variables_have_the_values_of_the_commands_own_and_options_arrive(
     in_process: Run, in_processes: Aws, tiny_archive: Path
 ) -> None:
     done = in_process(
         "deploy", "byoi:latest", "--name", "films", "--model-data", tiny_archive,
-        "--startup-timeout", "60", "--env", "MINE", "--env", "OTHER=1", MINE="a=b \n #",
+        "--startup-timeout", "60", "--env", "MINE", "--env", "OTHER=1",
+        "--volume-size", "20", "--kms-key", "alias/mine", "--download-timeout", "90",
+        "--subnet", "subnet-00000001", "--subnet", "subnet-00000002",
+        "--security-group", "sg-00000001", MINE="a=b \n #",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert "VPC: subnet-00000001, subnet-00000002; sg-00000001\n" in done.stdout
     (model,) = in_processes.sagemaker.list_models()["Models"]
     shown = in_processes.sagemaker.describe_model(ModelName=model["ModelName"])
     assert shown["PrimaryContainer"]["Environment"] == {"MINE": "a=b \n #", "OTHER": "1"}
+    assert shown["VpcConfig"]["Subnets"] == ["subnet-00000001", "subnet-00000002"]
+    (config,) = in_processes.sagemaker.list_endpoint_configs()["EndpointConfigs"]
+    config = in_processes.sagemaker.describe_endpoint_config(
+        EndpointConfigName=config["EndpointConfigName"]
+    )
+    assert config["KmsKeyId"] == "alias/mine"
+    assert config["ProductionVariants"][0]["VolumeSizeInGB"] == 20
+    assert config["ProductionVariants"][0]["ModelDataDownloadTimeoutInSeconds"] == 90
     assert "a=b" not in done.stdout + done.stderr
     assert in_process("delete", "films").returncode == 0
 

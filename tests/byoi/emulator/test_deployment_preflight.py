@@ -8,8 +8,9 @@ import pytest
 from emulated_aws import OWN_IMAGE, trust
 
 from byoi import errors
-from byoi.deployment import preflight, price
+from byoi.deployment import preflight, price, role_check
 from byoi.deployment.account import EXECUTION_ROLE_COMMAND, Account
+from byoi.deployment.placement import Placement
 from byoi.deployment.plan import Plan
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -139,14 +140,28 @@ def test_a_tag_that_was_not_pushed_is_named(account, repository) -> None:
 def test_the_role_of_the_template_is_one_that_sagemaker_can_use(account) -> None:
     stacks = account.client("cloudformation")
     template = (ROOT / "infra" / "execution_role.yaml").read_text()
+    key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    asked = {"Prefix": "models/", "Vpc": "yes", "KeyArn": key}
     stacks.create_stack(
-        StackName="byoi-test-role", TemplateBody=template, Capabilities=["CAPABILITY_IAM"]
+        StackName="byoi-test-role",
+        TemplateBody=template,
+        Capabilities=["CAPABILITY_IAM"],
+        Parameters=[{"ParameterKey": name, "ParameterValue": asked[name]} for name in asked],
     )
     try:
         (stack,) = stacks.describe_stacks(StackName="byoi-test-role")["Stacks"]
         outputs = {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
         findings = check(account, role_arn=outputs["RoleArn"])
         assert find(findings, "may assume").is_ok is True
+        vpc = Placement(subnets=["subnet-00000001"], security_groups=["sg-00000001"])
+        for prefix, is_ok in (("models/1/", True), ("other/", False)):
+            url = f"s3://{outputs['Bucket']}/{prefix}"
+            findings = check(
+                account, role_arn=outputs["RoleArn"], model_data_url=url, placement=vpc
+            )
+            assert find(findings, "connect to the VPC").is_ok is is_ok
+        use_key = role_check.Need(("kms:CreateGrant", "kms:Decrypt"), key)
+        assert role_check.denied(account, outputs["RoleArn"], [use_key]) == []
         # The bucket it made: encrypted, and kept when the stack goes.
         s3 = account.client("s3")
         rules = s3.get_bucket_encryption(Bucket=outputs["Bucket"])

@@ -18,6 +18,10 @@ def objects(tmp_path: Path) -> dict[str, bytes]:
         "files/weights.bin": b"weights",
         "files/code/inference.py": b"code",
         "bad/..": b"outside",
+        "console/": b"",
+        "console/a": b"a",
+        "clash/a": b"file",
+        "clash/a/b": b"below it",
     }
 
 
@@ -71,12 +75,40 @@ def test_without_model_data_the_directory_is_empty(source, tmp_path) -> None:
         (s3("s3://models/files", "S3Prefix"), "has to end in /"),
         (s3("s3://models/absent/", "S3Prefix"), "no object is under this prefix"),
         (s3("s3://models/bad/", "S3Prefix"), "cannot be the name of a file"),
+        (s3("s3://models/console/", "S3Prefix"), "'' cannot be the name of a file; delete"),
+        (s3("s3://models/clash/", "S3Prefix"), "'a' is a file, and a folder of other files"),
         (s3("s3://models/files/weights.tar.gz", "S3Object", "Gzip"), "no such object"),
     ],
 )
 def test_what_cannot_be_used_is_named(source, tmp_path, container, said) -> None:
     with pytest.raises(errors.ModelDataError, match=said):
         source.stage(container, tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    "container",
+    [{"ModelDataUrl": "s3://models/model/model.tar.gz"}, s3("s3://models/files/", "S3Prefix")],
+)
+@pytest.mark.parametrize(("timeout_s", "is_late"), [(None, False), (60.0, True), (3600.0, False)])
+def test_the_time_to_download_is_kept(objects, tmp_path, container, timeout_s, is_late) -> None:
+    def read(_bucket: str, key: str) -> bytes:
+        clock.append(clock[-1] + 50)
+        return objects[key]
+
+    # An archive is one object; each takes more than half a minute.
+    clock = [0.0 if "ModelDataSource" in container else 20.0]
+    begun = [0.0]
+    source = ModelSource(
+        read,
+        lambda _bucket, prefix: [key for key in objects if key.startswith(prefix)],
+        clock_s=lambda: begun.pop() if begun else clock[-1],
+    )
+    if is_late:
+        with pytest.raises(errors.ModelDataError, match=r"the limit is 60 s \(ModelDataDownload"):
+            source.stage(container, tmp_path / "model", timeout_s)
+        return
+    source.stage(container, tmp_path / "model", timeout_s)
+    assert list((tmp_path / "model").iterdir())
 
 
 def test_a_damaged_archive_is_named(source, objects, tmp_path) -> None:

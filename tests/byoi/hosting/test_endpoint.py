@@ -2,14 +2,17 @@
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import boto3
+import images
 import numpy as np
 import pytest
 import sagemaker
@@ -34,6 +37,8 @@ from sagemaker.serializers import (
 from tiny_model import tiny_answer
 
 from byoi import errors, hosting, model_data
+from byoi.conformance import causes
+from byoi.emulator.runners import ContainerRunner, Order
 from byoi.hosting import runtime_client
 from byoi.local.docker import Engine
 from byoi.local.orphans import OWNER_LABEL
@@ -418,3 +423,31 @@ def test_values_of_variables_reach_the_container_as_they_are(
     variables = json.loads(subprocess.check_output(command))
     endpoint.delete()
     assert f"MY_VALUE={value}" in variables
+
+
+@needs_local_mode
+def test_a_container_that_ignores_sigterm_is_told(
+    tmp_path: Path, session: hosting.LocalSession, caplog: pytest.LogCaptureFixture
+):
+    fault = {"FAULT": "ignores_sigterm"}
+    made = hosting.Endpoint.deploy(
+        images.current("faulty"), None, session=session, environment=fault
+    )
+    (container,) = session.sagemaker_client.containers.values()
+    (tmp_path / "model").mkdir()
+    runner = ContainerRunner(Engine(os.environ))
+    name = f"byoi-test-{secrets.token_hex(4)}"
+    emulated = runner.start(
+        Order(images.current("faulty"), tmp_path / "model", fault, tmp_path / "log", name)
+    )
+    with ThreadPoolExecutor() as pool:
+        # One second in place of 30, after which deleting finds nothing to stop.
+        stopped = pool.submit(container.stop_serving, grace_s=1)
+        said = emulated.stop(1)
+        stopped.result()
+    assert said.startswith(f"{causes.SIGTERM_IGNORED}: it was killed (SIGKILL) after 1 s")
+    made.delete()
+    (warning,) = [one.getMessage() for one in caplog.records if "SIGTERM" in one.getMessage()]
+    assert warning.startswith(f"container {container.container_names[0]}: {said[:40]}")
+    assert str(made.log) in warning
+    assert made.remains() == []

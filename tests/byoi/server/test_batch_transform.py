@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 from contract_cases import ECHO, HEAD, TEXT, assert_error, wait_until
 
+from byoi.server import announcements, inference_module
 from byoi.server import app as app_module
-from byoi.server import inference_module, summary
 from byoi.server.app import create_app
 from byoi.server.handler import Handler
 from byoi.server.settings import Settings
@@ -276,7 +276,7 @@ def test_what_was_chosen_is_a_line_at_start(start):
     ],
 )
 def test_the_line_names_limits_and_variables(environ, parts):
-    text = summary.transform(Settings.from_environ({"SAGEMAKER_BATCH": "true", **environ}))
+    text = announcements.transform(Settings.from_environ({"SAGEMAKER_BATCH": "true", **environ}))
     for part in parts:
         assert part in text
 

@@ -176,6 +176,22 @@ def test_while_its_worker_had_nothing_to_do_it_did_not_wait_for_that(ends):
     assert sent_of(connection.next_request()) == 12.5
 
 
+@pytest.mark.parametrize(("bytes_each_s", "is_slow"), [(1, True), (400, True), (510, False)])
+def test_a_body_that_trickles_is_slow_after_a_minute(ends, bytes_each_s, is_slow):
+    connection, client = ends
+    client.sendall(HEAD % 10**6)
+    connection.receive()
+    for second in range(1, 1_000):
+        client.sendall(b"a" * bytes_each_s)
+        # As of a loop that has waited for it.
+        connection.receive(time.time() + second)
+        connection._seen_s = time.time() + second
+        if connection.is_slow:
+            break
+    assert connection.is_slow is is_slow
+    assert second > 60 or not is_slow
+
+
 def test_without_nginx_there_is_no_such_header(ends):
     connection, client = ends
     for piece in (HEAD % 2, b"h", b"i"):

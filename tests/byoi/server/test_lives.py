@@ -1,5 +1,6 @@
 """The ends of workers as the master tells them, and its pauses, on a clock of the test's."""
 
+import itertools
 import re
 import signal
 
@@ -226,6 +227,23 @@ def test_a_load_that_takes_long_says_so_every_30_s(tmp_path):
     assert "for 31 s, in 1 of 2 workers" in crew.told[3][1]
 
 
+def test_before_the_first_worker_nothing_has_been_loading_for_long(tmp_path):
+    crew = Crew(tmp_path)
+    times_s = itertools.count(100.0, 1e-6)  # as a real clock, later each time
+    lives = Lives(
+        Settings(workers=2),
+        crew.readiness,
+        silent_s=65,
+        memory=crew.memory,
+        say=lambda *told, **_: crew.told.append(told),
+        clock=lambda: next(times_s),
+    )
+    lives.look()
+    lives.begin(1)
+    lives.look()
+    assert crew.told == []
+
+
 def test_who_wants_errors_only_hears_of_no_load(tmp_path):
     crew = Crew(tmp_path, log_level="ERROR")
     crew.begin(1, is_loaded=False)
@@ -244,3 +262,14 @@ def test_a_worker_that_was_silent_in_a_request_counts_until_another_one_has_load
     crew.lives.end(1, -9)
     assert crew.readiness.replaced_file.exists() is is_busy
     assert "it gave no sign of life" in crew.told[-1][1]
+
+
+def test_a_replacement_that_does_not_load_counts_no_more(crew):
+    crew.begin(1)
+    crew.readiness.loaded_file.touch()
+    crew.readiness.replace(1)
+    crew.lives.end(1, 0)
+    crew.begin(2, is_loaded=False)
+    assert crew.readiness.replaced_file.exists()
+    crew.lives.end(2, 3)
+    assert not crew.readiness.replaced_file.exists()

@@ -92,8 +92,8 @@ def test_the_page_adds_exact_paths_alone_each_with_the_guard():
 def test_error_bodies_come_from_the_one_table():
     text = render()
     for status, (name, _) in statuses.ERRORS.items():
-        if status in {406, 415, 417}:
-            continue  # only the inference module, or gunicorn alone, says these
+        if status in {406, 415}:
+            continue  # only the inference module says these
         assert f'return {status} \'{{"error": "{name}"' in text
 
 

@@ -112,11 +112,11 @@ def test_a_worker_that_ends_at_a_deadline_counts_until_another_one_has_loaded(re
     clock.pass_s(1.1)
     assert readiness.update(1, replacement_s=60) is False
     readiness.beat(2)
-    readiness.has_replaced()
+    readiness.end_replacement()
     assert readiness.update(1, replacement_s=60) is True
     readiness.forget(2)  # it crashes
     assert readiness.update(1, replacement_s=60) is False
-    readiness.has_replaced()
+    readiness.end_replacement()
 
 
 def test_the_no_of_any_worker_is_enough_until_it_says_yes_or_ends(readiness):

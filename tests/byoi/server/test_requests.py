@@ -235,6 +235,7 @@ REFUSED = {
     "another coding before chunked": (POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n", 501),
     "no coding": (POST + b"Transfer-Encoding: \r\nContent-Length: 3\r\n\r\nabc", 400),
     "identity": (POST + b"Transfer-Encoding: identity\r\n\r\n", 501),
+    "two hosts": (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
     "HTTP/1.2": (b"GET / HTTP/1.2\r\n\r\n", 505),
     "HTTP/2": (b"GET / HTTP/2.0\r\n\r\n", 505),
     "HTTP/3": (b"GET / HTTP/3.0\r\n\r\n", 505),

@@ -176,6 +176,18 @@ def test_the_first_piece_is_sent_before_the_second_is_made(ends):
     assert read(theirs)[2] == b"onetwo"
 
 
+def test_a_client_that_takes_nothing_of_a_stream_is_left():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        body = Body(*[b"a" * 1_000_000] * 9)
+        response = Response(request(), ours, let_go=lambda: None, stall_s=0.2)
+        response.start_response("200 OK", TYPE)
+        with pytest.raises(TimeoutError):
+            response.send(body)
+        assert body.closed == 1
+        assert theirs.recv(12) == b"HTTP/1.1 200"
+
+
 def test_a_stream_without_pieces_is_an_empty_body(ends):
     ours, theirs = ends
     response = Response(request(), ours)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from contract_cases import TEXT, wait_until
 
-from byoi.server import runtime_logs
+from byoi.server import logs
 
 # A graph whose Reshape fails at run time: ONNX Runtime writes a line about the node, and raises.
 FAILING = """
@@ -49,7 +49,7 @@ def test_they_are_json_lines_of_the_log(start):
 def test_each_severity_has_its_level(caplog):
     caplog.set_level(logging.DEBUG)
     for severity in range(5):
-        runtime_logs._write(severity, "onnxruntime", "", "a.cc:1 Run", "something happened")
+        logs.write_runtime_line(severity, "onnxruntime", "", "a.cc:1 Run", "something happened")
     assert [record.levelname for record in caplog.records] == [
         *("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
     ]
@@ -60,10 +60,10 @@ def test_an_earlier_version_is_told_to_write_none(monkeypatch):
     told = []
     earlier = SimpleNamespace(set_default_logger_severity=told.append)
     monkeypatch.setitem(sys.modules, "onnxruntime", earlier)
-    runtime_logs.take_over_lines()
+    logs.take_over_runtime_lines()
     assert told == [4]
 
 
 def test_where_it_is_not_imported_nothing_happens(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    runtime_logs.take_over_lines()
+    logs.take_over_runtime_lines()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from byoi import contract, errors
-from byoi.server import settings
+from byoi.server import settings, variables
 from byoi.server.settings import Settings
 
 
@@ -213,27 +213,29 @@ def test_every_field_says_what_it_means():
 @pytest.mark.parametrize(
     ("parse", "text", "value"),
     [
-        (settings.parse_whole(1, 3), "1", 1),
-        (settings.parse_whole(1, 3), "3", 3),
-        (settings.parse_seconds, "0.001", 0.001),
-        (settings.parse_seconds, "3600", 3600.0),
-        (settings.parse_workers, "256", 256),
-        (settings.parse_media_type, "application/vnd.x+json", "application/vnd.x+json"),
-        (settings.parse_log_level, "30", "WARNING"),
-        (settings.parse_log_level, " 0 ", "DEBUG"),
-        (settings.parse_log_level, "11", "INFO"),
-        (settings.parse_log_level, "20", "INFO"),
-        (settings.parse_log_level, "50", "CRITICAL"),
-        (settings.parse_log_level, "Info", "INFO"),
-        (settings.parse_log_level, "warn", "WARNING"),
-        (settings.parse_log_level, "Fatal", "CRITICAL"),
-        (settings.parse_log_level, "trace", "DEBUG"),
-        (settings.parse_log_level, "crit", "CRITICAL"),
-        (settings.parse_address, "255.0.0.1", "255.0.0.1"),
-        (settings.parse_path, "/a b/c", Path("/a b/c")),
-        (settings.parse_modules, "", ""),
-        (settings.parse_modules, " ", ""),
-        (settings.parse_modules, "numpy, onnxruntime.capi", "numpy,onnxruntime.capi"),
+        (variables.parse_whole(1, 3), "1", 1),
+        (variables.parse_whole(1, 3), "3", 3),
+        (variables.parse_seconds, "0.001", 0.001),
+        (variables.parse_seconds, "3600", 3600.0),
+        (variables.parse_workers, "256", 256),
+        (variables.parse_media_type, "application/vnd.x+json", "application/vnd.x+json"),
+        (variables.parse_log_level, "30", "WARNING"),
+        (variables.parse_log_level, " 0 ", "DEBUG"),
+        (variables.parse_log_level, "11", "INFO"),
+        (variables.parse_log_level, "20", "INFO"),
+        (variables.parse_log_level, "50", "CRITICAL"),
+        (variables.parse_log_level, "Info", "INFO"),
+        (variables.parse_log_level, "warn", "WARNING"),
+        (variables.parse_log_level, "Fatal", "CRITICAL"),
+        (variables.parse_log_level, "trace", "DEBUG"),
+        (variables.parse_log_level, "crit", "CRITICAL"),
+        (variables.parse_log_level, "emerg", "CRITICAL"),
+        (variables.parse_workers, "Auto", 0),
+        (variables.parse_address, "255.0.0.1", "255.0.0.1"),
+        (variables.parse_path, "/a b/c", Path("/a b/c")),
+        (variables.parse_modules, "", ""),
+        (variables.parse_modules, " ", ""),
+        (variables.parse_modules, "numpy, onnxruntime.capi", "numpy,onnxruntime.capi"),
     ],
 )
 def test_the_edges_of_what_is_taken(parse, text, value):
@@ -243,22 +245,22 @@ def test_the_edges_of_what_is_taken(parse, text, value):
 @pytest.mark.parametrize(
     ("parse", "text", "expected"),
     [
-        (settings.parse_whole(1, 3), "4", "a whole number from 1 to 3"),
-        (settings.parse_seconds, "3600.1", "at most 3600"),
-        (settings.parse_seconds, "inf", "at most 3600"),
-        (settings.parse_workers, "257", "or auto"),
-        (settings.parse_media_type, "/json", "one media type"),
-        (settings.parse_media_type, "text/csv; header=present", "one media type"),
-        (settings.parse_log_level, "51", "one of DEBUG"),
-        (settings.parse_log_level, "-1", "one of DEBUG"),
-        (settings.parse_log_level, "²", "one of DEBUG"),
-        (settings.parse_address, "256.0.0.1", "an IPv4 address"),
-        (settings.parse_address, "1.2.3", "an IPv4 address"),
-        (settings.parse_address, "::1", "an IPv4 address"),
-        (settings.parse_path, " ", "not empty"),
-        (settings.parse_modules, "numpy,", "names of modules, separated by commas"),
-        (settings.parse_modules, "no-name", "names of modules, separated by commas"),
-        (settings.parse_modules, "numpy,tensorflow.keras", "other than tensorflow and keras"),
+        (variables.parse_whole(1, 3), "4", "a whole number from 1 to 3"),
+        (variables.parse_seconds, "3600.1", "at most 3600"),
+        (variables.parse_seconds, "inf", "at most 3600"),
+        (variables.parse_workers, "257", "or auto"),
+        (variables.parse_media_type, "/json", "one media type"),
+        (variables.parse_media_type, "text/csv; header=present", "one media type"),
+        (variables.parse_log_level, "51", "one of DEBUG"),
+        (variables.parse_log_level, "-1", "one of DEBUG"),
+        (variables.parse_log_level, "²", "one of DEBUG"),
+        (variables.parse_address, "256.0.0.1", "an IPv4 address"),
+        (variables.parse_address, "1.2.3", "an IPv4 address"),
+        (variables.parse_address, "::1", "an IPv4 address"),
+        (variables.parse_path, " ", "not empty"),
+        (variables.parse_modules, "numpy,", "names of modules, separated by commas"),
+        (variables.parse_modules, "no-name", "names of modules, separated by commas"),
+        (variables.parse_modules, "numpy,tensorflow.keras", "other than tensorflow and keras"),
     ],
 )
 def test_just_beyond_them_the_error_says_what_was_expected(parse, text, expected):

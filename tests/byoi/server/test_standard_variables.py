@@ -1,5 +1,7 @@
 """Variables of AWS's containers: the same as a setting, standing in for one, or refused by name."""
 
+import dataclasses
+
 import pytest
 from processes import run_to_its_end, the_line
 
@@ -27,6 +29,13 @@ def test_another_name_sets_the_setting_and_reaches_the_workers(name, text, field
     assert getattr(found, field) == value
     assert Settings.from_environ({name: text, **found.to_environ()}) == found
     assert Settings.from_environ({name: " "}) == Settings(), "empty says nothing"
+
+
+def test_empty_says_nothing_under_the_settings_own_name_too():
+    own = [field.metadata["variable"] for field in dataclasses.fields(Settings)]
+    standard = [name for name in own if not name.startswith("BYOI_")]
+    assert Settings.from_environ(dict.fromkeys(standard, "")) == Settings()
+    assert Settings.from_environ({standard[0]: " "}).port == Settings().port
 
 
 def test_every_other_name_is_tried_here():

@@ -1,7 +1,9 @@
 """What is made of the answers of a `ping_fn`, on a clock of the test's."""
 
 import logging
+import os
 
+import numpy as np
 import pytest
 
 from byoi.server.readiness import Readiness
@@ -85,6 +87,13 @@ def test_a_no_holds_until_a_yes(wellness, readiness, asked):
         (False, "returned False"),
         (0, "returned 0"),
         (None, "raised TypeError: ping_fn returned None, expected True or False"),
+        ("no", "raised TypeError: ping_fn returned 'no', expected True or False"),
+        (
+            (False, "why"),
+            "raised TypeError: ping_fn returned (False, 'why'), expected True or False",
+        ),
+        (np.float64(0), "returned np.float64(0.0)"),
+        (np.zeros(2), "raised TypeError: ping_fn returned array([0., 0.]), expected True or False"),
         (ValueError("no GPU"), "raised ValueError: no GPU"),
         (SystemExit(3), "raised SystemExit: 3"),
     ],
@@ -103,6 +112,40 @@ def test_a_no_is_told_once_and_so_is_its_end(wellness, asked, caplog, says, word
     assert no.getMessage() == expected
     assert bool(no.exc_info) is ("raised" in words)
     assert yes.getMessage() == "ping_fn of a_module returns true again in worker 7"
+
+
+@pytest.mark.parametrize("says", [1, np.True_, np.array(1)])
+def test_a_number_and_numpys_truth_are_a_yes(wellness, readiness, asked, says):
+    asked.says = says
+    wellness.ask()
+    assert readiness.unwell() == []
+
+
+def test_a_coroutine_is_no_answer_and_is_closed(wellness, readiness, asked):
+    async def ping():
+        return True
+
+    asked.says = ping()
+    wellness.ask()
+    assert readiness.unwell() == [7]
+    assert asked.says.cr_frame is None
+
+
+def test_a_copy_of_the_process_that_ping_fn_makes_does_not_serve(readiness):
+    ours, theirs = os.pipe()
+
+    def fork():
+        if os.fork() == 0:
+            os.write(theirs, b"copied")
+        return True
+
+    asking = os.getpid()
+    Wellness(fork, "a_module", 7, readiness).ask()
+    assert os.getpid() == asking
+    assert os.wait()[1] == 0
+    assert os.read(ours, 100) == b"copied"
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_one_that_takes_long_is_told_of_once(wellness, asked, caplog):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from byoi import errors
-from byoi.server import load_failure
+from byoi.server import loading
 from byoi.server.settings import Settings
 
 
@@ -20,11 +20,11 @@ def raised(function):
 
 def test_an_error_of_byoi_says_itself_what_to_do():
     error = errors.ModelDataError("/m/x: damaged; pack it anew")
-    (line,) = load_failure.as_line(error, Settings()).splitlines()
+    (line,) = loading.as_line(error, Settings()).splitlines()
     entry = json.loads(line)
     assert (entry["level"], entry["message"]) == ("error", "/m/x: damaged; pack it anew")
     assert "traceback" not in entry
-    text = load_failure.as_text(error, Settings())
+    text = loading.as_text(error, Settings())
     assert "/m/x: damaged; pack it anew" in text
     assert "Traceback" not in text
 
@@ -37,7 +37,7 @@ def test_any_other_gets_module_directory_and_remedy_added(tmp_path, kind):
         raise kind("weights")
 
     error = raised(load)
-    (line,) = load_failure.as_line(error, settings).splitlines()
+    (line,) = loading.as_line(error, settings).splitlines()
     entry = json.loads(line)
     for word in (
         *("some.module", str(tmp_path), f"{kind.__name__}: ", "weights"),
@@ -54,7 +54,7 @@ def test_a_terminal_gets_the_same_as_text_with_the_users_own_lines(tmp_path):
     names = {}
     exec(compile(module.read_text(), str(module), "exec"), names)
     settings = Settings(model_dir=tmp_path, inference_module=str(module))
-    text = load_failure.as_text(raised(lambda: names["model_fn"]("/m")), settings)
+    text = loading.as_text(raised(lambda: names["model_fn"]("/m")), settings)
     assert f"{module} cannot load {tmp_path}: KeyError: 'weights'" in text
     assert "return {}['weights']" in text
     assert text.endswith("\n")
@@ -70,6 +70,6 @@ def test_the_form_is_that_of_where_stderr_goes(monkeypatch, is_terminal):
 
     monkeypatch.setattr(sys, "stderr", Stderr())
     error = errors.ModelDataError("damaged")
-    written = load_failure.text(error, Settings())
+    written = loading.text(error, Settings())
     assert written.startswith("{") != is_terminal
     assert "damaged" in written

@@ -1,11 +1,32 @@
-"""Why a model could not be loaded, as the log or a terminal shows it."""
+"""The load of a model in a worker: its signs of life, and why it failed, for log or terminal."""
 
 import sys
+import threading
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from byoi import errors
 from byoi.server import inference_module, logs, tracebacks
 from byoi.server.settings import Settings
+
+
+@contextmanager
+def signs_of_life(notify: Callable[[], None]) -> Iterator[None]:
+    """Call `notify` each second, so that gunicorn waits while a large model loads."""
+    loaded = threading.Event()
+
+    def go_on() -> None:
+        while not loaded.wait(1.0):
+            notify()
+
+    thread = threading.Thread(target=go_on, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        loaded.set()
+        thread.join()
 
 
 def text(error: BaseException, settings: Settings) -> str:

@@ -1,0 +1,117 @@
+"""Where the model data and the inference module are: the settings that say it, and their order.
+
+Source: sagemaker-inference-toolkit, environment.py and parameters.py (the script of the model data,
+and the variables that name another one).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from byoi import contract
+from byoi.server.variables import (
+    parse_directory,
+    parse_path,
+    parse_script,
+    parse_word,
+    setting,
+)
+
+# The only name of this repository's model that the tool knows, and the file that its model data
+# have and no other.
+DEFAULT_MODULE = "byoi_lib.inference"
+_MANIFEST = "manifest.json"
+# Serves model data that are one file of a known library.
+MODELS_MODULE = "byoi.models.inference"
+# What AWS's containers look for in the model data (sagemaker-inference-toolkit, environment.py).
+_SCRIPT = "inference.py"
+
+
+@dataclass(frozen=True)
+class Locations:
+    """One field for each variable, with its meaning."""
+
+    model_dir: Path = setting(  # noqa: RUF009 - a field, like the others
+        "BYOI_MODEL_DIR",
+        parse_path,
+        contract.MODEL_DIR,
+        "Directory that `model_fn` gets. If it is not set and the default is empty or absent, "
+        f"the model data baked into the image at `{contract.BAKED_MODEL_DIR}` is used.",
+    )
+    inference_module: str = setting(
+        "BYOI_INFERENCE_MODULE",
+        parse_word,
+        "",
+        "Your inference module: a dotted name that Python can import, or the path of a `.py` "
+        "file. Where it is not set: the script of `SAGEMAKER_PROGRAM`, else `code/inference.py` "
+        "of the model data, else `BYOI_IMAGE_MODULE`, else "
+        f"`{DEFAULT_MODULE}`, the classifier of this repository, where "
+        f"they have its `{_MANIFEST}`, else the one model file that they hold.",
+    )
+    image_module: str = setting(
+        "BYOI_IMAGE_MODULE",
+        parse_word,
+        "",
+        "The inference module of an image of your own, set in its Dockerfile; used where neither "
+        "the endpoint's variables nor the model data name one.",
+    )
+    program: str = setting(
+        contract.PROGRAM_VARIABLE,
+        parse_script,
+        "",
+        "A script in `SAGEMAKER_SUBMIT_DIRECTORY`; what the SDK makes of `entry_point`.",
+    )
+    submit_directory: str = setting(
+        contract.SUBMIT_DIRECTORY_VARIABLE,
+        parse_directory,
+        "",
+        "The directory of the script and of the modules beside it; what the SDK makes of "
+        "`source_dir`. By default `code` in the model data. It is importable, and so is `lib` "
+        "in it.",
+    )
+
+    def module(self) -> str:
+        """Return the inference module to serve: a dotted name, or the path of a `.py` file."""
+        if self.inference_module:
+            return self.inference_module
+        script = self.code_directory() / (self.program or _SCRIPT)
+        if self.program or self.submit_directory or script.is_file():
+            return str(script)
+        if self.image_module:
+            return self.image_module
+        is_ours = (self.model_directory() / _MANIFEST).is_file()
+        return DEFAULT_MODULE if is_ours else MODELS_MODULE
+
+    def unused_script(self) -> Path | None:
+        """Return the script of the SDK or the model data that `BYOI_INFERENCE_MODULE` hides."""
+        script = self.code_directory() / (self.program or _SCRIPT)
+        is_hidden = self.inference_module and script != Path(self.inference_module).absolute()
+        return script if is_hidden and script.is_file() else None
+
+    def code_directory(self) -> Path:
+        """Return the directory of the scripts that come with the model data."""
+        if self.submit_directory:
+            return Path(self.submit_directory).absolute()
+        return self.model_directory() / "code"
+
+    def model_directory(
+        self, *, baked: Path = contract.BAKED_MODEL_DIR, mounted: Path = contract.MODEL_DIR
+    ) -> Path:
+        """Return the directory to load the model from.
+
+        Args:
+            baked: Where an image has its own model data, if any.
+            mounted: Where the platform mounts model data, if any.
+        """
+        if self.model_dir != contract.MODEL_DIR:
+            return self.model_dir
+        return baked if _is_empty(mounted) and baked.is_dir() else mounted
+
+
+def _is_empty(directory: Path) -> bool:
+    """Whether a directory has no entry; the loader reports one that cannot be read."""
+    try:
+        return not any(directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False

@@ -1,0 +1,130 @@
+"""Threads that run requests beside a worker's loop, where more than one may run at once.
+
+The loop alone knows connections: it hands requests over, and takes back what was answered.
+"""
+
+import queue
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from mmap import mmap
+
+from byoi.server.answering import Answering
+from byoi.server.connections import Connection
+from byoi.server.requests import Request
+
+# Without nginx: clients that take their answers slowly, beside which requests are run.
+_SLOW_READERS = 256
+
+
+class RequestThreads:
+    """The threads of one worker; used by its loop.
+
+    Args:
+        answering: Answers requests.
+        size: How many run at once.
+        batch_size: Most requests of one call.
+        busy: A byte, 1 while anything runs.
+        keeps: Whether connections may stay open.
+        wake_up: Lets the loop look at `finished`.
+        behind_nginx: Whether nginx reads the answers; else further threads write to clients that
+            read slowly.
+
+    Attributes:
+        waiting: Requests for which no thread is free, and since when, in monotonic seconds.
+        running: How many run; requests of one call are one.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a thread meets
+        self,
+        answering: Answering,
+        size: int,
+        batch_size: int,
+        busy: mmap,
+        *,
+        keeps: Callable[[], bool],
+        wake_up: Callable[[], None],
+        behind_nginx: bool,
+    ) -> None:
+        self.waiting: deque[tuple[Connection, Request, float]] = deque()
+        self.running = 0
+        self._answering = answering
+        self._size = size
+        self._batch_size = batch_size
+        self._busy = busy
+        self._keeps = keeps
+        self._wake_up = wake_up
+        self._behind_nginx = behind_nginx
+        self._pool = ThreadPoolExecutor(size + (0 if behind_nginx else _SLOW_READERS))
+        self._writing = 0
+        # Answered requests, by how much less is running, and how much more is only being written.
+        self._done: queue.SimpleQueue[tuple[list[tuple[Connection, bool]], int, int]]
+        self._done = queue.SimpleQueue()
+
+    @property
+    def can_run(self) -> bool:
+        """Whether a request that comes now is run at once."""
+        return self.running < self._size
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs, waits or is being written."""
+        return not (self.running or self._writing or self.waiting)
+
+    def add(self, connection: Connection, request: Request) -> None:
+        """Let a request wait for a thread."""
+        self.waiting.append((connection, request, time.monotonic()))
+
+    def start(self) -> None:
+        """Run what waits, while any thread is free."""
+        while self.waiting and self.can_run:
+            count = min(len(self.waiting), self._batch_size)
+            batch = [self.waiting.popleft()[:2] for _ in range(count)]
+            self._begin()
+            self._pool.submit(self._answer, batch)
+
+    def run(self, function: Callable[[], None]) -> None:
+        """Run something else in the place of a request."""
+        self._begin()
+        self._pool.submit(self._call, function)
+
+    def finished(self) -> Iterator[tuple[Connection, bool]]:
+        """Yield the connections whose requests were answered, and whether each stays open."""
+        while not self._done.empty():
+            done, ended, written = self._done.get()
+            self.running -= ended
+            self._writing += written
+            yield from done
+        self._busy[0] = self.running > 0
+
+    def _begin(self) -> None:
+        self.running += 1
+        self._busy[0] = 1
+
+    def _end(self, done: list[tuple[Connection, bool]], ended: int, written: int) -> None:
+        self._done.put((done, ended, written))
+        self._wake_up()
+
+    def _call(self, function: Callable[[], None]) -> None:
+        try:
+            function()
+        finally:
+            self._end([], 1, 0)
+
+    def _answer(self, batch: list[tuple[Connection, Request]]) -> None:
+        stay_open, writes = [False] * len(batch), False
+
+        def let_go() -> None:
+            nonlocal writes
+            if not writes:
+                writes = True
+                self._end([], 1, 1)
+
+        try:
+            stay_open = self._answering.answer(
+                batch, keeps=self._keeps(), let_go=None if self._behind_nginx else let_go
+            )
+        finally:
+            done = [(one, stays) for (one, _), stays in zip(batch, stay_open, strict=True)]
+            self._end(done, 0 if writes else 1, -1 if writes else 0)

@@ -30,7 +30,7 @@ _FILES = {
 _NO_FOLDERS, _ONLY_FOLDERS = {"--payload", "--slow-payload"}, {"--training-input"}
 _REPORTS = {"json": "JSON", "junit": "JUnit's XML", "html": "one HTML page"}
 # What a command line has beside the options of a check.
-_NO_OPTIONS = {"run", "subject", *_REPORTS}
+_NO_OPTIONS = {"run", "verb", "subject", *_REPORTS}
 # Rules whose lines fit on a screen, so that the broken ones are not told twice.
 _FAR_ABOVE = 20
 # Exit statuses: a rule is broken, or with --strict was not tested; the check could not run.

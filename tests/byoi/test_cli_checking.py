@@ -2,9 +2,14 @@
 
 import http.server
 import json
+import pathlib
 import re
+import signal
 import socket
+import subprocess
+import sys
 import threading
+import time
 
 import pytest
 
@@ -167,3 +172,32 @@ def test_what_failed_is_told_once_more_below_a_long_table(check, url):
     assert again[2].split()[0] == "remedy:"
     assert out.count(again[1]) == 2
     assert re.fullmatch(r"\d+ of \d+ rules tested, [1-9]\d* failed, \d+ not tested", out[-1])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_cancelled_check_leaves_no_server(number, tmp_path):
+    (tmp_path / "inference.py").write_text(
+        "import os, pathlib, time\n"
+        "def model_fn(directory):\n"
+        "    pathlib.Path(directory, 'loading').write_text(str(os.getpid()))\n"
+        "    time.sleep(600)\n"
+    )
+    loading = tmp_path / "model" / "loading"
+    loading.parent.mkdir()
+    command = [sys.executable, "-m", "byoi.cli", "check", str(tmp_path), "--only", "RT-22"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            await_that(lambda: loading.exists() and loading.read_text())
+            process.send_signal(number)
+            assert process.wait(60) == 128 + number
+        finally:
+            process.kill()
+    worker = pathlib.Path("/proc", loading.read_text())
+    await_that(lambda: not worker.exists())
+
+
+def await_that(holds, limit_s=60):
+    deadline_s = time.monotonic() + limit_s
+    while not holds():
+        assert time.monotonic() < deadline_s, f"not within {limit_s} s"
+        time.sleep(0.1)

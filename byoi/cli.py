@@ -62,8 +62,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A server handles signals by itself, as of its first process.
         with contextlib.nullcontext() if options.verb == "serve" else _interrupted_by_signals():
             return int(options.run(options) or 0)
-    except _EndedBySignal as ended:
-        return 128 + ended.number
     except errors.ByoiError as error:
         return _fail(error)
     except ModuleNotFoundError as error:
@@ -71,8 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if missing is None:
             raise
         return _fail(missing)
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+    except KeyboardInterrupt as interrupt:
+        return 128 + getattr(interrupt, "number", signal.SIGINT)
     except BrokenPipeError:
         # What reads the output has ended, such as `head`; what is left must not fail once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -273,8 +273,9 @@ class Case:
         if isinstance(problem, causes.OutOfMemory) and self.given.memory_bytes:
             mb = self.given.memory_bytes // _MIB
             return Broken(f"with {mb:,} MB, as the instance type: {problem.seen}", problem.remedy)
-        if isinstance(problem, waiting.NotReady) and self.subject.model is None:
-            return waiting.NotReady(
+        unexplained = isinstance(problem, waiting.NotReady | causes.Ended)
+        if problem and unexplained and self.subject.model is None:
+            return type(problem)(
                 f"{problem.seen}; it was started without model data",
                 f"give the model data, --model-data FILE; or, if it needs none: {problem.remedy}",
             )

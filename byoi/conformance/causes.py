@@ -40,6 +40,9 @@ _NO_VARIABLE = re.compile(
     rf"|(?:[Mm]issing|[Rr]equired?|[Ss]et|[Nn]eeds?) (?:the )?(?:env|environment)(?: variable)?"
     rf"[: ]+['\"`$]*{_NAME}\b"
 )
+_LAST_LINES_TELL = (
+    "the last lines have the cause: mend it, and let `serve` run for as long as it serves"
+)
 # How what is said of a server that had to be killed begins.
 SIGTERM_IGNORED = "SIGTERM did not end it"
 # A status above it is that of a signal.
@@ -49,6 +52,10 @@ NO_PROGRAM = {126, 127}
 # Of shells and of Docker: a program that could not be executed, was not found, did not start; a
 # script that a shell could not read.
 _NOT_STARTED = NO_PROGRAM | {2, 255}
+
+
+class Ended(Broken):
+    """The server ended by itself, and only its last lines tell why."""
 
 
 class OutOfMemory(Broken):
@@ -122,7 +129,7 @@ def of_end(exit_code: int, log: str) -> Broken:
     how = f"status {exit_code}"
     if exit_code - SIGNALLED in set(signal.Signals):
         how = f"{signal.Signals(exit_code - SIGNALLED).name}, status {exit_code}"
-    remedy = "the last lines have the cause: mend it, and let `serve` run for as long as it serves"
+    remedy = _LAST_LINES_TELL
     if not exit_code:
         remedy = (
             "let process 1 be the server, in the foreground: a container ends with its process 1, "
@@ -138,7 +145,9 @@ def of_end(exit_code: int, log: str) -> Broken:
             f"have a default for {missing[0]}; or, where the model's environment sets it, give it "
             f"to the check: --env {missing[0]}=VALUE"
         )
-    return Broken(f"the server ended with {how}; its last lines: {log_lines.last(log)}", remedy)
+    is_told = remedy != _LAST_LINES_TELL
+    kind = Broken if is_told else Ended
+    return kind(f"the server ended with {how}; its last lines: {log_lines.last(log)}", remedy)
 
 
 def of_ignored_sigterm(seconds: float, limit_s: float = contract.STOP_GRACE_S) -> Broken:

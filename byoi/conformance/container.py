@@ -28,6 +28,8 @@ _NEEDS_SHELL = (
 class ContainerSight:
     """A container of this machine."""
 
+    sees_start = True
+
     def __init__(self, engine: Engine, name: str) -> None:
         """Remember the container."""
         self.engine = engine

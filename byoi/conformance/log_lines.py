@@ -92,7 +92,8 @@ def _end(log: str) -> list[str]:
 def _message(line: str) -> str:
     """Return what a line of a log in JSON says, any other as it is."""
     if line.startswith("{"):
-        with contextlib.suppress(ValueError):
+        # A hostile line may be nested more deeply than Python's parser goes.
+        with contextlib.suppress(ValueError, RecursionError):
             content = json.loads(line)
             for name in _MESSAGES:
                 if isinstance(content.get(name), str):

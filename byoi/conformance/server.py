@@ -106,7 +106,13 @@ class End:
 
 
 class Sight(Protocol):
-    """What can be seen of a server beside its answers."""
+    """What can be seen of a server beside its answers.
+
+    Attributes:
+        sees_start: Whether the check itself started the server.
+    """
+
+    sees_start: bool
 
     def log(self) -> str:
         """Return all that it wrote."""
@@ -147,6 +153,8 @@ class Sight(Protocol):
 
 class Unseen:
     """A server of which only a URL is known."""
+
+    sees_start = False
 
     def log(self) -> str:
         """Raise: it is elsewhere."""

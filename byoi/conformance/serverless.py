@@ -116,7 +116,7 @@ def sv_06(case: Case) -> str:
     _require(case)
     ready_s = case.server().ready_s
     if ready_s is None or case.subject.start_limit_s < _PLAUSIBLE_S:
-        raise NotTested("give an image: the start of a server that runs already is not seen")
+        raise NotTested("give an image: of a server that runs already the start is not seen")
     if ready_s > _START_S:
         raise Broken(
             f"healthy {ready_s:.0f} s after the start; the limit is 180 s",

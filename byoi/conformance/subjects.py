@@ -264,6 +264,8 @@ class UrlSubject:
 class ProcessSight(Unseen):
     """Processes of this machine."""
 
+    sees_start = True
+
     def __init__(self, stack: processes.ProcessStack) -> None:
         """Remember the processes."""
         self._stack = stack

@@ -65,7 +65,7 @@ def wait_until_healthy(
         answer = server.ping(timeout_s=contract.PING_TIMEOUT_S)
         waited_s = time.monotonic() - started_s
         if answer.status == HTTPStatus.OK:
-            server.ready_s = waited_s
+            server.ready_s = waited_s if server.sight.sees_start else None
             return None
         if answer.seconds >= contract.PING_TIMEOUT_S and (slow := slow_ping(server)):
             return slow
@@ -239,13 +239,17 @@ def _gave_up(server: Server, answer: Answer, limit_s: float, port: int) -> Broke
             f"start the server where the argument is `serve`, and listen on 0.0.0.0:{port}; or, "
             "where the model takes longer to load, --full waits 480 s",
         )
-    last = log_lines.last(log)
+    last = f"; its last log lines: {log_lines.last(log)}" if server.sight.sees_start else ""
     if answer.status and answer.status not in _STARTING:
         wrong = wrong_status(answer)
-        return Broken(f"{wrong.seen} for {limit_s:g} s; its last log lines: {last}", wrong.remedy)
-    return NotReady(
-        f"/ping did not answer 200 within {limit_s:g} s; last: {answer.shown}; its last log "
-        f"lines: {last}",
+        return Broken(f"{wrong.seen} for {limit_s:g} s{last}", wrong.remedy)
+    seen = f"/ping did not answer 200 within {limit_s:g} s; last: {answer.shown}{last}"
+    kind: type[Broken] = NotReady
+    remedy = (
         "the log has the cause, or the model takes longer to load than the check waits: --full "
-        "waits 480 s, and the endpoint's start-up time-out can be raised to 3600 s",
+        "waits 480 s, and the endpoint's start-up time-out can be raised to 3600 s"
     )
+    if not server.sight.sees_start:
+        kind = Broken
+        remedy = "the server's own log has the cause; check it again when it has loaded its model"
+    return kind(seen, remedy)

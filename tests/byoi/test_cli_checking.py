@@ -174,6 +174,28 @@ def test_what_failed_is_told_once_more_below_a_long_table(check, url):
     assert re.fullmatch(r"\d+ of \d+ rules tested, [1-9]\d* failed, \d+ not tested", out[-1])
 
 
+def test_of_a_url_no_log_and_no_start_is_told(check):
+    class Loading(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(503)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Loading) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        status, out, _ = check(url, "--only", "RT-22,SV-06", "--serverless")
+        server.shutdown()
+    assert status == 1
+    shown = "\n".join(out)
+    assert "/ping did not answer 200 within 5 s; last: 503" in shown
+    assert "wrote nothing" not in shown
+    assert "--model-data" not in shown
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_cancelled_check_leaves_no_server(number, tmp_path):
     (tmp_path / "inference.py").write_text(

@@ -300,3 +300,8 @@ def test_a_body_that_tells_of_an_error_is_known(body, error):
 )
 def test_the_processors_of_an_instance_type(instance_type, architecture):
     assert instance_memory.architecture_of(instance_type) == architecture
+
+
+def test_a_line_of_json_that_is_too_deep_is_shown_as_it_is():
+    line = '{"message": ' + "[" * 50_000
+    assert log_lines.last(f"before\n{line}").startswith('before | {"message": [')

@@ -11,8 +11,10 @@ model that the repository's fixture has. `--keep` writes `benchmarks/results/che
 
 import argparse
 import concurrent.futures
+import dataclasses
 import datetime as dt
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,7 +27,7 @@ from own_model import ROOT, show
 
 from byoi import conformance, terminal
 from byoi.conformance import reports
-from byoi.local import Engine
+from byoi.local import Engine, LocalRegistry
 
 sys.path[:0] = [str(ROOT / "tests" / name) for name in ("container", "byoi/conformance")]
 
@@ -35,7 +37,21 @@ import images  # noqa: E402 - as above
 
 RESULTS = ROOT / "benchmarks" / "results"
 MODEL = ROOT / "benchmarks" / "fixtures" / "network_small"
-PAYLOAD = conformance.Payload(b'{"instances": ["Not bad at all."]}', "application/json")
+PAYLOAD = conformance.Payload(b'"Not bad at all."\n"Far too long."\n', "application/jsonlines")
+SLOW_PAYLOAD = conformance.Payload(b'"Wait for it."', "application/jsonlines")
+# The project's own module, which takes its time for one review.
+SLOW_MODULE = """\
+import time
+
+from byoi_lib.inference import input_fn as decode
+from byoi_lib.inference import model_fn, output_fn, predict_fn
+
+
+def input_fn(body, content_type):
+    if isinstance(body, str) and "Wait for it." in body:
+        time.sleep(40)
+    return decode(body, content_type)
+"""
 
 
 @dataclass(frozen=True)
@@ -183,17 +199,36 @@ def main() -> None:
                 show(f"{fault.name}: {fault.rule} {outcome}")
                 others = ", ".join(fault.others)
                 rows.append(f"| `{fault.name}` | {fault.rule} | {others} | {outcome} | {seen} |")
-    given = conformance.Given(payload=PAYLOAD, is_serverless=True)
-    case = conformance.Case(
-        conformance.ImageSubject(Engine(os.environ), options.image, MODEL), given
-    )
-    report = conformance.check(
-        case, conformance.all_rules(), lambda result: show(reports.line(result))
-    )
+    report = check_own(options.image)
     show(report.summary)
     if options.keep:
         keep(rows, missed, report, time.monotonic() - began_s)
     sys.exit(1 if missed or report.failures else 0)
+
+
+def check_own(image: str) -> conformance.Report:
+    """Check the project's image, as it is in a registry, with all that can be given."""
+    with tempfile.TemporaryDirectory() as folder, LocalRegistry() as registry:
+        model = Path(folder) / "model"
+        shutil.copytree(MODEL, model)
+        (model / "code").mkdir()
+        (model / "code" / "inference.py").write_text(SLOW_MODULE)
+        pushed = f"{registry.address}/{image}"
+        for command in (["tag", image, pushed], ["push", "--quiet", pushed]):
+            subprocess.run(["docker", *command], check=True, capture_output=True)
+        try:
+            given = conformance.Given(
+                payload=PAYLOAD, slow_payload=SLOW_PAYLOAD, is_serverless=True
+            )
+            subject = conformance.ImageSubject(Engine(os.environ), pushed, model)
+            report = conformance.check(
+                conformance.Case(subject, given),
+                conformance.all_rules(),
+                lambda result: show(reports.line(result)),
+            )
+        finally:
+            subprocess.run(["docker", "rmi", pushed], capture_output=True, check=False)
+    return dataclasses.replace(report, subject=image)
 
 
 def keep(rows: list[str], missed: int, report: conformance.Report, seconds: float) -> None:

@@ -31,6 +31,11 @@ _NO_FOLDERS, _ONLY_FOLDERS = {"--payload", "--slow-payload"}, {"--training-input
 _REPORTS = {"json": "JSON", "junit": "JUnit's XML", "html": "one HTML page"}
 # What a command line has beside the options of a check.
 _NO_OPTIONS = {"run", "verb", "subject", *_REPORTS}
+_GROUPS = {
+    "--serverless": "serverless endpoints",
+    "--multi-model": "multi-model endpoints",
+    "--train": "training jobs",
+}
 # Rules whose lines fit on a screen, so that the broken ones are not told twice.
 _FAR_ABOVE = 20
 # Exit statuses: a rule is broken, or with --strict was not tested; the check could not run.
@@ -40,7 +45,7 @@ BROKEN, NOT_RUN = 1, 2
 def add_verbs(verbs: Any) -> None:
     """Add the verb to argparse's subparsers."""
     check = verbs.add_parser(
-        "check", help="will an image pass on SageMaker? checks the container contract"
+        "check", help="check an image, a server or a project against SageMaker's container contract"
     )
     check.add_argument(
         "subject",
@@ -53,7 +58,12 @@ def add_verbs(verbs: Any) -> None:
     check.add_argument(
         "--payload", type=Path, metavar="FILE", help="a request that the model answers"
     )
-    check.add_argument("--slow-payload", type=Path, metavar="FILE", help="one that takes 5 to 55 s")
+    check.add_argument(
+        "--slow-payload",
+        type=Path,
+        metavar="FILE",
+        help="a request that takes 5 to 59 s, to test time-outs and the stop",
+    )
     check.add_argument(
         "--content-type",
         metavar="T",
@@ -67,25 +77,29 @@ def add_verbs(verbs: Any) -> None:
         action="append",
         default=[],
         metavar="NAME[=VALUE]",
-        help="a variable that the model needs, as an endpoint would have it",
+        help="an environment variable for the container",
     )
-    check.add_argument("--serverless", action="store_true", help="with serverless' rules")
-    check.add_argument("--multi-model", action="store_true", help="with multi-model endpoints'")
-    check.add_argument("--train", action="store_true", help="with those of training")
+    for option, what in _GROUPS.items():
+        check.add_argument(option, action="store_true", help=f"also check the rules of {what}")
     check.add_argument(
         "--training-input",
         type=Path,
         metavar="FOLDER",
-        help="of a job that ends well: config/ and data/CHANNEL/, as /opt/ml/input has them",
+        help="a training job's input: config/ and data/CHANNEL/, as in /opt/ml/input",
     )
     check.add_argument(
-        "--instance-type", default="", metavar="T", help="whose memory limits it: ml.m5.large"
+        "--instance-type",
+        default="",
+        metavar="T",
+        help="limit the memory to that of this type, such as ml.m5.large",
     )
     check.add_argument(
-        "--full", action="store_true", help="wait out the platform's limits, which takes minutes"
+        "--full",
+        action="store_true",
+        help="also test what waits for SageMaker's time limits, which takes minutes",
     )
     check.add_argument(
-        "--strict", action="store_true", help="exit with 1 also where a rule was not tested"
+        "--strict", action="store_true", help="exit with 1 also if a rule was not tested"
     )
     for name, what in _REPORTS.items():
         check.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"report as {what}")
@@ -207,7 +221,7 @@ def _unusable(name: str, file: Path) -> str:
     if file.is_dir() and name in _NO_FOLDERS:
         return "it is a folder"
     if not file.is_dir() and name in _ONLY_FOLDERS:
-        return "it is no folder"
+        return "it is not a folder"
     return "" if os.access(file, os.R_OK) else "it cannot be read"
 
 

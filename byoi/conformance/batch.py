@@ -79,7 +79,7 @@ def _running(case: Case, environment: dict[str, str], named: str) -> Server:
     try:
         return _started(case, environment, named)
     except Broken as broken:
-        raise NotTested(f"first mend what BT-01 or BT-03 names: {broken.seen}") from broken
+        raise NotTested(f"fix BT-01 or BT-03 first: {broken.seen}") from broken
 
 
 @rule(Kind.ANY)
@@ -172,7 +172,7 @@ def _execution_parameters(case: Case) -> tuple[dict[str, Any] | None, Answer]:
         content = None
     if not isinstance(content, dict):
         shown = answer.text[:80]
-        raise Broken(f"/execution-parameters is no JSON object: {shown}", remedy)
+        raise Broken(f"/execution-parameters is not a JSON object: {shown}", remedy)
     return content, answer
 
 
@@ -187,7 +187,7 @@ def bt_05(case: Case) -> str:
     try:
         content, _ = _execution_parameters(case)
     except Broken as broken:
-        raise NotTested("first mend what BT-04 names") from broken
+        raise NotTested("fix BT-04 first") from broken
     if content is None or "BatchStrategy" not in content:
         raise NotApplicable("/execution-parameters has no BatchStrategy, which is safest")
     strategy = content["BatchStrategy"]

@@ -20,7 +20,7 @@ Found = TypeVar("Found")
 _MOST_ENDS = 2
 _MIB = 1 << 20
 # Why a rule that asks a healthy server is not tested.
-HEALTHY_FIRST = "first mend what RT-22 names: the server is not healthy"
+HEALTHY_FIRST = "fix RT-22 first: the server is not healthy"
 
 
 @dataclass(frozen=True)
@@ -162,11 +162,11 @@ class Case:
         try:
             server = self.any_server()
         except Broken as broken:
-            raise NotTested("first mend what RT-22 names: the server did not start") from broken
+            raise NotTested("fix RT-22 first: the server did not start") from broken
         if self._problem is not None:
             raise NotTested(HEALTHY_FIRST)
         if server.sight.exit_code() is not None:
-            raise NotTested("first mend what RT-69 names: the server has ended meanwhile")
+            raise NotTested("fix RT-69 first: the server has ended meanwhile")
         return server
 
     def _restart_ended(self) -> None:

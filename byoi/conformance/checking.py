@@ -67,7 +67,7 @@ _SLOW_PAYLOAD_S, _TRAINING_S = 240.0, 900.0
 _OF_TIME = re.compile(r"the limit is [\d.]+ m?s\b")
 _BUSY_FACTOR = 2
 _PROVED_ELSEWHERE = {
-    Kind.OURS: "nobody outside can see it; the project's own tests prove it for its image",
+    Kind.OURS: "it cannot be tested from outside; this project's tests prove it for its own image",
     Kind.PLATFORM: "the platform does it",
 }
 
@@ -208,7 +208,7 @@ def ask(case: Case, rule: Rule) -> Result:
     if rule.kind in _PROVED_ELSEWHERE:
         return Result(rule, Verdict.NOT_APPLICABLE, _PROVED_ELSEWHERE[rule.kind])
     if rule.is_slow and not case.given.is_full:
-        return Result(rule, Verdict.NOT_TESTED, "it waits out a limit of the platform: --full")
+        return Result(rule, Verdict.NOT_TESTED, "it waits for a time limit of SageMaker: --full")
     started_s = time.monotonic()
     verdict, remedy = Verdict.PASS, ""
     try:
@@ -220,7 +220,7 @@ def ask(case: Case, rule: Rule) -> Result:
     except NotTested as what:
         verdict, seen = Verdict.NOT_TESTED, str(what)
     except errors.HostingError as error:
-        verdict, seen = Verdict.NOT_TESTED, f"the engine did not do what it was asked: {error}"
+        verdict, seen = Verdict.NOT_TESTED, f"the container engine returned an error: {error}"
     except errors.ByoiError:
         raise
     except Exception as error:  # noqa: BLE001 - no rule takes away the results of the others

@@ -93,7 +93,7 @@ def usual(case: Case) -> tuple[Payload, Answer]:
     payload, answer = asked(case)
     is_redirect = HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST
     if not answer.status or answer.status in WITHOUT_ROUTE or is_redirect:
-        raise NotTested(f"first mend what RT-31 names: /invocations answers {answer.shown}")
+        raise NotTested(f"fix RT-31 first: /invocations answers {answer.shown}")
     return payload, answer
 
 
@@ -121,7 +121,7 @@ def require_success(case: Case) -> Answer:
     """
     _, answer = asked(case)
     if not is_success(answer):
-        raise NotTested(f"first mend what RT-31 names: the payload gets {answer.shown}")
+        raise NotTested(f"fix RT-31 first: the payload gets {answer.shown}")
     return answer
 
 

@@ -28,7 +28,7 @@ def dc_01(case: Case) -> str:
         if is_json:
             shown = answer.text[:60]
             raise Broken(
-                f"a response of {media_type} is no JSON: {shown}",
+                f"a response of {media_type} is not JSON: {shown}",
                 "name the media type that the body has",
             ) from error
     return content_type

@@ -244,8 +244,8 @@ class _Junk:
 _JUNK = (
     _Junk("an empty body", Payload(b"", _JSON)),
     _Junk("an empty list", Payload(b"[]", _JSON)),
-    _Junk("a body that is no JSON", Payload(b'{"instances": [1, 2', _JSON)),
-    _Junk("bytes that are no text", Payload(b"\xff\xfe\x00\x80" * 8, _JSON)),
+    _Junk("a body that is not JSON", Payload(b'{"instances": [1, 2', _JSON)),
+    _Junk("bytes that are not text", Payload(b"\xff\xfe\x00\x80" * 8, _JSON)),
     _Junk("an unknown media type", Payload(b"\x00\x01\x02", "application/x-byoi-unknown")),
     _Junk("a Content-Type that is none", Payload(b"[]", "junk")),
     _Junk("an unknown Accept", Payload(b"[]", _JSON), "application/x-byoi-unknown"),
@@ -342,7 +342,7 @@ def rt_38(case: Case) -> str:
     try:
         answers = [answer for _, answer in _junk_answers(case)]
     except Broken as broken:
-        raise NotTested("first mend what RT-37 names") from broken
+        raise NotTested("fix RT-37 first") from broken
     errors = [one for one in answers if one.status >= HTTPStatus.BAD_REQUEST]
     if not errors:
         return "no request was refused"

@@ -45,7 +45,7 @@ def _server(case: Case) -> Server:
     try:
         return case.kept(environment=_ENVIRONMENT, model_dir=_MODEL_DIR)
     except Broken as broken:
-        raise NotTested("first mend what MM-03 names: the server is not healthy") from broken
+        raise NotTested("fix MM-03 first: the server is not healthy") from broken
 
 
 def _load(server: Server, name: str) -> Answer:
@@ -66,7 +66,7 @@ def _loaded(case: Case, name: str = _LOADED) -> Server:
     server = _server(case)
     answer = _load(server, name)
     if not is_success(answer) and answer.status != HTTPStatus.CONFLICT:
-        raise NotTested(f"first mend what MM-04 names: loading a model gets {answer.shown}")
+        raise NotTested(f"fix MM-04 first: loading a model gets {answer.shown}")
     return server
 
 
@@ -175,7 +175,7 @@ def mm_06(case: Case) -> str:
             if not is_success(answer) or time.monotonic() - started_s > _LOADING_S:
                 break
     if not is_success(answer) and not number:
-        raise NotTested(f"first mend what MM-04 names: loading a model gets {answer.shown}")
+        raise NotTested(f"fix MM-04 first: loading a model gets {answer.shown}")
     if is_success(answer):
         raise NotTested(
             f"give an instance type whose memory is soon full, --instance-type: {number + 1} "
@@ -295,7 +295,7 @@ def mm_12(case: Case) -> str:
     answer = _load(server, name)
     _unload(server, name)
     if not is_success(answer):
-        raise NotTested(f"first mend what MM-04 names: loading a model gets {answer.shown}")
+        raise NotTested(f"fix MM-04 first: loading a model gets {answer.shown}")
     if answer.seconds > _LOAD_LIMIT_S:
         raise Broken(
             f"loading takes {answer.seconds:.0f} s; the limit is 360 s", "make the model smaller"

@@ -48,7 +48,7 @@ def rt_15(case: Case) -> str:
     if not here and not others and isinstance(case.problem, NotReady):
         raise case.problem
     if not here:
-        raise NotTested("first mend what RT-22 names: nothing listens there")
+        raise NotTested("fix RT-22 first: nothing listens there")
     return f"listens on {here[0]}"
 
 
@@ -92,7 +92,7 @@ def rt_17(case: Case) -> str:
             listeners = server.sight.listeners()
             own = {_OTHER_PORT, server.port}
     except Broken as broken:
-        raise NotTested(f"first mend what RT-16 names: {broken.seen}") from broken
+        raise NotTested(f"fix RT-16 first: {broken.seen}") from broken
     others = {one for one in listeners if one.port not in own and one.address != _RESOLVER}
     outside = sorted(str(one) for one in others if not first <= one.port <= last)
     if outside:

@@ -18,7 +18,7 @@ from byoi.conformance.rule import Verdict
 
 _SLOWEST = 10
 # How a rule says that it waits for another one.
-_BLOCKED = "first mend "
+_BLOCKED = "fix "
 _CODE = re.compile(r"`([^`\n]+)`")
 _ID = re.compile(r"\b[A-Z]{2,3}-\d{2}\b")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"

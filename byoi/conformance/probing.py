@@ -71,7 +71,7 @@ def usual(case: Case) -> Usual:
         _, answer = comparing.asked(case)
         # What hangs is not waited for again.
         if answer.status in comparing.WITHOUT_ROUTE or answer.seconds >= ANSWER_TIMEOUT_S:
-            raise NotTested(f"first mend what RT-31 names: /invocations answers {answer.shown}")
+            raise NotTested(f"fix RT-31 first: /invocations answers {answer.shown}")
         server = case.server()
         length = len(log_of(server))
         found = answers(case, server)

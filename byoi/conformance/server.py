@@ -257,7 +257,7 @@ class Server:
                     seconds=time.monotonic() - started_s,
                     problem=f"status {response.status}, and a body that is not complete: {error}",
                 )
-            # ValueError: chunks whose size is no number.
+            # ValueError: chunks whose size is not a number.
             except (OSError, http.client.HTTPException, ValueError) as error:
                 reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
                 return Answer(0, seconds=time.monotonic() - started_s, problem=reason)

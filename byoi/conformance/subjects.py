@@ -90,7 +90,7 @@ class Subject(Protocol):
         """Return what is known of an image without running it, as `docker inspect` shows it.
 
         Raises:
-            NotTested: It is no image.
+            NotTested: It is not an image.
         """
         ...
 
@@ -98,7 +98,7 @@ class Subject(Protocol):
         """Return the beginning of a file of an image, which is not run; None where it has none.
 
         Raises:
-            NotTested: It is no image.
+            NotTested: It is not an image.
         """
         ...
 
@@ -106,7 +106,7 @@ class Subject(Protocol):
         """Whether an image, which is not run, has files in a folder, or folders of it.
 
         Raises:
-            NotTested: It is no image.
+            NotTested: It is not an image.
         """
         ...
 
@@ -249,15 +249,15 @@ class UrlSubject:
         return Broken(f"nothing answers at {server.url}", "start the server, then check it")
 
     def described(self) -> Mapping[str, Any]:
-        """Raise: it is no image."""
+        """Raise: it is not an image."""
         raise NotTested("give an image instead of a URL")
 
     def read_file(self, path: str) -> bytes | None:  # noqa: ARG002 - a Subject's
-        """Raise: it is no image."""
+        """Raise: it is not an image."""
         raise NotTested("give an image instead of a URL")
 
     def has_files(self, folder: str) -> bool:  # noqa: ARG002 - a Subject's
-        """Raise: it is no image."""
+        """Raise: it is not an image."""
         raise NotTested("give an image instead of a URL")
 
 
@@ -346,15 +346,15 @@ class ProjectSubject:
         return causes.problem_in_log(log) or causes.of_end(server.sight.exit_code() or 0, log)
 
     def described(self) -> Mapping[str, Any]:
-        """Raise: it is no image."""
+        """Raise: it is not an image."""
         raise NotTested("give an image instead of a folder")
 
     def read_file(self, path: str) -> bytes | None:  # noqa: ARG002 - a Subject's
-        """Raise: it is no image."""
+        """Raise: it is not an image."""
         raise NotTested("give an image instead of a folder")
 
     def has_files(self, folder: str) -> bool:  # noqa: ARG002 - a Subject's
-        """Raise: it is no image."""
+        """Raise: it is not an image."""
         raise NotTested("give an image instead of a folder")
 
 

@@ -104,7 +104,7 @@ def good(case: Case) -> Run:
     """
     run = succeeding(case)
     if run.exit_code:
-        raise NotTested("first mend what TR-12 names: the job fails")
+        raise NotTested("fix TR-12 first: the job fails")
     return run
 
 
@@ -164,7 +164,7 @@ def launched(
 
     Raises:
         Broken: It does not start.
-        NotTested: The subject is no image.
+        NotTested: The subject is not an image.
     """
     case.subject.described()
     with tempfile.TemporaryDirectory(prefix="byoi-check-") as name:

@@ -60,7 +60,7 @@ def check(capsys):
         ("--payload", True, "it is a folder; expected a file with the body of a request"),
         ("--slow-payload", None, "it does not exist; expected a file with the body of a request"),
         ("--model-data", None, "it does not exist; expected a model.tar.gz, or a model's folder"),
-        ("--training-input", False, "it is no folder; expected a folder with config/"),
+        ("--training-input", False, "it is not a folder; expected a folder with config/"),
         ("--html", True, "is a folder; expected the name of a file to write"),
     ],
 )

@@ -29,7 +29,7 @@ def report():
         made("RT-21", Verdict.PASS, f"`{EVIL}`"),
         made("RT-22", Verdict.FAIL, f"{EVIL} {LONG}", "run `serve`, and see RT-31 and RT-21"),
         made("RT-31", Verdict.FAIL, EVIL, EVIL, 2.0),
-        made("RT-23", Verdict.NOT_TESTED, "first mend what RT-22 names"),
+        made("RT-23", Verdict.NOT_TESTED, "fix RT-22 first"),
         made("RT-37", Verdict.NOT_TESTED, f"give {EVIL}: --payload FILE"),
         made("RT-38", Verdict.NOT_TESTED, f"give {EVIL}: --payload FILE"),
         made("RT-39", Verdict.NOT_APPLICABLE, "the platform does it"),

@@ -136,7 +136,7 @@ def test_a_terminal_has_lines_of_its_width_and_a_file_has_long_ones(report, widt
 def test_what_would_let_more_be_tested_is_counted(report):
     asked_again = made(Verdict.NOT_TESTED, "give several records: --payload FILE of text/csv")
     slow = made(Verdict.NOT_TESTED, "give one that takes 5 s: --slow-payload FILE")
-    waiting = made(Verdict.NOT_TESTED, "first mend what RT-22 names")
+    waiting = made(Verdict.NOT_TESTED, "fix RT-22 first")
     given = dataclasses.replace(report, results=(asked_again, slow, slow, waiting))
     assert reports.to_give(given) == "--slow-payload (2 rules)"
 

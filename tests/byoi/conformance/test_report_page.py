@@ -93,7 +93,7 @@ def test_the_page_opens_with_the_verdict_and_goes_on_with_what_to_mend(report):
 
 def test_what_can_be_given_stands_before_what_waits_for_another_rule_and_only_once(report):
     text = page.to_html(report)
-    assert text.index(": --payload FILE") < text.index("First mend what RT-22 names")
+    assert text.index(": --payload FILE") < text.index("Fix RT-22 first")
     assert text.count(": --payload FILE") == 1
 
 

@@ -10,8 +10,11 @@ model that the repository's fixture has. `--keep` writes `benchmarks/results/che
 """
 
 import argparse
+import concurrent.futures
+import dataclasses
 import datetime as dt
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,7 +27,7 @@ from own_model import ROOT, show
 
 from byoi import conformance, terminal
 from byoi.conformance import reports
-from byoi.local import Engine
+from byoi.local import Engine, LocalRegistry
 
 sys.path[:0] = [str(ROOT / "tests" / name) for name in ("container", "byoi/conformance")]
 
@@ -34,7 +37,21 @@ import images  # noqa: E402 - as above
 
 RESULTS = ROOT / "benchmarks" / "results"
 MODEL = ROOT / "benchmarks" / "fixtures" / "network_small"
-PAYLOAD = conformance.Payload(b'{"instances": ["Not bad at all."]}', "application/json")
+PAYLOAD = conformance.Payload(b'"Not bad at all."\n"Far too long."\n', "application/jsonlines")
+SLOW_PAYLOAD = conformance.Payload(b'"Wait for it."', "application/jsonlines")
+# The project's own module, which takes its time for one review.
+SLOW_MODULE = """\
+import time
+
+from byoi_lib.inference import input_fn as decode
+from byoi_lib.inference import model_fn, output_fn, predict_fn
+
+
+def input_fn(body, content_type):
+    if isinstance(body, str) and "Wait for it." in body:
+        time.sleep(40)
+    return decode(body, content_type)
+"""
 
 
 @dataclass(frozen=True)
@@ -48,6 +65,7 @@ class Broken:
         others: Rules that must fail with it.
         words: Stand in what is seen, or in the remedy.
         given: What the user gave for the check.
+        is_slow: It waits out a limit of the platform.
     """
 
     name: str
@@ -56,6 +74,7 @@ class Broken:
     others: tuple[str, ...]
     words: tuple[str, ...]
     given: conformance.Given
+    is_slow: bool
 
 
 def broken_images(folder: Path, life: str) -> Iterator[Broken]:
@@ -65,18 +84,25 @@ def broken_images(folder: Path, life: str) -> Iterator[Broken]:
         folder: Where the input of a training job is written.
         life: The image whose faults are in how it starts, ends, trains and writes.
     """
-    for name, fault in faults_of_serving.FAULTS.items():
+    serving = {**faults_of_serving.FAULTS, **faults_of_serving.SLOW_FAULTS}
+    for name, fault in serving.items():
         lines = [f"FROM {images.IMAGES['faulty'].tag}", f"ENV FAULT='{name}'"]
         # The tests' image has all labels.
         absent = set(faults_of_serving.LABELS) - set(fault.labels)
         lines += [f"LABEL {label}=" for label in sorted(absent)]
-        yield Broken(name, lines, fault.rule, fault.others, fault.words, fault.given)
+        is_slow = name in faults_of_serving.SLOW_FAULTS
+        yield Broken(name, lines, fault.rule, fault.others, fault.words, fault.given, is_slow)
     training = folder / "input"
     (training / "data" / "train").mkdir(parents=True)
     (training / "data" / "train" / "rows").write_text("1,2\n")
     (training / "config").mkdir()
     (training / "config" / "hyperparameters.json").write_text('{"epochs": 4}')
-    rows = {**faults_of_life.FAULTS, **faults_of_life.IMAGE_FAULTS}
+    rows = {
+        **faults_of_life.FAULTS,
+        **faults_of_life.IMAGE_FAULTS,
+        **faults_of_life.CONTAINER_FAULTS,
+        **faults_of_life.SLOW_FAULTS,
+    }
     for name, row in rows.items():
         if name in faults_of_life.IMAGE_FAULTS:
             if not row.lines:  # of what an engine tells: a size, another processor
@@ -84,7 +110,9 @@ def broken_images(folder: Path, life: str) -> Iterator[Broken]:
             lines = [f"FROM {life}", row.lines]
         else:
             lines = [f"FROM {life}", f"ENV FAULT='{name}'"]
-        yield Broken(name, lines, row.rule, row.others, row.words, row.given(training))
+        is_slow = name in faults_of_life.SLOW_FAULTS
+        given = row.given(training)
+        yield Broken(name, lines, row.rule, row.others, row.words, given, is_slow)
 
 
 def build(tag: str, lines: list[str], context: Path | None = None) -> None:
@@ -106,7 +134,7 @@ def build(tag: str, lines: list[str], context: Path | None = None) -> None:
 
 def try_fault(fault: Broken, model: Path) -> tuple[str, str]:
     """Return what came of a fault, `found` if all is as it must be, and what was seen."""
-    tag = f"{images.REPOSITORY}-check-all:latest"
+    tag = f"{images.REPOSITORY}-check-all{'-slow' if fault.is_slow else ''}:latest"
     build(tag, fault.lines)
     try:
         case = conformance.Case(
@@ -151,25 +179,56 @@ def main() -> None:
         model = Path(folder) / "model"
         model.mkdir()
         (model / "weights").write_text("1")
-        for fault in broken_images(Path(folder), life):
-            if options.only and fault.name not in options.only:
-                continue
-            outcome, seen = try_fault(fault, model)
-            missed += outcome != "found"
-            show(f"{fault.name}: {fault.rule} {outcome}")
-            others = ", ".join(fault.others)
-            rows.append(f"| `{fault.name}` | {fault.rule} | {others} | {outcome} | {seen} |")
-    given = conformance.Given(payload=PAYLOAD, is_serverless=True)
-    case = conformance.Case(
-        conformance.ImageSubject(Engine(os.environ), options.image, MODEL), given
-    )
-    report = conformance.check(
-        case, conformance.all_rules(), lambda result: show(reports.line(result))
-    )
+        faults = [
+            fault
+            for fault in broken_images(Path(folder), life)
+            if not options.only or fault.name in options.only
+        ]
+        # What waits for minutes does so beside the others.
+        with concurrent.futures.ThreadPoolExecutor(1) as waiting:
+            slow = {
+                fault.name: waiting.submit(try_fault, fault, model)
+                for fault in faults
+                if fault.is_slow
+            }
+            # Those are awaited last.
+            for fault in sorted(faults, key=lambda one: one.is_slow):
+                found = slow.get(fault.name)
+                outcome, seen = found.result() if found else try_fault(fault, model)
+                missed += outcome != "found"
+                show(f"{fault.name}: {fault.rule} {outcome}")
+                others = ", ".join(fault.others)
+                rows.append(f"| `{fault.name}` | {fault.rule} | {others} | {outcome} | {seen} |")
+    report = check_own(options.image)
     show(report.summary)
     if options.keep:
         keep(rows, missed, report, time.monotonic() - began_s)
     sys.exit(1 if missed or report.failures else 0)
+
+
+def check_own(image: str) -> conformance.Report:
+    """Check the project's image, as it is in a registry, with all that can be given."""
+    with tempfile.TemporaryDirectory() as folder, LocalRegistry() as registry:
+        model = Path(folder) / "model"
+        shutil.copytree(MODEL, model)
+        (model / "code").mkdir()
+        (model / "code" / "inference.py").write_text(SLOW_MODULE)
+        pushed = f"{registry.address}/{image}"
+        for command in (["tag", image, pushed], ["push", "--quiet", pushed]):
+            subprocess.run(["docker", *command], check=True, capture_output=True)
+        try:
+            given = conformance.Given(
+                payload=PAYLOAD, slow_payload=SLOW_PAYLOAD, is_serverless=True
+            )
+            subject = conformance.ImageSubject(Engine(os.environ), pushed, model)
+            report = conformance.check(
+                conformance.Case(subject, given),
+                conformance.all_rules(),
+                lambda result: show(reports.line(result)),
+            )
+        finally:
+            subprocess.run(["docker", "rmi", pushed], capture_output=True, check=False)
+    return dataclasses.replace(report, subject=image)
 
 
 def keep(rows: list[str], missed: int, report: conformance.Report, seconds: float) -> None:

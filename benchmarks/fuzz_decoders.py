@@ -377,7 +377,10 @@ def batch(seed: int, inputs: int, report: Report) -> None:
         for case in cases:
             if case not in tried:
                 signal.setitimer(signal.ITIMER_REAL, HANG_S)
-                check(case, report.outcomes)
+                try:
+                    check(case, report.outcomes)
+                finally:  # what hypothesis does between two inputs has no limit
+                    signal.setitimer(signal.ITIMER_REAL, 0)
                 tried.add(case)  # only now: hypothesis tries a fault again
                 report.inputs += 1
 
@@ -428,7 +431,6 @@ def _alarm() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 

@@ -11,11 +11,13 @@ Source: PyPA's specification of entry points (entry_points.txt in a package's me
 """
 
 import argparse
+import contextlib
 import importlib
 import os
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,14 +51,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb.
 
     Returns:
-        0 on success, 1 on a deliberate error, 2 on a wrong command line, 70 on any other error.
+        0 on success, 1 on a deliberate error, 2 on a wrong command line, 70 on any other error,
+        128 and its number after a signal.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser(arguments).parse_args(arguments)
     # TensorFlow's remarks about processors and CUDA would hide what a verb prints.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        return int(options.run(options) or 0)
+        # A server handles signals by itself, as of its first process.
+        with contextlib.nullcontext() if options.verb == "serve" else _interrupted_by_signals():
+            return int(options.run(options) or 0)
     except errors.ByoiError as error:
         return _fail(error)
     except ModuleNotFoundError as error:
@@ -64,8 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if missing is None:
             raise
         return _fail(missing)
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+    except KeyboardInterrupt as interrupt:
+        return 128 + getattr(interrupt, "number", signal.SIGINT)
     except BrokenPipeError:
         # What reads the output has ended, such as `head`; what is left must not fail once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -74,6 +79,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get(TRACEBACK_VARIABLE):
             raise
         return _report_unforeseen(error)
+
+
+class _EndedBySignal(KeyboardInterrupt):
+    """SIGTERM or SIGHUP arrived, as when a CI job is cancelled or a terminal is closed.
+
+    Attributes:
+        number: Of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextlib.contextmanager
+def _interrupted_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end a verb as Ctrl-C does: its containers and files are removed."""
+
+    def interrupt(number: int, _: object) -> None:
+        raise _EndedBySignal(number)
+
+    # Only the main thread may set handlers; nohup has SIGHUP ignored, and that stays.
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    is_main = threading.current_thread() is threading.main_thread()
+    taken = [one for one in numbers if is_main and signal.getsignal(one) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _fail(error: errors.ByoiError) -> int:
@@ -111,7 +148,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="byoi", description="Bring your own inference to Amazon SageMaker."
     )
-    verbs = parser.add_subparsers(required=True, title="verbs", metavar="VERB")
+    verbs = parser.add_subparsers(required=True, title="verbs", metavar="VERB", dest="verb")
 
     cli_project.add_verbs(verbs)
     cli_serving.add_verbs(verbs)

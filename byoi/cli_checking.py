@@ -4,18 +4,40 @@ As in `cli`, a verb imports what it needs when it runs.
 """
 
 import argparse
+import dataclasses
+import datetime as dt
 import os
+import shutil
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from byoi import cli_values, errors, extras, terminal
+from byoi import cli_subjects, cli_values, errors, terminal
 
 if TYPE_CHECKING:
-    from byoi.conformance import Report
-    from byoi.conformance.subjects import Subject
+    from byoi.conformance import Report, Result, Rule
+    from byoi.conformance.about import About
 
+# Options that name a file or a folder, and what is expected of it.
+_FILES = {
+    "--model-data": "a model.tar.gz, or a model's folder",
+    "--payload": "a file with the body of a request that the model answers",
+    "--slow-payload": "a file with the body of a request that takes 5 to 55 s",
+    "--training-input": "a folder with config/ and data/CHANNEL/, as /opt/ml/input has them",
+}
+_NO_FOLDERS, _ONLY_FOLDERS = {"--payload", "--slow-payload"}, {"--training-input"}
+_REPORTS = {"json": "JSON", "junit": "JUnit's XML", "html": "one HTML page"}
+# What a command line has beside the options of a check.
+_NO_OPTIONS = {"run", "verb", "subject", *_REPORTS}
+_GROUPS = {
+    "--serverless": "serverless endpoints",
+    "--multi-model": "multi-model endpoints",
+    "--train": "training jobs",
+}
+# Rules whose lines fit on a screen, so that the broken ones are not told twice.
+_FAR_ABOVE = 20
 # Exit statuses: a rule is broken, or with --strict was not tested; the check could not run.
 BROKEN, NOT_RUN = 1, 2
 
@@ -23,7 +45,7 @@ BROKEN, NOT_RUN = 1, 2
 def add_verbs(verbs: Any) -> None:
     """Add the verb to argparse's subparsers."""
     check = verbs.add_parser(
-        "check", help="will an image pass on SageMaker? checks the container contract"
+        "check", help="check an image, a server or a project against SageMaker's container contract"
     )
     check.add_argument(
         "subject",
@@ -36,7 +58,12 @@ def add_verbs(verbs: Any) -> None:
     check.add_argument(
         "--payload", type=Path, metavar="FILE", help="a request that the model answers"
     )
-    check.add_argument("--slow-payload", type=Path, metavar="FILE", help="one that takes 5 to 55 s")
+    check.add_argument(
+        "--slow-payload",
+        type=Path,
+        metavar="FILE",
+        help="a request that takes 5 to 59 s, to test time-outs and the stop",
+    )
     check.add_argument(
         "--content-type",
         metavar="T",
@@ -50,110 +77,203 @@ def add_verbs(verbs: Any) -> None:
         action="append",
         default=[],
         metavar="NAME[=VALUE]",
-        help="a variable that the model needs, as an endpoint would have it",
+        help="an environment variable for the container",
     )
-    check.add_argument("--serverless", action="store_true", help="with serverless' rules")
-    check.add_argument("--multi-model", action="store_true", help="with multi-model endpoints'")
-    check.add_argument("--train", action="store_true", help="with those of training")
+    for option, what in _GROUPS.items():
+        check.add_argument(option, action="store_true", help=f"also check the rules of {what}")
     check.add_argument(
         "--training-input",
         type=Path,
         metavar="FOLDER",
-        help="of a job that ends well: config/ and data/CHANNEL/, as /opt/ml/input has them",
+        help="a training job's input: config/ and data/CHANNEL/, as in /opt/ml/input",
     )
     check.add_argument(
-        "--instance-type", default="", metavar="T", help="whose memory limits it: ml.m5.large"
+        "--instance-type",
+        default="",
+        metavar="T",
+        help="limit the memory to that of this type, such as ml.m5.large",
     )
     check.add_argument(
-        "--full", action="store_true", help="wait out the platform's limits, which takes minutes"
+        "--full",
+        action="store_true",
+        help="also test what waits for SageMaker's time limits, which takes minutes",
     )
     check.add_argument(
-        "--strict", action="store_true", help="exit with 1 also where a rule was not tested"
+        "--strict", action="store_true", help="exit with 1 also if a rule was not tested"
     )
-    for name, what in (("json", "JSON"), ("junit", "JUnit's XML"), ("html", "one HTML page")):
+    for name, what in _REPORTS.items():
         check.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"report as {what}")
     check.set_defaults(run=_check)
 
 
 def _check(options: argparse.Namespace) -> int:
+    from byoi.conformance import Report, page, reports
+
+    started_s = time.monotonic()
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    about = _about(options)
+    results: list[Result] = []
+
+    def learn(**known: Any) -> None:
+        nonlocal about
+        about = dataclasses.replace(about, **known)
+
+    def show(result: "Result") -> None:
+        print(reports.line(result, width), flush=True)
+        results.append(result)
+
     try:
-        report = _run(options)
+        _require_files(options)
+        report = _run(options, learn, show)
+    except BrokenPipeError:
+        raise
     except (errors.ByoiError, OSError) as error:
         print(terminal.message(f"byoi: error: {error}"), file=sys.stderr)
-        return NOT_RUN
-    from byoi.conformance import Verdict, reports
-
+        seconds = time.monotonic() - started_s
+        subject = cli_subjects.without_user(options.subject)
+        report = Report(subject, tuple(results), "", seconds, problem=str(error))
+    report = dataclasses.replace(report, about=about)
+    status = NOT_RUN if report.problem else _status(options, report)
     writers: dict[str, Callable[[Report], str]] = {
         "json": reports.to_json,
         "junit": reports.to_junit,
-        "html": reports.to_html,
+        "html": page.to_html,
     }
     for name, write in writers.items():
         if file := getattr(options, name):
-            file.write_text(write(report), encoding="utf-8")
+            try:
+                file.write_text(write(report), encoding="utf-8")
+            except OSError as error:
+                status = NOT_RUN
+                if f"--{name} {file}" not in report.problem:
+                    problem = f"byoi: error: --{name} {file}: {error.strerror}"
+                    print(terminal.message(problem), file=sys.stderr)
+    if not report.problem:
+        _conclude(options, report, width)
+    return status
+
+
+def _conclude(options: argparse.Namespace, report: "Report", width: int) -> None:
+    """Print what is to be done, and the counts as the last line."""
+    from byoi.conformance import Verdict, reports
+
+    if report.failures and len(report.results) > _FAR_ABOVE:
+        print(f"\nfailed:\n{reports.failures(report, width)}\n")
+    if more := reports.to_give(report):
+        print(f"to test more, give {more}")
+    if options.strict and not report.failures and report.count(Verdict.NOT_TESTED):
+        print(f"--strict: what is not tested counts as failed, exit status {BROKEN}")
     print(report.summary)
-    if report.failures:
-        return BROKEN
-    return BROKEN if options.strict and report.count(Verdict.NOT_TESTED) else 0
 
 
-def _run(options: argparse.Namespace) -> "Report":
+def _status(options: argparse.Namespace, report: "Report") -> int:
+    from byoi.conformance import Verdict
+
+    is_untested = options.strict and report.count(Verdict.NOT_TESTED)
+    return BROKEN if report.failures or is_untested else 0
+
+
+def _about(options: argparse.Namespace) -> "About":
+    """Return what is known before anything is looked at; of variables only their names."""
+    import importlib.metadata
+
+    from byoi.conformance.about import About
+
+    given = {}
+    for key, value in vars(options).items():
+        if key in _NO_OPTIONS or not value:
+            continue
+        shown = "" if value is True else str(value)
+        if key == "env":
+            shown = ",".join(pair.partition("=")[0] for pair in value)
+        given[f"--{key.replace('_', '-')}"] = shown
+    return About(dt.datetime.now(dt.UTC), importlib.metadata.version("byoi"), given)
+
+
+def _require_files(options: argparse.Namespace) -> None:
+    """Refuse files that are not there, and reports that could not be written.
+
+    A check takes minutes: so this comes first.
+
+    Raises:
+        ConfigurationError: There is one.
+    """
+    for name, what in _FILES.items():
+        file = getattr(options, name[2:].replace("-", "_"))
+        if file and (problem := _unusable(name, file)):
+            raise errors.ConfigurationError(f"{name} {file}: {problem}; expected {what}")
+    for name in _REPORTS:
+        file = getattr(options, name)
+        if file and not file.absolute().parent.is_dir():
+            raise errors.ConfigurationError(
+                f"--{name} {file}: there is no folder {file.absolute().parent}; make it first"
+            )
+        if file and file.is_dir():
+            raise errors.ConfigurationError(
+                f"--{name} {file} is a folder; expected the name of a file to write"
+            )
+
+
+def _unusable(name: str, file: Path) -> str:
+    """Return why a file cannot be that of an option, "" where it can."""
+    if not file.exists():
+        return "it does not exist"
+    if file.is_dir() and name in _NO_FOLDERS:
+        return "it is a folder"
+    if not file.is_dir() and name in _ONLY_FOLDERS:
+        return "it is not a folder"
+    return "" if os.access(file, os.R_OK) else "it cannot be read"
+
+
+def _run(
+    options: argparse.Namespace,
+    learn: Callable[..., None],
+    show: "Callable[[Result], None]",
+) -> "Report":
+    """Check the subject.
+
+    Args:
+        options: Of the command line.
+        learn: Takes fields of `About` as they become known.
+        show: Takes each result.
+    """
     from byoi import conformance
-    from byoi.conformance import instance_memory, reports, subjects
+    from byoi.conformance import instance_memory, subjects
 
-    only = [one.strip() for one in options.only.split(",") if one.strip()]
-    rules = conformance.selected(conformance.all_rules(), only)
-    if not rules:
-        raise errors.ConfigurationError(
-            f"--only {options.only}: no rule is named so; expected ids or groups, such as RT,ST-01"
-        )
+    rules = _rules(options.only)
     with subjects.unpacked(options.model_data) as model:
-        subject, sample = _subject(options, model)
-        read = conformance.Payload.read
+        subject, sample = cli_subjects.named(options, model, learn)
+        read, kind = conformance.Payload.read, options.instance_type
         given = conformance.Given(
             payload=read(options.payload or sample, options.content_type),
             slow_payload=read(options.slow_payload, options.content_type),
             is_serverless=options.serverless,
             is_multi_model=options.multi_model,
             is_training=options.train or options.training_input is not None,
-            training_input=_folder(options.training_input),
+            training_input=options.training_input,
             is_full=options.full,
             environment=cli_values.environment(options.env),
-            memory_bytes=instance_memory.of(options.instance_type) if options.instance_type else 0,
+            memory_bytes=instance_memory.of(kind) if kind else 0,
+            architecture=instance_memory.architecture_of(kind) if kind else "",
         )
-        case = conformance.Case(subject, given)
-        return conformance.check(
-            case, rules, lambda result: print(reports.line(result), flush=True)
-        )
+        if sys.stderr.isatty():
+            print(f"checking {terminal.one_line(options.subject)} ...", file=sys.stderr)
+        return conformance.check(conformance.Case(subject, given), rules, show)
 
 
-def _subject(options: argparse.Namespace, model: Path | None) -> tuple["Subject", Path | None]:
-    """Return what the user named, and a project's sample request."""
-    from byoi import conformance, project
-    from byoi.local import Engine
+def _rules(only: str) -> "list[Rule]":
+    """Return the rules that the user asked for, all of them without a word.
 
-    name = options.subject
-    if name.startswith(("http://", "https://")):
-        return conformance.UrlSubject(name), None
-    if Path(name).is_dir():
-        found = project.Project.find(Path(name))
-        environ = {}
-        if found.module is not None:
-            environ["BYOI_INFERENCE_MODULE"] = str(found.module.absolute())
-        model_dir = model or found.model_dir or found.folder / project.MODEL_DIR
-        return conformance.ProjectSubject(found.folder, model_dir, environ), found.sample
-    extras.require("byoi check of an image", "docker")
-    engine = Engine(os.environ)
-    engine.require()
-    if not engine.has_image(name):
-        raise errors.ConfigurationError(
-            f"there is no image {name} on this machine, and no folder of that name; build or pull "
-            "it first, or give http://HOST:PORT of a running server"
-        )
-    return conformance.ImageSubject(engine, name, model), None
+    Raises:
+        ConfigurationError: A word is that of no rule.
+    """
+    from byoi import conformance
 
-
-def _folder(path: Path | None) -> Path | None:
-    if path is not None and not path.is_dir():
-        raise errors.ConfigurationError(f"--training-input {path}: there is no folder of that name")
-    return path
+    wanted = [one.strip() for one in only.split(",") if one.strip()]
+    rules = conformance.all_rules()
+    for one in wanted:
+        if not conformance.selected(rules, [one]):
+            raise errors.ConfigurationError(
+                f"--only {one}: no rule is named so; expected ids or groups, such as RT,ST-01"
+            )
+    return conformance.selected(rules, wanted)

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from byoi.conformance import Rule, all_rules
+from byoi.conformance.rule import Kind
 
 REPORT = Path(__file__).parents[1] / "benchmarks" / "results" / "check.json"
 _HEAD = """# SageMaker's container contract
@@ -24,8 +25,8 @@ byoi check IMAGE --model-data model.tar.gz --payload sample_request.json --html 
 
 The column *needs* says what a test of the rule needs:
 *any image* nothing more, *needs a payload* a request that the model answers.
-*Ours only* are rules that cannot be tested from outside; this project's tests cover them for its
-own image.
+*Ours only* are rules that cannot be tested from outside; each says what this
+project's tests cover of it for its own image.
 *The platform's* are rules that SageMaker itself enforces, so that no image can break them.
 The sources are pages of the SageMaker Developer Guide (DG), of its API reference (API), and
 botocore's service model (BC).
@@ -46,7 +47,9 @@ def page(rules: list[Rule], report: dict[str, str], summary: str) -> str:
         parts.append(f"\n## {group}\n\n| rule | | needs | our image |\n|---|---|---|---|\n")
         for rule in rules:
             if rule.group == group:
-                statement = f"{rule.statement} ({rule.source})".replace("|", "\\|")
+                # Of what nobody outside can see, the page says what proves it.
+                remark = f" {rule.remark}" if rule.kind is Kind.OURS else ""
+                statement = f"{rule.statement}{remark} ({rule.source})".replace("|", "\\|")
                 found = report.get(rule.id, "not asked for").replace("|", "\\|")
                 parts.append(f"| {rule.id} | {statement} | {rule.kind.value} | {found} |\n")
     return "".join(parts)

@@ -20,7 +20,8 @@ def as_01(case: Case) -> str:  # noqa: ARG001 - RT-22 and RT-31 have it
 def as_02(case: Case) -> str:  # noqa: ARG001 - which setting raises the limit is the image's own
     """A payload has 1 GB at most, for which the container's own limit can be raised.
 
-    Proved in tests/byoi/server/test_nginx.py.
+    Tested is that nginx gets the limit that is set, or none: tests/byoi/server/test_nginx.py. No
+    test sends 1 GB.
 
     Source: DG async-inference.
     """
@@ -58,7 +59,8 @@ def as_05(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 def as_06(case: Case) -> str:  # noqa: ARG001 - which settings raise the limits is the image's own
     """The container's time-outs can be raised to 3600 s, and its limit of a body to 1 GB.
 
-    Proved in tests/byoi/server/test_nginx.py.
+    Tested is that nginx gets the limits that are set: tests/byoi/server/test_nginx.py. No test
+    waits 3600 s or sends 1 GB.
 
     Source: DG async-inference-troubleshooting, question 3.
     """

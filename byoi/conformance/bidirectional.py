@@ -57,7 +57,7 @@ def _exchange(case: Case, talk: Callable[[WebSocket], str]) -> str:
                     f"the WebSocket gave no answer: {error}", "keep it open, and answer each frame"
                 ) from error
     except OSError as error:
-        raise NotTested(f"first mend what BD-02 names: {error}") from error
+        raise NotTested(f"fix BD-02 first: {error}") from error
 
 
 @rule(Kind.ANY)
@@ -103,7 +103,7 @@ def bd_03(case: Case) -> str:
     """
     _require(case)
     if refused := _opens(case):
-        raise NotTested(f"first mend what BD-02 names: {refused}")
+        raise NotTested(f"fix BD-02 first: {refused}")
     if refused := _opens(case, f"{PATH}?language=en"):
         raise Broken(f"with a query it answers {refused}", "take any query")
     return "101 with a query"
@@ -231,7 +231,7 @@ def bd_09(case: Case) -> str:
     _require(case)
     started_s = time.monotonic()
     if refused := _opens(case):
-        raise NotTested(f"first mend what BD-02 names: {refused}")
+        raise NotTested(f"fix BD-02 first: {refused}")
     seconds = time.monotonic() - started_s
     if seconds > contract.CONNECT_TIMEOUT_S:
         raise Broken(

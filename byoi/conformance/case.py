@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from byoi import contract
-from byoi.conformance import waiting
+from byoi import contract, errors
+from byoi.conformance import causes, waiting
+from byoi.conformance.figures import Figure
 from byoi.conformance.rule import Broken, NotTested
 from byoi.conformance.server import Server
 from byoi.conformance.subjects import Conditions, Subject
@@ -15,8 +16,11 @@ from byoi.formats import content_types
 from byoi.local.docker import Confinement
 
 Found = TypeVar("Found")
+# A server that ends so often is not started again for each rule.
+_MOST_ENDS = 2
+_MIB = 1 << 20
 # Why a rule that asks a healthy server is not tested.
-HEALTHY_FIRST = "first mend what RT-22 names: the server is not healthy"
+HEALTHY_FIRST = "fix RT-22 first: the server is not healthy"
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,20 @@ class Payload:
         Args:
             file: Its body.
             content_type: Its media type; by default that of the file's ending.
+
+        Raises:
+            ConfigurationError: There is no such file, or it cannot be read.
         """
         if file is None:
             return None
-        return cls(file.read_bytes(), content_type or content_types.of_file(str(file)))
+        try:
+            body = file.read_bytes()
+        except OSError as error:
+            raise errors.ConfigurationError(
+                f"the payload {file} cannot be read: {error.strerror}; expected a file with the "
+                "body of a request"
+            ) from error
+        return cls(body, content_type or content_types.of_file(str(file)))
 
 
 @dataclass(frozen=True)
@@ -58,6 +72,7 @@ class Given:
             /opt/ml/input: `config` and `data/CHANNEL`.
         is_full: Whether limits of the platform are waited out.
         memory_bytes: Of the instance type; 0 is no limit.
+        architecture: Of the instance type, as images name it; "" where none was given.
         environment: Variables that the model needs, as an endpoint would have them.
     """
 
@@ -69,6 +84,7 @@ class Given:
     training_input: Path | None = None
     is_full: bool = False
     memory_bytes: int = 0
+    architecture: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -79,10 +95,14 @@ class Case:
     Attributes:
         subject: What is checked.
         given: What the user gave for it.
+        ends: How the shared server ended by itself while it was asked, each time that it did.
+        figures: Times that rules have measured.
     """
 
     subject: Subject
     given: Given = Given()
+    ends: list[Broken] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
     _kept: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _server: Server | None = None
     _problem: Broken | None = None
@@ -138,15 +158,25 @@ class Case:
         Raises:
             NotTested: It is not; RT-22 has the cause.
         """
+        self._restart_ended()
         try:
             server = self.any_server()
         except Broken as broken:
-            raise NotTested("first mend what RT-22 names: the server did not start") from broken
+            raise NotTested("fix RT-22 first: the server did not start") from broken
         if self._problem is not None:
             raise NotTested(HEALTHY_FIRST)
         if server.sight.exit_code() is not None:
-            raise NotTested("first mend what RT-69 names: the server has ended meanwhile")
+            raise NotTested("fix RT-69 first: the server has ended meanwhile")
         return server
+
+    def _restart_ended(self) -> None:
+        """Start the shared server again where it has ended by itself; RT-69 tells of it."""
+        server = self._server
+        if server is None or self._problem is not None or server.sight.exit_code() is None:
+            return
+        if len(self.ends) < _MOST_ENDS:
+            self.ends.append(self.subject.explain_end(server))
+            self.close()
 
     @property
     def problem(self) -> Broken | None:
@@ -156,8 +186,12 @@ class Case:
         return self._problem
 
     @contextlib.contextmanager
-    def launched(self, **changes: object) -> Iterator[Server]:
+    def launched(self, limit_s: float | None = None, **changes: object) -> Iterator[Server]:
         """Start a server of the rule's own under changed conditions, and wait until it is healthy.
+
+        Args:
+            limit_s: Seconds to wait; by default as for any other start.
+            changes: Fields of `Conditions`.
 
         Raises:
             Broken: It does not become healthy; the text has the cause.
@@ -165,7 +199,7 @@ class Case:
         """
         conditions = self.conditions(**changes)
         with self.subject.launched(conditions) as server:
-            if problem := self._wait(server, conditions.port):
+            if problem := self._wait(server, conditions.port, limit_s):
                 raise problem
             yield server
 
@@ -197,6 +231,15 @@ class Case:
         found: Found = self._memory[name]
         return found
 
+    @property
+    def ready_s(self) -> float:
+        """Seconds that the shared server took to be healthy, 0 where that is not known."""
+        return self._server.ready_s or 0.0 if self._server else 0.0
+
+    def measured(self, name: str, rule: str, seconds: float, limit_s: float) -> None:
+        """Keep a time that a rule measured, for the report; arguments as of `Figure`."""
+        self.figures.append(Figure(name, rule, seconds, limit_s))
+
     def log(self) -> str:
         """Return what the shared server wrote, "" where it has not run or cannot be seen."""
         if self._server is not None:
@@ -218,9 +261,22 @@ class Case:
             return broken
         return self._wait(server, conditions.port) or server
 
-    def _wait(self, server: Server, port: int = contract.PORT) -> Broken | None:
+    def _wait(
+        self, server: Server, port: int = contract.PORT, limit_s: float | None = None
+    ) -> Broken | None:
         """Wait until a server is healthy, and return why it is not."""
-        limit_s = contract.START_TIMEOUT_S if self.given.is_full else self.subject.start_limit_s
-        return waiting.wait_until_healthy(
+        usual_s = contract.START_TIMEOUT_S if self.given.is_full else self.subject.start_limit_s
+        limit_s = usual_s if limit_s is None else min(limit_s, usual_s)
+        problem = waiting.wait_until_healthy(
             server, limit_s, explain_end=self.subject.explain_end, port=port
         )
+        if isinstance(problem, causes.OutOfMemory) and self.given.memory_bytes:
+            mb = self.given.memory_bytes // _MIB
+            return Broken(f"with {mb:,} MB, as the instance type: {problem.seen}", problem.remedy)
+        unexplained = isinstance(problem, waiting.NotReady | causes.Ended)
+        if problem and unexplained and self.subject.model is None:
+            return type(problem)(
+                f"{problem.seen}; it was started without model data",
+                f"give the model data, --model-data FILE; or, if it needs none: {problem.remedy}",
+            )
+        return problem

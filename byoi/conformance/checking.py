@@ -1,5 +1,7 @@
 """All rules, and the check of a subject by them, one after the other."""
 
+import os
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -24,7 +26,9 @@ from byoi.conformance import (
     streaming,
     training,
 )
+from byoi.conformance.about import About
 from byoi.conformance.case import Case
+from byoi.conformance.figures import Figure
 from byoi.conformance.rule import (
     Broken,
     Kind,
@@ -55,8 +59,15 @@ _GROUPS = {
     "Logs and metrics": observability,
     "Data capture": data_capture,
 }
+# What a check may take, with the servers that it starts, without --full; the rest is not tested.
+_ALLOWED_S, _STARTS = 170.0, 6
+# More where the user gave what takes its time.
+_SLOW_PAYLOAD_S, _TRAINING_S = 240.0, 900.0
+# How a missed limit of time is told, and from which load on it may be this machine's fault.
+_OF_TIME = re.compile(r"the limit is [\d.]+ m?s\b")
+_BUSY_FACTOR = 2
 _PROVED_ELSEWHERE = {
-    Kind.OURS: "nobody outside can see it; the project's own tests prove it for its image",
+    Kind.OURS: "it cannot be tested from outside; this project's tests prove it for its own image",
     Kind.PLATFORM: "the platform does it",
 }
 
@@ -89,12 +100,18 @@ class Report:
         results: In the order of the contract.
         log: The end of what the shared server wrote, "" where it cannot be seen.
         seconds: That all took.
+        problem: Why the check could not run, or not to its end; "" where it did.
+        figures: What rules measured.
+        about: What was checked, when and by what; None where nobody has said.
     """
 
     subject: str
     results: tuple[Result, ...]
     log: str
     seconds: float
+    problem: str = ""
+    figures: tuple[Figure, ...] = ()
+    about: About | None = None
 
     def count(self, verdict: Verdict) -> int:
         """Return how many rules got a verdict."""
@@ -108,6 +125,8 @@ class Report:
     @property
     def summary(self) -> str:
         """The last line of the check: `n of m rules tested, f failed, u not tested`."""
+        if self.problem:
+            return f"could not run: {self.problem}"
         failed, untested = self.count(Verdict.FAIL), self.count(Verdict.NOT_TESTED)
         tested = self.count(Verdict.PASS) + failed
         return (
@@ -138,13 +157,46 @@ def check(
     log = ""
     try:
         for rule in rules:
-            result = ask(case, rule)
+            late_s = 0.0 if case.given.is_full else _late(case, started_s)
+            is_skipped = late_s and not rule.is_quick and _takes_time(case, rule)
+            result = _skipped(rule, late_s) if is_skipped else ask(case, rule)
             show(result)
             results.append(result)
         log = case.log()
     finally:
         case.close()
-    return Report(case.subject.name, tuple(results), log, time.monotonic() - started_s)
+    seconds = time.monotonic() - started_s
+    return Report(case.subject.name, tuple(results), log, seconds, figures=tuple(case.figures))
+
+
+def _late(case: Case, started_s: float) -> float:
+    """Return how long the check has taken where that is too long, else 0."""
+    allowed_s = _ALLOWED_S + _STARTS * case.ready_s
+    if case.given.slow_payload is not None:
+        allowed_s += _SLOW_PAYLOAD_S
+    if case.given.is_training:
+        allowed_s += _TRAINING_S
+    taken_s = time.monotonic() - started_s
+    return taken_s if taken_s > allowed_s else 0.0
+
+
+def _takes_time(case: Case, rule: Rule) -> bool:
+    """Whether a rule is tested, instead of only told why it is not."""
+    is_asked = {
+        "Training": case.given.is_training,
+        "Multi-model endpoints": case.given.is_multi_model,
+        "Serverless endpoints": case.given.is_serverless,
+    }
+    is_told = rule.kind in _PROVED_ELSEWHERE or rule.is_slow
+    return not is_told and is_asked.get(rule.group, True)
+
+
+def _skipped(rule: Rule, taken_s: float) -> Result:
+    seen = (
+        f"the check has taken {taken_s:.0f} s already: ask for it alone, --only {rule.id}, or for "
+        "all with --full"
+    )
+    return Result(rule, Verdict.NOT_TESTED, seen)
 
 
 def ask(case: Case, rule: Rule) -> Result:
@@ -156,7 +208,7 @@ def ask(case: Case, rule: Rule) -> Result:
     if rule.kind in _PROVED_ELSEWHERE:
         return Result(rule, Verdict.NOT_APPLICABLE, _PROVED_ELSEWHERE[rule.kind])
     if rule.is_slow and not case.given.is_full:
-        return Result(rule, Verdict.NOT_TESTED, "it waits out a limit of the platform: --full")
+        return Result(rule, Verdict.NOT_TESTED, "it waits for a time limit of SageMaker: --full")
     started_s = time.monotonic()
     verdict, remedy = Verdict.PASS, ""
     try:
@@ -168,5 +220,21 @@ def ask(case: Case, rule: Rule) -> Result:
     except NotTested as what:
         verdict, seen = Verdict.NOT_TESTED, str(what)
     except errors.HostingError as error:
-        verdict, seen = Verdict.NOT_TESTED, f"the engine did not do what it was asked: {error}"
+        verdict, seen = Verdict.NOT_TESTED, f"the container engine returned an error: {error}"
+    except errors.ByoiError:
+        raise
+    except Exception as error:  # noqa: BLE001 - no rule takes away the results of the others
+        verdict = Verdict.NOT_TESTED
+        seen = f"the check of it failed, please report it: {type(error).__name__}: {error}"
+    if verdict is Verdict.FAIL and _OF_TIME.search(seen) and (busy := _busy()):
+        seen = f"{seen} ({busy})"
     return Result(rule, verdict, seen, remedy, time.monotonic() - started_s)
+
+
+def _busy() -> str:
+    """Return that this machine has more to do than it can, "" where it has not."""
+    cpus = os.cpu_count() or 1
+    load = os.getloadavg()[0]
+    if load <= _BUSY_FACTOR * cpus:
+        return ""
+    return f"this machine is busy, load {load:.0f} on {cpus} processors: check it again at rest"

@@ -21,6 +21,12 @@ _AT_ONCE = 4
 # No more requests are sent after this time, so that a slow model does not make the check slow.
 _SECONDS = 6.0
 _PAUSE_S = 0.1
+# Of a server that does not handle a request at all.
+WITHOUT_ROUTE = {
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    HTTPStatus.NOT_IMPLEMENTED,
+}
 _NOT_READY = {
     0,
     HTTPStatus.BAD_GATEWAY,
@@ -60,12 +66,17 @@ def repeated(server: Server, payload: Payload) -> list[Answer]:
         return [one for one in threads.map(ask, range(_REQUESTS)) if one is not None]
 
 
+def says_same(one: Answer, other: Answer) -> bool:
+    """Whether two answers have the same status and bodies that are alike."""
+    return one.status == other.status and are_alike(one.body, other.body)
+
+
 def kinds_of(answers: list[Answer]) -> list[list[Answer]]:
     """Return answers in groups that say the same, the largest first."""
     groups: list[list[Answer]] = []
     for answer in answers:
         for group in groups:
-            if group[0].status == answer.status and are_alike(group[0].body, answer.body):
+            if says_same(group[0], answer):
                 group.append(answer)
                 break
         else:
@@ -74,7 +85,24 @@ def kinds_of(answers: list[Answer]) -> list[list[Answer]]:
 
 
 def usual(case: Case) -> tuple[Payload, Answer]:
-    """Return the user's payload, or an empty list without one, and how it is answered as it is."""
+    """Return the user's payload, or an empty list without one, and how it is answered as it is.
+
+    Raises:
+        NotTested: The server is not healthy, or /invocations gives nothing to compare with.
+    """
+    payload, answer = asked(case)
+    is_redirect = HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST
+    if not answer.status or answer.status in WITHOUT_ROUTE or is_redirect:
+        raise NotTested(f"fix RT-31 first: /invocations answers {answer.shown}")
+    return payload, answer
+
+
+def asked(case: Case) -> tuple[Payload, Answer]:
+    """Return what `usual` does, whatever the answer is.
+
+    Raises:
+        NotTested: The server is not healthy.
+    """
     payload = case.given.payload or EMPTY_LIST
 
     server = case.server()
@@ -91,9 +119,9 @@ def require_success(case: Case) -> Answer:
     Raises:
         NotTested: It is not; RT-31 has the cause.
     """
-    _, answer = usual(case)
+    _, answer = asked(case)
     if not is_success(answer):
-        raise NotTested(f"first mend what RT-31 names: the payload gets {answer.shown}")
+        raise NotTested(f"fix RT-31 first: the payload gets {answer.shown}")
     return answer
 
 
@@ -130,7 +158,7 @@ def with_headers(case: Case, headers: Mapping[str, str], named: str) -> Answer:
     payload, before = usual(case)
     answer = case.server().invoke(payload.body, payload.content_type, headers)
     if answer.status != before.status:
-        shown = answer.body[:120].decode("utf-8", "replace")
+        shown = answer.text[:120]
         raise Broken(
             f"with {named} the answer is {answer.shown} instead of {before.shown}: {shown}",
             f"take a request with {named} as without: nothing depends on it but what the model "

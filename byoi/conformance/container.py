@@ -1,23 +1,34 @@
 """A container, as far as it can be seen from outside: its log, sockets, changes, processes, end."""
 
 import contextlib
+import os
+import re
+import signal
 from pathlib import Path
 
 from byoi import errors
 from byoi.conformance.causes import NO_PROGRAM
+from byoi.conformance.process_table import Process, read_handler, read_processes
 from byoi.conformance.rule import NotTested
-from byoi.conformance.server import Listener, Process, read_processes
+from byoi.conformance.server import Listener
 from byoi.local.docker import Engine
 from byoi.local.proc_net import read_listeners
 
+_OOM_KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 _LOG_LINES = 20_000
+_LONG_LINE_CHARACTERS = 10_000
+_NEEDS_PROC = "run the check on the engine's own machine, as root, or give the image a `cat`"
 # Of a container in its network namespace: the sockets of IPv4 and of IPv6.
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
-_NEEDS_SHELL = "give the image a `sh` and a `cat`: its processes are seen from inside"
+_NEEDS_SHELL = (
+    "run the check on the engine's own machine, as root, or give the image a `sh` and a `cat`"
+)
 
 
 class ContainerSight:
     """A container of this machine."""
+
+    sees_start = True
 
     def __init__(self, engine: Engine, name: str) -> None:
         """Remember the container."""
@@ -25,17 +36,18 @@ class ContainerSight:
         self.name = name
 
     def log(self) -> str:
-        """Return all that it wrote."""
-        return self.engine.log(self.name, _LOG_LINES)
+        """Return all that it wrote; of a line that is longer than any message, the beginning."""
+        log = self.engine.log(self.name, _LOG_LINES)
+        if len(log) < _LONG_LINE_CHARACTERS:
+            return log
+        return "\n".join(line[:_LONG_LINE_CHARACTERS] for line in log.split("\n"))
 
     def listeners(self) -> list[Listener]:
         """Return the sockets of its network namespace that take connections."""
         pid = self.engine.process_id(self.name)
-        tables = [self._table(pid, path) for path in _TABLES]
+        tables = [self._proc(pid, path) for path in _TABLES]
         if not any(tables):
-            raise NotTested(
-                "run the check on the engine's own machine, as root, or give the image a `cat`"
-            )
+            raise NotTested(_NEEDS_PROC)
         return [Listener(*found) for table in tables for found in read_listeners(table)]
 
     def changes(self) -> list[str]:
@@ -52,18 +64,43 @@ class ContainerSight:
         return state.exit_code if state.has_ended else None
 
     def is_out_of_memory(self) -> bool:
-        """Whether the kernel ended it for its memory limit."""
-        return self.engine.state(self.name).is_out_of_memory
+        """Whether the kernel ended it, or a process of it, for its memory limit."""
+        state = self.engine.state(self.name)
+        if state.is_out_of_memory or state.has_ended:
+            return state.is_out_of_memory
+        # The engine tells only of the first process.
+        pid = self.engine.process_id(self.name)
+        return bool(pid) and self._is_here(pid) and _has_killed_for_memory(pid)
+
+    def handles(self, number: int) -> bool:
+        """Whether its first process has a handler for a signal."""
+        status = self._proc(self.engine.process_id(self.name), "/proc/1/status")
+        if not status:
+            raise NotTested(_NEEDS_PROC)
+        return read_handler(status, number)
 
     def children(self) -> list[Process]:
         """Return the processes that its first process has started and not yet collected."""
+        if first := self._visible_id():
+            return [one for one in read_processes(_all_stats()) if one.parent == first]
         # One process that ends meanwhile makes `cat` fail, and the others are there all the same.
         _, text = self._shell("cat /proc/[0-9]*/stat")
         return [one for one in read_processes(text) if one.parent == 1]
 
     def kill(self, process: Process) -> None:
         """End a process of it by SIGKILL."""
+        if first := self._visible_id():
+            # Nobody else's, which has got its number meanwhile.
+            if process in read_processes(_all_stats()) and process.parent == first:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
+            return
         self._shell(f"kill -9 {process.pid}")
+
+    def _visible_id(self) -> int:
+        """Return its first process as this machine numbers it; 0 where root alone may end it."""
+        pid = self.engine.process_id(self.name)
+        return pid if pid and os.geteuid() == 0 and self._is_here(pid) else 0
 
     def _shell(self, command: str) -> tuple[int, str]:
         try:
@@ -74,12 +111,15 @@ class ContainerSight:
             raise NotTested(_NEEDS_SHELL)
         return status, text
 
-    def _table(self, pid: int, path: str) -> str:
+    def _proc(self, pid: int, path: str) -> str:
+        """Return a file of /proc as the container sees it, "" where that cannot be seen."""
         # The engine's processes are this machine's unless it is in a virtual machine, whose
         # process of that number is not the container's.
         if pid and self._is_here(pid):
             with contextlib.suppress(OSError):
-                return Path(f"/proc/{pid}{path.removeprefix('/proc')}").read_text()
+                return Path(
+                    f"/proc/{pid}/{path.removeprefix('/proc/').removeprefix('1/')}"
+                ).read_text()
         with contextlib.suppress(errors.EngineRefusedError):
             status, text = self.engine.run_in(self.name, ["cat", path])
             return text if status == 0 else ""
@@ -91,3 +131,36 @@ class ContainerSight:
             mounts = Path(f"/proc/{pid}/mountinfo").read_text()
             return self.engine.container_id(self.name) in cgroups + mounts
         return False
+
+
+def _has_killed_for_memory(pid: int) -> bool:
+    """Whether the kernel has ended a process of a control group for its memory limit.
+
+    Source: the kernel's cgroup-v1/memory.rst (memory.oom_control) and cgroup-v2.rst
+    (memory.events): `oom_kill` and how many.
+
+    Args:
+        pid: A process of the group.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if "memory" in controllers.split(","):
+                file = Path(f"/sys/fs/cgroup/memory{path}/memory.oom_control")
+            elif not controllers:
+                file = Path(f"/sys/fs/cgroup{path}/memory.events")
+            else:
+                continue
+            if file.exists() and (found := _OOM_KILLS.search(file.read_text())):
+                return int(found[1]) > 0
+    return False
+
+
+def _all_stats() -> str:
+    """Return /proc/PID/stat of all processes of this machine."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        # One that ends meanwhile.
+        with contextlib.suppress(OSError):
+            found.append(file.read_text(errors="replace"))
+    return "\n".join(found)

@@ -26,9 +26,9 @@ def dc_01(case: Case) -> str:
         json.loads(answer.body)
     except ValueError as error:
         if is_json:
-            shown = answer.body[:60].decode("utf-8", "replace")
+            shown = answer.text[:60]
             raise Broken(
-                f"a response of {media_type} is no JSON: {shown}",
+                f"a response of {media_type} is not JSON: {shown}",
                 "name the media type that the body has",
             ) from error
     return content_type

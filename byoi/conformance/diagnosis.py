@@ -9,7 +9,7 @@ import time
 import urllib.parse
 
 from byoi import contract, errors
-from byoi.conformance import causes, waiting
+from byoi.conformance import causes, programs, waiting
 from byoi.conformance.container import ContainerSight
 from byoi.conformance.rule import Broken, NotTested
 from byoi.conformance.server import Server
@@ -54,9 +54,7 @@ def of_refusal(engine: Engine, image: str) -> str:
     """
     try:
         described = engine.describe_image(image)
-        return told(
-            causes.known_of_program(described, lambda path: engine.read_image_file(image, path))
-        )
+        return told(programs.problem(described, lambda path: engine.read_image_file(image, path)))
     except errors.ByoiError:
         return ""
 

@@ -6,13 +6,14 @@ import tempfile
 from pathlib import Path
 
 from byoi import contract
-from byoi.conformance import causes, probing
+from byoi.conformance import causes, log_lines, probing
 from byoi.conformance.case import HEALTHY_FIRST, Case
 from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
+from byoi.conformance.server import Answer, Server
 from byoi.local.docker import Confinement
 
 _NO_FILE = re.compile(
-    r"[^\n]*(?:No such file or directory|not found|does not exist|FileNotFoundError)[^\n]*",
+    r"No such file or directory|not found|does not exist|FileNotFoundError",
     re.IGNORECASE,
 )
 _PATH = re.compile(r"/[\w./+-]+")
@@ -20,6 +21,8 @@ _NEEDS_MODEL = "give the model data: --model-data FILE"
 # Python keeps what it compiled where it can, and goes on where it cannot.
 _HARMLESS = ("__pycache__", ".pyc")
 _SHOWN = 3
+# What a server that was not healthy is given where it may write.
+_WRITABLE_START_S = 30.0
 
 
 def _is_model(path: str) -> bool:
@@ -39,7 +42,12 @@ def rt_57(case: Case) -> str:
     if case.problem is None:
         return f"healthy with the model in {contract.MODEL_DIR}"
     elsewhere = [path for path in _missing(case) if "model" in path.lower()]
-    elsewhere = [path for path in elsewhere if not _is_model(path)]
+    # A project's processes have the model where it is on this machine.
+    elsewhere = [
+        path
+        for path in elsewhere
+        if not _is_model(path) and not Path(path).is_relative_to(case.subject.model)
+    ]
     if elsewhere:
         raise Broken(
             f"it looks for a model in {elsewhere[0]}; the platform puts it into "
@@ -102,6 +110,7 @@ def _try_writable(case: Case, symptom: str) -> None:
         before = _files(copy)
         try:
             with case.launched(
+                _WRITABLE_START_S,
                 mounts={copy: contract.MODEL_DIR},
                 confinement=Confinement(
                     memory_bytes=case.given.memory_bytes, has_writable_mounts=True
@@ -147,7 +156,7 @@ def rt_59(case: Case) -> str:
 
 def _missing(case: Case) -> list[str]:
     """Return the paths that the shared server did not find, as its log tells."""
-    lines = [found[0] for found in _NO_FILE.finditer(case.log())]
+    lines = log_lines.matching(_NO_FILE, case.log())
     return [path.rstrip(".") for line in lines for path in _PATH.findall(line)]
 
 
@@ -157,20 +166,37 @@ def rt_60(case: Case) -> str:
 
     Source: BC ContainerDefinition.ModelDataUrl ("not if you use your own algorithms").
     """
+    if case.problem is not None and case.subject.model is None:
+        try:
+            server = case.any_server()
+        except Broken as broken:
+            raise NotTested(HEALTHY_FIRST) from broken
+        answer, code = probing.first_state(server, contract.PING_TIMEOUT_S)
+        if code is None and not answer.status:
+            raise NotTested(HEALTHY_FIRST)
+        return _judged_without_model(server, answer, code)
     ready_s = case.server().ready_s or 0.0
     limit_s = min(case.subject.start_limit_s, 10 + 3 * ready_s)
     with case.subject.launched(case.conditions(has_model=False)) as server:
-        answer, code = probing.first_state(server, limit_s)
-        if code is None:
-            if answer.status:
-                return f"/ping answers {answer.status} without model data"
-            if answer.seconds >= contract.PING_TIMEOUT_S:
-                raise Broken(
-                    f"without model data /ping hangs; the limit is {contract.PING_TIMEOUT_S} s",
-                    "answer /ping with 503 where there is no model",
-                )
-            return f"/ping has {answer.shown} without model data"
-        last = causes.last_lines(server.sight.log())
+        return _judged_without_model(server, *probing.first_state(server, limit_s))
+
+
+def _judged_without_model(server: Server, answer: Answer, code: int | None) -> str:
+    """Return how a server without model data answers /ping, or ended.
+
+    Raises:
+        Broken: It hangs, or a signal ended it.
+    """
+    if code is None:
+        if answer.status:
+            return f"/ping answers {answer.status} without model data"
+        if answer.seconds >= contract.PING_TIMEOUT_S:
+            raise Broken(
+                f"without model data /ping hangs; the limit is {contract.PING_TIMEOUT_S} s",
+                "answer /ping with 503 where there is no model",
+            )
+        return f"/ping has {answer.shown} without model data"
+    last = log_lines.last(server.sight.log())
     if code > causes.SIGNALLED:
         raise Broken(
             f"without model data it ends with status {code}; its last lines: {last}",
@@ -250,4 +276,4 @@ def rt_66(case: Case) -> str:
 
 def _last(log: str) -> str:
     denied = [line for line in log.splitlines() if "read-only file system" in line.lower()]
-    return denied[-1].strip() if denied else causes.last_lines(log)
+    return denied[-1].strip() if denied else log_lines.last(log)

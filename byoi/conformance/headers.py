@@ -300,7 +300,7 @@ def rt_55(case: Case) -> str:
     Source: DG mms-container-apis shows two that reach a container, and names no others.
     """
     payload = case.payload()
-    _, answer = usual(case)
+    _, answer = comparing.asked(case)
     if not is_success(answer):
         full = dict.fromkeys((*_OPTIONAL, contract.CUSTOM_ATTRIBUTES_HEADER), "a")
         full["Accept"] = payload.content_type

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from byoi import contract
 from byoi.conformance import comparing
 from byoi.conformance.case import Case
+from byoi.conformance.programs import BadProgram
 from byoi.conformance.rule import Broken, Kind, NotTested, rule
 from byoi.conformance.server import Answer, Server
 
@@ -34,11 +35,23 @@ def rt_22(case: Case) -> str:
     Source: DG your-algorithms-inference-code.
     """
     if case.problem is not None:
-        raise case.problem
+        raise _as_told(case, case.problem)
     server = case.server()
     post = server.ask("POST", contract.PING_PATH, b"", timeout_s=_PATIENCE_S)
     shown = "200" if server.ready_s is None else f"200, {server.ready_s:.1f} s after the start"
     return f"{shown}; POST gets {post.shown}"
+
+
+def _as_told(case: Case, problem: Broken) -> Exception:
+    """Return why it is not healthy, as far as that is the image's and not this machine's."""
+    if isinstance(problem, BadProgram) and problem.is_foreign and case.given.architecture:
+        made_for = case.subject.described().get("Architecture")
+        if made_for == case.given.architecture:
+            return NotTested(
+                f"check it on a machine for linux/{made_for}, or with an emulation of its "
+                f"processor (binfmt): {problem.seen}"
+            )
+    return problem
 
 
 @rule(Kind.ANY)
@@ -74,6 +87,8 @@ def rt_24(case: Case) -> str:
     server = case.server()
     answers = [server.ping() for _ in range(10)]
     slowest = max(answers, key=lambda one: one.seconds)
+    name = f"slowest /ping of {len(answers)}"
+    case.measured(name, "RT-24", slowest.seconds, contract.PING_TIMEOUT_S)
     wrong = [one for one in answers if one.status != HTTPStatus.OK]
     if wrong:
         raise Broken(f"/ping answered {wrong[0].shown}", "let /ping stay 200 while it is ready")
@@ -107,7 +122,8 @@ def rt_25(case: Case) -> str:
             "answer /ping with 200 consistently once the model is loaded, in each worker",
         )
     if server.ready_s is None:
-        raise NotTested("give an image instead of a URL")
+        raise NotTested("give an image: of a server that runs already the start is not seen")
+    case.measured("healthy after the start", "RT-25", server.ready_s, contract.START_TIMEOUT_S)
     return (
         f"{server.ready_s:.1f} s after the start, the limit is {contract.START_TIMEOUT_S} s; then "
         f"{_PINGS} of {_PINGS} are 200"

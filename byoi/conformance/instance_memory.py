@@ -1,4 +1,4 @@
-"""The memory of SageMaker's instance types, from their names.
+"""The memory and the processors of SageMaker's instance types, from their names.
 
 Source: EC2's instance types (aws.amazon.com/ec2/instance-types): within a family, memory is in
 proportion to the processors, and a size names their number. SageMaker's have the same, with `ml.`
@@ -16,6 +16,8 @@ _CPUS = {"medium": 1, "large": 2, "xlarge": 4}
 _MULTIPLE = re.compile(r"(\d+)xlarge")
 _T_GIB = {"medium": 4, "large": 8, "xlarge": 16, "2xlarge": 32}
 _GIB = 1 << 30
+# Of Graviton: the generation, then "g", as in m8gd and c7gn; g5g is one with a GPU.
+_GRAVITON = re.compile(r"(?:ml\.)?[a-z]+\d+g[a-z]*\.")
 
 
 def of(instance_type: str) -> int:
@@ -36,3 +38,8 @@ def of(instance_type: str) -> int:
             "ml.m5.large, of the families c, m, r and t"
         )
     return cpus * _GIB_A_CPU[family] * _GIB
+
+
+def architecture_of(instance_type: str) -> str:
+    """Return the processors of an instance type as images name them: Graviton's are arm64."""
+    return "arm64" if _GRAVITON.match(instance_type) else "amd64"

@@ -1,18 +1,16 @@
 """Contract 1D: invocations."""
 
-import json
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from byoi import contract
-from byoi.conformance import comparing, slow
+from byoi.conformance import comparing, error_bodies, log_lines, slow
 from byoi.conformance.case import Case, Payload
 from byoi.conformance.rule import Broken, Kind, NotTested, rule
 from byoi.conformance.server import Answer, Server
 
 _JSON = "application/json"
-_WITHOUT_ROUTE = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
 # More than nginx's client_max_body_size of 1 MB, which it has unless it is told another.
 _MIB = 1024 * 1024
 _BEYOND_NGINX_BYTES = 2 * _MIB
@@ -23,7 +21,8 @@ _JUNK_TIMEOUT_S = 30.0
 # Between the end of a connection and that of the process.
 _END_S = 2.0
 _PAUSE_S = 0.05
-_ERROR_KEYS = {"error", "errors", "exception", "traceback"}
+# Longer than the second that a time of day is often told to.
+_TICK_S = 1.1
 # Answers that differ in more ways than these are those of a model that answers at random.
 _MOST_KINDS_SHARE = 4
 
@@ -37,19 +36,35 @@ def rt_31(case: Case) -> str:
 
     Source: DG your-algorithms-inference-code.
     """
-    answer = case.server().invoke(b"[]", _JSON)
-    if not answer.status or answer.status in _WITHOUT_ROUTE:
+    answer = case.server().invoke(b"[]", _JSON, timeout_s=_JUNK_TIMEOUT_S)
+    if answer.status in comparing.WITHOUT_ROUTE:
         raise Broken(
             f"POST /invocations answers {answer.shown}",
             f"add a route for POST {contract.INVOCATIONS_PATH}",
         )
+    if not answer.status:
+        raise Broken(
+            f"POST /invocations with an empty list gets {answer.shown}{_told(case)}",
+            "answer each request, with 4xx or 5xx where it fails, and let the body be as long as "
+            "its Content-Length, or its chunks, say",
+        )
+    if location := answer.headers.get("location"):
+        raise Broken(
+            f"POST /invocations answers {answer.shown}, to {location}",
+            "answer it there: the platform speaks HTTP, and follows no redirect",
+        )
     if case.given.payload is None:
         return f"an empty list is answered with {answer.status}"
-    _, answer = comparing.usual(case)
-    if not comparing.is_success(answer):
-        shown = answer.body[:200].decode("utf-8", "replace")
+    _, answer = comparing.asked(case)
+    if comparing.is_success(answer) and not answer.body:
         raise Broken(
-            f"the payload is answered with {answer.shown}: {shown}",
+            f"the payload is answered with {answer.status} and an empty body",
+            "answer with the prediction: the caller, or the file of a transform, gets the body",
+        )
+    if not comparing.is_success(answer):
+        shown = answer.text[:200]
+        raise Broken(
+            f"the payload is answered with {answer.shown}: {shown}{_told(case)}",
             "the answer or the log has the cause; check that the payload and its type are the "
             "model's",
         )
@@ -62,6 +77,12 @@ def rt_31(case: Case) -> str:
     return f"{shown}; {alike}"
 
 
+def _told(case: Case) -> str:
+    """Return what the log says of an error, "" where it says nothing."""
+    line = log_lines.last_telling(case.log())
+    return f"; its log: {line}" if line else ""
+
+
 def _alike(case: Case, payload: Payload) -> str:
     """Return that the workers answer alike.
 
@@ -69,10 +90,19 @@ def _alike(case: Case, payload: Payload) -> str:
         Broken: They do not.
     """
     answers = comparing.repeated(case.server(), payload)
+    slowest_s = max(one.seconds for one in answers)
+    name = f"slowest of {len(answers)} invocations"
+    case.measured(name, "RT-31", slowest_s, contract.INVOCATION_TIMEOUT_S)
     kinds = comparing.kinds_of(answers)
     if len(kinds) == 1:
         return f"{len(answers)} answers are alike"
     failed = next((kind for kind in kinds if not comparing.is_success(kind[0])), None)
+    if failed is None:
+        # A clock in the answer: none of what was answered comes again.
+        time.sleep(_TICK_S)
+        later = comparing.repeated(case.server(), payload)
+        if not any(comparing.says_same(kind[0], one) for kind in kinds for one in later):
+            return f"{len(kinds)} of {len(answers)} answers differ, as by a clock: not compared"
     if failed is None and len(kinds) > len(answers) // _MOST_KINDS_SHARE:
         return f"{len(kinds)} of {len(answers)} answers differ, as at random: not compared"
     counts = " and ".join(str(len(kind)) for kind in kinds[:4])
@@ -95,12 +125,15 @@ def rt_32(case: Case) -> str:
     """
     payload = case.payload() if case.given.slow_payload is None else case.slow_payload()
     if payload is case.given.payload:
-        answer = comparing.require_success(case)
+        _, answer = comparing.asked(case)
+        if answer.seconds <= contract.INVOCATION_TIMEOUT_S:
+            comparing.require_success(case)
     else:
         found = slow.run(case)
         if problem := slow.killed(found):
             raise problem
         answer = found.answer
+        case.measured("the slow payload", "RT-32", answer.seconds, contract.INVOCATION_TIMEOUT_S)
     if not answer.status or answer.seconds > contract.INVOCATION_TIMEOUT_S:
         raise Broken(
             f"{answer.shown} after {answer.seconds:.1f} s; the limit is "
@@ -108,7 +141,7 @@ def rt_32(case: Case) -> str:
             "make the model faster, or deploy an asynchronous endpoint, which waits up to 3600 s",
         )
     if not comparing.is_success(answer):
-        shown = answer.body[:200].decode("utf-8", "replace")
+        shown = answer.text[:200]
         raise Broken(
             f"the payload is answered with {answer.shown} after {answer.seconds:.1f} s: {shown}",
             "the answer or the log has the cause",
@@ -158,14 +191,24 @@ def rt_35(case: Case) -> str:
 
 
 def _taken(case: Case, size_bytes: int) -> str:
-    answer = case.server().invoke(b" " * size_bytes, _JSON)
+    comparing.usual(case)
+    asked = case.server()
+    answer = asked.invoke(b" " * size_bytes, _JSON)
     shown = f"{size_bytes // _MIB} MB"
     if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         server = answer.headers.get("server", "")
+        of_server = "in Flask MAX_CONTENT_LENGTH, in aiohttp client_max_size, in Express limit"
+        of_proxy = "in nginx: client_max_body_size 25m"
+        remedy = (
+            f"raise the limit of the proxy in front, {of_proxy}; and that of the server behind it"
+            if "nginx" in server
+            else f"raise the limit of the server, {of_server}; and that of a proxy, {of_proxy}"
+        )
+        raise Broken(f"{shown} are answered with 413{f' by {server}' if server else ''}", remedy)
+    if not answer.status and (code := _end_of(asked)) is not None:
         raise Broken(
-            f"{shown} are answered with 413{f' by {server}' if server else ''}",
-            "raise the limit of the proxy in front, in nginx: client_max_body_size 25m; and that "
-            "of the server behind it",
+            f"{shown} get {answer.shown}: the server has ended with status {code}",
+            "let no body end the server: take 25 MB, also where several come at once",
         )
     if not answer.status:
         raise Broken(
@@ -201,8 +244,8 @@ class _Junk:
 _JUNK = (
     _Junk("an empty body", Payload(b"", _JSON)),
     _Junk("an empty list", Payload(b"[]", _JSON)),
-    _Junk("a body that is no JSON", Payload(b'{"instances": [1, 2', _JSON)),
-    _Junk("bytes that are no text", Payload(b"\xff\xfe\x00\x80" * 8, _JSON)),
+    _Junk("a body that is not JSON", Payload(b'{"instances": [1, 2', _JSON)),
+    _Junk("bytes that are not text", Payload(b"\xff\xfe\x00\x80" * 8, _JSON)),
     _Junk("an unknown media type", Payload(b"\x00\x01\x02", "application/x-byoi-unknown")),
     _Junk("a Content-Type that is none", Payload(b"[]", "junk")),
     _Junk("an unknown Accept", Payload(b"[]", _JSON), "application/x-byoi-unknown"),
@@ -218,13 +261,16 @@ def rt_37(case: Case) -> str:
     Source: BC ModelError.
     """
     found = _junk_answers(case)
+    if case.given.payload is not None:
+        payload, answer = comparing.asked(case)
+        found = [*found, (_Junk("the payload", payload), answer)]
     for junk, answer in found:
         if not answer.status:
             raise Broken(
                 f"{junk.named} gets {answer.shown}",
                 "answer each request: catch what the model raises, and answer 400 or 500",
             )
-        if comparing.is_success(answer) and (error := _error_in(answer)):
+        if comparing.is_success(answer) and (error := error_bodies.error_in(answer.body)):
             raise Broken(
                 f"{junk.named} is answered with {answer.status} and an error: {error}",
                 "answer an error with 4xx where the request is wrong, with 5xx where the model "
@@ -239,6 +285,7 @@ def _junk_answers(case: Case) -> list[tuple[_Junk, Answer]]:
     Raises:
         Broken: It is not healthy afterwards.
     """
+    comparing.usual(case)
 
     def ask() -> list[tuple[_Junk, Answer]] | Broken:
         server = case.server()
@@ -286,20 +333,6 @@ def _end_of(server: Server) -> int | None:
     return code
 
 
-def _error_in(answer: Answer) -> str:
-    """Return the error that a body of JSON is about, "" where it is about none."""
-    try:
-        content = json.loads(answer.body)
-    except ValueError:
-        return ""
-    if not isinstance(content, dict):
-        return ""
-    for name, value in content.items():
-        if name.lower() in _ERROR_KEYS and value:
-            return f"{name}: {value}"[:120]
-    return ""
-
-
 @rule(Kind.ANY)
 def rt_38(case: Case) -> str:
     """The body of an error has 2048 characters at most: the caller sees no more.
@@ -309,7 +342,7 @@ def rt_38(case: Case) -> str:
     try:
         answers = [answer for _, answer in _junk_answers(case)]
     except Broken as broken:
-        raise NotTested("first mend what RT-37 names") from broken
+        raise NotTested("fix RT-37 first") from broken
     errors = [one for one in answers if one.status >= HTTPStatus.BAD_REQUEST]
     if not errors:
         return "no request was refused"

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from byoi import errors
-from byoi.conformance import stopping, training_runs
+from byoi.conformance import causes, log_lines, programs, stopping, training_runs
 from byoi.conformance.case import HEALTHY_FIRST, Case
-from byoi.conformance.causes import last_lines, refuses
+from byoi.conformance.causes import refuses
+from byoi.conformance.programs import BadProgram
 from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
 from byoi.names import DOCKER_MANIFEST, ImageReference
 from byoi.registry import Registry
@@ -15,7 +16,7 @@ from byoi.registry import Registry
 _REFERENCE_CHARACTERS = 255
 _SHELL = re.compile(r"(?:.*/)?(?:ba|da|a|z)?sh$")
 _ROOT = {"", "0", "root"}
-_DENIED = re.compile(r"[^\n]*(?:Permission denied|Errno 13|EACCES)[^\n]*", re.IGNORECASE)
+_DENIED = re.compile(r"Permission denied|Errno 13|EACCES", re.IGNORECASE)
 # Of x86 types and of Graviton types.
 _INSTANCES = {"amd64": "x86 instance types", "arm64": "Graviton instance types, as ml.c7g"}
 # Where packages of the driver put what the platform brings along.
@@ -55,7 +56,7 @@ def rt_01(case: Case) -> str:
     problem = case.problem
     if problem is None:
         return "starts with the argument serve"
-    if _is_refused(case):
+    if _is_refused(case, problem):
         raise Broken(
             f"docker run IMAGE serve: {problem.seen}",
             "put a program `serve` on the PATH, or let the ENTRYPOINT take the argument `serve`",
@@ -63,8 +64,13 @@ def rt_01(case: Case) -> str:
     raise NotTested(HEALTHY_FIRST)
 
 
-def _is_refused(case: Case) -> bool:
-    """Whether it could not be started, or ended for its argument."""
+def _is_refused(case: Case, problem: Broken) -> bool:
+    """Whether there is no program for the argument, or it ended for it.
+
+    What else is wrong with the program that it starts with, such as its line ends, is RT-22's.
+    """
+    if isinstance(problem, BadProgram):
+        return problem.is_missing
     try:
         code = case.any_server().sight.exit_code()
     except Broken:
@@ -139,9 +145,9 @@ def rt_05(case: Case) -> str:
     problem = case.problem
     if problem is None:
         return f"USER is {user}, and it serves; AWS warns of users other than root"
-    if denied := _DENIED.search(f"{case.log()}\n{problem.seen}"):
+    if denied := log_lines.first(_DENIED, f"{case.log()}\n{problem.seen}"):
         raise Broken(
-            f"USER is {user}: {denied[0].strip()[:300]}",
+            f"USER is {user}: {denied[:300]}",
             "leave USER out of the Dockerfile, or give that user the permission",
         )
     raise NotTested(HEALTHY_FIRST)
@@ -207,6 +213,20 @@ def rt_08(case: Case) -> str:
     """
     described = case.subject.described()
     architecture, system = described.get("Architecture"), described.get("Os") or "linux"
+    wanted = case.given.architecture
+    if wanted and architecture != wanted:
+        raise Broken(
+            f"the image is for {system}/{architecture}, and the instance type for linux/{wanted}",
+            f"build it for the instance type: docker build --platform linux/{wanted} ...",
+        )
+    here = programs.machine()
+    if not wanted and architecture in _INSTANCES and architecture != here and case.problem:
+        raise Broken(
+            f"the image is for {system}/{architecture}, and this machine is {here}; it is for "
+            f"{_INSTANCES[str(architecture)]} only",
+            f"build it for the instance type: docker build --platform linux/{here}; or name one "
+            "that it is for, and check it on such a machine: --instance-type ml.c7g.large",
+        )
     if system != "linux" or architecture not in _INSTANCES:
         raise Broken(
             f"the image is for {system}/{architecture}",
@@ -278,12 +298,16 @@ def rt_14(case: Case) -> str:
         raise NotTested(HEALTHY_FIRST)
     log = case.log()
     missed = [name for name in _EXPECTED if name in log]
-    if not missed:
-        raise NotTested(HEALTHY_FIRST)
-    if not _is_healthy_with(case, _EXPECTED):
+    if not missed and (unknown := causes.missing_variables(log)):
+        raise Broken(
+            f"it does not start without {unknown[0]}: {log_lines.last(log)}",
+            f"have a default for {unknown[0]}, which the platform does not set; or set it in the "
+            f"model's environment, and give it to the check: --env {unknown[0]}=VALUE",
+        )
+    if not missed or not _is_healthy_with(case, _EXPECTED):
         raise NotTested(HEALTHY_FIRST)
     raise Broken(
-        f"it starts only where {', '.join(missed)} is set: {last_lines(log)}",
+        f"it starts only where {', '.join(missed)} is set: {log_lines.last(log)}",
         f"have a default for {', '.join(missed)}: the platform sets no such variable",
     )
 

@@ -45,7 +45,7 @@ def _server(case: Case) -> Server:
     try:
         return case.kept(environment=_ENVIRONMENT, model_dir=_MODEL_DIR)
     except Broken as broken:
-        raise NotTested("first mend what MM-03 names: the server is not healthy") from broken
+        raise NotTested("fix MM-03 first: the server is not healthy") from broken
 
 
 def _load(server: Server, name: str) -> Answer:
@@ -66,13 +66,13 @@ def _loaded(case: Case, name: str = _LOADED) -> Server:
     server = _server(case)
     answer = _load(server, name)
     if not is_success(answer) and answer.status != HTTPStatus.CONFLICT:
-        raise NotTested(f"first mend what MM-04 names: loading a model gets {answer.shown}")
+        raise NotTested(f"fix MM-04 first: loading a model gets {answer.shown}")
     return server
 
 
 def _expect(answer: Answer, status: int, named: str, remedy: str) -> str:
     if answer.status != status:
-        shown = answer.body[:120].decode("utf-8", "replace")
+        shown = answer.text[:120]
         raise Broken(f"{named} gets {answer.shown} instead of {status}: {shown}", remedy)
     return f"{named}: {status}"
 
@@ -83,7 +83,7 @@ def _content(answer: Answer, named: str) -> dict[str, Any]:
     except ValueError:
         content = None
     if not is_success(answer) or not isinstance(content, dict):
-        shown = answer.body[:120].decode("utf-8", "replace")
+        shown = answer.text[:120]
         raise Broken(f"{named} gets {answer.shown}: {shown}", "answer 200 and a JSON object")
     return content
 
@@ -141,7 +141,7 @@ def mm_04(case: Case) -> str:
     answer = _load(server, name)
     _unload(server, name)
     if not is_success(answer):
-        shown = answer.body[:120].decode("utf-8", "replace")
+        shown = answer.text[:120]
         raise Broken(
             f"POST /models gets {answer.shown}: {shown}",
             'load what {"model_name": ..., "url": ...} names, and answer 200',
@@ -175,7 +175,7 @@ def mm_06(case: Case) -> str:
             if not is_success(answer) or time.monotonic() - started_s > _LOADING_S:
                 break
     if not is_success(answer) and not number:
-        raise NotTested(f"first mend what MM-04 names: loading a model gets {answer.shown}")
+        raise NotTested(f"fix MM-04 first: loading a model gets {answer.shown}")
     if is_success(answer):
         raise NotTested(
             f"give an instance type whose memory is soon full, --instance-type: {number + 1} "
@@ -256,7 +256,7 @@ def mm_10(case: Case) -> str:
     answer = server.ask("POST", f"{_MODELS}/{_LOADED}/invoke", payload.body, headers)
     is_refused = answer.status in {0, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
     if is_refused or (case.given.payload is not None and not is_success(answer)):
-        shown = answer.body[:120].decode("utf-8", "replace")
+        shown = answer.text[:120]
         raise Broken(
             f"asking a loaded model gets {answer.shown}: {shown}",
             "answer POST /models/{name}/invoke as /invocations",
@@ -295,7 +295,7 @@ def mm_12(case: Case) -> str:
     answer = _load(server, name)
     _unload(server, name)
     if not is_success(answer):
-        raise NotTested(f"first mend what MM-04 names: loading a model gets {answer.shown}")
+        raise NotTested(f"fix MM-04 first: loading a model gets {answer.shown}")
     if answer.seconds > _LOAD_LIMIT_S:
         raise Broken(
             f"loading takes {answer.seconds:.0f} s; the limit is 360 s", "make the model smaller"

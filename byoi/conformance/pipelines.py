@@ -32,7 +32,7 @@ def pl_02(case: Case) -> str:
     payload = case.payload()
     answer = case.server().invoke(payload.body, payload.content_type)
     if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-        raise NotTested(f"first mend what RT-31 names: the payload gets {answer.shown}")
+        raise NotTested(f"fix RT-31 first: the payload gets {answer.shown}")
     found = answer.headers.get("content-type", "")
     if not _MEDIA_TYPE.fullmatch(found.strip()):
         raise Broken(

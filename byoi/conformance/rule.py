@@ -72,6 +72,7 @@ class Rule:
         is_quick: Whether `byoi deploy` asks for it before it makes an endpoint.
         is_slow: Whether only `--full` asks for it: it waits out a limit of the platform.
         check: Tests it.
+        remark: What else is to be said of it, such as what proves it where nobody outside can.
     """
 
     id: str
@@ -82,6 +83,7 @@ class Rule:
     is_quick: bool
     is_slow: bool
     check: Callable[["Case"], str]
+    remark: str = ""
 
 
 def rule(
@@ -115,9 +117,9 @@ def rules_of(group: str, module: types.ModuleType) -> Iterator[Rule]:
         found, key=lambda one: (kinds.index(_prefix(one.__name__)), _number(one.__name__))
     ):
         kind, is_quick, is_slow = getattr(check, _ATTRIBUTE)
-        statement, source = _read(check.__doc__ or "")
+        statement, remark, source = _read(check.__doc__ or "")
         identifier = check.__name__.upper().replace("_", "-")
-        yield Rule(identifier, group, kind, statement, source, is_quick, is_slow, check)
+        yield Rule(identifier, group, kind, statement, source, is_quick, is_slow, check, remark)
 
 
 def selected(rules: Iterable[Rule], only: Iterable[str]) -> list[Rule]:
@@ -138,8 +140,9 @@ def _number(name: str) -> int:
     return int(re.sub(r"\D", "", name) or 0)
 
 
-def _read(docstring: str) -> tuple[str, str]:
-    """Return the statement and the source in a rule's docstring."""
+def _read(docstring: str) -> tuple[str, str, str]:
+    """Return the statement, the further text and the source in a rule's docstring."""
     text, _, source = docstring.partition(_SOURCE)
-    statement = text.strip().partition("\n\n")[0]
-    return " ".join(statement.split()), " ".join(source.split()).rstrip(".")
+    statement, _, remark = text.strip().partition("\n\n")
+    parts = [" ".join(part.split()) for part in (statement, remark, source)]
+    return parts[0], parts[1], parts[2].rstrip(".")

@@ -6,17 +6,27 @@ cannot raises `NotTested`.
 
 import contextlib
 import http.client
+import ipaddress
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from byoi import contract, proxies
+from byoi.conformance.process_table import Process
 from byoi.conformance.rule import NotTested
 
 # A model's own limit is 60 s; a little more shows that the server, not the check, ended it.
 ANSWER_TIMEOUT_S = contract.INVOCATION_TIMEOUT_S + 10.0
 _PIECE_BYTES = 64 * 1024
+_TEXT_BYTES = 2000
+_PAGE, _TAG = (
+    re.compile(r"\s*<(?:!doctype|html|head|body)\b", re.IGNORECASE),
+    re.compile(r"<[^>]*>"),
+)
+# More is no answer: it does not end.
+_LONGEST_ANSWER_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,12 @@ class Answer:
     body: bytes = b""
     seconds: float = 0.0
     problem: str = ""
+
+    @property
+    def text(self) -> str:
+        """The beginning of the body as text; of a page of HTML, without its tags."""
+        text = self.body[:_TEXT_BYTES].decode("utf-8", "replace")
+        return " ".join(_TAG.sub(" ", text).split()) if _PAGE.match(text) else text
 
     @property
     def shown(self) -> str:
@@ -58,46 +74,22 @@ class Listener:
     @property
     def is_loopback(self) -> bool:
         """Whether only its own machine reaches it."""
-        return self.address.startswith("127.") or self.address == "::1"
+        return self._ip.is_loopback
+
+    @property
+    def is_ipv6(self) -> bool:
+        """Whether it may be for IPv6 only: a socket of Linux takes both, unless it is told to."""
+        return self._ip.version == 6
+
+    @property
+    def _ip(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+        address = ipaddress.ip_address(self.address)
+        # Java's sockets are of IPv6, also where they are bound to 127.0.0.1.
+        return getattr(address, "ipv4_mapped", None) or address
 
     def __str__(self) -> str:
-        return (
-            f"[{self.address}]:{self.port}"
-            if ":" in self.address
-            else (f"{self.address}:{self.port}")
-        )
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process of a server.
-
-    Attributes:
-        pid: Its id, as the server sees it.
-        parent: The id of the one that started it.
-        name: Its program, at most 15 characters.
-    """
-
-    pid: int
-    parent: int
-    name: str
-
-
-def read_processes(text: str) -> list[Process]:
-    """Return the processes in lines of /proc/PID/stat, without those that have ended.
-
-    Source: proc(5): pid, the name in parentheses, the state, the parent's pid.
-    """
-    found = []
-    for line in text.splitlines():
-        # A name may have blanks and parentheses itself.
-        pid, _, rest = line.partition(" (")
-        name, _, fields = rest.rpartition(") ")
-        state, _, others = fields.partition(" ")
-        parent = others.partition(" ")[0]
-        if pid.isdigit() and parent.isdigit() and state != "Z":
-            found.append(Process(int(pid), int(parent), name))
-    return found
+        address = str(self._ip)
+        return f"[{address}]:{self.port}" if ":" in address else f"{address}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -114,7 +106,13 @@ class End:
 
 
 class Sight(Protocol):
-    """What can be seen of a server beside its answers."""
+    """What can be seen of a server beside its answers.
+
+    Attributes:
+        sees_start: Whether the check itself started the server.
+    """
+
+    sees_start: bool
 
     def log(self) -> str:
         """Return all that it wrote."""
@@ -148,9 +146,15 @@ class Sight(Protocol):
         """Whether the kernel ended it for its memory limit."""
         ...
 
+    def handles(self, number: int) -> bool:
+        """Whether its first process has a handler for a signal."""
+        ...
+
 
 class Unseen:
     """A server of which only a URL is known."""
+
+    sees_start = False
 
     def log(self) -> str:
         """Raise: it is elsewhere."""
@@ -181,6 +185,10 @@ class Unseen:
         return None
 
     def is_out_of_memory(self) -> bool:
+        """Raise: it is elsewhere."""
+        raise NotTested("give an image instead of a URL")
+
+    def handles(self, number: int) -> bool:  # noqa: ARG002 - a Sight's
         """Raise: it is elsewhere."""
         raise NotTested("give an image instead of a URL")
 
@@ -224,7 +232,7 @@ class Server:
             path: Of the URL.
             body: Request body.
             headers: Request headers.
-            timeout_s: Seconds for each step of the exchange.
+            timeout_s: Seconds for each step of the exchange, and for the whole answer.
             is_chunked: The body is sent in chunks, without a Content-Length.
 
         Returns:
@@ -242,8 +250,15 @@ class Server:
                     pieces = None if body is None else _pieces(body)
                     connection.request(method, path, pieces, all_headers)
                 response = connection.getresponse()
-                content = response.read()
-            except (OSError, http.client.HTTPException) as error:
+                content = _read(response, timeout_s)
+            except http.client.IncompleteRead as error:
+                return Answer(
+                    0,
+                    seconds=time.monotonic() - started_s,
+                    problem=f"status {response.status}, and a body that is not complete: {error}",
+                )
+            # ValueError: chunks whose size is not a number.
+            except (OSError, http.client.HTTPException, ValueError) as error:
                 reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
                 return Answer(0, seconds=time.monotonic() - started_s, problem=reason)
         found = proxies.header_names(response)
@@ -297,6 +312,30 @@ class Server:
         self.sight.terminate(grace_s)
         code = self.sight.exit_code()
         return End(time.monotonic() - started_s, code if code is not None else -1)
+
+
+def _read(response: http.client.HTTPResponse, timeout_s: float) -> bytes:
+    """Return a body, as `HTTPResponse.read` does, unless it does not end.
+
+    Raises:
+        OSError: It is not complete in time, or is larger than any answer.
+        HTTPException: The connection ended before it did.
+    """
+    until_s = time.monotonic() + timeout_s
+    body = bytearray()
+    while piece := response.read1(_PIECE_BYTES):
+        body += piece
+        if len(body) > _LONGEST_ANSWER_BYTES:
+            raise OSError(f"the answer does not end: {len(body)} B, status {response.status}")
+        if time.monotonic() > until_s:
+            raise TimeoutError(
+                f"the answer was not complete within {timeout_s:g} s: {len(body)} B, status "
+                f"{response.status}"
+            )
+    # Of a response with a Content-Length, `read1` does not tell that it ended too soon.
+    if response.length:
+        raise http.client.IncompleteRead(bytes(body), response.length)
+    return bytes(body)
 
 
 def _pieces(body: bytes) -> Iterator[bytes]:

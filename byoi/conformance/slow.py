@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from byoi.conformance import log_lines
 from byoi.conformance.case import Case
 from byoi.conformance.comparing import is_success
 from byoi.conformance.rule import Broken, NotTested
@@ -12,8 +13,8 @@ from byoi.conformance.server import Answer, Server
 
 # What gunicorn, uWSGI, nginx and multi-model-server write when a time-out of theirs ends a worker.
 _KILLED = re.compile(
-    r"[^\n]*(?:WORKER TIMEOUT|HARAKIRI|upstream timed out|upstream prematurely closed|"
-    r"Worker \(pid:\d+\) was sent SIG|workers? (?:was |were )?killed|worker timed out)[^\n]*",
+    r"WORKER TIMEOUT|HARAKIRI|upstream timed out|upstream prematurely closed|"
+    r"Worker \(pid:\d+\) was sent SIG|workers? (?:was |were )?killed|worker timed out",
     re.IGNORECASE,
 )
 # A model that refuses the payload does so sooner.
@@ -71,10 +72,10 @@ def killed(found: SlowRun) -> Broken | None:
     answer = found.answer
     if is_success(answer) or answer.seconds < _AT_ONCE_S:
         return None
-    line = _KILLED.search(found.log)
-    if line is None and answer.status not in _OF_A_PROXY:
+    line = log_lines.first(_KILLED, found.log)
+    if not line and answer.status not in _OF_A_PROXY:
         return None
-    shown = f"; its log: {line.group().strip()[:160]}" if line else ""
+    shown = f"; its log: {line[:160]}" if line else ""
     return Broken(
         f"the slow payload gets {answer.shown} after {answer.seconds:.1f} s: its worker was "
         f"killed by its own server's timeout; the limit is 60 s{shown}",

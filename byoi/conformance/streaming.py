@@ -88,7 +88,11 @@ def _receive(server: Server, payload: Payload) -> _Stream:
             status, headers = response.status, proxies.header_names(response)
             while piece := response.read1(_MOST_READ):
                 pieces.append((time.monotonic() - started_s, piece))
-    except (OSError, http.client.HTTPException) as error:
+                if pieces[-1][0] > contract.STREAM_TIMEOUT_S:
+                    problem = "it does not end"
+                    break
+    # ValueError: chunks whose size is not a number.
+    except (OSError, http.client.HTTPException, ValueError) as error:
         problem = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return _Stream(status, headers, tuple(pieces), time.monotonic() - started_s, problem)
 

@@ -10,6 +10,7 @@ DG mkt-algo-model-internet-free (no calls in or out but the platform's).
 import contextlib
 import os
 import secrets
+import socket
 import tempfile
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,8 +21,9 @@ from typing import Any, Protocol
 from byoi import contract, errors, model_data
 from byoi.conformance import causes
 from byoi.conformance.container import ContainerSight
+from byoi.conformance.process_table import Process
 from byoi.conformance.rule import Broken, NotTested
-from byoi.conformance.server import Listener, Process, Server, Unseen
+from byoi.conformance.server import Listener, Server, Unseen
 from byoi.local import orphans, processes
 from byoi.local.docker import FREE, Confinement, Engine
 
@@ -29,6 +31,8 @@ from byoi.local.docker import FREE, Confinement, Engine
 START_TIMEOUT_S = 90.0
 _LISTENS_NOWHERE = (processes.LOOPBACK, 0)
 _FOR_ALL = 0o755
+# For a server that listens somewhere.
+_CONNECT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class Subject(Protocol):
         """Return what is known of an image without running it, as `docker inspect` shows it.
 
         Raises:
-            NotTested: It is no image.
+            NotTested: It is not an image.
         """
         ...
 
@@ -94,7 +98,7 @@ class Subject(Protocol):
         """Return the beginning of a file of an image, which is not run; None where it has none.
 
         Raises:
-            NotTested: It is no image.
+            NotTested: It is not an image.
         """
         ...
 
@@ -102,7 +106,7 @@ class Subject(Protocol):
         """Whether an image, which is not run, has files in a folder, or folders of it.
 
         Raises:
-            NotTested: It is no image.
+            NotTested: It is not an image.
         """
         ...
 
@@ -226,25 +230,41 @@ class UrlSubject:
             raise NotTested("give an image instead of a URL: this rule needs a start of its own")
         yield Server(self._host, self._port, Unseen())
 
+    def require(self) -> None:
+        """Check that something listens.
+
+        Raises:
+            ConfigurationError: Nothing does.
+        """
+        try:
+            socket.create_connection((self._host, self._port), _CONNECT_S).close()
+        except OSError as error:
+            raise errors.ConfigurationError(
+                f"nothing answers at {self.name}: {error.strerror or error}; start the server, "
+                "then check it"
+            ) from error
+
     def explain_end(self, server: Server) -> Broken:
         """Say that nobody listens: whoever runs it is not known."""
         return Broken(f"nothing answers at {server.url}", "start the server, then check it")
 
     def described(self) -> Mapping[str, Any]:
-        """Raise: it is no image."""
+        """Raise: it is not an image."""
         raise NotTested("give an image instead of a URL")
 
     def read_file(self, path: str) -> bytes | None:  # noqa: ARG002 - a Subject's
-        """Raise: it is no image."""
+        """Raise: it is not an image."""
         raise NotTested("give an image instead of a URL")
 
     def has_files(self, folder: str) -> bool:  # noqa: ARG002 - a Subject's
-        """Raise: it is no image."""
+        """Raise: it is not an image."""
         raise NotTested("give an image instead of a URL")
 
 
 class ProcessSight(Unseen):
     """Processes of this machine."""
+
+    sees_start = True
 
     def __init__(self, stack: processes.ProcessStack) -> None:
         """Remember the processes."""
@@ -283,12 +303,14 @@ class ProcessSight(Unseen):
 class ProjectSubject:
     """The folder of a model of one's own, served by processes of this machine."""
 
-    def __init__(self, folder: Path, model_dir: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, model_dir: Path | None, environment: Mapping[str, str]
+    ) -> None:
         """Remember the folder; nothing is run yet.
 
         Args:
             folder: As the user named it.
-            model_dir: Given to `model_fn`.
+            model_dir: Given to `model_fn`; None for an empty one.
             environment: Variables that lead the server to the project's module.
         """
         self.name = str(folder)
@@ -301,14 +323,13 @@ class ProjectSubject:
         """Start the processes and stop them afterwards."""
         is_plain = conditions.confinement == FREE and conditions.mounts is None
         is_plain = is_plain and conditions.model_dir == contract.MODEL_DIR
-        model_dir = self.model
-        if conditions.argument != "serve" or not is_plain or model_dir is None:
+        if conditions.argument != "serve" or not is_plain:
             raise NotTested("give an image instead of a folder")
         with tempfile.TemporaryDirectory(prefix="byoi-check-") as folder:
             empty = Path(folder) / "model"
             empty.mkdir()
             stack = processes.ProcessStack(
-                model_dir if conditions.has_model else empty,
+                self.model if self.model and conditions.has_model else empty,
                 port=conditions.port if conditions.port != contract.PORT else 0,
                 environ={**self._environment, **conditions.environment},
                 log_file=Path(folder) / "server.log",
@@ -325,15 +346,15 @@ class ProjectSubject:
         return causes.problem_in_log(log) or causes.of_end(server.sight.exit_code() or 0, log)
 
     def described(self) -> Mapping[str, Any]:
-        """Raise: it is no image."""
+        """Raise: it is not an image."""
         raise NotTested("give an image instead of a folder")
 
     def read_file(self, path: str) -> bytes | None:  # noqa: ARG002 - a Subject's
-        """Raise: it is no image."""
+        """Raise: it is not an image."""
         raise NotTested("give an image instead of a folder")
 
     def has_files(self, folder: str) -> bool:  # noqa: ARG002 - a Subject's
-        """Raise: it is no image."""
+        """Raise: it is not an image."""
         raise NotTested("give an image instead of a folder")
 
 

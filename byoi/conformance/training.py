@@ -3,7 +3,7 @@
 import re
 
 from byoi import contract
-from byoi.conformance import causes, training_runs
+from byoi.conformance import causes, log_lines, training_runs
 from byoi.conformance.case import Case
 from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
 from byoi.conformance.training_runs import GRACE_S, KILLED, Run
@@ -11,7 +11,7 @@ from byoi.conformance.training_runs import GRACE_S, KILLED, Run
 # A job is under way once it has written something, or after so long.
 _UNDER_WAY_S = 5.0
 _RESERVED = ("/opt/ml/input", "/opt/ml/model", "/opt/ml/output", "/opt/ml/checkpoints")
-_VARIABLE = re.compile(r"KeyError: '(SM_\w+)'|[^\n]*\b(SM_\w+)\b[^\n]*not set")
+_VARIABLE = re.compile(r"KeyError: '(SM_\w+)'|\b(SM_\w+)\b[^\n]*not set")
 _REMEDY_FILE = "read it as the Developer Guide describes it, and take what is not there as absent"
 
 
@@ -72,7 +72,7 @@ def tr_04(case: Case) -> str:
     if run.exit_code and not training_runs.native(case).exit_code:
         raise Broken(
             "the job fails with hyperparameters that are texts, as the platform has them, and ends "
-            f"well with numbers: {causes.last_lines(run.told)}",
+            f"well with numbers: {log_lines.last(run.told)}",
             "convert each value: int(hyperparameters['epochs'])",
         )
     _used(case, "hyperparameters.json")
@@ -157,7 +157,7 @@ def tr_11(case: Case) -> str:
     if not run.failure.strip():
         raise Broken(
             f"a job without input ends with status {run.exit_code}, and {contract.FAILURE_FILE} is "
-            f"absent or empty; its last lines: {causes.last_lines(run.log)}",
+            f"absent or empty; its last lines: {log_lines.last(run.log)}",
             f"write the cause into {contract.FAILURE_FILE} before the end: its first 1024 "
             "characters become FailureReason",
         )
@@ -175,7 +175,7 @@ def tr_12(case: Case) -> str:
         run = training_runs.succeeding(case)
         if run.exit_code:
             raise Broken(
-                f"the job ends with status {run.exit_code}: {causes.last_lines(run.told)}",
+                f"the job ends with status {run.exit_code}: {log_lines.last(run.told)}",
                 "the last lines have the cause; check that the input is that of the job",
             )
     run = training_runs.failing(case)

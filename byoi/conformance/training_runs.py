@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
-from byoi.conformance import causes
+from byoi.conformance import causes, log_lines
 from byoi.conformance.case import Case
 from byoi.conformance.rule import Broken, NotApplicable, NotTested
 from byoi.conformance.server import Server
@@ -104,7 +104,7 @@ def good(case: Case) -> Run:
     """
     run = succeeding(case)
     if run.exit_code:
-        raise NotTested("first mend what TR-12 names: the job fails")
+        raise NotTested("fix TR-12 first: the job fails")
     return run
 
 
@@ -141,8 +141,7 @@ def takes_train(case: Case) -> str:
     run = succeeding(case) if has_input else _without_input(case)
     if run.exit_code and causes.refuses("train", run.exit_code, run.log):
         raise Broken(
-            f"docker run IMAGE train ends with status {run.exit_code}: "
-            f"{causes.last_lines(run.log)}",
+            f"docker run IMAGE train ends with status {run.exit_code}: {log_lines.last(run.log)}",
             "put a program `train` on the PATH, or let the ENTRYPOINT take the argument `train`",
         )
     return f"takes the argument train, and ends with status {run.exit_code}"
@@ -165,7 +164,7 @@ def launched(
 
     Raises:
         Broken: It does not start.
-        NotTested: The subject is no image.
+        NotTested: The subject is not an image.
     """
     case.subject.described()
     with tempfile.TemporaryDirectory(prefix="byoi-check-") as name:

@@ -89,7 +89,7 @@ def opened(host: str, port: int, path: str, *, timeout_s: float) -> Iterator[Web
 
     Raises:
         OSError: Nothing answers.
-        RefusedError: What answers is no WebSocket.
+        RefusedError: What answers is not a WebSocket.
     """
     key = base64.b64encode(os.urandom(16)).decode()
     with socket.create_connection((host, port), timeout=timeout_s) as connection:

@@ -149,6 +149,18 @@ class Engine:
         with self._asked("tell its version") as client:
             client.version(api_version=False)
 
+    @property
+    def version(self) -> str:
+        """The engine's name and version, such as `Docker Engine 27.1.1`."""
+        with self._asked("tell its version") as client:
+            content = client.version(api_version=False)
+        components = content.get("Components") or ()
+        # Docker's own component is `Engine`, Podman's `Podman Engine`.
+        name = "Docker Engine" if components else "Engine"
+        if components and components[0].get("Name") != "Engine":
+            name = str(components[0].get("Name"))
+        return f"{name} {content.get('Version')}"
+
     @functools.cached_property
     def host(self) -> str | None:
         """The host of published ports, None where it is this machine's loopback address.
@@ -250,6 +262,8 @@ class Engine:
                 image,
                 [command],
                 name=name,
+                # As the platform, whatever STOPSIGNAL the image has.
+                stop_signal="SIGTERM",
                 user=confinement.user or None,
                 environment=self._with_proxies(environment or {}),
                 labels=dict(labels or {}),

@@ -30,7 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("byoi_lib._tensorflow",),
     ("byoi.cli",),
     ("byoi.cli_checking", "byoi.cli_deployment", "byoi.cli_project", "byoi.cli_serving"),
-    ("byoi.cli_values",),
+    ("byoi.cli_subjects", "byoi.cli_values"),
     ("byoi.pytest_plugin",),
     ("byoi.testing",),
     ("byoi.emulator.", "byoi.hosting."),

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from byoi.conformance import causes
+from byoi.conformance.process_table import read_handler
 from byoi.conformance.rule import NotTested
 from byoi.conformance.server import Listener, Server
 from byoi.conformance.subjects import Conditions
@@ -43,6 +44,9 @@ class LocalSight:
     def exit_code(self) -> int | None:
         return self._process.poll()
 
+    def handles(self, number: int) -> bool:
+        return read_handler(Path(f"/proc/{self._process.pid}/status").read_text(), number)
+
     def is_out_of_memory(self) -> bool:
         return False
 
@@ -51,6 +55,7 @@ class LocalSubject:
     """faulty.py with one fault, or none."""
 
     start_limit_s = 20.0
+    model = None
 
     def __init__(
         self, fault: str = "", labels: Mapping[str, str] | None = None, program: Path = PROGRAM
@@ -85,10 +90,13 @@ class LocalSubject:
                     stderr=log,
                 )
             try:
-                yield Server("127.0.0.1", port, LocalSight(process, folder))
+                yield self.server(port, LocalSight(process, folder))
             finally:
                 process.kill()
                 process.wait()
+
+    def server(self, port: int, sight: LocalSight) -> Server:
+        return Server("127.0.0.1", port, sight)
 
     def explain_end(self, server: Server):
         return causes.of_end(server.sight.exit_code() or 0, server.sight.log())

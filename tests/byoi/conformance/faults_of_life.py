@@ -25,12 +25,14 @@ class Fault:
         others: Rules that must fail with it.
         slow_payload: Of the user.
         is_serverless: The user has asked for the rules of serverless endpoints.
+        is_full: To wait out the platform's limits.
         has_training: The user has asked for those of training, and given a job's input.
         lines: Of the Dockerfile, where the fault is in the image; then `config` says what a
             local subject shows instead.
         config: Of the image, as `docker inspect` has it.
         more: What else `docker inspect` has.
         files: Of the image.
+        fault: Of the server of a local subject.
     """
 
     rule: str
@@ -38,17 +40,20 @@ class Fault:
     others: tuple[str, ...] = ()
     slow_payload: Payload | None = None
     is_serverless: bool = False
+    is_full: bool = False
     has_training: bool = False
     lines: str = ""
     config: Mapping[str, object] = field(default_factory=dict)
     more: Mapping[str, object] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
+    fault: str = ""
 
     def given(self, training_input: Path) -> Given:
         return Given(
             payload=LIST,
             slow_payload=self.slow_payload,
             is_serverless=self.is_serverless,
+            is_full=self.is_full,
             is_training=self.has_training,
             training_input=training_input if self.has_training else None,
         )
@@ -57,6 +62,9 @@ class Fault:
 # In the server, which the variable FAULT names.
 FAULTS = {
     "needs_variable SM_MODEL_DIR": Fault("RT-14", ("SM_MODEL_DIR",), others=("RT-22",)),
+    "needs_variable MODEL_NAME": Fault("RT-14", ("MODEL_NAME", "--env"), others=("RT-22",)),
+    "other_port 8443": Fault("RT-16", ("8443", "8444", "SAGEMAKER_BIND_TO_PORT")),
+    "slow_accept": Fault("RT-19", ("250 ms",)),
     "second_port 5001": Fault("RT-17", ("127.0.0.1:5001", "SAGEMAKER_SAFE_PORT_RANGE")),
     "calls_out": Fault("RT-20", ("no network", "no answer")),
     "calls_aws": Fault("RT-20", ("credentials", "500")),
@@ -75,6 +83,7 @@ FAULTS = {
     "ignores_sigterm": Fault("RT-67", ("SIGTERM", "SIGKILL")),
     "drops_requests": Fault("RT-68", ("in flight at SIGTERM", "no answer"), slow_payload=SLOW),
     "ends_with 3": Fault("RT-68", ("status 3",), slow_payload=SLOW),
+    "ends_later 1.5": Fault("RT-69", ("status 3", "licence has expired"), others=("RT-25",)),
     "helper_unnoticed": Fault("RT-69", ("/ping still answers 200", "502")),
     "limit 1048576": Fault("SV-08", ("4 MB", "413"), others=("RT-34",), is_serverless=True),
     "large_response 4200000": Fault(
@@ -115,6 +124,15 @@ IMAGE_FAULTS = {
         others=("RT-67",),
         lines="ENTRYPOINT python3 /faulty_life.py serve; true",
         config={"Entrypoint": ["/bin/sh", "-c", "python3 /faulty_life.py serve; true"]},
+        fault="ignores_sigterm",
+    ),
+    "user": Fault(
+        "RT-05",
+        ("1000", "Permission denied", "USER"),
+        others=("RT-22",),
+        lines="ENV FAULT='needs_root start'\nUSER 1000",
+        config={"User": "1000"},
+        fault="needs_root start",
     ),
     "tini": Fault(
         "RT-04",
@@ -145,4 +163,21 @@ IMAGE_FAULTS = {
         lines="RUN mkdir -p /opt/ml/input/data && touch /opt/ml/input/data/rows",
         files={"/opt/ml/input/data/rows": b""},
     ),
+}
+# Seen only of a container, whose network is its own.
+CONTAINER_FAULTS = {
+    "loopback": Fault("RT-15", ("127.0.0.1:8080", "0.0.0.0:8080"), others=("RT-22",)),
+    "port 5000": Fault("RT-15", ("0.0.0.0:5000", "8080"), others=("RT-22",)),
+}
+# What an engine or a registry tells of an image, and its name: each has a test of its own.
+OF_THE_NAME = ("RT-07", "RT-09")
+# No rule of an image's: no fault of it can be seen from outside.
+CANNOT_FAIL = {
+    "IC-04": "adapters may be missing, and how an unknown one is refused is the image's choice",
+    "TR-08": "a job asks for pipe mode, and the check runs file mode",
+    "TR-10": "a job may leave no other results",
+}
+# In an image only: it waits out the limit that it breaks.
+SLOW_FAULTS = {
+    "loads_late 185": Fault("SV-06", ("the limit is 180 s",), is_serverless=True, is_full=True),
 }

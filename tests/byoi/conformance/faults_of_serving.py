@@ -29,6 +29,8 @@ class Fault:
         payload: Of the user.
         slow_payload: Of the user.
         is_multi_model: The user has asked for the rules of multi-model endpoints.
+        is_serverless: For those of serverless endpoints.
+        is_full: To wait out the platform's limits.
         labels: Of the image.
     """
 
@@ -38,6 +40,8 @@ class Fault:
     payload: Payload | None = LIST
     slow_payload: Payload | None = None
     is_multi_model: bool = False
+    is_serverless: bool = False
+    is_full: bool = False
     labels: tuple[str, ...] = tuple(LABELS)
 
     @property
@@ -46,6 +50,8 @@ class Fault:
             payload=self.payload,
             slow_payload=self.slow_payload,
             is_multi_model=self.is_multi_model,
+            is_serverless=self.is_serverless,
+            is_full=self.is_full,
         )
 
 
@@ -60,6 +66,9 @@ def unlabelled(name: str) -> tuple[str, ...]:
 FAULTS = {
     "early 3": Fault("RT-23", ("503", "200")),
     "slow_ping 2.5": Fault("RT-22", ("the limit is 2 s",)),
+    "no_ping": Fault("RT-22", ("404", "route")),
+    "ping 204": Fault("RT-22", ("204",)),
+    "ping 302": Fault("RT-22", ("302", "no redirect")),
     "flapping_ping": Fault("RT-25", ("503", "10 of 20"), ("RT-24",)),
     "always_200": Fault("RT-27", ("without model data", "500")),
     "busy_ping": Fault(
@@ -72,13 +81,16 @@ FAULTS = {
     "worker_timeout 2.2": Fault(
         "RT-33",
         ("502", "killed by its own server's timeout", "WORKER TIMEOUT", "--timeout"),
-        ("RT-32",),
+        ("RT-32", "BT-08"),
         slow_payload=SLOW,
+        is_full=True,
     ),
     "limit 1048576": Fault("RT-35", ("2 MB", "413", "client_max_body_size"), ("RT-34", "BT-07")),
     "limit 6291456": Fault("RT-34", ("25 MB", "413"), ("BT-07",)),
     "limit 26214400": Fault("BT-07", ("100 MB", "413", "SAGEMAKER_MAX_PAYLOAD_IN_MB=0")),
     "error_with_200": Fault("RT-37", ("200", "no JSON"), payload=None),
+    "text_error_with_200": Fault("RT-37", ("200", "ValueError"), payload=None),
+    "payload_error_with_200": Fault("RT-37", ("the payload", "200", "status: error")),
     "dies": Fault("RT-37", ("empty body", "status 3"), payload=None),
     "long_error": Fault("RT-38", ("2048",), payload=None),
     "long_headers": Fault("RT-40", ("431", "1024"), ("RT-41", "RT-42")),
@@ -103,6 +115,8 @@ FAULTS = {
         "BD-01", ("bidirectional-streaming",), labels=unlabelled("bidirectional-streaming")
     ),
     "no_web_socket": Fault("BD-02", ("404",)),
+    "no_query": Fault("BD-03", ("404", "query")),
+    "busy_web_socket": Fault("BD-04", ("503", "while a WebSocket is open")),
     "empty_pong": Fault("BD-05", ("Pong",)),
     "no_text": Fault("BD-06", ("1003",), ("BD-07",)),
     "no_fragments": Fault("BD-07", ("1002",)),
@@ -140,4 +154,11 @@ FAULTS = {
     "needs_line_break": Fault("BT-11", ("3 records, without 2",), payload=LINES),
     "no_json": Fault("DC-01", ("no JSON", "a text")),
     "leaves_files": Fault("DC-03", ("24 requests left 24",)),
+}
+# Each waits out a limit of the platform. In images they take the seconds that they name; in a test
+# the clock runs `FASTER` times as fast.
+FASTER = 1000
+SLOW_FAULTS = {
+    "slow_answer 62": Fault("SV-07", ("62 s", "60 s"), ("RT-32",), is_serverless=True),
+    "slow_load 362": multi_model("MM-12", "362 s", "360 s"),
 }

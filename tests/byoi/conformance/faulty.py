@@ -40,6 +40,7 @@ busy = threading.Lock()
 requests = itertools.count()
 seen = set()
 models = {}
+open_web_sockets = []
 
 
 def is_early(headers, body):
@@ -81,7 +82,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer_ping()
         elif path == "/execution-parameters":
             self.answer_execution_parameters()
-        elif path == WEB_SOCKET and FAULT != "no_web_socket":
+        elif path == WEB_SOCKET and FAULT != "no_web_socket" and not self.has_wrong_query():
             WebSocket(self).serve()
         elif path == "/models":
             listed = [{"modelName": name, "modelUrl": url} for name, url in models.items()]
@@ -90,6 +91,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.find_model(path.split("/")[2])
         else:
             self.answer(404, {"error": "unknown path"})
+
+    def has_wrong_query(self):
+        return FAULT == "no_query" and "?" in self.path
 
     def do_POST(self):
         parts = self.path.split("/")
@@ -125,6 +129,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif FAULT.startswith("memory_") and len(models) > 2:
             self.answer(507 if FAULT == "memory_full" else 500, {"error": "no memory"})
         else:
+            if FAULT == "slow_load":
+                time.sleep(float(ARGUMENT))
             models[name] = asked["url"]
             self.answer(200, {})
 
@@ -143,7 +149,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if FAULT == "busy_ping":
             with busy:
                 pass
-        status = 404 if FAULT == "no_ping" else 200
+        status = int(ARGUMENT) if FAULT == "ping" else 404 if FAULT == "no_ping" else 200
+        if FAULT == "busy_web_socket" and open_web_sockets:
+            status = 503
         if FAULT == "flapping_ping" and next(requests) % 2:
             status = 503
         host = self.headers.get("Host", "")
@@ -207,6 +215,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def refuse(self, content):
         if FAULT == "long_error":
             content["error"] *= 1000
+        if FAULT == "text_error_with_200":
+            self.answer(200, "ValueError: no JSON")
+            return
         self.answer(200 if FAULT == "error_with_200" else 400, content)
 
     def sleep(self, seconds):
@@ -229,12 +240,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(200, {}, **{NEW_SESSION: f"a1-b2; Expires={expires}"})
 
     def answer_data(self, data, body):
+        if FAULT == "slow_answer":
+            time.sleep(float(ARGUMENT))
         attributes = self.headers.get(ATTRIBUTES, "")
         headers = {ATTRIBUTES: attributes}
         if FAULT == "long_attributes":
             headers = {ATTRIBUTES: "x" * 2000}
         if FAULT == "workers_differ":
             headers, data = {}, {"score": 0.25 + 0.5 * (next(requests) % 2)}
+        if FAULT == "clock":
+            headers, data = {}, {"score": 0.25, "at": time.strftime("%H:%M:%S")}
+        if FAULT == "payload_error_with_200" and data:
+            self.answer(200, {"status": "error", "detail": "no model"})
+            return
         if FAULT == "session_fails" and self.headers.get(SESSION) == "a1-b2":
             self.answer(500, {"error": "session"})
         elif isinstance(data, list) and self.headers.get_content_type() != JSON:
@@ -324,8 +342,10 @@ class WebSocket:
         self.handler.send_header("Sec-WebSocket-Accept", accepted)
         self.handler.end_headers()
         self.handler.close_connection = True
+        open_web_sockets.append(self)
         while head := self.handler.rfile.read(2):
             self.take(head)
+        open_web_sockets.remove(self)
 
     def take(self, head):
         read = self.handler.rfile.read
@@ -359,11 +379,29 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     # In flight at SIGTERM is answered before the end.
     daemon_threads = False
     allow_reuse_address = True
-    request_queue_size = 128
+    request_queue_size = 0 if FAULT == "slow_accept" else 128
+
+    def get_request(self):
+        if FAULT == "slow_accept":
+            time.sleep(0.4)
+        return super().get_request()
 
 
 class Server6(Server):
     address_family = socket.AF_INET6
+
+
+def end_by_itself():
+    sys.stdout.write("the licence has expired\n")
+    sys.stdout.flush()
+    os._exit(3)
+
+
+def chat():
+    line = "x" * 150
+    while True:
+        sys.stdout.write(f"{line}\n" * 100)
+        time.sleep(0.02)
 
 
 def end(server):
@@ -371,9 +409,8 @@ def end(server):
     threading.Thread(target=server.shutdown).start()
 
 
-def main():
-    if sys.argv[1:] != ["serve"]:
-        sys.exit(f"expected serve, received {sys.argv[1:]}")
+def begin():
+    """Do what comes before the server listens."""
     if FAULT == "exits":
         sys.exit(int(ARGUMENT))
     is_batch = "SAGEMAKER_BATCH" in os.environ
@@ -385,14 +422,39 @@ def main():
         sys.exit("no model")
     if FAULT == "write_model_at_start":
         Path(f"{MODEL_DIR}/cache").write_text("x")
+    begin_to_wait()
+
+
+def begin_to_wait():
+    """Do what takes a while, or comes later."""
     if FAULT == "loads":
         kept = bytearray(int(ARGUMENT) << 20)
         kept[::4096] = b"x" * len(kept[::4096])
     if FAULT == "downloads":
         socket.getaddrinfo("models.example.com", 443)
+    if FAULT == "ends_later":
+        threading.Timer(float(ARGUMENT), end_by_itself).start()
+    if FAULT == "chatty":
+        threading.Thread(target=chat, daemon=True).start()
+    if FAULT == "helper_first":
+        # It listens elsewhere, long before the server does.
+        helper = socket.create_server(("127.0.0.1", 0))
+        time.sleep(float(ARGUMENT))
+        helper.close()
+
+
+def main():
+    if sys.argv[1:] != ["serve"]:
+        sys.exit(f"expected serve, received {sys.argv[1:]}")
+    begin()
     host = "127.0.0.1" if FAULT == "loopback" else "0.0.0.0"
-    port = int(ARGUMENT) if FAULT == "port" else 8080 if FAULT == "fixed_port" else PORT
+    port = int(ARGUMENT) if FAULT == "port" else PORT
+    if FAULT == "other_port" and port == int(ARGUMENT):
+        port += 1
     server = Server((host, port), Handler)
+    if FAULT == "loads_late":
+        # As gunicorn, which takes connections before its workers have loaded.
+        time.sleep(float(ARGUMENT))
     if FAULT == "ignores_sigterm":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     else:

@@ -15,8 +15,9 @@ from typing import Any
 
 from byoi import contract
 from byoi.conformance import causes
+from byoi.conformance.process_table import Process, read_handler, read_processes
 from byoi.conformance.rule import Broken
-from byoi.conformance.server import Listener, Process, Server, read_processes
+from byoi.conformance.server import Listener, Server
 from byoi.conformance.subjects import Conditions
 from byoi.local.proc_net import read_listeners
 
@@ -74,6 +75,9 @@ class LifeSight:
         code = self._process.poll()
         return 128 - code if code is not None and code < 0 else code
 
+    def handles(self, number: int) -> bool:
+        return read_handler(Path(f"/proc/{self._process.pid}/status").read_text(), number)
+
     def is_out_of_memory(self) -> bool:
         return False
 
@@ -124,7 +128,7 @@ class LifeSubject:
             }
             with (folder / "log").open("wb") as log:
                 process = subprocess.Popen(
-                    _command(conditions, mounts, folder / "scratch"),
+                    _command(conditions, mounts, folder / "scratch", self._user(conditions)),
                     env=environment,
                     stdout=log,
                     stderr=log,
@@ -134,6 +138,10 @@ class LifeSubject:
             finally:
                 process.kill()
                 process.wait()
+
+    def _user(self, conditions: Conditions) -> str:
+        image = (self._described.get("Config") or {}).get("User") or ""
+        return (conditions.confinement.user or image).partition(":")[0]
 
     def explain_end(self, server: Server) -> Broken:
         code, log = server.sight.exit_code() or 0, server.sight.log()
@@ -155,13 +163,14 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _command(conditions: Conditions, mounts: Mapping[Path, Path], scratch: Path) -> list[str]:
+def _command(
+    conditions: Conditions, mounts: Mapping[Path, Path], scratch: Path, user: str
+) -> list[str]:
     """Return the command that mounts, changes the user, and becomes the server."""
     command = [sys.executable, "-B", str(PROGRAM), conditions.argument]
-    confinement = conditions.confinement
-    if user := confinement.user.partition(":")[0]:
+    if user:
         command = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *command]
     seen = [str(one) for pair in mounts.items() for one in pair]
-    if confinement.is_root_read_only:
+    if conditions.confinement.is_root_read_only:
         seen += [str(scratch), str(scratch)]
     return ["unshare", "--mount", "sh", "-ec", MOUNT, "sh", *seen, "--", *command]

@@ -11,8 +11,7 @@ from faults_of_life import FAULTS, IMAGE_FAULTS, LABEL, LIST, SLOW, VALUE
 from life_subject import LifeSubject
 
 from byoi.conformance import Case, Given, Verdict, all_rules, check, selected
-from byoi.conformance.rule import Kind
-from byoi.conformance.server import Process, read_processes
+from byoi.conformance.process_table import Process, read_processes
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts, and runs as other users: root")
 CONFIG = {
@@ -74,7 +73,7 @@ def test_the_rule_of_a_fault_fails_and_says_what_it_saw(fault, model, training_i
 def test_the_rule_of_an_images_fault_fails_and_says_what_it_saw(fault, model, training_input):
     row = IMAGE_FAULTS[fault]
     subject = LifeSubject(
-        "ignores_sigterm" if fault == "shell_form" else "",
+        row.fault,
         model=model,
         files=row.files,
         **{"Size": 10**9, "Config": {**CONFIG, **row.config}, **row.more},
@@ -218,32 +217,17 @@ def test_a_long_name_is_refused():
 
 
 def test_a_training_input_that_is_not_there_is_named():
-    command = ["check", "http://127.0.0.1:1", "--training-input", "/nowhere", "--only", "TR"]
+    command = ["check", "image", "--training-input", "/nowhere", "--only", "TR"]
     done = subprocess.run(
         [sys.executable, "-m", "byoi.cli", *command], capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (
-        2,
-        "byoi: error: --training-input /nowhere: there is no folder of that name\n",
+    assert done.returncode == 2
+    assert done.stderr == (
+        "byoi: error: --training-input /nowhere: it does not exist; expected a folder with config/ "
+        "and data/CHANNEL/, as /opt/ml/input has them\n"
     )
 
 
 def test_processes_are_read_as_the_kernel_writes_them():
     text = "7 (a (b) c) S 1 7 7 0\n8 (sh) Z 1 8\n9 (x) R 7 9\nnothing\n"
     assert read_processes(text) == [Process(7, 1, "a (b) c"), Process(9, 7, "x")]
-
-
-def test_each_rule_that_an_image_can_break_has_a_fault():
-    rows = [*FAULTS.values(), *IMAGE_FAULTS.values()]
-    found = {name for row in rows for name in (row.rule, *row.others)}
-    rules = selected(all_rules(), RULES)
-    breakable = {one.id for one in rules if one.kind in {Kind.ANY, Kind.PAYLOAD}}
-    elsewhere = {
-        # tests/container/test_check.py.
-        "RT-16",
-        # Tests of their own above.
-        *("RT-05", "RT-07", "RT-09", "SV-06", "SV-07"),
-        # Nothing of an image breaks them; some have what AWS leaves to the image.
-        *("IC-04", "TR-08", "TR-10"),
-    }
-    assert breakable - found == elsewhere

@@ -1,11 +1,15 @@
 """Each rule of serving fails for its fault, and none fails without one."""
 
+import dataclasses
+
+import faults_of_life
 import pytest
 from conftest import LocalSubject
-from faults_of_serving import FAULTS, LABELS, LINES, LIST, SLOW, STREAM
+from faults_of_serving import FASTER, FAULTS, LABELS, LINES, LIST, SLOW, SLOW_FAULTS, STREAM
 
 from byoi.conformance import Case, Given, Verdict, all_rules, check, selected
 from byoi.conformance.rule import Kind
+from byoi.conformance.server import Server
 
 GROUPS = ("RT", "ST", "BD", "MM", "AS", "BT", "DC")
 # Their rules need an image: tests/container/test_check.py.
@@ -64,10 +68,45 @@ def test_a_model_that_does_not_fit_may_be_refused_with_507():
     assert verdicts(report, Verdict.PASS) == {"MM-06": "507 after 3 models"}
 
 
-def test_each_rule_that_an_image_can_break_has_a_fault():
-    found = {row.rule for row in FAULTS.values()} | {
-        other for row in FAULTS.values() for other in row.others
-    }
-    breakable = {one.id for one in rules(*GROUPS) if one.kind in {Kind.ANY, Kind.PAYLOAD}}
-    # Nobody waits 8 or 10 minutes in a test; a broken WebSocket's neighbours have one fault.
-    assert breakable - found == {"BD-03", "BD-04", "BT-08", "MM-12"}
+class FastSubject(LocalSubject):
+    """Its clock runs faster: what takes a second is told as minutes."""
+
+    def server(self, port, sight):
+        return FastServer("127.0.0.1", port, sight)
+
+
+class FastServer(Server):
+    def ask(self, *values, **options):
+        answer = super().ask(*values, **options)
+        return dataclasses.replace(answer, seconds=answer.seconds * FASTER)
+
+
+@pytest.mark.parametrize("fault", SLOW_FAULTS)
+def test_the_rule_of_a_limit_of_minutes_fails_and_says_what_it_saw(fault):
+    row = SLOW_FAULTS[fault]
+    name, _, seconds = fault.partition(" ")
+    subject = FastSubject(f"{name} {float(seconds) / FASTER}", LABELS)
+    case = Case(subject, row.given)
+    report = check(case, selected(all_rules(), (row.rule, *row.others)))
+    assert {one.rule.id for one in report.failures} == {row.rule, *row.others}, report
+    told = {one.rule.id: one.seen for one in report.failures}[row.rule]
+    assert row.words[1] in told, told
+
+
+@pytest.mark.parametrize("fault", ["loads_late 3", "clock", "chatty"])
+def test_what_is_no_fault_breaks_no_rule(fault):
+    """A socket that listens before the model is loaded, a time in the answer, a long log."""
+    subject = LocalSubject(fault, LABELS)
+    report = check(Case(subject, Given(payload=LIST)), rules("RT-22", "RT-24", "RT-31"))
+    assert set(verdicts(report, Verdict.PASS)) == {"RT-22", "RT-24", "RT-31"}, report
+
+
+def test_each_rule_that_an_image_can_break_has_a_row():
+    tables = (FAULTS, SLOW_FAULTS, faults_of_life.FAULTS, faults_of_life.IMAGE_FAULTS)
+    tables += (faults_of_life.CONTAINER_FAULTS, faults_of_life.SLOW_FAULTS)
+    rows = [row for table in tables for row in table.values()]
+    found = {name for row in rows for name in (row.rule, *row.others)}
+    breakable = {one.id for one in all_rules() if one.kind in {Kind.ANY, Kind.PAYLOAD}}
+    rest = {*faults_of_life.OF_THE_NAME, *faults_of_life.CANNOT_FAIL}
+    assert breakable - found == rest
+    assert not rest & found

@@ -121,6 +121,21 @@ def test_the_sdk_is_loaded_by_the_first_question_and_not_before():
     assert done.stdout == "False\n"
 
 
+@pytest.mark.parametrize(
+    ("content", "shown"),
+    [
+        ({}, "Engine 27.1.1"),
+        ({"Components": [{"Name": "Engine"}]}, "Docker Engine 27.1.1"),
+        ({"Components": [{"Name": "Podman Engine"}]}, "Podman Engine 27.1.1"),
+    ],
+)
+def test_an_engine_tells_its_name_and_version(
+    answering: AnsweringEngine, content: dict[str, object], shown: str
+):
+    answering.answers["/version"] = {"ApiVersion": "1.41", "Version": "27.1.1", **content}
+    assert Engine({"DOCKER_HOST": answering.url}).version == shown
+
+
 def test_an_engine_that_hangs_is_given_up(answering: AnsweringEngine):
     answering.delay_s = 1
     engine = Engine({"DOCKER_HOST": answering.url}, timeout_s=0.2)

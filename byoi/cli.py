@@ -122,8 +122,8 @@ def _report_unforeseen(error: Exception) -> int:
     """Say in one line what went wrong in a way that no code here expected."""
     cause = terminal.one_line(": ".join(filter(None, [type(error).__name__, str(error)])))
     print(
-        f"byoi: error: nobody foresaw this: {cause}; {TRACEBACK_VARIABLE}=1 shows where it "
-        "happened, `byoi endpoints` what there is now",
+        f"byoi: unexpected error: {cause}; set {TRACEBACK_VARIABLE}=1 to see the traceback; "
+        "`byoi endpoints` lists the endpoints that exist now",
         file=sys.stderr,
     )
     return UNFORESEEN_STATUS

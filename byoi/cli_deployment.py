@@ -36,8 +36,8 @@ def add_verbs(verbs: Any) -> None:
         action="append",
         default=[],
         metavar="NAME[=VALUE]",
-        help="a variable of the container; without a value it has that of this command's own "
-        "environment, and stands on no command line, which others can read",
+        help="an environment variable of the container; NAME alone takes the value from this "
+        "command's environment, so that a secret is not visible in the process list",
     )
     deploy.add_argument(
         "--expires",
@@ -55,7 +55,8 @@ def add_verbs(verbs: Any) -> None:
         "--startup-timeout",
         type=int,
         metavar="S",
-        help="seconds for /ping to turn 200, 60 to 3600; default: from the time it takes here",
+        help="seconds until /ping must return 200, 60 to 3600; default: derived from the start-up "
+        "time measured on this machine",
     )
     _add_placement(deploy)
     deploy.add_argument("--skip-preflight", action="store_true", help="deploy without the checks")
@@ -154,8 +155,8 @@ def _deploy(options: argparse.Namespace) -> None:
         outcome = prepared.deploy(progress=_show)
     except KeyboardInterrupt:
         print(
-            f"\nstopped waiting; the deployment continues at AWS: deploy again to wait for it, or "
-            f"`byoi delete {name}`",
+            "\nstopped waiting; the deployment continues on AWS. To wait for it, run the same "
+            f"command again; to remove the endpoint, run `byoi delete {name}`",
             file=sys.stderr,
         )
         raise

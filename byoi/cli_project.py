@@ -38,10 +38,20 @@ def _add_init(verbs: Any) -> None:
     from byoi import starting
 
     init = verbs.add_parser(
-        "init", help="write a small project that trains, serves, is tested and deploys"
+        "init", help="create a small project: training, inference, tests, deployment"
     )
-    init.add_argument("folder", type=Path, metavar="NAME", help="folder to make, and its endpoint")
-    init.add_argument("--kind", required=True, choices=starting.KINDS, help="what it trains")
+    init.add_argument(
+        "folder",
+        type=Path,
+        metavar="NAME",
+        help="folder to create; also the name of the image and the endpoint",
+    )
+    init.add_argument(
+        "--kind",
+        required=True,
+        choices=starting.KINDS,
+        help="library of the example model; custom: a module of your own, without a library",
+    )
     init.set_defaults(run=_init)
 
 
@@ -88,7 +98,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _add_image(verbs: Any) -> None:
-    image = verbs.add_parser("image", help="build an image of your own on the serving image")
+    image = verbs.add_parser("image", help="build an image with your packages, code and model")
     image.add_argument(
         "project",
         nargs="?",
@@ -159,7 +169,7 @@ def _told(built: "Built", recipe: "Recipe", project: "Project") -> list[str]:
     from byoi.names import ImageReference
 
     above = (built.size_bytes - built.base_bytes) / 1e6
-    size = f"{built.size_bytes / 1e6:,.1f} MB, {above:,.1f} MB of them above {recipe.base}"
+    size = f"{built.size_bytes / 1e6:,.1f} MB, of which {above:,.1f} MB are added to {recipe.base}"
     lines = [f"built {built.tag} ({built.architecture}): {size}"]
     name = re.sub(r"[._-]+", "-", ImageReference.parse(built.tag).base_name)
     data = "" if recipe.model_dir else " --model-data model.tar.gz"

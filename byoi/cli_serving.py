@@ -33,7 +33,10 @@ def add_verbs(verbs: Any) -> None:
         help="a project's folder, with inference.py, model/ and sample_request; default: this one",
     )
     serve.add_argument(
-        "--model-dir", type=Path, metavar="DIR", help="given to model_fn; default: the project's"
+        "--model-dir",
+        type=Path,
+        metavar="DIR",
+        help="model directory, passed to model_fn; default: the project's",
     )
     serve.add_argument(
         "--port", type=int, default=contract.PORT, metavar="N", help=f"default: {contract.PORT}"
@@ -41,13 +44,13 @@ def add_verbs(verbs: Any) -> None:
     serve.add_argument(
         "--module",
         metavar="NAME|FILE.py",
-        help="inference module; default: BYOI_INFERENCE_MODULE, else the project's, else this "
-        "repository's own",
+        help="inference module; default: BYOI_INFERENCE_MODULE, the project's, or the one that "
+        "fits the model directory",
     )
     serve.add_argument(
         "--reload",
         action="store_true",
-        help="load changed code before the next request, and the model where it must be",
+        help="reload changed code before the next request, and the model if necessary",
     )
     serve.set_defaults(run=_serve)
 
@@ -204,8 +207,8 @@ def _sample() -> str:
     sample = project.Project.find(Path()).sample
     if sample is None:
         raise errors.ConfigurationError(
-            f"nothing to send: this folder has no {project.SAMPLE}.json or of another type; give a "
-            "text, --file FILE, or --file - for standard input"
+            f"nothing to send: there is no {project.SAMPLE}.* in this folder; give a text, "
+            "--file FILE, or --file - for standard input"
         )
     return str(sample)
 

@@ -16,16 +16,18 @@ from byoi.conformance.rule import Kind
 REPORT = Path(__file__).parents[1] / "benchmarks" / "results" / "check.json"
 _HEAD = """# SageMaker's container contract
 
-What a container has to do on SageMaker, rule by rule, and how this project's image stands.
-The rules are those of `byoi check`, which asks any image for them from outside:
+What SageMaker requires of a container, and the results for this project's image.
+`byoi check` tests these rules for any image, from outside:
 
 ```sh
 byoi check IMAGE --model-data model.tar.gz --payload sample_request.json --html report.html
 ```
 
-A rule is for *any image*, *needs a payload*, a request that the model answers, or is *ours only*:
-nobody outside can see it. What this project's own tests prove of it for its image is said with it.
-*The platform's* are imposed by SageMaker: no image can break them.
+The column *needs* says what a test of the rule needs:
+*any image* nothing more, *needs a payload* a request that the model answers.
+*Ours only* are rules that cannot be tested from outside; each says what this
+project's tests cover of it for its own image.
+*The platform's* are rules that SageMaker itself enforces, so that no image can break them.
 The sources are pages of the SageMaker Developer Guide (DG), of its API reference (API), and
 botocore's service model (BC).
 

@@ -127,10 +127,9 @@ class Account:
         name = self.environ.get("BYOI_BUCKET", "").strip()
         if not name:
             raise errors.ConfigurationError(
-                "BYOI_BUCKET is not set, and model data of this machine needs a bucket in your "
-                "account: make one with `aws s3 mb s3://NAME`, or by infra/execution_role.yaml, "
-                "whose bucket takes only TLS; then `export BYOI_BUCKET=NAME`; "
-                "or give --model-data as an s3:// URI"
+                "BYOI_BUCKET is not set. Model data on this machine must be uploaded to a bucket "
+                "in your account. Create one (`aws s3 mb s3://NAME`, or infra/execution_role.yaml),"
+                " then `export BYOI_BUCKET=NAME`; or give --model-data as an s3:// URI"
             )
         if names.is_s3_uri(name) or "/" in name:
             raise errors.ConfigurationError(

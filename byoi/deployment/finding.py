@@ -41,7 +41,7 @@ def not_known(what: str, error: BotoCoreError | ClientError) -> Finding:
         return Finding(what, None, f"AWS did not answer: {error}")
     action = error.operation_name
     if error_code(error) == _NOT_EMULATED:
-        return Finding(what, None, f"only AWS tells: the emulator has no {action}")
+        return Finding(what, None, f"not checked: the emulator does not support {action}")
     message = str(error.response["Error"].get("Message", "")).partition(". ")[0]
     reason = ": ".join(part for part in (error_code(error), message) if part)
     return Finding(what, None, f"{action} was refused ({reason})")

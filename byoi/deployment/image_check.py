@@ -63,7 +63,10 @@ def _find_elsewhere(account: Account, image: ImageReference, what: str) -> Findi
         )
     if image.ecr.account == _account_number(account):
         return Finding(f"{what}: no repository {image.repository}", False, _PUSH)
-    remedy = f"it is in account {image.ecr.account}, whose ECR this account cannot list"
+    remedy = (
+        f"not checked: the image is in account {image.ecr.account}, and only the ECR of this "
+        "account is looked at"
+    )
     return Finding(what, None, remedy)
 
 

@@ -237,8 +237,8 @@ def _describe(sagemaker: Any, name: str, parts: list[Part]) -> DeployedEndpoint:
 def _explain_absence(sagemaker: Any, name: str) -> str:
     if waiting.describe(sagemaker, name):
         return (
-            f"endpoint {name} was not made here (it has no tag {tags.ENDPOINT}), so it is left "
-            f"as it is. Delete it yourself: aws sagemaker delete-endpoint --endpoint-name {name}"
+            f"endpoint {name} was not created by byoi (it has no tag {tags.ENDPOINT}) and is not "
+            f"deleted. To delete it: aws sagemaker delete-endpoint --endpoint-name {name}"
         )
     return f"there is no endpoint {name}, and nothing is left of one; `byoi endpoints` lists them"
 

@@ -47,7 +47,9 @@ def require(findings: Iterable[Finding]) -> None:
     failures = [finding for finding in findings if finding.is_ok is False]
     if failures:
         lines = "\n".join(str(finding) for finding in failures)
-        raise errors.ConfigurationError(f"nothing was made, because it would fail:\n{lines}")
+        raise errors.ConfigurationError(
+            f"nothing was created, because the deployment would fail:\n{lines}"
+        )
 
 
 def check_model_data(

@@ -38,7 +38,7 @@ def check(account: Account, plan: Plan) -> Iterator[Finding]:
         yield Finding(f"{what}: nothing more is needed, the endpoint already runs as planned", True)
     elif quota is None:
         yield Finding(
-            f"{what} is unknown to {account.region}: no endpoint may run on this type there",
+            f"{what} does not exist in {account.region}: this instance type is not available there",
             False,
             "choose another type: https://aws.amazon.com/sagemaker/pricing/ lists them by region",
         )

@@ -90,9 +90,9 @@ def _trust(found: Mapping[str, Any], region: str) -> Finding:
             f"its trust policy has conditions: {conditions}; change them: {_PAGE}",
         )
     return Finding(
-        f"{what}: its trust policy does not say so",
+        f"{what}: its trust policy does not allow it",
         False,
-        f"make a role that does: {EXECUTION_ROLE_COMMAND}; or change its trust policy: {_PAGE}",
+        f"create a role that does: {EXECUTION_ROLE_COMMAND}; or change its trust policy: {_PAGE}",
     )
 
 

@@ -84,8 +84,9 @@ def deploy(
             return change.finish()
         progress(f"another deployment of {plan.endpoint_name} was faster")
     raise errors.HostingError(
-        f"{plan.endpoint_name} was not deployed: other deployments came first {_ATTEMPTS} times; "
-        "`byoi endpoints` shows the result of the last one, or take another name"
+        f"{plan.endpoint_name} was not deployed: {_ATTEMPTS} times another deployment changed "
+        "the endpoint at the same time; check `byoi endpoints`, then deploy again or take another "
+        "name"
     )
 
 
@@ -97,8 +98,8 @@ def _find_settled(account: Account, name: str, progress: waiting.Progress) -> di
         return None
     if resources.find_ownership(sagemaker, described["EndpointArn"]) is None:
         raise errors.HostingError(
-            f"there is an endpoint {name} that was not made here (it has no tag "
-            f"{tags.ENDPOINT}), and it is left as it is; take another name, or delete it first: "
+            f"there is an endpoint {name} that was not created by byoi (it has no tag "
+            f"{tags.ENDPOINT}) and is not changed; take another name, or delete it first: "
             f"aws sagemaker delete-endpoint --endpoint-name {name}"
         )
     if described["EndpointStatus"] not in waiting.TRANSIENT:

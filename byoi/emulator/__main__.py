@@ -16,7 +16,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--startup-timeout", type=float, default=None)
     parser.add_argument("--parent", type=int, default=None, help="process to end with")
-    parser.add_argument("--report", action="store_true", help="print where it is as JSON")
+    parser.add_argument(
+        "--report", action="store_true", help="print the emulator's address as JSON"
+    )
     parser.add_argument("--calls", type=Path, default=None, help="file to record calls in")
     options = parser.parse_args(arguments)
     return foreground.serve(

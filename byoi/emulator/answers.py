@@ -81,8 +81,8 @@ def unforeseen(protocol: str) -> Response:
     """Return the error for what nobody foresaw."""
     code = "InternalError" if protocol == "rest-xml" else "InternalFailure"
     message = (
-        "The emulator failed to answer: its log has the cause. This is a mistake of the emulator "
-        "and says nothing about AWS; please report it."
+        "Internal error of the emulator; its log has the cause. AWS would not return this error. "
+        "Please report it."
     )
     return failure(protocol, INTERNAL, code, message)
 

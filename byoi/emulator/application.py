@@ -182,7 +182,7 @@ class Application:
         with self._lock:
             is_known = text in self._causes
             self._causes.add(text)
-        self._log(f"UNFORESEEN, {what}, request {ids[0]}{', as before' if is_known else ':'}")
+        self._log(f"INTERNAL ERROR, {what}, request {ids[0]}{', as before' if is_known else ':'}")
         for line in () if is_known else text.splitlines():
             self._log(f"  {line}")
         if call:

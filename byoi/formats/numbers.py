@@ -138,9 +138,10 @@ def _require_room(texts: Sequence[str]) -> None:
     longest = max(map(len, texts), default=0)
     if len(texts) * longest > _LARGEST_TEXTS:
         raise errors.MalformedBody(
-            f"received {len(texts)} texts, the longest of {longest} characters, and an array gives "
-            f"each the same room: {len(texts) * longest} characters, expected at most "
-            f"{_LARGEST_TEXTS}; send fewer at once, or define input_fn"
+            f"received {len(texts)} texts, the longest with {longest} characters. An array stores "
+            f"every text with the length of the longest, {len(texts) * longest} characters in all; "
+            f"expected at most {_LARGEST_TEXTS}. Send fewer texts in one request, or define "
+            "input_fn"
         )
 
 
@@ -161,7 +162,7 @@ def _array(content: Any, text: str) -> npt.NDArray[Any]:
         return np.array(content)
     except ValueError as error:
         raise errors.MalformedBody(
-            f"the body is no array ({error}); send rows of the same length"
+            f"the body is not an array ({error}); send rows of the same length"
         ) from error
 
 

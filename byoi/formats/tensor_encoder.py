@@ -92,7 +92,7 @@ def _require_rows(arrays: Mapping[str, Array], media_type: str) -> None:
     if len(lengths) > 1 or () in lengths:
         shapes = ", ".join(f"{name} of shape {array.shape}" for name, array in arrays.items())
         raise errors.NotAcceptable(
-            f"the model gave {shapes}, which are no rows of {media_type}; send "
+            f"the model gave {shapes}, which are not rows of {media_type}; send "
             f'{{"inputs": ...}} and accept {content_types.JSON}, for whole tensors'
         )
 

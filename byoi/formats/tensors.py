@@ -126,7 +126,7 @@ def decode_rows(
         shown = column + 1 if isinstance(columns, int) else repr(columns[column])
         raise errors.MalformedBody(
             f"row {row + 1}, column {shown}: received no number (null, an empty field or NaN), "
-            "expected one; a script whose model takes missing numbers says missing=True"
+            "expected one; if the model accepts missing numbers, pass missing=True in input_fn"
         )
     return rows
 

@@ -154,8 +154,8 @@ class ImageBuilder:
             )
         if _MARK not in found.environment:
             raise errors.ConfigurationError(
-                f"{base} is no serving image of this project, so nothing in it would serve; name "
-                f"one that stands on {DEFAULT_BASE} or byoi:tensorflow with --base"
+                f"{base} is not based on this project's serving image, so it contains no server; "
+                f"pass --base with {DEFAULT_BASE}, byoi:tensorflow or an image built on one of them"
             )
         return found
 
@@ -215,12 +215,12 @@ def require_tag(tag: str, base: str) -> None:
     """Check the name of an image to build.
 
     Raises:
-        ConfigurationError: It is no name of an image, or that of one of this project's own.
+        ConfigurationError: It is not a name of an image, or that of one of this project's own.
     """
     if not _TAG.fullmatch(tag):
         raise errors.ConfigurationError(
-            f"--tag {tag!r} is no name of an image; expected [REGISTRY/]NAME[:TAG], in lower-case "
-            "letters but for TAG, such as my-model:1"
+            f"--tag {tag!r} is not a name of an image; expected [REGISTRY/]NAME[:TAG], in "
+            "lower-case letters but for TAG, such as my-model:1"
         )
     reference = ImageReference.parse(tag)
     same = ImageReference.parse(base)

@@ -207,7 +207,7 @@ def _inside(folder: Path, path: Path | None, what: str, *, is_file: bool) -> Pat
         return None
     if not (path.is_file() if is_file else path.is_dir()):
         kind = "file" if is_file else "directory"
-        raise errors.ConfigurationError(f"{what}: {path} is no {kind}; name one that exists")
+        raise errors.ConfigurationError(f"{what}: {path} is not a {kind}; name one that exists")
     absolute = Path(os.path.abspath(path))  # noqa: PTH100 - as above
     if not absolute.is_relative_to(folder) or absolute == folder:
         raise errors.ConfigurationError(
@@ -221,8 +221,8 @@ def _plain(path: Path) -> Path:
     """Return a path that means itself in a Dockerfile."""
     if not all(_PLAIN.fullmatch(part) for part in path.parts):
         raise errors.ConfigurationError(
-            f"{str(path)!r} cannot stand in a Dockerfile, which takes letters, digits and . _ - in "
-            "a name; rename it"
+            f"{str(path)!r} cannot be used in a Dockerfile: a name may have letters, digits and "
+            ". _ - only; rename it"
         )
     return path
 

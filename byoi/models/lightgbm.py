@@ -75,8 +75,8 @@ def _categories(path: Path, booster: Any, names: list[str]) -> Categories:
     columns = booster.params.get("categorical_feature") or []
     if known and len(columns) != len(known):
         raise errors.ConfigurationError(
-            f"{path.name}: {len(columns)} categorical columns and the categories of {len(known)}, "
-            "so whose they are is open; add code/inference.py"
+            f"{path.name}: expected categories for each of the {len(columns)} categorical columns, "
+            f"found them for {len(known)}, so they cannot be assigned; add code/inference.py"
         )
     # Without pandas, the columns have the numbers that they were fitted on.
     return Categories({names[column]: one for column, one in zip(columns, known, strict=False)})

@@ -44,7 +44,7 @@ def _nothing(model_dir: Path) -> str:
     names = sorted(path.name for path in model_dir.iterdir())
     holds = f"holds {', '.join(names[:10])}{', ...' * (len(names) > 10)}" if names else "is empty"
     return (
-        f"{model_dir} {holds}: nothing that can be served{_near(model_dir)}. Wanted is "
+        f"{model_dir} {holds}: nothing that can be served{_near(model_dir)}. Expected "
         "code/inference.py, or the directory that `byoi train` writes, with manifest.json, or one "
         "model: "
         f"{'; '.join(kind.value for kind in Kind)}. --module FILE.py or BYOI_INFERENCE_MODULE "

@@ -28,9 +28,9 @@ def read(path: Path) -> Model:
     """
     if os.environ.get(ALLOW_VARIABLE) != "1":
         raise errors.ConfigurationError(
-            f"{path.name} is a pickle, and loading one runs whatever its writer put into it, so "
-            "none is loaded unasked. Write it as data: skops.io.dump(model, 'model.skops'); or, "
-            f"where you wrote it yourself, set {ALLOW_VARIABLE}=1"
+            f"{path.name} is a pickle, which can run any program when it is loaded, so it is not "
+            "loaded by default. Save the model as data: skops.io.dump(model, 'model.skops'); or, "
+            f"if you trust the file, set {ALLOW_VARIABLE}=1"
         )
     try:
         loaded = _load(path)

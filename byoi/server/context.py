@@ -146,7 +146,7 @@ class Context:
 
     def _all_sessions(self) -> Sessions:
         if self._sessions is None:
-            raise ValueError("only a function that answers a request has sessions")
+            raise ValueError("sessions are only available while a request is handled")
         return self._sessions
 
     def get_request_id(self, idx: int = 0) -> str | None:
@@ -230,4 +230,6 @@ class Context:
 
     def _require_one(self, idx: int) -> None:
         if idx != 0:
-            raise IndexError(f"a batch has one request here, with the index 0; received {idx}")
+            raise IndexError(
+                f"the request index must be 0, received {idx}: each call handles one request"
+            )

@@ -15,10 +15,11 @@ _FAULT_BYTES = 64 * 1024
 _open_files: list[object] = []
 
 _SIGNALS: dict[int, str] = {
-    signal.SIGSEGV: "native code used memory that it must not",
-    signal.SIGBUS: "native code used memory that is not there; a full /dev/shm is one reason",
-    signal.SIGABRT: "native code gave up; what it wrote stands before this line",
-    signal.SIGILL: "native code uses an instruction that this CPU does not have",
+    signal.SIGSEGV: "native code accessed invalid memory",
+    signal.SIGBUS: "native code accessed memory that is not available, for example because "
+    "/dev/shm is full",
+    signal.SIGABRT: "native code aborted; its output is above this line",
+    signal.SIGILL: "native code uses an instruction that this CPU does not support",
     signal.SIGFPE: "native code divided by zero",
     signal.SIGTERM: "another process told it to stop",
 }
@@ -26,7 +27,7 @@ _SIGNALS: dict[int, str] = {
 _STATUSES: dict[int, str] = {
     0: "its code ended the process, for example with os._exit(0), or it was told to stop",
     1: "an exception, or code that ends the process",
-    255: "an error outside of any request; a line before this one has it",
+    255: "an error outside of any request; it is in an earlier log line",
 }
 MORE_MEMORY = "give the container more memory, or fewer workers with SAGEMAKER_MODEL_SERVER_WORKERS"
 _OTHER_STATUS = "its code ended the process, for example with os._exit"
@@ -76,8 +77,8 @@ class End:
         """
         if self.silent_s is not None:
             return (
-                f"it gave no sign of life for {self.silent_s:g} s and was killed ({self.what()}): "
-                "it was stopped, or native code held Python's interpreter"
+                f"it sent no heartbeat for {self.silent_s:g} s and was killed ({self.what()}): "
+                "the process was stopped, or native code held Python's interpreter lock"
             )
         if self.status == -signal.SIGKILL:
             remedy = "" if self.is_out_of_memory is False else f"; {memory()}; {MORE_MEMORY}"
@@ -96,7 +97,10 @@ class End:
             return "out of memory: the kernel killed it"
         if self.is_out_of_memory is None:
             return "which the kernel sends when memory runs out"
-        return "though the kernel has killed nothing here for its memory: another process did it"
+        return (
+            "but the kernel killed no process here at the memory limit: another process sent the "
+            "signal"
+        )
 
     def what(self) -> str:
         """Return the exit status, or the name of the signal."""

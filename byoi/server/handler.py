@@ -111,8 +111,8 @@ class Handler:
         found = {one: function for one in ARGUMENTS if (function := getattr(module, one, None))}
         if "transform_fn" in found and (parts := [one for one in _PARTS if one in found]):
             raise errors.ConfigurationError(
-                f"{name} defines transform_fn and {' and '.join(parts)}; transform_fn takes the "
-                "place of the three: keep it, or keep them"
+                f"{name} defines transform_fn and {' and '.join(parts)}; transform_fn "
+                "replaces input_fn, predict_fn and output_fn: define either transform_fn or these"
             )
         if "model_fn" not in found and any(hasattr(module, one) for one in _TENSORFLOW_SERVING):
             raise errors.ConfigurationError(

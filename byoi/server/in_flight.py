@@ -219,7 +219,8 @@ class Watch:
         for stream in (entry.stream for entry in on_time):
             if stream is not None:
                 _log.error(
-                    "a stream was cut: a request beside it is stuck, and worker %s is replaced",
+                    "a stream was closed: another request in worker %s hangs, and the worker is "
+                    "replaced",
                     self._worker.pid,
                     extra={"request_id": stream.request_id},
                 )

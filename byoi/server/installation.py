@@ -62,8 +62,8 @@ def install(
     file = code_dir / FILE
     if not in_image:
         raise errors.ConfigurationError(
-            f"{VARIABLE}=1 installs packages in a container only, and this is none of this "
-            f"project's image; unset it, and here use: pip install -r {file}"
+            f"{VARIABLE}=1 works only in a container of this project's image; unset it and run: "
+            f"pip install -r {file}"
         )
     if not file.is_file():
         return None

@@ -60,6 +60,6 @@ def as_text(error: BaseException, settings: Settings) -> str:
 def _failure(error: BaseException, settings: Settings) -> str:
     return (
         f"{settings.module()} cannot load {settings.model_directory()}: "
-        f"{type(error).__name__}: {error}; the traceback shows where, "
-        "BYOI_MODEL_DIR and BYOI_INFERENCE_MODULE choose others"
+        f"{type(error).__name__}: {error}; the traceback shows where. "
+        "BYOI_MODEL_DIR and BYOI_INFERENCE_MODULE select another model or module"
     )

@@ -34,39 +34,39 @@ class Locations:
         "BYOI_MODEL_DIR",
         parse_path,
         contract.MODEL_DIR,
-        "Directory that `model_fn` gets. If it is not set and the default is empty or absent, "
-        f"the model data baked into the image at `{contract.BAKED_MODEL_DIR}` is used.",
+        "Model directory, passed to `model_fn`. If it is not set and the default is empty or "
+        f"absent, the model in the image at `{contract.BAKED_MODEL_DIR}` is used.",
     )
     inference_module: str = setting(
         "BYOI_INFERENCE_MODULE",
         parse_word,
         "",
         "Your inference module: a dotted name that Python can import, or the path of a `.py` "
-        "file. Where it is not set: the script of `SAGEMAKER_PROGRAM`, else `code/inference.py` "
-        "of the model data, else `BYOI_IMAGE_MODULE`, else "
-        f"`{DEFAULT_MODULE}`, the classifier of this repository, where "
-        f"they have its `{_MANIFEST}`, else the one model file that they hold.",
+        "file. Default: the first that exists of the script of `SAGEMAKER_PROGRAM`, "
+        f"`code/inference.py` in the model data, `BYOI_IMAGE_MODULE`, `{DEFAULT_MODULE}` (the "
+        f"example's, if the model directory has a `{_MANIFEST}`), and the module that serves one "
+        "model file.",
     )
     image_module: str = setting(
         "BYOI_IMAGE_MODULE",
         parse_word,
         "",
-        "The inference module of an image of your own, set in its Dockerfile; used where neither "
-        "the endpoint's variables nor the model data name one.",
+        "The inference module of your image, set in its Dockerfile. Used if neither the "
+        "endpoint's variables nor the model data name one.",
     )
     program: str = setting(
         contract.PROGRAM_VARIABLE,
         parse_script,
         "",
-        "A script in `SAGEMAKER_SUBMIT_DIRECTORY`; what the SDK makes of `entry_point`.",
+        "A script in `SAGEMAKER_SUBMIT_DIRECTORY`; set by the SDK from `entry_point`.",
     )
     submit_directory: str = setting(
         contract.SUBMIT_DIRECTORY_VARIABLE,
         parse_directory,
         "",
-        "The directory of the script and of the modules beside it; what the SDK makes of "
-        "`source_dir`. By default `code` in the model data. It is importable, and so is `lib` "
-        "in it.",
+        "The directory of the script and of the modules beside it; set by the SDK from "
+        "`source_dir`. Default: `code` in the model data. This directory and its folder `lib` are "
+        "on Python's path.",
     )
 
     def module(self) -> str:

@@ -200,7 +200,8 @@ def import_modules(preload: str, *, is_required: bool = True) -> None:
         except Exception as error:  # a module may raise anything
             if not is_required:
                 cause = f"{type(error).__name__}: {error}"
-                logs.say("warning", f"{name} cannot be imported before the workers: {cause}")
+                said = f"{name} cannot be imported before the workers are forked: {cause}"
+                logs.say("warning", f"{said}; a worker that needs it imports it")
                 continue
             raise errors.ConfigurationError(
                 f"BYOI_PRELOAD names {name}, which cannot be imported: "

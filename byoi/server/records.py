@@ -221,15 +221,18 @@ class _Request:
     def _each(self, output: Output, count: int) -> list[Any]:
         """Return the answer to each record: a line of text, or a value of JSON."""
         body = _text(output)
+        expected = f"{count} lines"
         if self._form() == content_types.JSON:
+            expected = f"a JSON list of {count} elements"
             found = json.loads(body)
             if isinstance(found, dict) and len(found) == 1:
                 ((self._key, found),) = found.items()
         else:
             found = body.removesuffix("\n").split("\n")
         if not isinstance(found, list) or len(found) != count:
+            received = len(found) if isinstance(found, list) else "no list"
             raise _NotOneEachError(
-                f"the answer to {count} records is no list of {count}, or no {count} lines"
+                f"the answer to {count} records must be {expected}, received {received}"
             )
         return found
 
@@ -269,7 +272,9 @@ class _Request:
             return media_type
         if media_type.startswith("text/"):
             return content_types.CSV
-        raise _NotOneEachError(f"an answer of {media_type} has no place for one")
+        raise _NotOneEachError(
+            f"a response of type {media_type} cannot contain an error in place of a record"
+        )
 
 
 def _may_be_a_records(error: Exception, count: int) -> bool:
@@ -292,7 +297,7 @@ def _text(output: Output) -> str:
     try:
         return output.body.decode() if isinstance(output.body, bytes) else ""  # never in pieces
     except UnicodeDecodeError:
-        raise _NotOneEachError("the answer is no text in UTF-8") from None
+        raise _NotOneEachError("the answer is not text in UTF-8") from None
 
 
 def _split(body: bytes, content_type: str) -> list[bytes]:

@@ -115,7 +115,10 @@ class Reloading:
 
     def _text(self, failure: BaseException | None) -> str:
         cause = tracebacks.summary(failure, self._folders()) if failure else "it is not loaded"
-        return f"{self._settings.module()} does not load: {cause}; save the mended file, send again"
+        return (
+            f"{self._settings.module()} cannot be loaded: {cause}; fix and save the file, then "
+            "send the request again"
+        )
 
     def _folders(self) -> Sequence[Path]:
         """Return the folders of the user's code, also while their module does not load."""

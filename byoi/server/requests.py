@@ -232,7 +232,11 @@ class RequestReader:
         try:
             self._keep(piece)
         except OSError as error:  # the disk is full, for example
-            _log.error("a body of %d bytes and more cannot be kept: %s", self._body_bytes, error)
+            _log.error(
+                "a request body (%d bytes so far) cannot be stored on disk: %s",
+                self._body_bytes,
+                error,
+            )
             self._refuse(statuses.INTERNAL_ERROR)
 
     def _keep(self, piece: bytes) -> None:

@@ -42,7 +42,7 @@ def check(code_dir: Path) -> None:
         try:
             requirement = Requirement(line)
         except InvalidRequirement:
-            missing.append((line, "which is no name of a package"))
+            missing.append((line, "which is not a valid package name"))
             continue
         if requirement.marker is not None and not requirement.marker.evaluate():
             continue

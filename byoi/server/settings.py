@@ -45,13 +45,13 @@ OTHER_VARIABLES = {
     "BYOI_REQUIRE_ALL": "`1` turns a skipped test into a failure; read by the tests.",
     "BYOI_ROLE_ARN": "The execution role of endpoints; read by `byoi deploy` and `byoi.hosting`.",
     "BYOI_RUNTIME": "`onnx` or `keras`: the runtime of the network; read by `byoi_lib.inference`.",
-    "BYOI_TRACEBACK": "`1` lets the command show where an unforeseen error happened.",
+    "BYOI_TRACEBACK": "`1` makes the command show the traceback of an unexpected error.",
     "BYOI_TRAINING_SCRIPT": "The script that the image's `train` runs; `byoi image` sets it.",
-    "BYOI_TRUSTED_TYPES": "Names of types, separated by commas, that a `.skops` file may hold "
-    "beside those that skops trusts; read by `byoi.models`.",
-    "BYOI_UNPACK_LIMIT_BYTES": "Most bytes that an archive may become; read where one is unpacked.",
-    "BYOI_UNPACK_LIMIT_MEMBERS": "Most files and folders of an archive; read in the same place.",
-    "BYOI_UNPACK_LIMIT_DEPTH": "Most folders in one another; read in the same place.",
+    "BYOI_TRUSTED_TYPES": "Names of types, separated by commas, that a `.skops` file may "
+    "contain in addition to those that skops trusts; read by `byoi.models`.",
+    "BYOI_UNPACK_LIMIT_BYTES": "Maximum size of an unpacked archive; read when one is unpacked.",
+    "BYOI_UNPACK_LIMIT_MEMBERS": "Maximum number of files and folders in an archive.",
+    "BYOI_UNPACK_LIMIT_DEPTH": "Maximum depth of the folders in an archive.",
     "BYOI_STATE_DIR": "Set by `serve` for its own processes; any other value is replaced.",
 }
 THREADS_VARIABLE = "BYOI_THREADS"
@@ -66,149 +66,150 @@ class Settings(Locations):
         contract.BIND_TO_PORT_VARIABLE,
         parse_whole(1, 65535),
         contract.PORT,
-        "TCP port; the platform sets it if several containers share one instance.",
+        "TCP port; SageMaker sets it if several containers share one instance.",
     )
     bind_address: str = setting(
         "BYOI_BIND_ADDRESS",
         parse_address,
         "0.0.0.0",  # noqa: S104 - the contract: on all interfaces
-        "IPv4 address to listen on; the platform needs 0.0.0.0, 127.0.0.1 is for one machine.",
+        "IPv4 address to listen on: 0.0.0.0 for SageMaker, 127.0.0.1 for this machine only.",
     )
     install_requirements: int = setting(
         "BYOI_INSTALL_REQUIREMENTS",
         parse_flag,
         0,
-        "`1` installs the `requirements.txt` beside the script at each start, as AWS's containers "
-        "do: with pip, its variables and its files, into a directory under /tmp. It costs each "
-        "start seconds, and fails under network isolation. In a container only.",
+        "`1` installs the `requirements.txt` of the script at each start, as AWS's containers do: "
+        "with pip and pip's usual settings, into a directory below /tmp. This makes each start "
+        "slower and does not work with network isolation. Only in a container.",
     )
     workers: int = setting(
         "SAGEMAKER_MODEL_SERVER_WORKERS",
         parse_workers,
         0,
-        "Processes, each with a whole model. `auto`: one per CPU of the container, at least two, "
-        "so that one serves while the other is replaced; fewer, down to one, where the container's "
-        "memory does not hold them, reckoned from the size of the model data. A line at start says "
-        "what was chosen, why, and what a worker was measured to take. A number is always kept.",
+        "Number of worker processes, each with the whole model. `auto`: one per CPU of the "
+        "container, at least two, so that one serves while the other is replaced; fewer, down to "
+        "one, if the memory is too small (estimated from the size of the model data). A log line "
+        "at start has the number, the reason and the measured memory of a worker. A number is "
+        "used as given.",
     )
     threads: int = setting(
         THREADS_VARIABLE,
         parse_whole(0, 256),
         0,
-        "Requests that a worker processes at once; more wait in the queue. 0 is what the inference "
-        "module, or its model, says in its own `BYOI_THREADS`, and 1 where it says nothing: a "
-        "model may keep something that two requests at once would mix up.",
+        "Requests that a worker runs at the same time; more wait. 0: the value of `BYOI_THREADS` "
+        "in the inference module or in its model, or 1 without it, because a model may store data "
+        "that two requests at the same time would mix up.",
     )
     batch_size: int = setting(
         BATCH_SIZE_VARIABLE,
         parse_whole(0, 256),
         0,
-        "Most requests that `predict_fn` gets in one call, as a list of what `input_fn` returned. "
-        "0 is what the inference module says in its own `BYOI_BATCH_SIZE`, and 1 where it says "
-        "nothing: then `predict_fn` gets no list.",
+        "Maximum number of requests that `predict_fn` gets in one call, as a list of the results "
+        "of `input_fn`. 0: the value of `BYOI_BATCH_SIZE` in the inference module; without it, "
+        "`predict_fn` gets single requests, not lists.",
     )
     batch_wait_ms: int = setting(
         "BYOI_BATCH_WAIT_MS",
         parse_whole(0, 10_000),
         0,
-        "Milliseconds for which a request waits for others to go with it. 0: what is ready "
-        "together goes together, and nobody waits.",
+        "Milliseconds for which a request may wait for others, to share a call of `predict_fn`. "
+        "0: requests that are ready at the same time share a call, and none waits.",
     )
     invocation_timeout_s: float = setting(
         "BYOI_INVOCATION_TIMEOUT_S",
         parse_seconds,
         float(contract.INVOCATION_TIMEOUT_S),
         "Seconds for one invocation, at most 3,600. After that the client gets 504 and the worker "
-        f"is replaced. In a batch transform, where it is not set, {contract.TRANSFORM_TIMEOUT_S}: "
-        "the platform does not tell the container what the job says in "
-        "`InvocationsTimeoutInSeconds`, and that is its default; a job that says more sets this, "
-        "too. There the time that a request waits for a free worker does not count.",
+        f"is replaced. In a batch transform the default is {contract.TRANSFORM_TIMEOUT_S}, and the "
+        "time of waiting for a worker does not count. SageMaker does not pass the job's "
+        "`InvocationsTimeoutInSeconds` to the container: if it is longer, set this variable to "
+        "the same value.",
     )
     stream_timeout_s: float = setting(
         "BYOI_STREAM_TIMEOUT_S",
         parse_seconds,
         float(contract.STREAM_TIMEOUT_S),
-        "Seconds for a response that is sent in pieces, from its first piece on; the first one "
-        "has the time of an invocation. After that the connection is closed before its end.",
+        "Seconds from the first piece of a streamed response to its end; then the connection is "
+        "closed. For the first piece, `BYOI_INVOCATION_TIMEOUT_S` applies.",
     )
     body_timeout_s: float = setting(
         "BYOI_BODY_TIMEOUT_S",
         parse_seconds,
         15.0,
-        "Seconds between two pieces of a request body. After that the client gets 408; and so it "
-        "does where the whole body takes a minute, and a second more for each 500 bytes.",
+        "Seconds between two pieces of a request body. After that the client gets 408, and also "
+        "if the whole body takes longer than a minute and a second more for each 500 bytes.",
     )
     body_limit_bytes: int = setting(
         "BYOI_BODY_LIMIT_BYTES",
         parse_whole(0, 2**30),
         contract.REQUEST_BODY_BYTES,
-        "Largest request body; a larger one gets 413. 0 is no limit. In a batch transform it is "
-        f"what `{contract.PAYLOAD_VARIABLE}` says, else what this says, else the `MaxPayloadInMB` "
-        f"of `{execution_parameters.VARIABLE}`, else {contract.TRANSFORM_PAYLOAD_MB} MB.",
+        "Maximum size of a request body; a larger one gets 413. 0: no limit. In a batch "
+        f"transform, the limit is the first that is set of `{contract.PAYLOAD_VARIABLE}`, this "
+        f"variable, and `MaxPayloadInMB` in `{execution_parameters.VARIABLE}`; the default is then "
+        f"{contract.TRANSFORM_PAYLOAD_MB} MB.",
     )
     is_batch: bool = setting(
         contract.BATCH_VARIABLE,
         parse_truth,
         False,
-        "`true`, in any case: this is a batch transform; the platform sets it. Then deadline and "
-        "largest body are those of a transform, and an answer in pieces is sent as a whole.",
+        "`true` (in any case) for a batch transform; set by SageMaker. The limits are then those "
+        "of a batch transform, and a streamed response is sent as a whole.",
     )
     payload_mb: int | None = setting(
         contract.PAYLOAD_VARIABLE,
         parse_whole(0, 1024),
         None,
-        "Largest request body in MB (2^20 bytes), 0 for no limit; the platform sets it in a batch "
-        "transform whose job says `MaxPayloadInMB`. On an endpoint it is the same as "
-        "`BYOI_BODY_LIMIT_BYTES`, as for AWS's toolkit.",
+        "Maximum size of a request body in MB (2^20 bytes), 0 for no limit; set by SageMaker in a "
+        "batch transform if the job has `MaxPayloadInMB`. On an endpoint it is another name of "
+        "`BYOI_BODY_LIMIT_BYTES`, in MB, as in AWS's toolkit.",
     )
     strategy: str = setting(
         contract.STRATEGY_VARIABLE,
         parse_strategy,
         "",
-        "`SINGLE_RECORD` or `MULTI_RECORD`; the platform sets it in a batch transform whose job "
-        "says `BatchStrategy`. It is checked, and told in the log; a request of one record and "
-        "one of many are answered in the same way.",
+        "`SINGLE_RECORD` or `MULTI_RECORD`; set by SageMaker in a batch transform if the job has "
+        "`BatchStrategy`. It is checked and logged, and has no other effect.",
     )
     concurrent_transforms: int = setting(
         contract.CONCURRENT_TRANSFORMS_VARIABLE,
         parse_whole(0, 1000),
         0,
-        "Requests that a batch transform sends at once; the platform sets it where the job says "
-        "`MaxConcurrentTransforms`. Where the workers run fewer at once, a line at start says so.",
+        "Requests that a batch transform sends at the same time; set by SageMaker if the job has "
+        "`MaxConcurrentTransforms`. If the workers run fewer, a log line at start says so.",
     )
     execution_parameters: str = setting(
         execution_parameters.VARIABLE,
         execution_parameters.parse,
         "",
-        "The answer to `GET /execution-parameters`, by which a batch transform is told to send "
-        'what its job does not say: `{"MaxConcurrentTransforms": 2, "BatchStrategy": '
-        '"MultiRecord", "MaxPayloadInMB": 6}`, or part of it. Where it is not set, what the '
-        "inference module says in its own `BYOI_EXECUTION_PARAMETERS`, a dict, else 404.",
+        "The response of `GET /execution-parameters`, from which SageMaker takes what the job of "
+        'a batch transform does not set: `{"MaxConcurrentTransforms": 2, "BatchStrategy": '
+        '"MultiRecord", "MaxPayloadInMB": 6}`, or a part of it. Default: '
+        "`BYOI_EXECUTION_PARAMETERS` in the inference module (a dict), else 404.",
     )
     record_errors: int = setting(
         "BYOI_TRANSFORM_RECORD_ERRORS",
         parse_flag,
         0,
-        "`1`: in a batch transform a record that gets a 400 becomes an error in its place, `ERROR` "
-        'in CSV and `{"error": ..., "message": ...}` in JSON, and the others are answered. 0 is '
-        "what the inference module says in its own `BYOI_TRANSFORM_RECORD_ERRORS`, and nothing "
-        "where it says nothing: then the request gets the 400, and the file fails.",
+        "`1`: in a batch transform, a record that gets 400 is replaced by an error (`ERROR` in "
+        'CSV, `{"error": ..., "message": ...}` in JSON), and the other records get predictions. '
+        "0: the value of `BYOI_TRANSFORM_RECORD_ERRORS` in the inference module; without it, the "
+        "whole request gets 400, and the file has no output.",
     )
     line_end: int = setting(
         "BYOI_TRANSFORM_LINE_END",
         parse_flag,
         0,
-        "`1`: in a batch transform a text ends with a line break, so that the answers can be "
-        "joined with `AssembleWith` None. 0: it ends without one, whatever the module returns: "
-        "`AssembleWith` Line adds one, and a second one would be an empty record.",
+        "`1`: in a batch transform, a text response ends with a line break, as needed for "
+        "`AssembleWith` None. 0: it ends without one, whatever the module returns: `AssembleWith` "
+        "Line adds one.",
     )
     instances_limit: int = setting(
         limits.VARIABLE,
         parse_whole(1, limits.LARGEST),
         limits.DEFAULT,
-        "Most instances of one request: rows, lines or texts. More get 413 before anything is made "
-        "of them. A body of 25 MB has 1.6 million rows of four numbers, which pass; 8.7 million "
-        "empty texts would take 2 GB and a minute.",
+        "Maximum number of rows, lines or texts in one request. More get 413 before they are "
+        "decoded. A body of 25 MB has 1.6 million rows of four numbers with 16 bytes each, which "
+        "are accepted; 8.7 million empty texts would take 2 GB of memory and a minute.",
     )
     default_accept: str = setting(
         "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",
@@ -222,43 +223,43 @@ class Settings(Locations):
         "INFO",
         "Lowest level of the lines that Python's logging writes to stderr: a name in any case "
         f"({LEVEL_NAMES}), or a number of Python's logging from 0 to "
-        "50. Where it is not set, `LOG_LEVEL`, else `SAGEMAKER_GUNICORN_LOGLEVEL`.",
+        "50. If it is not set: `LOG_LEVEL`, then `SAGEMAKER_GUNICORN_LOGLEVEL`.",
     )
     proxy: str = setting(
         "BYOI_NGINX",
         parse_proxy,
         "auto",
-        "`auto` puts nginx in front if it is installed; `off` serves through gunicorn alone.",
+        "`auto` uses nginx if it is installed; `off` runs gunicorn without nginx.",
     )
     page: str = setting(
         "BYOI_PAGE",
         parse_switch,
         "off",
-        "`on` puts a page at `/`: what the model takes and gives, a form to ask it, the last "
-        "requests, `/openapi.json`. While it is on, a request from another Host or Origin than "
-        "this machine gets 403. `byoi serve` sets `on` where nothing is set.",
+        "`on` serves a page at `/`: inputs and outputs of the model, a form, the latest requests, "
+        "`/openapi.json`. Requests with another Host or Origin than this machine then get 403. "
+        "`byoi serve` sets it to `on` by default if it listens on 127.0.0.1.",
     )
     reload: str = setting(
         "BYOI_RELOAD",
         parse_switch,
         "off",
-        "`on` loads changed code before the next request, and the model where its files or the "
-        "code around it changed: for development; `byoi serve --reload` sets it.",
+        "`on` reloads changed code before the next request, and the model if its files or the "
+        "code around it changed. For development; set by `byoi serve --reload`.",
     )
     sample_request: str = setting(
         "BYOI_SAMPLE_REQUEST",
         parse_word,
         "",
-        "A file with a request body, which the page's form starts with; `byoi serve` names the "
-        "project's own.",
+        "File with a request body for the form of the page; `byoi serve` sets it to the project's "
+        "sample request.",
     )
     preload: str = setting(
         "BYOI_PRELOAD",
         parse_modules,
         "",
-        "Modules, separated by commas, to import once before the workers are forked, so that "
-        "these share their memory. Only modules that start no thread on import: TensorFlow is "
-        "refused. The default image sets `numpy,onnxruntime`.",
+        "Modules, separated by commas, to import once before the workers are forked, so that the "
+        "workers share their memory. Only modules that start no threads when they are imported; "
+        "TensorFlow is refused. Default of the image: `numpy,onnxruntime`.",
     )
 
     @classmethod
@@ -289,8 +290,8 @@ class Settings(Locations):
             if any(value != found[0] for value in found):
                 said = " and ".join(f"{name}={environ[name]!r}" for name in names)
                 raise errors.ConfigurationError(
-                    f"{said} are one setting under several names here; give them one value, or "
-                    f"unset all but {names[0]}"
+                    f"{said} are names of the same setting and have different values; set them to "
+                    f"one value, or unset all but {names[0]}"
                 )
             if found:
                 values[field.name] = found[0]

@@ -57,18 +57,18 @@ def choose(settings: Settings, *, cpus: int, memory: Memory, model_bytes: int) -
     total = memory.total_bytes()
     for_each = WORKER_BYTES + LOADING_FACTOR * model_bytes
     held = max(1, int(total // for_each))
-    reckoned = (
-        f"each is reckoned as {for_each / _MB:.0f} MB while it loads {model_bytes / _MB:.0f} MB "
+    estimate = (
+        f"each is estimated at {for_each / _MB:.0f} MB while it loads {model_bytes / _MB:.0f} MB "
         "of model data"
     )
     wanted = min(max(cpus, _LEAST), _MOST)
     if settings.workers:
         workers, reason = settings.workers, "as SAGEMAKER_MODEL_SERVER_WORKERS says"
         if workers > held:
-            reason += f", though memory holds {held}: {reckoned}"
+            reason += f", although there is memory for {held}: {estimate}"
     elif wanted > held:
         workers = held
-        reason = f"as many as memory holds: {reckoned}; {_of(cpus)} would have {wanted}"
+        reason = f"limited by memory: {estimate}; with {_of(cpus)} there would be {wanted}"
     elif cpus >= _LEAST:
         workers, reason = wanted, f"one for each of {_of(cpus)}"
     else:
@@ -117,7 +117,8 @@ def told(sizing: Sizing, taken: list[int]) -> tuple[str, str]:
     text += f"; each takes {max(taken) / _MB:.0f} MB, and {sizing.memory}"
     if needed <= 0.9 * sizing.memory_bytes:
         return "info", text
-    return "warning", f"{text}: a request may find no room; set fewer, or give more memory"
+    remedy = "set fewer workers, or give the container more memory"
+    return "warning", f"{text}: requests may run out of memory; {remedy}"
 
 
 def _of(cpus: int) -> str:

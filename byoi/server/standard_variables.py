@@ -40,9 +40,9 @@ They may differ: LOG_LEVEL is also for whatever else runs in the container.
 
 # Whatever they may be set to, this server does what they are for in another way.
 NOTHING_TO_DO = {
-    "SAGEMAKER_SAFE_PORT_RANGE": "Where a second port may be: there is none, the parts of the "
-    "server meet at a socket file.",
-    "SAGEMAKER_REGION": "Where the endpoint is: the server asks no service of AWS.",
+    "SAGEMAKER_SAFE_PORT_RANGE": "Ports between the processes of the container: this server uses a "
+    "Unix socket.",
+    "SAGEMAKER_REGION": "Region of the endpoint: this server calls no AWS service.",
 }
 
 _NO_TENSORFLOW_SERVING = "For TensorFlow Serving, which is not here: the module runs the model."
@@ -54,7 +54,8 @@ REFUSED = {
     "SAGEMAKER_BASE_DIR": "The folder above `model`; set BYOI_MODEL_DIR instead.",
     "SAGEMAKER_MODEL_PATH": "The folder of the model; set BYOI_MODEL_DIR instead.",
     "CUSTOM_SCRIPT_FILENAME": "The script; set BYOI_INFERENCE_MODULE instead.",
-    "SAGEMAKER_MODEL_SERVER_VMARGS": "Options of a Java machine, and there is none.",
+    "SAGEMAKER_MODEL_SERVER_VMARGS": "Options of a Java virtual machine, which this server does "
+    "not use.",
     "SAGEMAKER_STARTUP_TIMEOUT": "How long the start may take; the server has no limit of its own, "
     "the endpoint's is ContainerStartupHealthCheckTimeoutInSeconds.",
     "SAGEMAKER_GUNICORN_WORKER_CLASS": "How gunicorn's workers take requests; they are the "

@@ -437,9 +437,9 @@ def test_an_error_that_nobody_foresaw_is_one_line(
     assert cli.main(["pack", "a", "b.tar.gz"]) == 70
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert said.startswith(f"byoi: error: nobody foresaw this: {kind.__name__}: ")
+    assert said.startswith(f"byoi: unexpected error: {kind.__name__}: ")
     assert "\x1b" not in said
-    assert "BYOI_TRACEBACK=1 shows where" in said
+    assert "set BYOI_TRACEBACK=1 to see the traceback" in said
     monkeypatch.setenv("BYOI_TRACEBACK", "1")
     with pytest.raises(kind):
         cli.main(["pack", "a", "b.tar.gz"])

@@ -45,11 +45,11 @@ def test_named_parts_take_the_place_of_those_that_are_found(project, capsys) -> 
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--tag", "My Model"], "--tag 'My Model' is no name of an image; expected"),
+        (["--tag", "My Model"], "--tag 'My Model' is not a name of an image; expected"),
         (["--tag", "byoi:latest"], "--tag 'byoi:latest' is the name of a serving image"),
-        (["--tag", "a", "--module", "absent.py"], "the inference module: absent.py is no file"),
-        (["--tag", "a", "--requirements", "r.txt"], "the requirements: r.txt is no file"),
-        (["--tag", "a", "--model-dir", "absent"], "the model directory: absent is no directory"),
+        (["--tag", "a", "--module", "absent.py"], "the inference module: absent.py is not a file"),
+        (["--tag", "a", "--requirements", "r.txt"], "the requirements: r.txt is not a file"),
+        (["--tag", "a", "--model-dir", "absent"], "the model directory: absent is not a directory"),
     ],
 )
 def test_a_wrong_argument_is_told_in_one_line(options, reason, project, capsys) -> None:

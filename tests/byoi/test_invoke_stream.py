@@ -172,4 +172,4 @@ def test_a_folder_without_a_sample_request_says_what_to_give(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert cli.main(["invoke", "http://localhost:1"]) == 1
-    assert "nothing to send: this folder has no sample_request.json" in capsys.readouterr().err
+    assert "nothing to send: there is no sample_request.* in this folder" in capsys.readouterr().err

@@ -163,7 +163,9 @@ def test_the_verb_builds_what_it_says_and_the_image_answers(image, tmp_path) -> 
         assert "model      model (1 file, 1 bytes)" in lines
         assert "left out   notes.md" in lines
         assert re.search(
-            rf"^built {tag} \(\w+\): \d+\.\d MB, 0\.0 MB of them above", done.stdout, re.MULTILINE
+            rf"^built {tag} \(\w+\): \d+\.\d MB, of which 0\.0 MB are added to",
+            done.stdout,
+            re.MULTILINE,
         )
         assert f"next: docker run --rm -p 8080:8080 {tag} serve" in lines
         assert "] COPY words.py" in done.stderr or "] COPY inference.py" in done.stderr
@@ -219,7 +221,7 @@ def test_packages_that_cannot_be_are_told_in_pips_own_line(
     ("options", "variables", "reason"),
     [
         (["--base", "byoi-test-absent:1"], {}, "byoi-test-absent:1 is not on this machine"),
-        (["--base", "{stranger}"], {}, "{stranger} is no serving image of this project"),
+        (["--base", "{stranger}"], {}, "{stranger} is not based on this project's serving image"),
         ([], {"DOCKER": "/bin/true"}, "no docker client with BuildKit (found: /bin/true)"),
         ([], {"DOCKER_HOST": "unix:///absent.sock"}, "the container engine does not answer: "),
         (["--base", "{image}"], {"PIP_CONF": "/absent"}, "/absent cannot be read; CA_BUNDLE, "),

@@ -190,7 +190,7 @@ def test_model_data_that_cannot_be_loaded_ends_it_in_seconds_with_one_line(
         (line,) = container.log.splitlines()
     message = json.loads(line)["message"]
     assert "/opt/ml/model" in message
-    assert re.search("train again|BYOI_MODEL_DIR|Wanted is", message), message
+    assert re.search("train again|BYOI_MODEL_DIR|Expected code/", message), message
 
 
 def test_a_model_baked_in_answers_the_original_request(image, model_dir, tmp_path) -> None:

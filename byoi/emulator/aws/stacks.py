@@ -550,7 +550,7 @@ class Stacks:
         message = getattr(error, "description", None) or getattr(error, "message", None)
         if isinstance(message, str) and hasattr(error, "code"):
             return message  # of one of moto's errors
-        self._log(f"CloudFormation failed without foreseeing it: {error!r}")
+        self._log(f"internal error of the emulated CloudFormation: {error!r}")
         return "Internal Failure"
 
     def _is_working(self) -> bool:

@@ -30,7 +30,7 @@ def test_what_could_not_be_told_stops_nothing() -> None:
 
 
 def test_all_failures_are_in_one_error() -> None:
-    with pytest.raises(errors.ConfigurationError, match="nothing was made") as caught:
+    with pytest.raises(errors.ConfigurationError, match="nothing was created") as caught:
         preflight.require([GOOD, BAD, UNTOLD, WORSE])
     said = str(caught.value)
     assert all(part in said for part in (BAD.what, BAD.remedy, WORSE.what, WORSE.remedy))

@@ -146,7 +146,7 @@ def test_nothing_is_uploaded_where_a_check_fails(
     account: deployment.Account, archive: Path
 ) -> None:
     said: list[str] = []
-    with pytest.raises(errors.ConfigurationError, match="nothing was made") as caught:
+    with pytest.raises(errors.ConfigurationError, match="nothing was created") as caught:
         prepare(account, specify(archive, is_checked=True), progress=said.append)
     assert "execution role" in str(caught.value)
     assert f"ok: bucket {BUCKET}" in said

@@ -108,7 +108,7 @@ def test_a_type_without_a_quota_cannot_be_had() -> None:
     answer_quotas(account, [], [value(4)])
     answer_endpoints(account)
     finding = look(account, instance_type="ml.p9.large")
-    assert (finding.is_ok, "unknown to eu-central-1" in finding.what) == (False, True)
+    assert (finding.is_ok, "does not exist in eu-central-1" in finding.what) == (False, True)
 
 
 def test_what_runs_as_planned_needs_no_more() -> None:

@@ -237,11 +237,11 @@ def test_an_endpoint_that_is_not_ours_is_left_alone(
     config = in_processes.config(in_processes.model(in_processes.upload(archive)))
     with in_processes.endpoint(config) as name:
         before = existing(in_process)
-        with pytest.raises(errors.HostingError, match="not made here") as caught:
+        with pytest.raises(errors.HostingError, match="not created by byoi") as caught:
             deployment.deploy(in_process, plan(in_process, archive, name))
         assert f"aws sagemaker delete-endpoint --endpoint-name {name}" in str(caught.value)
         assert existing(in_process) == before
-        with pytest.raises(errors.HostingError, match="not made here"):
+        with pytest.raises(errors.HostingError, match="not created by byoi"):
             inventory.delete_endpoints(in_process, [name])
     in_process.sagemaker.delete_endpoint_config(EndpointConfigName=config)
     for model in in_process.sagemaker.list_models()["Models"]:

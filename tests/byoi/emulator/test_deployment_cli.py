@@ -175,7 +175,7 @@ def test_preflight_stops_before_anything_is_made(in_process: Run, in_processes: 
     before = existing(account_of(in_processes))
     done = in_process(*deploy)
     assert done.returncode == 1
-    assert "nothing was made" in done.stderr
+    assert "nothing was created" in done.stderr
     assert "no.tar.gz" in done.stderr
     skipped = in_process(*deploy, "--skip-preflight")
     assert skipped.returncode == 1
@@ -226,7 +226,7 @@ def test_ctrl_c_says_what_goes_on(in_process: Run, in_processes: Aws, tmp_path: 
                 break
         _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGINT
-    assert "stopped waiting; the deployment continues at AWS" in said
+    assert "stopped waiting; the deployment continues on AWS" in said
     assert "`byoi delete slow`" in said
     again = in_process(*command[1:])
     assert "endpoint slow: unchanged" in again.stdout

@@ -45,8 +45,8 @@ def test_files_are_served_as_they_are_and_the_rest_is_shown(
     lines = "\n".join(map(str, findings))
     assert "ok: model data s3://" in lines
     assert "1 files," in lines
-    assert "only AWS tells: the emulator has no DescribeSubnets" in lines
-    assert "only AWS tells: the emulator has no DescribeKey" in lines
+    assert "not checked: the emulator does not support DescribeSubnets" in lines
+    assert "not checked: the emulator does not support DescribeKey" in lines
     deployment.deploy(account, wanted)
     assert ask(account, "placed") == "hello"
     model = account.sagemaker.describe_model(ModelName=wanted.model_name)

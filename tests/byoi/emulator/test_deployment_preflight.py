@@ -68,7 +68,7 @@ def test_an_image_of_this_machine_runs_here_and_not_on_aws(account, in_processes
     quota = find(findings, "quota")
     assert (quota.is_ok, quota.remedy) == (
         None,
-        "only AWS tells: the emulator has no ListServiceQuotas",
+        "not checked: the emulator does not support ListServiceQuotas",
     )
     assert find(findings, "may read the model data").is_ok is True
     preflight.require(findings)

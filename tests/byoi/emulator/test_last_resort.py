@@ -79,7 +79,7 @@ def test_of_the_json_protocol(ask, log, tmp_path, moto):
     request_id = answer.headers["x-amzn-RequestId"]
     # The cause once, each request by its id.
     text = "\n".join(log)
-    assert text.count("UNFORESEEN, sagemaker ListModels, request ") == 2
+    assert text.count("INTERNAL ERROR, sagemaker ListModels, request ") == 2
     assert f"request {request_id}, as before" in text
     assert text.count("KeyError: 'ModelName'") == (1 if moto is failing else 0)
     calls = [json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines()]

@@ -14,11 +14,11 @@ def test_the_name_of_an_image_is_taken(tag) -> None:
 @pytest.mark.parametrize(
     ("tag", "reason"),
     [
-        ("My-Model", "is no name of an image"),
-        ("model:", "is no name of an image"),
-        ("a b", "is no name of an image"),
-        ("--rm", "is no name of an image"),
-        ("model@sha256:" + 64 * "0", "is no name of an image"),
+        ("My-Model", "is not a name of an image"),
+        ("model:", "is not a name of an image"),
+        ("a b", "is not a name of an image"),
+        ("--rm", "is not a name of an image"),
+        ("model@sha256:" + 64 * "0", "is not a name of an image"),
         ("byoi:mine", "is the name of a serving image"),
         ("host.example/byoi", "is the name of a serving image"),
         ("team/base:latest", "is the name of a serving image"),

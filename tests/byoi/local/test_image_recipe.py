@@ -124,17 +124,19 @@ def test_what_is_wrong_with_a_project_is_said_in_one_line(tmp_path) -> None:
 
     folder = write(tmp_path / "project", {"notes.md": ""})
     refused("no inference.py, no requirements.txt and no model", Project.find(folder))
-    refused("the inference module: .*absent.py is no file", Project(folder, folder / "absent.py"))
+    refused(
+        "the inference module: .*absent.py is not a file", Project(folder, folder / "absent.py")
+    )
     outside = write(tmp_path, {"other/inference.py": ""}) / "other" / "inference.py"
     refused("is not below .*project, and a build reads one folder", Project(folder, outside))
     (folder / "model").mkdir()
     refused("the model directory model is empty; train first", Project.find(folder))
     module = write(folder, {"my module.py": ""}) / "my module.py"
-    refused("'my module.py' cannot stand in a Dockerfile", Project(folder, module))
+    refused("'my module.py' cannot be used in a Dockerfile", Project(folder, module))
     module.unlink()
     requirements = write(folder, {"requirements.txt": "-r absent.txt"}) / "requirements.txt"
     named = Project(folder, requirements=requirements)
-    refused("requirements.txt names a file: .*absent.txt is no file", named)
+    refused("requirements.txt names a file: .*absent.txt is not a file", named)
     os.mkfifo(folder / "model" / "pipe")
     with_pipe = Project(folder, model_dir=folder / "model")
     refused("pipe is a link to a folder, or no regular file", with_pipe)

@@ -159,7 +159,7 @@ def test_categories_whose_column_is_open_are_refused(tmp_path):
     text = (tmp_path / "model.txt").read_text()
     known = next(line for line in text.splitlines() if line.startswith("pandas_categorical:"))
     (tmp_path / "model.txt").write_text(text.replace(known, 'pandas_categorical:[["u"]]'))
-    assert "2 categorical columns and the categories of 1" in load_refusal(tmp_path)
+    assert "each of the 2 categorical columns, found them for 1" in load_refusal(tmp_path)
 
 
 def test_infinity_is_refused_by_xgboost(tmp_path):

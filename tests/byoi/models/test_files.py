@@ -138,4 +138,6 @@ def test_what_nearly_is_a_model_is_named_with_the_way_to_make_it_one(tmp_path, n
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"\x80\x04.")
-    assert f"nothing that can be served {hint}. Wanted is" in load_refusal(tmp_path)
+    assert f"nothing that can be served {hint}. Expected code/inference.py" in load_refusal(
+        tmp_path
+    )

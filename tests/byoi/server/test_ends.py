@@ -15,7 +15,7 @@ LIMIT = "the memory limit is 512 MB"
 @pytest.mark.parametrize(
     ("end", "words"),
     [
-        (End(1, -signal.SIGSEGV, is_loaded=True), "SIGSEGV, native code used memory"),
+        (End(1, -signal.SIGSEGV, is_loaded=True), "SIGSEGV, native code accessed invalid memory"),
         (End(1, -signal.SIGILL, is_loaded=True), "SIGILL, native code uses an instruction"),
         (End(1, -signal.SIGUSR2, is_loaded=True), "SIGUSR2, a signal that ends a process"),
         (End(1, -signal.SIGRTMIN - 1, is_loaded=True), "signal 35, a signal that ends a process"),
@@ -31,7 +31,7 @@ LIMIT = "the memory limit is 512 MB"
             f"SIGKILL, out of memory: the kernel killed it; {LIMIT}; give",
         ),
         (End(1, -9, is_loaded=True), f"which the kernel sends when memory runs out; {LIMIT}; give"),
-        (End(1, -9, is_loaded=True, is_out_of_memory=False), "another process did it"),
+        (End(1, -9, is_loaded=True, is_out_of_memory=False), "another process sent the signal"),
     ],
 )  # fmt: skip
 def test_the_cause_in_words(end, words):

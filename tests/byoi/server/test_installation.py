@@ -115,7 +115,7 @@ def test_on_a_developers_machine_it_is_refused_by_name_and_leaves_nothing(tmp_pa
     done = run_to_its_end(BYOI_INSTALL_REQUIREMENTS="1", BYOI_MODEL_DIR=str(tmp_path))
     assert done.returncode == 2
     message = the_line(done.stderr)["message"]
-    assert message.startswith("BYOI_INSTALL_REQUIREMENTS=1 installs packages in a container only")
+    assert message.startswith("BYOI_INSTALL_REQUIREMENTS=1 works only in a container")
     assert message.endswith(f"pip install -r {code}/requirements.txt")
 
 

@@ -126,10 +126,12 @@ def test_each_end_is_told_once_with_its_cause(crew):
     crew.lives.give_up(3, is_busy=False)
     crew.lives.ask(3, signal.SIGABRT)
     crew.lives.end(3, 1)
-    assert [(level, re.split(", |: it was", message)[0]) for level, message, _ in crew.told] == [
+    assert [
+        (level, re.split(", |: the process was", message)[0]) for level, message, _ in crew.told
+    ] == [
         ("error", "worker 1 ended: SIGSEGV"),
         ("warning", "worker 2 ended: it stopped itself"),
-        ("error", "worker 3 ended: it gave no sign of life for 65 s and was killed (status 1)"),
+        ("error", "worker 3 ended: it sent no heartbeat for 65 s and was killed (status 1)"),
     ]
     assert [fields for _, _, fields in crew.told] == [
         {"pid": 1, "status": -11},
@@ -153,7 +155,7 @@ def test_memory_is_the_cause_only_if_the_kernel_has_counted_one_more(crew):
     crew.begin(2)
     crew.lives.end(2, -9)
     assert "out of memory: the kernel killed it; the memory limit is 512 MB" in crew.told[0][1]
-    assert "another process did it" in crew.told[1][1]
+    assert "another process sent the signal" in crew.told[1][1]
 
 
 @pytest.mark.parametrize("log_level", ["INFO", "DEBUG"])
@@ -261,7 +263,7 @@ def test_a_worker_that_was_silent_in_a_request_counts_until_another_one_has_load
     crew.lives.ask(1, signal.SIGABRT)
     crew.lives.end(1, -9)
     assert crew.readiness.replaced_file.exists() is is_busy
-    assert "it gave no sign of life" in crew.told[-1][1]
+    assert "it sent no heartbeat" in crew.told[-1][1]
 
 
 def test_a_replacement_that_does_not_load_counts_no_more(crew):

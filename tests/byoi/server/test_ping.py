@@ -75,7 +75,7 @@ def test_past_its_deadline_it_is_replaced_and_ping_does_not_turn(start, tmp_path
     with Pinging(stack.target) as pinging:
         answer = stack.target.send("POST", "/invocations", HOLD.format(60).encode(), TEXT)
         assert answer.status == 504
-        wait_until(lambda: "gave no sign of life for 10 s" in stack.log, 20)
+        wait_until(lambda: "sent no heartbeat for 10 s" in stack.log, 20)
         wait_until(lambda: stack.target.send("POST", "/invocations", b"", TEXT).status == 200, 20)
     assert pinging.seen == [200]
 

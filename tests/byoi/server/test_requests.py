@@ -544,5 +544,5 @@ def test_a_body_that_cannot_be_kept_is_a_500_and_its_cause_is_logged(tmp_path, c
     with pytest.raises(RefusedError) as refused:
         full.feed(b"a" * length)
     assert refused.value.status == 500
-    assert "cannot be kept" in caplog.text
+    assert "cannot be stored on disk" in caplog.text
     assert "absent" in caplog.text

@@ -43,7 +43,7 @@ def test_what_is_there_is_enough(tmp_path, text):
         ("no-such-package>=2\n", "no-such-package>=2 (not there)"),
         ("numpy==0.1\n", f"numpy==0.1 ({NUMPY} is there)"),
         ("numpy>=99\nabsent-too", f"numpy>=99 ({NUMPY} is there); absent-too (not there)"),
-        ("./wheels/own.whl\n", "./wheels/own.whl (which is no name of a package)"),
+        ("./wheels/own.whl\n", "./wheels/own.whl (which is not a valid package name)"),
     ],
 )
 def test_what_is_missing_is_named_with_the_command_that_installs_it(tmp_path, text, words):

@@ -115,7 +115,7 @@ def test_the_time_of_a_session_is_checked(tmp_path, lasts_s):
 
 
 def test_where_nothing_is_answered_there_are_none():
-    with pytest.raises(ValueError, match="only a function that answers a request"):
+    with pytest.raises(ValueError, match="only available while a request is handled"):
         Context(Headers()).open_session(10)
 
 

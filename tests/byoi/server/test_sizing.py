@@ -36,7 +36,7 @@ def limited(request, tmp_path):
 
 
 # 110 MB, and 2.1 times 100 MB.
-HELD = "as many as memory holds: each is reckoned as 320 MB while it loads 100 MB of model data; "
+HELD = "limited by memory: each is estimated at 320 MB while it loads 100 MB of model data; with "
 
 
 @pytest.mark.parametrize(
@@ -45,9 +45,9 @@ HELD = "as many as memory holds: each is reckoned as 320 MB while it loads 100 M
         (4, 1100, 1, (4, 1, "one for each of 4 CPUs")),
         (2, 1100, 1, (2, 1, "one for each of 2 CPUs")),
         (1, 1100, 1, (2, 1, "on 1 CPU, so that one serves while the other is replaced")),
-        (8, 1100, 100, (3, 2, f"{HELD}8 CPUs would have 8")),
+        (8, 1100, 100, (3, 2, f"{HELD}8 CPUs there would be 8")),
         # Less than one: it is tried all the same.
-        (1, 64, 100, (1, 1, f"{HELD}1 CPU would have 2")),
+        (1, 64, 100, (1, 1, f"{HELD}1 CPU there would be 2")),
     ],
 )
 def test_as_many_as_cpus_and_memory_allow(limited, count, limit_mb, model_mb, expected):
@@ -79,8 +79,8 @@ def test_a_number_that_was_set_is_kept_and_a_doubt_is_told(limited):
     chosen = sizing.choose(Settings(workers=5), cpus=2, memory=memory, model_bytes=0)
     assert chosen.workers == 5
     assert chosen.reason == (
-        "as SAGEMAKER_MODEL_SERVER_WORKERS says, though memory holds 3: each is reckoned as "
-        "110 MB while it loads 0 MB of model data"
+        "as SAGEMAKER_MODEL_SERVER_WORKERS says, although there is memory for 3: each is "
+        "estimated at 110 MB while it loads 0 MB of model data"
     )
     chosen = sizing.choose(Settings(workers=3), cpus=9, memory=memory, model_bytes=0)
     assert (chosen.workers, chosen.threads) == (3, 3)
@@ -123,7 +123,9 @@ def test_the_line_has_what_was_chosen_why_and_what_was_measured(limited):
 def test_workers_that_do_not_fit_are_a_warning(limited):
     level, text = told(limited, 512, [240, 240])
     assert level == "warning"
-    assert text.endswith("a request may find no room; set fewer, or give more memory")
+    assert text.endswith(
+        "requests may run out of memory; set fewer workers, or give the container more memory"
+    )
 
 
 def test_where_nothing_can_be_measured_nothing_is_said_of_it(limited):
@@ -163,7 +165,7 @@ def test_model_data_that_fit_once_have_one_worker(start, tmp_path, children_of):
     stack = start(LOADS, BYOI_NGINX="off")
     (line,) = lines_of(stack.target)
     assert line.startswith("1 worker, ")
-    assert "as many as memory holds" in line
+    assert "limited by memory" in line
     (master,) = children_of(stack.pid)
     assert len(children_of(master)) == 1
 

@@ -69,8 +69,8 @@ def test_names_that_agree_are_one():
             {"SAGEMAKER_GUNICORN_TIMEOUT_SECONDS": "30", "BYOI_INVOCATION_TIMEOUT_S": "60"},
             (
                 "BYOI_INVOCATION_TIMEOUT_S='60' and SAGEMAKER_GUNICORN_TIMEOUT_SECONDS='30' are "
-                "one setting under several names here; give them one value, or unset all but "
-                "BYOI_INVOCATION_TIMEOUT_S"
+                "names of the same setting and have different values; set them to one value, or "
+                "unset all but BYOI_INVOCATION_TIMEOUT_S"
             ),
         ),
         (
@@ -80,7 +80,7 @@ def test_names_that_agree_are_one():
             },
             (
                 "SAGEMAKER_MODEL_SERVER_TIMEOUT='30' and "
-                "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS='60' are one setting"
+                "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS='60' are names of the same setting"
             ),
         ),
     ],
@@ -126,7 +126,7 @@ def test_what_stands_in_is_not_looked_at_where_the_setting_is_set():
         ("SAGEMAKER_TFS_MAX_BATCH_SIZE", "8", "set BYOI_BATCH_SIZE instead"),
         ("SAGEMAKER_TFS_DEFAULT_MODEL_NAME", "m", "TensorFlow Serving, which is not here"),
         ("SAGEMAKER_TS_MAX_BATCH_DELAY", "100", "set BYOI_BATCH_WAIT_MS instead"),
-        ("SAGEMAKER_MODEL_SERVER_VMARGS", "-Xmx1g", "there is none"),
+        ("SAGEMAKER_MODEL_SERVER_VMARGS", "-Xmx1g", "Java virtual machine"),
         ("SAGEMAKER_STARTUP_TIMEOUT", "600", "ContainerStartupHealthCheckTimeoutInSeconds"),
         ("SAGEMAKER_BASE_DIR", "/opt/ml2", "set BYOI_MODEL_DIR instead"),
     ],

@@ -369,5 +369,5 @@ def test_streams_beside_a_stuck_request_have_the_time_of_an_invocation(start, as
     with pytest.raises(http.client.IncompleteRead):
         long.read_all()
     (entry,) = errors_of(target, long.request_id)
-    assert entry["message"].startswith("a stream was cut: a request beside it is stuck, and worker")
+    assert entry["message"].startswith("a stream was closed: another request in worker")
     assert errors_of(target, short.request_id) == []

@@ -13,6 +13,7 @@ import argparse
 import concurrent.futures
 import dataclasses
 import datetime as dt
+import json
 import os
 import shutil
 import subprocess
@@ -34,6 +35,7 @@ sys.path[:0] = [str(ROOT / "tests" / name) for name in ("container", "byoi/confo
 import faults_of_life  # noqa: E402 - found by the path above
 import faults_of_serving  # noqa: E402 - found by the path above
 import images  # noqa: E402 - as above
+import jobs  # noqa: E402 - as above
 
 RESULTS = ROOT / "benchmarks" / "results"
 MODEL = ROOT / "benchmarks" / "fixtures" / "network_small"
@@ -52,6 +54,34 @@ def input_fn(body, content_type):
         time.sleep(40)
     return decode(body, content_type)
 """
+
+# One that streams, and has sessions, as AWS's guide opens and closes them.
+STREAM_MODULE = """\
+import json
+import time
+
+
+def model_fn(model_dir):
+    return None
+
+
+def transform_fn(model, body, content_type, accept, context):
+    asked = json.loads(body).get("requestType")
+    if asked == "NEW_SESSION":
+        context.open_session(600)
+    elif asked == "CLOSE":
+        context.close_session()
+    return "{}" if asked else pieces(), "application/jsonlines"
+
+
+def pieces():
+    for number in range(8):
+        time.sleep(0.2)
+        yield json.dumps({"piece": number}) + "\\n"
+"""
+STREAM_PAYLOAD = conformance.Payload(b"{}", "application/json")
+STREAM_RULES = ("ST", "RT-51", "RT-52", "RT-53")
+TRAINING_RULES = ("RT-02", "TR")
 
 
 @dataclass(frozen=True)
@@ -160,7 +190,7 @@ def main() -> None:
     """Try the faults and check the image; exit with 1 where a fault was missed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--image", default=images.OWN_IMAGE)
-    parser.add_argument("--only", nargs="+", help="some of the faults")
+    parser.add_argument("--only", nargs="*", help="some of the faults, or none")
     parser.add_argument("--keep", action="store_true", help="write the results")
     options = parser.parse_args()
     began_s = time.monotonic()
@@ -182,7 +212,7 @@ def main() -> None:
         faults = [
             fault
             for fault in broken_images(Path(folder), life)
-            if not options.only or fault.name in options.only
+            if options.only is None or fault.name in options.only
         ]
         # What waits for minutes does so beside the others.
         with concurrent.futures.ThreadPoolExecutor(1) as waiting:
@@ -207,12 +237,21 @@ def main() -> None:
 
 
 def check_own(image: str) -> conformance.Report:
-    """Check the project's image, as it is in a registry, with all that can be given."""
+    """Check the project's image, as it is in a registry, with all that can be given.
+
+    A rule that does not apply to its own model is asked of it with a module that streams, and of
+    the image that trains.
+    """
     with tempfile.TemporaryDirectory() as folder, LocalRegistry() as registry:
-        model = Path(folder) / "model"
+        model, streaming = Path(folder) / "model", Path(folder) / "streaming"
         shutil.copytree(MODEL, model)
-        (model / "code").mkdir()
-        (model / "code" / "inference.py").write_text(SLOW_MODULE)
+        for data, module in ((model, SLOW_MODULE), (streaming, STREAM_MODULE)):
+            (data / "code").mkdir(parents=True)
+            (data / "code" / "inference.py").write_text(module)
+        job = Path(folder) / "input"
+        jobs.write_reviews(job / "data" / "training")
+        (job / "config").mkdir()
+        (job / "config" / "hyperparameters.json").write_text(json.dumps(jobs.HYPERPARAMETERS))
         pushed = f"{registry.address}/{image}"
         for command in (["tag", image, pushed], ["push", "--quiet", pushed]):
             subprocess.run(["docker", *command], check=True, capture_output=True)
@@ -220,15 +259,33 @@ def check_own(image: str) -> conformance.Report:
             given = conformance.Given(
                 payload=PAYLOAD, slow_payload=SLOW_PAYLOAD, is_serverless=True
             )
-            subject = conformance.ImageSubject(Engine(os.environ), pushed, model)
-            report = conformance.check(
-                conformance.Case(subject, given),
-                conformance.all_rules(),
-                lambda result: show(reports.line(result)),
-            )
+            report = _checked(pushed, model, given, ())
         finally:
             subprocess.run(["docker", "rmi", pushed], capture_output=True, check=False)
-    return dataclasses.replace(report, subject=image)
+        given = conformance.Given(payload=STREAM_PAYLOAD)
+        streamed = _checked(image, streaming, given, STREAM_RULES)
+        given = conformance.Given(is_training=True, training_input=job)
+        trained = _checked(images.IMAGES["tensorflow"].tag, None, given, TRAINING_RULES)
+    results = {result.rule.id: result for result in report.results}
+    for other, what in ((streamed, "a module that streams"), (trained, "the image that trains")):
+        for result in other.results:
+            if results[result.rule.id].verdict is conformance.Verdict.NOT_APPLICABLE:
+                seen = f"{what}: {result.seen}" if result.seen else ""
+                results[result.rule.id] = dataclasses.replace(result, seen=seen)
+    seconds = report.seconds + streamed.seconds + trained.seconds
+    return dataclasses.replace(
+        report, subject=image, results=tuple(results.values()), seconds=seconds
+    )
+
+
+def _checked(
+    image: str, model: Path | None, given: conformance.Given, only: tuple[str, ...]
+) -> conformance.Report:
+    subject = conformance.ImageSubject(Engine(os.environ), image, model)
+    rules = conformance.selected(conformance.all_rules(), only)
+    return conformance.check(
+        conformance.Case(subject, given), rules, lambda result: show(reports.line(result))
+    )
 
 
 def keep(rows: list[str], missed: int, report: conformance.Report, seconds: float) -> None:
@@ -236,6 +293,8 @@ def keep(rows: list[str], missed: int, report: conformance.Report, seconds: floa
     git = ["git", "describe", "--always", "--dirty"]
     commit = subprocess.check_output(git, cwd=ROOT, text=True).strip()
     (RESULTS / "check.json").write_text(reports.to_json(report) + "\n", encoding="utf-8")
+    if not rows:
+        return
     text = "\n".join(
         [
             "# Faulty images, and what `byoi check` says of them",

@@ -152,7 +152,7 @@ FAULTS = {
     "once": Fault("BT-09", ("409", "sent before")),
     "drops_records": Fault("BT-10", ("3 records have 1",), payload=LINES),
     "needs_line_break": Fault("BT-11", ("3 records, without 2",), payload=LINES),
-    "no_json": Fault("DC-01", ("no JSON", "a text")),
+    "no_json": Fault("DC-01", ("not JSON", "a text")),
     "leaves_files": Fault("DC-03", ("24 requests left 24",)),
 }
 # Each waits out a limit of the platform. In images they take the seconds that they name; in a test

@@ -20,6 +20,8 @@ PROGRAM = Path(__file__).with_name("faulty.py")
 class LocalSight:
     """A process."""
 
+    sees_start = True
+
     def __init__(self, process: subprocess.Popen, folder: Path) -> None:
         self._process = process
         self._folder = folder

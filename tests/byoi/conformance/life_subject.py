@@ -34,6 +34,8 @@ shift; exec "$@"
 
 
 class LifeSight:
+    sees_start = True
+
     def __init__(self, process: subprocess.Popen, folder: Path, made: Sequence[str]) -> None:
         self._process = process
         self._made = made

@@ -249,9 +249,11 @@ def check_own(image: str) -> conformance.Report:
             (data / "code").mkdir(parents=True)
             (data / "code" / "inference.py").write_text(module)
         job = Path(folder) / "input"
-        jobs.write_reviews(job / "data" / "training")
+        jobs.write_reviews(job / "data" / "train")
         (job / "config").mkdir()
-        (job / "config" / "hyperparameters.json").write_text(json.dumps(jobs.HYPERPARAMETERS))
+        (job / "config" / "hyperparameters.json").write_text(
+            json.dumps(jobs.HYPERPARAMETERS | {"epochs": "40"})
+        )
         pushed = f"{registry.address}/{image}"
         for command in (["tag", image, pushed], ["push", "--quiet", pushed]):
             subprocess.run(["docker", *command], check=True, capture_output=True)

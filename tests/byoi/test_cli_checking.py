@@ -207,7 +207,11 @@ def test_a_cancelled_check_leaves_no_server(number, tmp_path):
     loading = tmp_path / "model" / "loading"
     loading.parent.mkdir()
     command = [sys.executable, "-m", "byoi.cli", "check", str(tmp_path), "--only", "RT-22"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+    # Whoever runs the tests by nohup has SIGHUP ignored, and so would the check.
+    was = signal.signal(number, signal.SIG_DFL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    signal.signal(number, was)
+    with process:
         try:
             await_that(lambda: loading.exists() and loading.read_text())
             process.send_signal(number)

@@ -77,7 +77,7 @@ check-all: .venv ## an image for each fault: does `byoi check` name it? and what
 	@tests/run images
 	@.venv/bin/python benchmarks/check_all.py --keep
 
-fuzz: .venv ## 200,000 inputs to the decoders, schemathesis on /openapi.json, 5,000 malformed requests (3 minutes, needs the package index once)
+fuzz: .venv ## 200,000 inputs to the decoders, schemathesis on /openapi.json, 5,000 malformed requests (2 minutes, needs the package index once)
 	@.venv/bin/python benchmarks/fuzz.py
 
 faults: .venv ## break the server under a steady load: what do clients see, when is it healthy again? (5 minutes)

@@ -7,6 +7,7 @@ mode's messages.
 import signal
 import time
 import urllib.parse
+from collections.abc import Iterable
 
 from byoi import contract, errors
 from byoi.conformance import causes, programs, waiting
@@ -59,24 +60,28 @@ def of_refusal(engine: Engine, image: str) -> str:
         return ""
 
 
-def stopped(engine: Engine, container: str, grace_s: int) -> str:
-    """Stop a container as the platform does, and return what was wrong with its end.
+def stopped(engine: Engine, containers: Iterable[str], grace_s: int) -> dict[str, str]:
+    """Stop containers at once, as the platform does, and return what was wrong with their ends.
 
-    It is "" for nothing. What has ended by itself was not stopped, whatever its status.
+    What has ended by itself was not stopped, whatever its status.
 
     Args:
-        engine: Runs it.
-        container: Its name; it is not removed.
+        engine: Runs them.
+        containers: Their names; they are not removed.
         grace_s: Seconds from SIGTERM to SIGKILL.
+
+    Returns:
+        A text for each name that had anything wrong.
 
     Raises:
         HostingError: The engine does not answer.
     """
-    was_running = engine.state(container).status == "running"
+    running = [one for one in containers if engine.state(one).status == "running"]
     asked_s = time.monotonic()
-    engine.stop([container], grace_s)
+    engine.stop(running, grace_s)
     seconds = time.monotonic() - asked_s
-    return of_stop(engine.state(container).exit_code, seconds, grace_s) if was_running else ""
+    found = {one: of_stop(engine.state(one).exit_code, seconds, grace_s) for one in running}
+    return {one: problem for one, problem in found.items() if problem}
 
 
 def of_stop(exit_code: int, seconds: float, grace_s: float) -> str:

@@ -212,10 +212,10 @@ class _Container:
         return diagnosis.of_container(self._engine, self._name, self._image, url)
 
     def stop(self, grace_s: int) -> str:
-        problem = diagnosis.stopped(self._engine, self._name, grace_s) if grace_s else ""
+        problems = diagnosis.stopped(self._engine, [self._name], grace_s) if grace_s else {}
         self._engine.remove([self._name])
         self._follower.close()
-        return problem
+        return problems.get(self._name, "")
 
 
 class ProcessRunner:

@@ -277,9 +277,11 @@ class LocalContainer(_SageMakerContainer):  # type: ignore[misc] # the SDK ships
         Args:
             grace_s: Seconds from SIGTERM to SIGKILL.
         """
-        for name in self.container_names if grace_s else ():
-            if problem := diagnosis.stopped(self.place.engine, name, grace_s):
-                self.stop_problem = f"container {name}: {problem}"
+        if self.container_names and grace_s:
+            found = diagnosis.stopped(self.place.engine, self.container_names, grace_s)
+            if found:
+                told = (f"container {name}: {problem}" for name, problem in found.items())
+                self.stop_problem = "; ".join(told)
         if self._compose_process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._compose_process.wait(_COMPOSE_END_S if grace_s else 0)

@@ -14,6 +14,19 @@ from typing import Any
 
 Document = str | Mapping[str, Any]
 
+# What a role needs to connect a container to a VPC.
+# Source: SageMaker Developer Guide, sagemaker-roles.html.
+VPC_ACTIONS = (
+    "ec2:CreateNetworkInterface",
+    "ec2:CreateNetworkInterfacePermission",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DeleteNetworkInterfacePermission",
+    "ec2:DescribeDhcpOptions",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+)
 _OPERATOR = re.compile(r"(?:ForAnyValue:)?(?:(?:String|Arn)(?:Equals|Like)|Bool)")
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 

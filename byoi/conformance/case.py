@@ -8,8 +8,7 @@ from typing import Any, Self, TypeVar
 
 from byoi import contract, errors
 from byoi.conformance import causes, waiting
-from byoi.conformance.figures import Figure
-from byoi.conformance.rule import Broken, NotTested
+from byoi.conformance.rule import Broken, Figure, NotTested
 from byoi.conformance.server import Server
 from byoi.conformance.subjects import Conditions, Subject
 from byoi.formats import content_types

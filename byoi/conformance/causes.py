@@ -129,7 +129,7 @@ def of_end(exit_code: int, log: str) -> Broken:
     how = f"status {exit_code}"
     if exit_code - SIGNALLED in set(signal.Signals):
         how = f"{signal.Signals(exit_code - SIGNALLED).name}, status {exit_code}"
-    remedy = _LAST_LINES_TELL
+    remedy = ""
     if not exit_code:
         remedy = (
             "let process 1 be the server, in the foreground: a container ends with its process 1, "
@@ -145,9 +145,8 @@ def of_end(exit_code: int, log: str) -> Broken:
             f"have a default for {missing[0]}; or, where the model's environment sets it, give it "
             f"to the check: --env {missing[0]}=VALUE"
         )
-    is_told = remedy != _LAST_LINES_TELL
-    kind = Broken if is_told else Ended
-    return kind(f"the server ended with {how}; its last lines: {log_lines.last(log)}", remedy)
+    seen = f"the server ended with {how}; its last lines: {log_lines.last(log)}"
+    return Broken(seen, remedy) if remedy else Ended(seen, _LAST_LINES_TELL)
 
 
 def of_ignored_sigterm(seconds: float, limit_s: float = contract.STOP_GRACE_S) -> Broken:

@@ -28,9 +28,9 @@ from byoi.conformance import (
 )
 from byoi.conformance.about import About
 from byoi.conformance.case import Case
-from byoi.conformance.figures import Figure
 from byoi.conformance.rule import (
     Broken,
+    Figure,
     Kind,
     NotApplicable,
     NotTested,

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from byoi import errors
 from byoi.conformance.causes import NO_PROGRAM
-from byoi.conformance.process_table import Process, read_handler, read_processes
+from byoi.conformance.proc import Process, read_handler, read_listeners, read_processes
 from byoi.conformance.rule import NotTested
 from byoi.conformance.server import Listener
 from byoi.local.docker import Engine
-from byoi.local.proc_net import read_listeners
 
 _OOM_KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 _LOG_LINES = 20_000

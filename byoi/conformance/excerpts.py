@@ -12,11 +12,12 @@ import json
 import re
 from collections.abc import Iterator
 
+from byoi.conformance import log_lines
+
 _END_CHARACTERS = 2_000_000
 _SEARCHED_CHARACTERS = 4_000
 # Of one error, and of all.
 _BLOCK_LINES, _BLOCKS = 12, 24
-_LINE_CHARACTERS = 300
 _TELLING = re.compile(
     r"error|exception|traceback|critical|fatal|panic|warn(?:ing)?\b|killed|denied|refused|"
     r"read-only|\bfail(?:ed|ure|s)?\b|cannot|could not|unable to|time(?:d )?-?out",
@@ -28,7 +29,6 @@ _ACCESS = re.compile(r"\"(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) /\S*(?: HTTP
 _MARKS = re.compile(r"[\s~^]+")
 _COLOURS = re.compile(r"\x1b\[[\d;]*m")
 _TRACEBACK = "Traceback (most recent call last)"
-_MESSAGES = ("message", "msg", "event")
 _TRACES = ("traceback", "exception", "exc_info", "stack")
 # What differs between two lines that tell the same: times, ids, addresses.
 _VARYING = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
@@ -66,7 +66,7 @@ def _unfolded(line: str) -> list[str]:
     # What is nested a thousand times is valid JSON, too.
     with contextlib.suppress(ValueError, RecursionError):
         content = json.loads(line)
-        texts = [str(content[name]) for name in _MESSAGES if content.get(name)][:1]
+        texts = [str(content[name]) for name in log_lines.MESSAGES if content.get(name)][:1]
         traces = [content[name] for name in _TRACES if isinstance(content.get(name), str)][:1]
         level = str(content.get("level") or content.get("severity") or "").lower()
         if not texts and level not in _LEVELS:
@@ -114,11 +114,7 @@ def _tells(line: str) -> bool:
 
 def _counted(block: list[str], times: int) -> list[str]:
     """Return the lines of an error that are shown: its first, its last ones, and how often."""
-    lines = [_cut(one) for one in block if one and not _MARKS.fullmatch(one)]
+    lines = [log_lines.cut(one) for one in block if one and not _MARKS.fullmatch(one)]
     if len(lines) > _BLOCK_LINES:
         lines = [lines[0], "  ...", *lines[2 - _BLOCK_LINES :]]
     return [*lines[:-1], f"{lines[-1]} ({times} times)"] if times > 1 else lines
-
-
-def _cut(line: str) -> str:
-    return line if len(line) <= _LINE_CHARACTERS else f"{line[: _LINE_CHARACTERS - 3]}..."

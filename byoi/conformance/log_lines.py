@@ -14,7 +14,8 @@ from byoi.local import health
 
 _LAST_LINES = 3
 _END_LINES, _END_CHARACTERS = 60, 60_000
-_MESSAGES = ("message", "msg", "event")
+# Where a line of JSON has its text.
+MESSAGES = ("message", "msg", "event")
 # As Python, Java, Node.js, Go, Rust and servers begin what they say of an error.
 _TELLING = re.compile(
     r"(?:Error|Exception|error|ERROR)\w*[:\]]|^[\w.]*(?:Error|Exception)$|\bException in thread|"
@@ -42,11 +43,11 @@ def matching(pattern: re.Pattern[str], log: str) -> Iterator[str]:
         begin = log.rfind("\n", 0, found.start()) + 1
         end = log.find("\n", found.end())
         end = len(log) if end < 0 else end
-        yield _cut(log[begin:end], found.start() - begin).strip()
+        yield cut(log[begin:end], found.start() - begin).strip()
         at = end + 1
 
 
-def _cut(line: str, match: int) -> str:
+def cut(line: str, match: int = 0) -> str:
     """Return a line of no more than can be shown.
 
     Args:
@@ -86,7 +87,7 @@ def _end(log: str) -> list[str]:
     # Of a line that is longer than all of this, the end is enough.
     lines = health.tail(log[-_END_CHARACTERS:], _END_LINES)
     telling = [line for line in lines if not _NOISE.fullmatch(line)]
-    return [_cut(_message(line).strip(), 0) for line in telling or lines]
+    return [cut(_message(line).strip()) for line in telling or lines]
 
 
 def _message(line: str) -> str:
@@ -95,7 +96,7 @@ def _message(line: str) -> str:
         # A hostile line may be nested more deeply than Python's parser goes.
         with contextlib.suppress(ValueError, RecursionError):
             content = json.loads(line)
-            for name in _MESSAGES:
+            for name in MESSAGES:
                 if isinstance(content.get(name), str):
                     return str(content[name])
     return line

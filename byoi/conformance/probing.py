@@ -75,7 +75,7 @@ def usual(case: Case) -> Usual:
         server = case.server()
         length = len(log_of(server))
         found = answers(case, server)
-        told = "\n".join(map(text_of, found))
+        told = "\n".join(one.text for one in found)
         if any(map(is_failure, found)):
             told += f"\n{_settled_log(server)[length:]}"
         return Usual(found, told)
@@ -96,11 +96,6 @@ def first_worse(case: Case, server: Server) -> Answer | None:
     """
     pairs = zip(usual(case).answers, answers(case, server), strict=True)
     return next((new for old, new in pairs if is_failure(new) and not is_failure(old)), None)
-
-
-def text_of(answer: Answer) -> str:
-    """Return the beginning of an answer's body as text."""
-    return answer.text
 
 
 def wait_for_log(server: Server, find: Callable[[str], object]) -> bool:

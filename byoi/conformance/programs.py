@@ -162,14 +162,14 @@ class _Image:
         """Return what is wrong with the script that a shell is to read."""
         if self.entry[0].rpartition("/")[2] not in _SHELLS:
             return None
-        for name in self.entry[1:2]:
-            content = None if name.startswith("-") else self.find(f"./{name.lstrip('./')}")[1]
-            if name.startswith("/"):
-                content = self._read(name)
-            if content and content.partition(b"\n")[0].endswith(b"\r"):
-                first = content.partition(b"\n")[0]
-                return _windows(name, first, "and all others end in a carriage return")
-        return None
+        name = next(iter(self.entry[1:]), "-")
+        if name.startswith("-"):
+            return None
+        _, content = self.find(name if name.startswith("/") else f"./{name.lstrip('./')}")
+        first = (content or b"").partition(b"\n")[0]
+        if not first.endswith(b"\r"):
+            return None
+        return _windows(name, first, "and all others end in a carriage return")
 
     def _problem_of_binary(self, program: str, content: bytes) -> BadProgram | None:
         if len(content) < _ELF_HEAD_BYTES:

@@ -86,6 +86,28 @@ class Rule:
     remark: str = ""
 
 
+@dataclass(frozen=True)
+class Figure:
+    """A time that a rule measured.
+
+    Attributes:
+        name: What took it, such as `slowest /ping`.
+        rule: The id of the rule that measured it.
+        seconds: What it took.
+        limit_s: What the platform allows.
+    """
+
+    name: str
+    rule: str
+    seconds: float
+    limit_s: float
+
+    @property
+    def share(self) -> float:
+        """What it took of the limit, 1 for all of it and for more."""
+        return min(1.0, self.seconds / self.limit_s)
+
+
 def rule(
     kind: Kind, *, is_quick: bool = False, is_slow: bool = False
 ) -> Callable[[Callable[["Case"], str]], Callable[["Case"], str]]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from byoi import contract, proxies
-from byoi.conformance.process_table import Process
+from byoi.conformance.proc import Process
 from byoi.conformance.rule import NotTested
 
 # A model's own limit is 60 s; a little more shows that the server, not the check, ended it.

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from byoi import contract
 from byoi.conformance import causes, log_lines, probing, slow
 from byoi.conformance.case import Case
-from byoi.conformance.process_table import Process
+from byoi.conformance.proc import Process
 from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
 from byoi.conformance.server import ANSWER_TIMEOUT_S, Answer, End, Server
 

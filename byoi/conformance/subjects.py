@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from byoi import contract, errors, model_data
 from byoi.conformance import causes
 from byoi.conformance.container import ContainerSight
-from byoi.conformance.process_table import Process
+from byoi.conformance.proc import Process
 from byoi.conformance.rule import Broken, NotTested
 from byoi.conformance.server import Listener, Server, Unseen
 from byoi.local import orphans, processes

@@ -26,17 +26,6 @@ _PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloa
 _LOG = ("logs:CreateLogStream", "logs:PutLogEvents")
 # More of `EXECUTION_ROLE_COMMAND`: a parameter of the template.
 _FOR_VPC = " ParameterKey=Vpc,ParameterValue=yes"
-_CONNECT = (
-    "ec2:CreateNetworkInterface",
-    "ec2:CreateNetworkInterfacePermission",
-    "ec2:DeleteNetworkInterface",
-    "ec2:DeleteNetworkInterfacePermission",
-    "ec2:DescribeDhcpOptions",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeSecurityGroups",
-    "ec2:DescribeSubnets",
-    "ec2:DescribeVpcs",
-)
 
 
 def check(account: Account, plan: Plan) -> Iterator[Finding]:
@@ -177,4 +166,4 @@ def _needs(account: Account, plan: Plan) -> Iterator[Need]:
     stream = f"log-group:{log_group(plan.endpoint_name)}:log-stream:any"
     yield Need(_LOG, str(arn("logs", account.region, role.account, stream)))
     if plan.placement.subnets:
-        yield Need(_CONNECT, "*")
+        yield Need(policy.VPC_ACTIONS, "*")

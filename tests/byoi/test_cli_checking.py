@@ -1,5 +1,6 @@
 """`byoi check` on the command line: what it refuses at once, its exit status, its last lines."""
 
+import contextlib
 import http.server
 import json
 import pathlib
@@ -16,19 +17,20 @@ import pytest
 from byoi import cli
 
 
-@pytest.fixture(scope="module")
-def url():
-    """A server of which /ping answers 200, and nothing else is there."""
+@contextlib.contextmanager
+def serving(ping_status):
+    """A server whose /ping has a status, and which has nothing else."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            self.send_response(200 if self.path == "/ping" else 404)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self.answer(ping_status if self.path == "/ping" else 404)
 
         def do_POST(self):
             self.rfile.read(int(self.headers["Content-Length"] or 0))
-            self.send_response(404)
+            self.answer(404)
+
+        def answer(self, status):
+            self.send_response(status)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
@@ -39,6 +41,12 @@ def url():
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def url():
+    with serving(200) as address:
+        yield address
 
 
 @pytest.fixture
@@ -175,20 +183,8 @@ def test_what_failed_is_told_once_more_below_a_long_table(check, url):
 
 
 def test_of_a_url_no_log_and_no_start_is_told(check):
-    class Loading(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(503)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Loading) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}"
-        status, out, _ = check(url, "--only", "RT-22,SV-06", "--serverless")
-        server.shutdown()
+    with serving(503) as loading:
+        status, out, _ = check(loading, "--only", "RT-22,SV-06", "--serverless")
     assert status == 1
     shown = "\n".join(out)
     assert "/ping did not answer 200 within 5 s; last: 503" in shown

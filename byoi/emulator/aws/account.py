@@ -12,6 +12,8 @@ from moto.s3.exceptions import S3ClientError
 from moto.s3.models import s3_backends
 from moto.s3.responses import S3Response
 
+from byoi import policy
+
 NUMBER = DEFAULT_ACCOUNT_ID
 BUCKET = "byoi-emulator"
 ROLE_NAME = "byoi-execution-role"
@@ -35,15 +37,7 @@ _RIGHTS = {
             "Effect": "Allow",
             "Action": [
                 "cloudwatch:PutMetricData",
-                "ec2:CreateNetworkInterface",
-                "ec2:CreateNetworkInterfacePermission",
-                "ec2:DeleteNetworkInterface",
-                "ec2:DeleteNetworkInterfacePermission",
-                "ec2:DescribeDhcpOptions",
-                "ec2:DescribeNetworkInterfaces",
-                "ec2:DescribeSecurityGroups",
-                "ec2:DescribeSubnets",
-                "ec2:DescribeVpcs",
+                *policy.VPC_ACTIONS,
                 "ecr:BatchCheckLayerAvailability",
                 "ecr:BatchGetImage",
                 "ecr:GetAuthorizationToken",

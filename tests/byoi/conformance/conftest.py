@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from byoi.conformance import causes
-from byoi.conformance.process_table import read_handler
+from byoi.conformance.proc import read_handler
 from byoi.conformance.rule import NotTested
 from byoi.conformance.server import Listener, Server
 from byoi.conformance.subjects import Conditions

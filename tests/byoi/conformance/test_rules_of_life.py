@@ -11,7 +11,7 @@ from faults_of_life import FAULTS, IMAGE_FAULTS, LABEL, LIST, SLOW, VALUE
 from life_subject import LifeSubject
 
 from byoi.conformance import Case, Given, Verdict, all_rules, check, selected
-from byoi.conformance.process_table import Process, read_processes
+from byoi.conformance.proc import Process, read_processes
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts, and runs as other users: root")
 CONFIG = {

@@ -4,19 +4,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from byoi import errors
 from byoi.deployment import model_folder
 from byoi.names import problem_of_files
-
-
-@pytest.fixture
-def s3(moto_aws: str) -> Any:
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="mine")
-    return client
 
 
 @pytest.fixture

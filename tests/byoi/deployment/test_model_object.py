@@ -3,19 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from byoi import errors
 from byoi.deployment import model_object
-
-
-@pytest.fixture
-def s3(moto_aws: str) -> Any:
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="mine")
-    return client
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from byoi.local.proc_net import read_listeners
+from byoi.conformance.proc import read_listeners
 
 
 @pytest.mark.parametrize(

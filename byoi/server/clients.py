@@ -70,16 +70,10 @@ class Clients:
             return None
         if not self._behind_nginx:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return self._connection(accepted)
+        return self.connection(accepted)
 
-    def take(self) -> tuple[Connection, bytes] | None:
-        """Return a connection that another worker gave, and what was received; None without one."""
-        if self._sharing is None or (given := self._sharing.take()) is None:
-            return None
-        accepted, received = given
-        return self._connection(accepted), received
-
-    def _connection(self, accepted: socket.socket) -> Connection:
+    def connection(self, accepted: socket.socket) -> Connection:
+        """Return the connection of a socket that this worker, or another one, has accepted."""
         accepted.setblocking(True)
         reader = self._readers.pop() if self._readers else self._reader()
         return Connection(accepted, reader)

@@ -31,6 +31,7 @@ class Connection:
         is_ended: Whether the client sends no more.
         refusal: The status of what came last, if it cannot be served.
         lingers_until_s: While the rest of a refused request is read and dropped, else None.
+        was_given: Whether another worker gave it, until its request is answered.
     """
 
     def __init__(self, sock: socket.socket, reader: RequestReader) -> None:
@@ -39,6 +40,7 @@ class Connection:
         self.since_s = time.monotonic()
         self.lingers_until_s: float | None = None
         self.is_ended = False
+        self.was_given = False
         self.refusal: int | None = None
         self.reader = reader
         # How long the loop has waited for the rest of the request.
@@ -141,6 +143,7 @@ class Connection:
         # With it, the next one may have begun: what came of that cannot be told apart.
         is_all = not self.reader.has_begun and not self.reader.ready
         self._received = b"" if is_all else None
+        self.was_given = False
         self.since_s = time.monotonic()
 
     def linger(self) -> None:

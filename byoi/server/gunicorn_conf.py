@@ -33,9 +33,8 @@ backlog = 2048
 # The supervisor has chosen how many.
 workers = max(1, _settings.workers)
 worker_class = Worker
-if _behind_nginx:
-    # Made here, so that all workers inherit it.
-    Worker.sharing = Sharing(workers)
+# Made here, so that all workers inherit it.
+Worker.sharing = Sharing(workers)
 # Each worker loads its own model after the fork; see wsgi.py.
 preload_app = False
 

@@ -8,10 +8,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from mmap import mmap
 
 from byoi.server.answering import Answering
 from byoi.server.connections import Connection
+from byoi.server.occupation import Occupation
 from byoi.server.requests import Request
 
 # Without nginx: clients that take their answers slowly, beside which requests are run.
@@ -25,7 +25,7 @@ class RequestThreads:
         answering: Answers requests.
         size: How many run at once.
         batch_size: Most requests of one call.
-        busy: A byte, 1 while anything runs.
+        occupation: Told whether anything runs.
         keeps: Whether connections may stay open.
         wake_up: Lets the loop look at `finished`.
         behind_nginx: Whether nginx reads the answers; else further threads write to clients that
@@ -41,7 +41,7 @@ class RequestThreads:
         answering: Answering,
         size: int,
         batch_size: int,
-        busy: mmap,
+        occupation: Occupation,
         *,
         keeps: Callable[[], bool],
         wake_up: Callable[[], None],
@@ -52,7 +52,7 @@ class RequestThreads:
         self._answering = answering
         self._size = size
         self._batch_size = batch_size
-        self._busy = busy
+        self._occupation = occupation
         self._keeps = keeps
         self._wake_up = wake_up
         self._behind_nginx = behind_nginx
@@ -63,9 +63,14 @@ class RequestThreads:
         self._done = queue.SimpleQueue()
 
     @property
+    def free(self) -> int:
+        """How many requests that come now are run at once."""
+        return self._size - self.running
+
+    @property
     def can_run(self) -> bool:
         """Whether a request that comes now is run at once."""
-        return self.running < self._size
+        return self.free > 0
 
     @property
     def is_idle(self) -> bool:
@@ -96,11 +101,11 @@ class RequestThreads:
             self.running -= ended
             self._writing += written
             yield from done
-        self._busy[0] = self.running > 0
+        self._occupation.is_busy = self.running > 0
 
     def _begin(self) -> None:
         self.running += 1
-        self._busy[0] = 1
+        self._occupation.is_busy = True
 
     def _end(self, done: list[tuple[Connection, bool]], ended: int, written: int) -> None:
         self._done.put((done, ended, written))

@@ -3,7 +3,8 @@
 nginx sends a request on a connection that it has kept, and knows nothing of what its worker does.
 So a connection moves: whoever has answered a request that had to wait, while another worker had
 nothing to do, gives it the connection. Soon each worker has its part of them, and a single client
-stays with one worker, whose caches are warm.
+stays with one worker, whose caches are warm. Without nginx a worker gives the requests alone that
+it cannot run, to a worker that can.
 
 Sources: unix(7), SCM_RIGHTS (an open socket is given to another process); mmap(2), MAP_SHARED.
 """
@@ -18,6 +19,8 @@ from pathlib import Path
 
 # A worker that has waited for less is idle only between two requests of a busy client.
 _IDLE_S = 0.001
+# One that said so longer ago was killed or stopped: a worker says it again at each look.
+_FRESH_S = 1.0
 _NUMBER_BYTES = 8
 # What was received of a request may go with its connection; more does not.
 MOVABLE_BYTES = 65_536
@@ -70,6 +73,19 @@ class Sharing:
             for place, since_s in enumerate(self._since_s)
             if place != self._place
         )
+
+    def claim_idle(self) -> bool:
+        """Let another worker that has nothing to do count as one that has, until it waits again.
+
+        Returns:
+            False if there is none.
+        """
+        earliest_s = time.monotonic() - _FRESH_S
+        for place, since_s in enumerate(self._since_s):
+            if place != self._place and since_s > earliest_s:
+                self._since_s[place] = 0.0
+                return True
+        return False
 
     def give(self, connection: socket.socket, received: bytes) -> bool:
         """Give a connection to whoever takes it first.

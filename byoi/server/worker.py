@@ -6,18 +6,18 @@ so does a server without nginx, because /ping must be answered beside a long req
 
 Behind nginx the connections stay open, and a request on one of them waits for the worker that has
 it. So connections move to workers that are idle (`sharing`): after a request that waited, and
-while a long one runs (`in_flight.Watch`), with what was received.
+while a long one runs (`in_flight.Watch`), with what was received. Without nginx a worker accepts
+also while it can run nothing, because it must read a request to know that it is not /ping; it
+gives a request that would have to wait to a worker that is idle.
 
 Source: gunicorn 27, workers/base.py and arbiter.py.
 """
 
 import logging
-import mmap
 import os
 import selectors
 import signal
 import sys
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -33,6 +33,7 @@ from byoi.server.application import PING_FUNCTION
 from byoi.server.clients import Clients
 from byoi.server.connections import Connection
 from byoi.server.in_flight import AFTER_NGINX_S, InFlight, Watch
+from byoi.server.occupation import Occupation
 from byoi.server.readiness import Readiness
 from byoi.server.request_threads import RequestThreads
 from byoi.server.requests import RefusedError, Request, base_environ
@@ -44,8 +45,6 @@ from byoi.server.wellness import Wellness
 _PATIENCE_S = 0.05
 # Between two looks at what has waited for too long.
 _LOOK_S = 0.05
-# Without nginx: time in which a free worker accepts a connection before a busy one does.
-_COURTESY_S = 0.02
 # A look at connections that takes less has found something there.
 _AT_ONCE_S = 0.00005
 # New connections in a row, before the loop looks at the others.
@@ -58,15 +57,14 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
     """The `worker_class` of gunicorn_conf.py.
 
     Attributes:
-        sharing: What all workers share; gunicorn_conf.py sets it in the master. None without nginx.
+        sharing: What all workers share; gunicorn_conf.py sets it in the master.
     """
 
-    sharing: ClassVar[Sharing | None] = None
+    sharing: ClassVar[Sharing]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Shared with the master, which makes it before the fork: 1 while a request runs.
-        self._busy = mmap.mmap(-1, 1)
+        self._occupation = Occupation()
         self.settings = Settings.from_environ(os.environ)
         self.readiness = Readiness(Path(os.environ["BYOI_STATE_DIR"]))
         self.behind_nginx = self.settings.proxy != "off"
@@ -77,21 +75,18 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         # Of this loop: requests that are ready, and the connections of those that it runs.
         self._batch: list[tuple[Connection, Request]] = []
         self._batch_size = 1
-        self._current: list[Connection] = []
         self._latest: Connection | None = None
         self._next_look_s = 0.0
         # When nothing waited to be read, seconds since the epoch.
         self._idle_s = 0.0
-        self._lock = threading.Lock()
-        self._busy_since_s: float | None = None
-        self._accepts = False
+        self._listening: set[Any] = set()
         self._wellness: Wellness | None = None
         self._is_asking = False
 
     @property
     def is_busy(self) -> bool:
-        """Whether it runs a request, also in the master and while its interpreter is blocked."""
-        return self._busy[0] == 1
+        """As `Occupation`."""
+        return self._occupation.is_busy
 
     # Loading
 
@@ -118,12 +113,12 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         self._selector = selectors.DefaultSelector()
         for listener in self.sockets:
             listener.setblocking(False)
-        if self.sharing is not None:
-            self.sharing.join(self.readiness.state_dir)
+        self.sharing.join(self.readiness.state_dir)
         self._clients = Clients(
             self._selector,
             self.settings,
-            self.sharing,
+            # Without nginx the connections are the clients' own: requests move, nothing else.
+            self.sharing if self.behind_nginx else None,
             self.log,
             base=base_environ(
                 self.settings.bind_address, self.settings.port, is_multithreaded=size > 1
@@ -145,7 +140,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
                 self._answering,
                 size,
                 self._batch_size,
-                self._busy,
+                self._occupation,
                 keeps=lambda: self.alive,
                 wake_up=self.wake_up,
                 behind_nginx=self.behind_nginx,
@@ -208,10 +203,18 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             self._accept_all(key.fileobj)
 
     def _wait(self, timeout_s: float) -> list[tuple[selectors.SelectorKey, int]]:
-        """Wait for what happens next, while others may know that this worker is idle."""
-        if self.sharing is None:
+        """Wait for what happens next, while others may know that this worker is idle.
+
+        Without nginx they know it between two waits, too: any of them may be about to give a
+        request that it can give at this moment only.
+        """
+        if not self.behind_nginx:
+            if self.alive and self._can_run():
+                self.sharing.begin_waiting()
+            else:
+                self.sharing.end_waiting()
             return self._selector.select(timeout_s)
-        if self._threads is None or not self._threads.running:
+        if self.alive and (self._threads is None or not self._threads.running):
             self.sharing.begin_waiting()
         try:
             return self._selector.select(timeout_s)
@@ -224,20 +227,20 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
 
     def _listen(self) -> None:
         """Wait for connections; behind nginx only while one more request can be run."""
-        accepts = self.alive and (not self.behind_nginx or self._can_run())
-        if accepts == self._accepts:
-            return
-        self._accepts = accepts
-        for listener in filter(None, (*self.sockets, self.sharing)):
-            if accepts:
-                self._selector.register(listener, selectors.EVENT_READ)
-            else:
-                self._selector.unregister(listener)
+        wanted: set[Any] = set()
+        if self.alive and (not self.behind_nginx or self._can_run()):
+            wanted.update(self.sockets)
+        # Without nginx nobody else would send again what another worker gave at the end.
+        if self._can_run() and (self.alive or not self.behind_nginx):
+            wanted.add(self.sharing)
+        for listener in wanted - self._listening:
+            self._selector.register(listener, selectors.EVENT_READ)
+        for listener in self._listening - wanted:
+            self._selector.unregister(listener)
+        self._listening = wanted
 
     def _accept_all(self, listener: Any) -> None:
         """Accept those who wait, while requests can be run."""
-        if not self.behind_nginx and not self._can_run():
-            time.sleep(_COURTESY_S)
         for _ in range(_IN_A_ROW):
             if self.behind_nginx and not self._can_run():
                 return
@@ -247,8 +250,11 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
 
     def _take(self) -> None:
         """Take a connection that another worker gave."""
-        if (given := self._clients.take()) is not None:
-            self._read(*given)
+        if (given := self.sharing.take()) is not None:
+            accepted, received = given
+            connection = self._clients.connection(accepted)
+            connection.was_given = True
+            self._read(connection, received)
 
     def _read(self, connection: Connection, received: bytes = b"") -> None:
         """Take what a connection has, and run the request that is whole."""
@@ -280,7 +286,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             self._clients.refuse(connection, connection.refusal)
         elif connection.is_ended:
             self._clients.close(connection)
-        else:
+        elif not (connection.has_begun and self._passes_on(connection)):
             self._clients.register(connection)
 
     def _runs_beside(self, request: Request) -> bool:
@@ -296,21 +302,38 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
                 self._run_batch()
             return
         self._clients.unregister(connection)
-        self._threads.add(connection, request)
-        self._start_waiting()
+        if not self._passes_on(connection):
+            self._threads.add(connection, request)
+            self._start_waiting()
+
+    def _passes_on(self, connection: Connection) -> bool:
+        """Without nginx: give a request that would wait here to a worker that is idle.
+
+        It is given once, and as soon as it has begun, because a large one stays when more of it
+        was read. So those that have begun here count like those that run.
+        """
+        if self.behind_nginx or self._threads is None or connection.was_given:
+            return False
+        others = (other for other in self._clients.waiting if other is not connection)
+        if sum(other.has_begun for other in others) < self._threads.free:
+            return False
+        self._clients.unregister(connection)
+        return self._give(connection)
+
+    def _give(self, connection: Connection) -> bool:
+        """Give a connection to another worker; without nginx only to one that is idle."""
+        if not self.behind_nginx and not self.sharing.claim_idle():
+            return False
+        return connection.give(self.sharing)
 
     def _run_batch(self) -> None:
         """Run the requests that are ready, in this loop."""
         batch, self._batch = self._batch, []
-        with self._lock:
-            self._current, self._busy_since_s = [one for one, _ in batch], time.monotonic()
-        self._busy[0] = 1
+        self._occupation.enter([connection for connection, _ in batch])
         try:
             stay_open = self._answering.answer(batch, keeps=self.alive)
         finally:
-            self._busy[0] = 0
-            with self._lock:
-                self._current, self._busy_since_s = [], None
+            self._occupation.leave()
         for (connection, _), stays_open in zip(batch, stay_open, strict=True):
             self._finish(connection, stays_open=stays_open)
 
@@ -359,15 +382,11 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
                 self._threads.run(self._ask_in_thread)
                 self._listen()
             return
-        with self._lock:
-            self._busy_since_s = time.monotonic()
-        self._busy[0] = 1
+        self._occupation.enter([])
         try:
             self._ask_now()
         finally:
-            self._busy[0] = 0
-            with self._lock:
-                self._busy_since_s = None
+            self._occupation.leave()
 
     def _ask_in_thread(self) -> None:
         try:
@@ -388,8 +407,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         """Whether requests wait for a thread, or connections to be given to another worker."""
         if self._threads is None:
             return False
-        gives = self.sharing is not None
-        return bool(self._threads.waiting or (gives and self._clients.waiting))
+        return bool(self._threads.waiting or (self.behind_nginx and self._clients.waiting))
 
     def wake_up(self) -> None:
         """Let the loop look at what has changed."""
@@ -408,9 +426,10 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         for waiting in list(self._threads.waiting):
             connection, _, since_s = waiting
             age_s = time.monotonic() - since_s
-            if self.sharing is not None:
-                if age_s > _PATIENCE_S and connection.give(self.sharing):
-                    self._threads.waiting.remove(waiting)
+            if (is_replaced or age_s > _PATIENCE_S) and self._give(connection):
+                self._threads.waiting.remove(waiting)
+            elif self.behind_nginx:
+                continue  # which answers at the deadline
             elif is_replaced or age_s > self.settings.answer_timeout_s:
                 self._threads.waiting.remove(waiting)
                 self._clients.refuse(connection, statuses.BUSY_STATUS, statuses.BUSY)
@@ -423,13 +442,11 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         Args:
             everything: Also those that wait for a short time only: this worker ends.
         """
-        if self.sharing is None or self._threads is not None:
+        if self._threads is not None:
             return
-        with self._lock:
-            since_s = self._busy_since_s
-            if since_s is None or not (everything or time.monotonic() - since_s > _PATIENCE_S):
-                return
-            self._clients.give_away(self._current, everything=everything)
+        with self._occupation.held(-1.0 if everything else _PATIENCE_S) as current:
+            if current is not None:
+                self._clients.give_away(current, everything=everything)
 
     def _drain(self) -> None:
         """Answer what is in flight, and accept no more."""

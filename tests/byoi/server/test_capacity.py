@@ -81,6 +81,47 @@ def test_a_request_whose_worker_can_say_nothing_is_504(start):
     assert_error(target.send("POST", "/invocations", b"DO:hold", TEXT), 504, "DeadlineExceeded")
 
 
+ALONE_WITH_TWO = {"BYOI_NGINX": "off", "SAGEMAKER_MODEL_SERVER_WORKERS": "2"}
+
+
+@pytest.mark.parametrize("size_bytes", [0, 60_000, 1_000_000], ids=["small", "60 kB", "1 MB"])
+def test_alone_two_requests_at_the_same_time_run_in_two_workers(start, size_bytes):
+    target = start(**ALONE_WITH_TWO, BYOI_THREADS="1").target
+    for _ in range(5):
+        askings = [Asking(target, b"DO:sleep 1.2" + b" " * size_bytes) for _ in range(2)]
+        assert len(pids_of(askings)) == 2
+        time.sleep(0.3)  # a worker says a moment after its answer that it is free
+
+
+def test_alone_those_who_wait_go_to_the_worker_that_is_free_first(start):
+    target = start(**ALONE_WITH_TWO, BYOI_THREADS="1").target
+    long = Asking(target, b"DO:sleep 5")
+    time.sleep(0.5)
+    first = Asking(target, b"DO:sleep 1")
+    time.sleep(0.5)
+    waiting = [Asking(target, b"DO:sleep 0.1") for _ in range(6)]
+    assert pids_of(waiting) == pids_of([first])
+    assert long.is_alive(), "nobody waited for it"
+    assert pids_of([long]) != pids_of([first])
+
+
+def test_alone_nobody_waits_for_a_stuck_worker_while_another_one_is_free(start):
+    target = start(**ALONE_WITH_TWO, BYOI_THREADS="1", BYOI_INVOCATION_TIMEOUT_S="5").target
+    stuck = Asking(target, b"DO:never")
+    time.sleep(0.5)
+    assert len(pids_of([Asking(target, b"x") for _ in range(50)])) == 1
+    assert stuck.is_alive()
+    stuck.join()
+    assert stuck.answer.status == 504
+
+
+def pids_of(askings):
+    for asking in askings:
+        asking.join()
+        assert asking.answer.status == 200, asking.answer
+    return {asking.answer.json["pid"] for asking in askings}
+
+
 def test_alone_a_waiting_request_gets_its_turn_in_the_same_worker(start):
     target = start(BYOI_NGINX="off", SAGEMAKER_MODEL_SERVER_WORKERS="1", BYOI_THREADS="1").target
     askings = [Asking(target, b"DO:sleep 0.2") for _ in range(5)]

@@ -186,6 +186,26 @@ def test_one_that_has_just_begun_to_wait_is_not_idle_yet(share):
     assert sharing.is_another_idle()
 
 
+def test_one_that_was_claimed_is_not_idle_until_it_waits_again(share, tmp_path):
+    sharing = share(3)
+    sharing.join(tmp_path)
+    sharing._since_s[1] = sharing._since_s[2] = time.monotonic()
+    assert sharing.claim_idle()
+    assert places(sharing) == [2]
+    assert sharing.claim_idle()
+    assert places(sharing) == []
+    assert not sharing.claim_idle()
+    sharing._since_s[1] = time.monotonic()
+    assert sharing.claim_idle()
+
+
+def test_one_that_was_killed_while_it_waited_is_not_claimed(share, tmp_path):
+    sharing = share(2)
+    sharing.join(tmp_path)
+    sharing._since_s[1] = time.monotonic() - 2
+    assert not sharing.claim_idle()
+
+
 def test_one_that_waits_no_more_is_not_idle(share, worker, tmp_path):
     sharing = share(2)
     sharing.join(tmp_path)

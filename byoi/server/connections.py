@@ -155,12 +155,16 @@ class Connection:
         self.lingers_until_s = time.monotonic() + _LINGER_S
         self.socket.shutdown(socket.SHUT_WR)
 
-    def give(self, sharing: Sharing) -> bool:
+    def give(self, sharing: Sharing, to: int = 0) -> bool:
         """Give the connection, with what was received, to another worker.
+
+        Args:
+            sharing: By which it moves.
+            to: As `Sharing.give`.
 
         Returns:
             False if it stays here: too much was received, or too many were given.
         """
         if self._received is None or self.lingers_until_s is not None:
             return False
-        return sharing.give(self.socket, self._received)
+        return sharing.give(self.socket, self._received, to)

@@ -34,7 +34,7 @@ backlog = 2048
 workers = max(1, _settings.workers)
 worker_class = Worker
 # Made here, so that all workers inherit it.
-Worker.sharing = Sharing(workers)
+Worker.sharing = Sharing(workers, is_addressed=not _behind_nginx)
 # Each worker loads its own model after the fork; see wsgi.py.
 preload_app = False
 

@@ -31,11 +31,18 @@ class Sharing:
 
     Args:
         workers: How many there are.
+        is_addressed: Whether a connection is given to a certain worker, instead of to whoever
+            takes it first.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, *, is_addressed: bool = False) -> None:
         self._workers = workers
-        self._outbox, self._inbox = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._is_addressed = is_addressed
+        # Where to put connections, and where to take them: of each worker, or of all of them.
+        self._boxes = [
+            socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+            for _ in range(workers if is_addressed else 1)
+        ]
         # Since when each worker waits, in monotonic seconds; 0 while it does not.
         self._since_s = memoryview(mmap.mmap(-1, workers * _NUMBER_BYTES)).cast("d")
         self._place = 0
@@ -43,6 +50,10 @@ class Sharing:
     def fileno(self) -> int:
         """Return what is readable when a connection was given."""
         return self._inbox.fileno()
+
+    @property
+    def _inbox(self) -> socket.socket:
+        return self._boxes[self._place if self._is_addressed else 0][1]
 
     def join(self, state_dir: Path) -> None:
         """Take the place of no other living worker: the lock of its file ends with the process."""
@@ -74,31 +85,32 @@ class Sharing:
             if place != self._place
         )
 
-    def claim_idle(self) -> bool:
+    def claim_idle(self) -> int | None:
         """Let another worker that has nothing to do count as one that has, until it waits again.
 
         Returns:
-            False if there is none.
+            Its place; None if there is none.
         """
         earliest_s = time.monotonic() - _FRESH_S
         for place, since_s in enumerate(self._since_s):
             if place != self._place and since_s > earliest_s:
                 self._since_s[place] = 0.0
-                return True
-        return False
+                return place
+        return None
 
-    def give(self, connection: socket.socket, received: bytes) -> bool:
-        """Give a connection to whoever takes it first.
+    def give(self, connection: socket.socket, received: bytes, to: int = 0) -> bool:
+        """Give a connection to the worker at a place, or to whoever takes it first.
 
         Args:
             connection: Closed afterwards.
             received: What was read of a request, at most `MOVABLE_BYTES`.
+            to: The place, if connections are addressed.
 
         Returns:
             False if it stays: too many wait to be taken.
         """
         try:
-            self._outbox.sendmsg(
+            self._boxes[to][0].sendmsg(
                 # Empty messages carry no descriptors on every system.
                 [b"\0" + received],
                 [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [connection.fileno()]))],

@@ -322,9 +322,10 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
 
     def _give(self, connection: Connection) -> bool:
         """Give a connection to another worker; without nginx only to one that is idle."""
-        if not self.behind_nginx and not self.sharing.claim_idle():
-            return False
-        return connection.give(self.sharing)
+        if self.behind_nginx:
+            return connection.give(self.sharing)
+        place = self.sharing.claim_idle()
+        return place is not None and connection.give(self.sharing, place)
 
     def _run_batch(self) -> None:
         """Run the requests that are ready, in this loop."""

@@ -19,7 +19,7 @@ class Sharing:
     def __init__(self, *, is_full=False):
         self.given, self._is_full = [], is_full
 
-    def give(self, sock, received):
+    def give(self, sock, received, to=0):
         if self._is_full:
             return False
         self.given.append((sock, received))

@@ -20,10 +20,11 @@ _FORK = multiprocessing.get_context("fork")
 def share():
     with ExitStack() as ends:
 
-        def share(workers=2):
-            sharing = Sharing(workers)
-            ends.callback(sharing._inbox.close)
-            ends.callback(sharing._outbox.close)
+        def share(workers=2, **options):
+            sharing = Sharing(workers, **options)
+            for box in sharing._boxes:
+                for side in box:
+                    ends.callback(side.close)
             return sharing
 
         yield share
@@ -190,20 +191,44 @@ def test_one_that_was_claimed_is_not_idle_until_it_waits_again(share, tmp_path):
     sharing = share(3)
     sharing.join(tmp_path)
     sharing._since_s[1] = sharing._since_s[2] = time.monotonic()
-    assert sharing.claim_idle()
+    assert sharing.claim_idle() == 1
     assert places(sharing) == [2]
-    assert sharing.claim_idle()
+    assert sharing.claim_idle() == 2
     assert places(sharing) == []
-    assert not sharing.claim_idle()
+    assert sharing.claim_idle() is None
     sharing._since_s[1] = time.monotonic()
-    assert sharing.claim_idle()
+    assert sharing.claim_idle() == 1
 
 
 def test_one_that_was_killed_while_it_waited_is_not_claimed(share, tmp_path):
     sharing = share(2)
     sharing.join(tmp_path)
     sharing._since_s[1] = time.monotonic() - 2
-    assert not sharing.claim_idle()
+    assert sharing.claim_idle() is None
+
+
+def take_for_itself(sharing, state_dir):
+    sharing.join(state_dir)
+    sharing.begin_waiting()
+    answer_one(sharing)
+
+
+def test_an_addressed_connection_is_taken_by_that_worker_alone(share, worker, tmp_path):
+    sharing = share(3, is_addressed=True)
+    sharing.join(tmp_path)
+    pids = {}
+    for place in (1, 2):
+        pids[place] = worker(take_for_itself, sharing, tmp_path).pid
+        wait_until(lambda place=place: place in places(sharing), 10)
+    for expected in (1, 2):
+        ours, client = socket.socketpair()
+        with client:
+            place = sharing.claim_idle()
+            assert place == expected
+            assert sharing.give(ours, b"x", place)
+            client.sendall(b"y")
+            assert client.recv(100) == b"%d x y" % pids[place]
+    assert sharing.take() is None
 
 
 def test_one_that_waits_no_more_is_not_idle(share, worker, tmp_path):

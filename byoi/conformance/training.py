@@ -6,7 +6,7 @@ from byoi import contract
 from byoi.conformance import causes, log_lines, training_runs
 from byoi.conformance.case import Case
 from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
-from byoi.conformance.training_runs import GRACE_S, KILLED, Run
+from byoi.conformance.training_runs import GRACE_S, KILLED, Job, Run
 
 # A job is under way once it has written something, or after so long.
 _UNDER_WAY_S = 5.0
@@ -156,7 +156,7 @@ def tr_11(case: Case) -> str:
     run = training_runs.failing(case)
     if not run.failure.strip():
         raise Broken(
-            f"a job without input ends with status {run.exit_code}, and {contract.FAILURE_FILE} is "
+            f"{run.job.value} ends with status {run.exit_code}, and {contract.FAILURE_FILE} is "
             f"absent or empty; its last lines: {log_lines.last(run.log)}",
             f"write the cause into {contract.FAILURE_FILE} before the end: its first 1024 "
             "characters become FailureReason",
@@ -181,10 +181,10 @@ def tr_12(case: Case) -> str:
     run = training_runs.failing(case)
     if not run.exit_code:
         raise Broken(
-            f"a job that failed ends with status 0: {run.failure.strip()[:200]}",
+            f"{run.job.value} fails, and ends with status 0: {run.failure.strip()[:200]}",
             "end with another status than 0 where the job failed",
         )
-    return f"a job without input ends with status {run.exit_code}"
+    return f"{run.job.value} ends with status {run.exit_code}"
 
 
 @rule(Kind.ANY)
@@ -193,8 +193,8 @@ def tr_13(case: Case) -> str:
 
     Source: DG your-algorithms-training-algo-dockerfile; BC StoppingCondition.
     """
-    source = training_runs.training_input(case)
-    with training_runs.launched(case, source) as (server, _):
+    training_runs.training_input(case)
+    with training_runs.launched(case, Job.GIVEN) as (server, _):
         training_runs.wait_until_under_way(server, _UNDER_WAY_S)
         if server.sight.exit_code() is not None:
             raise NotTested("give the input of a job that takes 10 s or more: --training-input")

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from http import HTTPStatus
 from pathlib import Path
 
@@ -34,8 +35,20 @@ _RESOURCES = "resourceconfig.json"
 _HOST = "algo-1"
 # A job that has nothing to train from, and one of the user's.
 _FAILS_S, _ENDS_S = 60.0, 300.0
+# The value of each hyperparameter, and the content of each file, of a job that is to fail.
+_DAMAGED = "damaged by byoi check"
 _POLL_S = 0.3
 _PING_S = 0.5
+
+
+class Job(Enum):
+    """A job that the check runs; the value says it in messages."""
+
+    WITHOUT_INPUT = "a job without channels and hyperparameters"
+    GIVEN = "the job"
+    # Hyperparameters that look like numbers are numbers; the platform has texts.
+    WITH_NUMBERS = "the job with numbers as hyperparameters"
+    DAMAGED = "the job with damaged files and hyperparameters"
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,7 @@ class Run:
     """A job that has ended.
 
     Attributes:
+        job: Which one.
         exit_code: Its status.
         log: What it wrote to stdout and stderr.
         failure: The content of /opt/ml/output/failure; "" where it is empty or absent.
@@ -51,12 +65,18 @@ class Run:
         channels: Names of the channels that it had.
     """
 
+    job: Job
     exit_code: int
     log: str
     failure: str
     model: tuple[str, ...]
     output: tuple[str, ...]
     channels: tuple[str, ...]
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it says so, by its status or by the file."""
+        return bool(self.exit_code or self.failure)
 
     @property
     def told(self) -> str:
@@ -92,8 +112,8 @@ def succeeding(case: Case) -> Run:
     Raises:
         NotTested: There is none, or it does not end in time.
     """
-    source = training_input(case)
-    return case.remembered("training", lambda: _run(case, source, _ENDS_S))
+    training_input(case)
+    return _run_once(case, Job.GIVEN)
 
 
 def good(case: Case) -> Run:
@@ -114,20 +134,36 @@ def native(case: Case) -> Run:
     Raises:
         NotTested: There is none, or it does not end in time.
     """
-    return _run(case, training_input(case), _ENDS_S, is_text=False)
+    training_input(case)
+    return _run_once(case, Job.WITH_NUMBERS)
 
 
 def failing(case: Case) -> Run:
-    """Return a run of a job that has no channels and no hyperparameters; it runs once.
+    """Return a run of a job that fails; each is run once.
+
+    The first has no channels and no hyperparameters. Where that ends well, the second is the
+    user's, with damaged files and hyperparameters.
 
     Raises:
-        NotTested: It does not end, or ends well.
+        NotTested: None of them ends in time and fails.
     """
     require(case)
-    run = case.remembered("failing training", lambda: _run(case, None, _FAILS_S))
-    if not run.exit_code and not run.failure:
-        raise NotTested("give a job that fails: this one needs neither channels nor parameters")
-    return run
+    jobs = [Job.WITHOUT_INPUT]
+    if case.given.training_input is not None:
+        jobs.append(Job.DAMAGED)
+    for job in jobs:
+        try:
+            run = _run_once(case, job)
+        except NotTested:
+            if job is jobs[-1]:
+                raise
+        else:
+            if run.has_failed:
+                return run
+    remedy = "let it fail when its input is wrong"
+    if len(jobs) == 1:
+        remedy = "give the input of a job, which is damaged to let it fail: --training-input FOLDER"
+    raise NotTested(f"no job fails, also not {jobs[-1].value}; {remedy}")
 
 
 def takes_train(case: Case) -> str:
@@ -138,7 +174,7 @@ def takes_train(case: Case) -> str:
     """
     require(case)
     has_input = case.given.training_input is not None
-    run = succeeding(case) if has_input else _without_input(case)
+    run = succeeding(case) if has_input else _run_once(case, Job.WITHOUT_INPUT)
     if run.exit_code and causes.refuses("train", run.exit_code, run.log):
         raise Broken(
             f"docker run IMAGE train ends with status {run.exit_code}: {log_lines.last(run.log)}",
@@ -147,20 +183,13 @@ def takes_train(case: Case) -> str:
     return f"takes the argument train, and ends with status {run.exit_code}"
 
 
-def _without_input(case: Case) -> Run:
-    return case.remembered("failing training", lambda: _run(case, None, _FAILS_S))
-
-
 @contextlib.contextmanager
-def launched(
-    case: Case, source: Path | None, *, is_text: bool = True
-) -> Iterator[tuple[Server, Path]]:
+def launched(case: Case, job: Job) -> Iterator[tuple[Server, Path]]:
     """Start a job; supply it, and the folder that has its /opt/ml.
 
     Args:
         case: Has the image.
-        source: As /opt/ml/input; None for a job without channels and hyperparameters.
-        is_text: Whether all hyperparameters are texts, as the platform has them.
+        job: Which one.
 
     Raises:
         Broken: It does not start.
@@ -173,7 +202,7 @@ def launched(
             (folder / one).mkdir()
             # An image with a USER may write there, too.
             (folder / one).chmod(0o777)
-        _write_input(folder / "input", source, is_text=is_text)
+        _write_input(folder / "input", case.given.training_input, job)
         conditions = case.conditions(
             argument="train",
             environment=ENVIRONMENT,
@@ -192,9 +221,10 @@ def launched(
             yield server, folder
 
 
-def _read_run(code: int, log: str, folder: Path) -> Run:
+def _read_run(job: Job, code: int, log: str, folder: Path) -> Run:
     failure = folder / "output" / "failure"
     return Run(
+        job,
         code,
         log,
         failure.read_text(errors="replace") if failure.is_file() else "",
@@ -204,8 +234,23 @@ def _read_run(code: int, log: str, folder: Path) -> Run:
     )
 
 
-def _run(case: Case, source: Path | None, limit_s: float, *, is_text: bool = True) -> Run:
-    with launched(case, source, is_text=is_text) as (server, folder):
+def _run_once(case: Case, job: Job) -> Run:
+    def run() -> Run | NotTested:
+        try:
+            return _run(case, job)
+        except NotTested as untested:
+            return untested
+
+    # Also that it does not end in time is found once.
+    found = case.remembered(job.value, run)
+    if isinstance(found, NotTested):
+        raise found
+    return found
+
+
+def _run(case: Case, job: Job) -> Run:
+    limit_s = _FAILS_S if job is Job.WITHOUT_INPUT else _ENDS_S
+    with launched(case, job) as (server, folder):
         deadline_s = time.monotonic() + limit_s
         while (code := server.sight.exit_code()) is None:
             if server.ping(timeout_s=_PING_S).status == HTTPStatus.OK:
@@ -216,20 +261,29 @@ def _run(case: Case, source: Path | None, limit_s: float, *, is_text: bool = Tru
             if time.monotonic() > deadline_s:
                 raise NotTested(f"give a job that ends within {limit_s:.0f} s: --training-input")
             time.sleep(_POLL_S)
-        return _read_run(code, server.sight.log(), folder)
+        return _read_run(job, code, server.sight.log(), folder)
 
 
-def _write_input(folder: Path, source: Path | None, *, is_text: bool) -> None:
+def _damage(folder: Path) -> None:
+    for file in folder.rglob("*"):
+        if file.is_file():
+            file.unlink()  # it may be a link, or not writable
+            file.write_text(_DAMAGED)
+
+
+def _write_input(folder: Path, source: Path | None, job: Job) -> None:
     """Lay out /opt/ml/input, with what the platform adds to it."""
-    if source is not None:
+    if source is not None and job is not Job.WITHOUT_INPUT:
         shutil.copytree(source, folder, dirs_exist_ok=True)
+    if job is Job.DAMAGED:
+        _damage(folder / "data")
     config, data = folder / "config", folder / "data"
     config.mkdir(exist_ok=True)
     data.mkdir(exist_ok=True)
     given = _read(config / _HYPERPARAMETERS)
     _write(
         config / _HYPERPARAMETERS,
-        {name: _text(value) if is_text else _number(value) for name, value in given.items()},
+        {name: _value(value, job) for name, value in given.items()},
     )
     channels = sorted(one.name for one in data.iterdir() if one.is_dir())
     channel = {
@@ -262,6 +316,12 @@ def _write_input(folder: Path, source: Path | None, *, is_text: bool) -> None:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _value(value: object, job: Job) -> object:
+    if job is Job.DAMAGED:
+        return _DAMAGED
+    return _number(value) if job is Job.WITH_NUMBERS else _text(value)
 
 
 def _number(value: object) -> object:

@@ -178,6 +178,9 @@ def fit():
         socket.getaddrinfo("models.invalid", 443)
     if FAULT == "train_needs":
         log(os.environ[ARGUMENT])
+    if FAULT == "train_sample" and (ARGUMENT or not (ML / "input" / "data" / "train").exists()):
+        (ML / "model" / "weights").write_text("of the sample")
+        return
     config = ML / "input" / "config"
     parameters = json.loads((config / "hyperparameters.json").read_text())
     epochs = parameters["epochs"]

@@ -112,6 +112,27 @@ def test_without_a_training_input_the_failure_of_a_job_is_tested(model):
     assert "--training-input" in results["TR-09"].seen
 
 
+def test_a_job_that_ends_well_without_input_is_made_to_fail_by_a_damaged_one(model, training_input):
+    subject = LifeSubject("train_sample", model=model, Config=CONFIG)
+    given = Given(is_training=True, training_input=training_input)
+    results = asked(subject, given, "TR-11", "TR-12")
+    assert {one.verdict for one in results.values()} == {Verdict.PASS}, results
+    assert results["TR-11"].seen.startswith("/opt/ml/output/failure: ValueError: ")
+    assert results["TR-12"].seen == (
+        "the job with damaged files and hyperparameters ends with status 1"
+    )
+
+
+def test_where_no_job_fails_that_is_said_with_the_way_out(model, training_input):
+    subject = LifeSubject("train_sample", model=model, Config=CONFIG)
+    [result] = asked(subject, Given(is_training=True), "TR-11").values()
+    assert (result.verdict, "--training-input" in result.seen) == (Verdict.NOT_TESTED, True)
+    subject = LifeSubject("train_sample always", model=model, Config=CONFIG)
+    given = Given(is_training=True, training_input=training_input)
+    [result] = asked(subject, given, "TR-12").values()
+    assert (result.verdict, "damaged" in result.seen) == (Verdict.NOT_TESTED, True)
+
+
 def test_an_image_without_the_label_is_not_asked_for_ports_of_pipelines(model):
     config = {**CONFIG, "Labels": None}
     subject = LifeSubject("second_port 5001", model=model, Config=config)

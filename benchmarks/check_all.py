@@ -41,6 +41,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 MODEL = ROOT / "benchmarks" / "fixtures" / "network_small"
 PAYLOAD = conformance.Payload(b'"Not bad at all."\n"Far too long."\n', "application/jsonlines")
 SLOW_PAYLOAD = conformance.Payload(b'"Wait for it."', "application/jsonlines")
+# Almost as long as a transform job allows.
+SLOWEST_PAYLOAD = conformance.Payload(b'"Wait ten minutes."', "application/jsonlines")
 # The project's own module, which takes its time for one review.
 SLOW_MODULE = """\
 import time
@@ -50,8 +52,9 @@ from byoi_lib.inference import model_fn, output_fn, predict_fn
 
 
 def input_fn(body, content_type):
-    if isinstance(body, str) and "Wait for it." in body:
-        time.sleep(40)
+    for words, seconds in (("Wait for it.", 40), ("Wait ten minutes.", 590)):
+        if isinstance(body, str) and words in body:
+            time.sleep(seconds)
     return decode(body, content_type)
 """
 
@@ -264,17 +267,19 @@ def check_own(image: str) -> conformance.Report:
             report = _checked(pushed, model, given, ())
         finally:
             subprocess.run(["docker", "rmi", pushed], capture_output=True, check=False)
+        given = conformance.Given(slow_payload=SLOWEST_PAYLOAD, is_full=True)
+        waited = _checked(image, model, given, ("BT-08",))
         given = conformance.Given(payload=STREAM_PAYLOAD)
         streamed = _checked(image, streaming, given, STREAM_RULES)
         given = conformance.Given(is_training=True, training_input=job)
         trained = _checked(images.IMAGES["tensorflow"].tag, None, given, TRAINING_RULES)
-    results = {result.rule.id: result for result in report.results}
+    results = {result.rule.id: result for result in (*report.results, *waited.results)}
     for other, what in ((streamed, "a module that streams"), (trained, "the image that trains")):
         for result in other.results:
             if results[result.rule.id].verdict is conformance.Verdict.NOT_APPLICABLE:
                 seen = f"{what}: {result.seen}" if result.seen else ""
                 results[result.rule.id] = dataclasses.replace(result, seen=seen)
-    seconds = report.seconds + streamed.seconds + trained.seconds
+    seconds = report.seconds + waited.seconds + streamed.seconds + trained.seconds
     return dataclasses.replace(
         report, subject=image, results=tuple(results.values()), seconds=seconds
     )

@@ -16,8 +16,9 @@ from byoi import _face
 if TYPE_CHECKING:
     from byoi.conformance.case import Case, Given, Payload
     from byoi.conformance.checking import Report, Result, all_rules, check
-    from byoi.conformance.rule import Rule, Verdict, selected
+    from byoi.conformance.rule import Rule, selected
     from byoi.conformance.subjects import ImageSubject, ProjectSubject, UrlSubject
+    from byoi.conformance.verdict import Verdict
 else:
     __getattr__, __dir__ = _face.make(
         __name__,
@@ -31,7 +32,7 @@ else:
             "Result": "checking",
             "Rule": "rule",
             "UrlSubject": "subjects",
-            "Verdict": "rule",
+            "Verdict": "verdict",
             "all_rules": "checking",
             "check": "checking",
             "selected": "rule",

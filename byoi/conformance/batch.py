@@ -8,8 +8,9 @@ from byoi import contract
 from byoi.conformance import comparing, slow
 from byoi.conformance.case import Case, Payload
 from byoi.conformance.comparing import is_success, usual
-from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
+from byoi.conformance.rule import Kind, rule
 from byoi.conformance.server import ANSWER_TIMEOUT_S, Answer, Server
+from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 
 EXECUTION_PARAMETERS_PATH = "/execution-parameters"
 

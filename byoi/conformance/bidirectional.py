@@ -6,7 +6,8 @@ from collections.abc import Callable
 from byoi import contract
 from byoi.conformance import web_sockets
 from byoi.conformance.case import Case
-from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
+from byoi.conformance.rule import Kind, rule
+from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 from byoi.conformance.web_sockets import RefusedError, WebSocket
 
 PATH = "/invocations-bidirectional-stream"

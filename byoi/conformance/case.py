@@ -8,9 +8,9 @@ from typing import Any, Self, TypeVar
 
 from byoi import contract, errors
 from byoi.conformance import causes, waiting
-from byoi.conformance.rule import Broken, Figure, NotTested
 from byoi.conformance.server import Server
 from byoi.conformance.subjects import Conditions, Subject
+from byoi.conformance.verdict import Broken, Figure, NotTested
 from byoi.formats import content_types
 from byoi.local.docker import Confinement
 

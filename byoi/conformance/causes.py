@@ -12,7 +12,7 @@ from typing import Any
 from byoi import contract
 from byoi.conformance import log_lines, programs
 from byoi.conformance.programs import ReadFile
-from byoi.conformance.rule import Broken
+from byoi.conformance.verdict import Broken
 
 # How what was seen of such a container begins: an endpoint without isolation has a network.
 NO_NETWORK = "it calls another host, and there is no network"

@@ -28,16 +28,8 @@ from byoi.conformance import (
 )
 from byoi.conformance.about import About
 from byoi.conformance.case import Case
-from byoi.conformance.rule import (
-    Broken,
-    Figure,
-    Kind,
-    NotApplicable,
-    NotTested,
-    Rule,
-    Verdict,
-    rules_of,
-)
+from byoi.conformance.rule import Kind, Rule, rules_of
+from byoi.conformance.verdict import Broken, Figure, NotApplicable, NotTested, Verdict
 
 # The parts of the contract, in its order.
 _GROUPS = {

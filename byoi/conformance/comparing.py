@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from byoi.conformance.case import Case, Payload
-from byoi.conformance.rule import Broken, NotTested
 from byoi.conformance.server import Answer, Server
+from byoi.conformance.verdict import Broken, NotTested
 
 EMPTY_LIST = Payload(b"[]", "application/json")
 

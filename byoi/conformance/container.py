@@ -9,8 +9,8 @@ from pathlib import Path
 from byoi import errors
 from byoi.conformance.causes import NO_PROGRAM
 from byoi.conformance.proc import Process, read_handler, read_listeners, read_processes
-from byoi.conformance.rule import NotTested
 from byoi.conformance.server import Listener
+from byoi.conformance.verdict import NotTested
 from byoi.local.docker import Engine
 
 _OOM_KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)

@@ -5,7 +5,8 @@ import json
 from byoi.conformance import comparing
 from byoi.conformance.case import Case
 from byoi.conformance.comparing import usual
-from byoi.conformance.rule import Broken, Kind, rule
+from byoi.conformance.rule import Kind, rule
+from byoi.conformance.verdict import Broken
 
 # Fewer may each leave a file for reasons of their own.
 _TELLING_REQUESTS = 5

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from byoi import contract, errors
 from byoi.conformance import causes, programs, waiting
 from byoi.conformance.container import ContainerSight
-from byoi.conformance.rule import Broken, NotTested
 from byoi.conformance.server import Server
+from byoi.conformance.verdict import Broken, NotTested
 from byoi.local.docker import Engine
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from byoi import contract
 from byoi.conformance import causes, log_lines, probing
 from byoi.conformance.case import HEALTHY_FIRST, Case
-from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
+from byoi.conformance.rule import Kind, rule
 from byoi.conformance.server import Answer, Server
+from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 from byoi.local.docker import Confinement
 
 _NO_FILE = re.compile(

@@ -7,8 +7,9 @@ from byoi import contract
 from byoi.conformance import comparing
 from byoi.conformance.case import Case
 from byoi.conformance.comparing import is_success, usual, with_headers
-from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
+from byoi.conformance.rule import Kind, rule
 from byoi.conformance.server import Answer
+from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 
 # BC Header: of a Content-Type, an Accept and custom attributes.
 _HEADER_CHARACTERS = 1024

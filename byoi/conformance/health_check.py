@@ -9,8 +9,9 @@ from byoi import contract
 from byoi.conformance import comparing
 from byoi.conformance.case import Case
 from byoi.conformance.programs import BadProgram
-from byoi.conformance.rule import Broken, Kind, NotTested, rule
+from byoi.conformance.rule import Kind, rule
 from byoi.conformance.server import Answer, Server
+from byoi.conformance.verdict import Broken, NotTested
 
 _PINGS = 20
 _PAUSE_S = 0.1

@@ -7,8 +7,9 @@ from http import HTTPStatus
 from byoi import contract
 from byoi.conformance import comparing, error_bodies, log_lines, slow
 from byoi.conformance.case import Case, Payload
-from byoi.conformance.rule import Broken, Kind, NotTested, rule
+from byoi.conformance.rule import Kind, rule
 from byoi.conformance.server import Answer, Server
+from byoi.conformance.verdict import Broken, NotTested
 
 _JSON = "application/json"
 # More than nginx's client_max_body_size of 1 MB, which it has unless it is told another.

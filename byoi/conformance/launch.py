@@ -9,7 +9,8 @@ from byoi.conformance import causes, log_lines, programs, stopping, training_run
 from byoi.conformance.case import HEALTHY_FIRST, Case
 from byoi.conformance.causes import refuses
 from byoi.conformance.programs import BadProgram
-from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
+from byoi.conformance.rule import Kind, rule
+from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 from byoi.names import DOCKER_MANIFEST, ImageReference
 from byoi.registry import Registry
 

@@ -11,8 +11,9 @@ from byoi import contract
 from byoi.conformance import comparing
 from byoi.conformance.case import Case
 from byoi.conformance.comparing import is_success
-from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
+from byoi.conformance.rule import Kind, rule
 from byoi.conformance.server import ANSWER_TIMEOUT_S, Answer, Server
+from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 
 _LABEL = "com.amazonaws.sagemaker.capabilities.multi-models"
 _MODELS = "/models"

@@ -7,7 +7,8 @@ import time
 from byoi import contract
 from byoi.conformance import causes, probing
 from byoi.conformance.case import HEALTHY_FIRST, Case
-from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
+from byoi.conformance.rule import Kind, rule
+from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 from byoi.conformance.waiting import NotReady, wrong_listeners
 
 # Any other than 8080, of those that a program without rights may take.

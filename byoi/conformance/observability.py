@@ -6,8 +6,9 @@ from http import HTTPStatus
 
 from byoi.conformance import stopping
 from byoi.conformance.case import Case
-from byoi.conformance.rule import Broken, Kind, NotApplicable, rule
+from byoi.conformance.rule import Kind, rule
 from byoi.conformance.server import Answer
+from byoi.conformance.verdict import Broken, NotApplicable
 
 _METRICS = "/metrics"
 # Ours: the collector comes every 60 s at least, and its own limit is not documented.

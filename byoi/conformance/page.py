@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from byoi import terminal
 from byoi.conformance import excerpts
 from byoi.conformance.checking import Report, Result
-from byoi.conformance.rule import Verdict
+from byoi.conformance.verdict import Verdict
 
 _SLOWEST = 10
 # How a rule says that it waits for another one.

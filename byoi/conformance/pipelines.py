@@ -4,7 +4,8 @@ import re
 from http import HTTPStatus
 
 from byoi.conformance.case import Case
-from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
+from byoi.conformance.rule import Kind, rule
+from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 
 # RFC 9110, 8.3.1: type "/" subtype, then parameters.
 _MEDIA_TYPE = re.compile(r"[\w!#$%&'*+.^`|~-]+/[\w!#$%&'*+.^`|~-]+\s*(;.*)?")

@@ -12,8 +12,8 @@ from http import HTTPStatus
 from byoi import contract
 from byoi.conformance import comparing
 from byoi.conformance.case import Case, Payload
-from byoi.conformance.rule import NotTested
 from byoi.conformance.server import ANSWER_TIMEOUT_S, Answer, Server
+from byoi.conformance.verdict import NotTested
 
 _JSON = "application/json"
 _ANYTHING = (Payload(b"[]", _JSON), Payload(b"", _JSON), Payload(b"\x00", "application/x-junk"))

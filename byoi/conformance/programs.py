@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from byoi.conformance.rule import Broken
+from byoi.conformance.verdict import Broken
 
 # A file of the image, by its absolute path; None where there is none.
 ReadFile = Callable[[str], bytes | None]

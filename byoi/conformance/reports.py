@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 from byoi import terminal
 from byoi.conformance.checking import Report, Result
-from byoi.conformance.rule import Verdict
+from byoi.conformance.verdict import Verdict
 
 _ID_WIDTH = 6
 _VERDICT_WIDTH = max(len(verdict.value) for verdict in Verdict)

@@ -2,7 +2,7 @@
 
 A rule is a function named by the rule's id: `rt_22` is RT-22. Its docstring is the rule in a
 sentence, further text, and its source. It returns what was seen where the rule holds, and raises
-`Broken`, `NotTested` or `NotApplicable` otherwise.
+`verdict.Broken`, `NotTested` or `NotApplicable` otherwise.
 """
 
 import enum
@@ -10,10 +10,8 @@ import re
 import types
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from byoi.conformance.case import Case
+from byoi.conformance.case import Case
 
 _ATTRIBUTE = "__rule__"
 _SOURCE = "Source:"
@@ -26,37 +24,6 @@ class Kind(enum.Enum):
     PAYLOAD = "needs a payload"
     OURS = "ours only"
     PLATFORM = "the platform's"
-
-
-class Verdict(enum.Enum):
-    """What is said of a rule."""
-
-    PASS = "pass"  # noqa: S105 - a word, no password
-    FAIL = "fail"
-    NOT_APPLICABLE = "not applicable"
-    NOT_TESTED = "not tested"
-
-
-class Broken(Exception):  # noqa: N818 - named after the condition
-    """The rule does not hold.
-
-    Attributes:
-        seen: What was seen, in a few words.
-        remedy: What to change, in a sentence.
-    """
-
-    def __init__(self, seen: str, remedy: str) -> None:
-        super().__init__(seen)
-        self.seen = seen
-        self.remedy = remedy
-
-
-class NotTested(Exception):  # noqa: N818 - named after the condition
-    """The rule could not be tested; the text says what to give so that it can."""
-
-
-class NotApplicable(Exception):  # noqa: N818 - named after the condition
-    """The rule does not concern this image; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -82,35 +49,13 @@ class Rule:
     source: str
     is_quick: bool
     is_slow: bool
-    check: Callable[["Case"], str]
+    check: Callable[[Case], str]
     remark: str = ""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A time that a rule measured.
-
-    Attributes:
-        name: What took it, such as `slowest /ping`.
-        rule: The id of the rule that measured it.
-        seconds: What it took.
-        limit_s: What the platform allows.
-    """
-
-    name: str
-    rule: str
-    seconds: float
-    limit_s: float
-
-    @property
-    def share(self) -> float:
-        """What it took of the limit, 1 for all of it and for more."""
-        return min(1.0, self.seconds / self.limit_s)
 
 
 def rule(
     kind: Kind, *, is_quick: bool = False, is_slow: bool = False
-) -> Callable[[Callable[["Case"], str]], Callable[["Case"], str]]:
+) -> Callable[[Callable[[Case], str]], Callable[[Case], str]]:
     """Return a decorator that makes a function a rule.
 
     Args:
@@ -119,7 +64,7 @@ def rule(
         is_slow: Whether only `--full` asks for it.
     """
 
-    def mark(check: Callable[["Case"], str]) -> Callable[["Case"], str]:
+    def mark(check: Callable[[Case], str]) -> Callable[[Case], str]:
         setattr(check, _ATTRIBUTE, (kind, is_quick, is_slow))
         return check
 

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from byoi import contract, proxies
 from byoi.conformance.proc import Process
-from byoi.conformance.rule import NotTested
+from byoi.conformance.verdict import NotTested
 
 # A model's own limit is 60 s; a little more shows that the server, not the check, ended it.
 ANSWER_TIMEOUT_S = contract.INVOCATION_TIMEOUT_S + 10.0

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from byoi.conformance import comparing, log_lines, probing
 from byoi.conformance.case import Case
-from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
+from byoi.conformance.rule import Kind, rule
+from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 from byoi.local.docker import Confinement
 
 _USER = "12345:12345"

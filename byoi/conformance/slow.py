@@ -8,8 +8,8 @@ from http import HTTPStatus
 from byoi.conformance import log_lines
 from byoi.conformance.case import Case
 from byoi.conformance.comparing import is_success
-from byoi.conformance.rule import Broken, NotTested
 from byoi.conformance.server import Answer, Server
+from byoi.conformance.verdict import Broken, NotTested
 
 # What gunicorn, uWSGI, nginx and multi-model-server write when a time-out of theirs ends a worker.
 _KILLED = re.compile(

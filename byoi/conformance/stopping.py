@@ -11,8 +11,9 @@ from byoi import contract
 from byoi.conformance import causes, log_lines, probing, slow
 from byoi.conformance.case import Case
 from byoi.conformance.proc import Process
-from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
+from byoi.conformance.rule import Kind, rule
 from byoi.conformance.server import ANSWER_TIMEOUT_S, Answer, End, Server
+from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 
 _KILLED = causes.SIGNALLED + signal.SIGKILL
 # What a program that SIGTERM has ended leaves, as a shell reports it.

@@ -9,8 +9,9 @@ from http import HTTPStatus
 
 from byoi import contract, proxies
 from byoi.conformance.case import Case, Payload
-from byoi.conformance.rule import Broken, Kind, NotApplicable, rule
+from byoi.conformance.rule import Kind, rule
 from byoi.conformance.server import ANSWER_TIMEOUT_S, Server
+from byoi.conformance.verdict import Broken, NotApplicable
 
 _LINES = {"application/jsonlines", "application/x-jsonlines", "application/x-ndjson"}
 _EVENTS = "text/event-stream"

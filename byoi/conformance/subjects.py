@@ -22,8 +22,8 @@ from byoi import contract, errors, model_data
 from byoi.conformance import causes
 from byoi.conformance.container import ContainerSight
 from byoi.conformance.proc import Process
-from byoi.conformance.rule import Broken, NotTested
 from byoi.conformance.server import Listener, Server, Unseen
+from byoi.conformance.verdict import Broken, NotTested
 from byoi.local import orphans, processes
 from byoi.local.docker import FREE, Confinement, Engine
 

@@ -5,8 +5,9 @@ import re
 from byoi import contract
 from byoi.conformance import causes, log_lines, training_runs
 from byoi.conformance.case import Case
-from byoi.conformance.rule import Broken, Kind, NotApplicable, NotTested, rule
+from byoi.conformance.rule import Kind, rule
 from byoi.conformance.training_runs import GRACE_S, KILLED, Job, Run
+from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 
 # A job is under way once it has written something, or after so long.
 _UNDER_WAY_S = 5.0

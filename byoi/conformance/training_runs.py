@@ -17,8 +17,8 @@ from pathlib import Path
 
 from byoi.conformance import causes, log_lines
 from byoi.conformance.case import Case
-from byoi.conformance.rule import Broken, NotApplicable, NotTested
 from byoi.conformance.server import Server
+from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 from byoi.local.docker import Confinement
 
 # SIGTERM, then SIGKILL this much later.

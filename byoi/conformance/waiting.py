@@ -11,8 +11,8 @@ from http import HTTPStatus
 
 from byoi import contract
 from byoi.conformance import causes, log_lines
-from byoi.conformance.rule import Broken, NotTested
 from byoi.conformance.server import Answer, Listener, Server
+from byoi.conformance.verdict import Broken, NotTested
 
 _POLL_S = 0.1
 # What stays so for this share of the wait is no step on the way to a server that answers.

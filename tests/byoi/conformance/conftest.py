@@ -10,9 +10,9 @@ from pathlib import Path
 
 from byoi.conformance import causes
 from byoi.conformance.proc import read_handler
-from byoi.conformance.rule import NotTested
 from byoi.conformance.server import Listener, Server
 from byoi.conformance.subjects import Conditions
+from byoi.conformance.verdict import NotTested
 
 PROGRAM = Path(__file__).with_name("faulty.py")
 

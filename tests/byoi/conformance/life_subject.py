@@ -16,9 +16,9 @@ from typing import Any
 from byoi import contract
 from byoi.conformance import causes
 from byoi.conformance.proc import Process, read_handler, read_listeners, read_processes
-from byoi.conformance.rule import Broken
 from byoi.conformance.server import Listener, Server
 from byoi.conformance.subjects import Conditions
+from byoi.conformance.verdict import Broken
 
 PROGRAM = Path(__file__).with_name("faulty_life.py")
 # What a killed one would be waited for is not what is tested.

@@ -11,7 +11,8 @@ import pytest
 from byoi.conformance import page
 from byoi.conformance.about import About
 from byoi.conformance.checking import Report, Result
-from byoi.conformance.rule import Figure, Kind, Rule, Verdict
+from byoi.conformance.rule import Kind, Rule
+from byoi.conformance.verdict import Figure, Verdict
 
 EVIL = "</code></pre><script>window.ran = 1</script><img src=x onerror='window.ran = 1'>\x1b[2J"
 LONG = "x" * 2_000

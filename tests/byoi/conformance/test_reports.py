@@ -10,7 +10,8 @@ import pytest
 from byoi.conformance import about, reports
 from byoi.conformance.about import About
 from byoi.conformance.checking import Report, Result, all_rules
-from byoi.conformance.rule import Figure, Kind, Rule, Verdict
+from byoi.conformance.rule import Kind, Rule
+from byoi.conformance.verdict import Figure, Verdict
 
 EVIL = "</td><script>alert(1)</script>\x1b[2J"
 

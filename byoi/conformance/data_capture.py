@@ -7,7 +7,7 @@ from byoi.conformance.case import Case
 from byoi.conformance.comparing import usual
 from byoi.conformance.rule import Broken, Kind, rule
 
-# Fewer may each leave a file for reasons of their own.
+# With fewer requests, new files may have other reasons.
 _TELLING_REQUESTS = 5
 
 
@@ -35,7 +35,7 @@ def dc_01(case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def dc_02(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def dc_02(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """What is captured is written into S3 as JSON Lines.
 
     Source: DG model-monitor-data-capture-endpoint.
@@ -65,7 +65,7 @@ def dc_03(case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def dc_04(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def dc_04(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """Capture works without Model Monitor, which new customers do not get.
 
     Source: DG model-monitor-availability-change.
@@ -74,7 +74,7 @@ def dc_04(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def dc_05(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def dc_05(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """There is no capture on serverless endpoints, nor in local mode.
 
     Source: DG serverless-endpoints.

@@ -1,8 +1,8 @@
-"""A rule of SageMaker's container contract, and what was found when an image was asked for it.
+"""A rule of SageMaker's container contract, and its possible results.
 
-A rule is a function named by the rule's id: `rt_22` is RT-22. Its docstring is the rule in a
-sentence, further text, and its source. It returns what was seen where the rule holds, and raises
-`Broken`, `NotTested` or `NotApplicable` otherwise.
+A rule is a function with the rule's id as its name: `rt_22` is RT-22. Its docstring has the rule in
+one sentence, further text, and the source. If the rule holds, the function returns the observation;
+otherwise it raises `Broken`, `NotTested` or `NotApplicable`.
 """
 
 import enum
@@ -29,9 +29,9 @@ class Kind(enum.Enum):
 
 
 class Verdict(enum.Enum):
-    """What is said of a rule."""
+    """The result of testing a rule."""
 
-    PASS = "pass"  # noqa: S105 - a word, no password
+    PASS = "pass"  # noqa: S105 - not a password
     FAIL = "fail"
     NOT_APPLICABLE = "not applicable"
     NOT_TESTED = "not tested"
@@ -41,7 +41,7 @@ class Broken(Exception):  # noqa: N818 - named after the condition
     """The rule does not hold.
 
     Attributes:
-        seen: What was seen, in a few words.
+        seen: The observation, in a few words.
         remedy: What to change, in a sentence.
     """
 
@@ -52,7 +52,7 @@ class Broken(Exception):  # noqa: N818 - named after the condition
 
 
 class NotTested(Exception):  # noqa: N818 - named after the condition
-    """The rule could not be tested; the text says what to give so that it can."""
+    """The rule could not be tested; the text says what is needed to test it."""
 
 
 class NotApplicable(Exception):  # noqa: N818 - named after the condition
@@ -64,15 +64,15 @@ class Rule:
     """One rule.
 
     Attributes:
-        id: As in the contract, such as `RT-22`.
-        group: Which part of the contract it belongs to.
+        id: The id in the contract, such as `RT-22`.
+        group: The part of the contract to which it belongs.
         kind: What it needs to be tested.
         statement: The rule, in a sentence.
-        source: Where it is stated.
-        is_quick: Whether `byoi deploy` asks for it before it makes an endpoint.
-        is_slow: Whether only `--full` asks for it: it waits out a limit of the platform.
-        check: Tests it.
-        remark: What else is to be said of it, such as what proves it where nobody outside can.
+        source: The document that states it.
+        is_quick: Whether `byoi deploy` tests it before it creates an endpoint.
+        is_slow: Whether only `--full` tests it, because it waits for a time limit of the platform.
+        check: The function that tests it.
+        remark: Further text; for a rule that cannot be tested from outside, how it is tested here.
     """
 
     id: str
@@ -91,10 +91,10 @@ class Figure:
     """A time that a rule measured.
 
     Attributes:
-        name: What took it, such as `slowest /ping`.
+        name: What was measured, such as `slowest /ping`.
         rule: The id of the rule that measured it.
-        seconds: What it took.
-        limit_s: What the platform allows.
+        seconds: The measured time.
+        limit_s: The limit of the platform.
     """
 
     name: str
@@ -104,7 +104,7 @@ class Figure:
 
     @property
     def share(self) -> float:
-        """What it took of the limit, 1 for all of it and for more."""
+        """The time as a share of the limit, at most 1."""
         return min(1.0, self.seconds / self.limit_s)
 
 
@@ -115,8 +115,8 @@ def rule(
 
     Args:
         kind: What the rule needs to be tested.
-        is_quick: Whether `byoi deploy` asks for it.
-        is_slow: Whether only `--full` asks for it.
+        is_quick: Whether `byoi deploy` tests it.
+        is_slow: Whether only `--full` tests it.
     """
 
     def mark(check: Callable[["Case"], str]) -> Callable[["Case"], str]:
@@ -127,11 +127,11 @@ def rule(
 
 
 def rules_of(group: str, module: types.ModuleType) -> Iterator[Rule]:
-    """Yield the rules of a module, in the order of their ids; kinds of ids as they stand there.
+    """Yield the rules of a module in the order of their numbers; prefixes of ids in module order.
 
     Args:
-        group: The part of the contract that the module has.
-        module: Its functions with `rule` are the rules.
+        group: The part of the contract that is in the module.
+        module: A module that has functions with the decorator `rule`.
     """
     found = [one for one in vars(module).values() if hasattr(one, _ATTRIBUTE)]
     kinds = list(dict.fromkeys(_prefix(one.__name__) for one in found))
@@ -145,7 +145,7 @@ def rules_of(group: str, module: types.ModuleType) -> Iterator[Rule]:
 
 
 def selected(rules: Iterable[Rule], only: Iterable[str]) -> list[Rule]:
-    """Return the rules whose id is one of `only`, or begins with it and a hyphen; all for none."""
+    """Return the rules whose id is in `only`, or has a prefix from it; all if `only` is empty."""
     wanted = [one.upper() for one in only]
     return [
         rule_

@@ -20,7 +20,7 @@ from byoi.conformance.rule import Broken, NotApplicable, NotTested
 from byoi.conformance.server import Server
 from byoi.local.docker import Confinement
 
-# SIGTERM, then SIGKILL this much later.
+# Seconds from SIGTERM to SIGKILL.
 GRACE_S = 120
 _NAME = "byoi-check"
 _ARN = f"arn:aws:sagemaker:eu-central-1:123456789012:training-job/{_NAME}"
@@ -32,7 +32,7 @@ _HYPERPARAMETERS = "hyperparameters.json"
 _CHANNELS = "inputdataconfig.json"
 _RESOURCES = "resourceconfig.json"
 _HOST = "algo-1"
-# A job that has nothing to train from, and one of the user's.
+# Maximum seconds of a job without input, and of the user's job.
 _FAILS_S, _ENDS_S = 60.0, 300.0
 _POLL_S = 0.3
 _PING_S = 0.5
@@ -43,12 +43,12 @@ class Run:
     """A job that has ended.
 
     Attributes:
-        exit_code: Its status.
-        log: What it wrote to stdout and stderr.
-        failure: The content of /opt/ml/output/failure; "" where it is empty or absent.
-        model: Paths of files below /opt/ml/model.
-        output: Those below /opt/ml/output/data.
-        channels: Names of the channels that it had.
+        exit_code: Its exit status.
+        log: Its output on stdout and stderr.
+        failure: The content of /opt/ml/output/failure; "" if it is empty or absent.
+        model: Paths of the files below /opt/ml/model.
+        output: Paths of the files below /opt/ml/output/data.
+        channels: Names of its channels.
     """
 
     exit_code: int
@@ -60,25 +60,25 @@ class Run:
 
     @property
     def told(self) -> str:
-        """All that it tells of its end."""
+        """Its log and its failure file, where the cause of a failure may be."""
         return f"{self.log}\n{self.failure}"
 
 
 def require(case: Case) -> None:
-    """Go on only where rules of training are asked for.
+    """Check that the user asked for the rules of training.
 
     Raises:
-        NotApplicable: They are not.
+        NotApplicable: The user did not.
     """
     if not case.given.is_training:
         raise NotApplicable("--train asks for it")
 
 
 def training_input(case: Case) -> Path:
-    """Return the user's input of a job.
+    """Return the user's input of a training job.
 
     Raises:
-        NotTested: There is none.
+        NotTested: The user gave none.
     """
     require(case)
     if case.given.training_input is None:
@@ -87,20 +87,20 @@ def training_input(case: Case) -> Path:
 
 
 def succeeding(case: Case) -> Run:
-    """Return a run of the user's job, which is to end well; it runs once.
+    """Run the user's job, which should succeed; it runs only once.
 
     Raises:
-        NotTested: There is none, or it does not end in time.
+        NotTested: There is no job, or it does not end in time.
     """
     source = training_input(case)
     return case.remembered("training", lambda: _run(case, source, _ENDS_S))
 
 
 def good(case: Case) -> Run:
-    """Return a run of the user's job that has ended well.
+    """Return the run of the user's job if it succeeded.
 
     Raises:
-        NotTested: It has not.
+        NotTested: It failed.
     """
     run = succeeding(case)
     if run.exit_code:
@@ -109,19 +109,19 @@ def good(case: Case) -> Run:
 
 
 def native(case: Case) -> Run:
-    """Return a run of the user's job with hyperparameters that are numbers where they look so.
+    """Run the user's job with numeric hyperparameters as numbers instead of texts.
 
     Raises:
-        NotTested: There is none, or it does not end in time.
+        NotTested: There is no job, or it does not end in time.
     """
     return _run(case, training_input(case), _ENDS_S, is_text=False)
 
 
 def failing(case: Case) -> Run:
-    """Return a run of a job that has no channels and no hyperparameters; it runs once.
+    """Run a job without channels and hyperparameters, which should fail; it runs only once.
 
     Raises:
-        NotTested: It does not end, or ends well.
+        NotTested: It does not end, or it succeeds.
     """
     require(case)
     run = case.remembered("failing training", lambda: _run(case, None, _FAILS_S))
@@ -131,10 +131,10 @@ def failing(case: Case) -> Run:
 
 
 def takes_train(case: Case) -> str:
-    """Say how the image takes the argument `train`.
+    """Return the observation that the image accepts the argument `train`.
 
     Raises:
-        Broken: It does not.
+        Broken: It does not accept it.
     """
     require(case)
     has_input = case.given.training_input is not None
@@ -155,15 +155,15 @@ def _without_input(case: Case) -> Run:
 def launched(
     case: Case, source: Path | None, *, is_text: bool = True
 ) -> Iterator[tuple[Server, Path]]:
-    """Start a job; supply it, and the folder that has its /opt/ml.
+    """Start a job; yield it and the folder with its /opt/ml.
 
     Args:
         case: Has the image.
-        source: As /opt/ml/input; None for a job without channels and hyperparameters.
-        is_text: Whether all hyperparameters are texts, as the platform has them.
+        source: Folder for /opt/ml/input; None for a job without channels and hyperparameters.
+        is_text: Whether all hyperparameters are texts, as on the platform.
 
     Raises:
-        Broken: It does not start.
+        Broken: The job does not start.
         NotTested: The subject is not an image.
     """
     case.subject.described()
@@ -171,7 +171,7 @@ def launched(
         folder = Path(name)
         for one in _FOLDERS:
             (folder / one).mkdir()
-            # An image with a USER may write there, too.
+            # Also for an image with a USER other than root.
             (folder / one).chmod(0o777)
         _write_input(folder / "input", source, is_text=is_text)
         conditions = case.conditions(
@@ -220,7 +220,7 @@ def _run(case: Case, source: Path | None, limit_s: float, *, is_text: bool = Tru
 
 
 def _write_input(folder: Path, source: Path | None, *, is_text: bool) -> None:
-    """Lay out /opt/ml/input, with what the platform adds to it."""
+    """Create the content of /opt/ml/input, with the files that the platform adds."""
     if source is not None:
         shutil.copytree(source, folder, dirs_exist_ok=True)
     config, data = folder / "config", folder / "data"

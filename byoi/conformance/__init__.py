@@ -1,12 +1,12 @@
 """A check of any image, URL or project against SageMaker's container contract.
 
-* `check`: ask for rules, one after the other
-* `Case`, `Given`, `Payload`: what is checked, and what the user gave for it
-* `ImageSubject`, `ProjectSubject`, `UrlSubject`: what can be checked
-* `Report`, `Result`, `Rule`, `Verdict`: what was found
+* `check`: test rules, one after the other
+* `Case`, `Given`, `Payload`: the subject of the check, and the user's options for it
+* `ImageSubject`, `ProjectSubject`, `UrlSubject`: the kinds of subjects
+* `Report`, `Result`, `Rule`, `Verdict`: the results
 * `all_rules`, `selected`: the rules
 
-It knows an image, a URL or processes from outside, and nothing of what is inside.
+It tests an image, a URL or processes only from outside, without knowing what is inside.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What was checked, when, with which options and by what: for those who only get the report."""
+"""Details of a check for readers of its report: image, date, options and versions."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -10,15 +10,15 @@ _MB = 1_000_000
 
 @dataclass(frozen=True)
 class About:
-    """Of one check.
+    """Details of one check.
 
     Attributes:
-        began: When it did, in UTC.
-        version: Of BYOI.
-        options: Those that the user gave, by their name with its hyphens; of a variable its name.
-        engine: The container engine and its version, "" where none is used.
-        image: Its id, the digests that registries have it under, platform, size and date; empty
-            where no image is checked.
+        began: Start of the check, in UTC.
+        version: Version of BYOI.
+        options: The user's options, by name with hyphens; of variables only the names.
+        engine: The container engine and its version, "" if none is used.
+        image: Id, digests in registries, platform, size and date; empty if the subject is not an
+            image.
     """
 
     began: dt.datetime
@@ -29,7 +29,7 @@ class About:
 
     @property
     def content(self) -> dict[str, Any]:
-        """All of it, as it stands in a document of JSON."""
+        """The details for a JSON document."""
         return {
             "date": self._date,
             "byoi": self.version,
@@ -40,7 +40,7 @@ class About:
 
     @property
     def rows(self) -> dict[str, str]:
-        """All of it that is known, as texts by their names."""
+        """The known details, as texts by name."""
         given = " ".join(f"{name} {value}".strip() for name, value in self.options.items())
         rows = {
             **{f"image {name}": value for name, value in self.image.items()},
@@ -57,7 +57,7 @@ class About:
 
 
 def of_image(described: Mapping[str, Any]) -> dict[str, str]:
-    """Return what tells an image from others of its name.
+    """Return what identifies an image: id, digests, platform, size and date.
 
     Args:
         described: The image, as `docker inspect` shows it.

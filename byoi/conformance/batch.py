@@ -15,7 +15,7 @@ from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 EXECUTION_PARAMETERS_PATH = "/execution-parameters"
 
 _BATCH = {"SAGEMAKER_BATCH": "true"}
-# As the SDK's local mode sets it.
+# The value in the SDK's local mode.
 _LOCAL_BATCH = {"SAGEMAKER_BATCH": "True"}
 _ALL_SET = {
     **_BATCH,
@@ -40,10 +40,10 @@ _NO_RECORDS = (
 
 
 def _as_usual(case: Case, server: Server, named: str) -> Answer:
-    """Return how the usual request is answered by a server of a transform job.
+    """Return the answer of a transform job's server to the usual request.
 
     Raises:
-        Broken: Otherwise than by one of an endpoint.
+        Broken: Its status differs from that of an endpoint's server.
     """
     payload, before = usual(case)
     answer = comparing.settled(server, payload)[-1]
@@ -58,11 +58,11 @@ def _as_usual(case: Case, server: Server, named: str) -> Answer:
 
 
 def _started(case: Case, environment: dict[str, str], named: str) -> Server:
-    """Return a server of a transform job.
+    """Return a healthy server of a transform job.
 
     Raises:
         Broken: It does not become healthy.
-        NotTested: That of an endpoint does not, either.
+        NotTested: The server of an endpoint does not become healthy either.
     """
     case.server()
     try:
@@ -75,7 +75,7 @@ def _running(case: Case, environment: dict[str, str], named: str) -> Server:
     """Return a server of a transform job, for rules that are not about its start.
 
     Raises:
-        NotTested: It does not become healthy; BT-01 to BT-03 have the cause.
+        NotTested: It does not become healthy; BT-01 to BT-03 report the cause.
     """
     try:
         return _started(case, environment, named)
@@ -155,10 +155,10 @@ def bt_04(case: Case) -> str:
 
 
 def _execution_parameters(case: Case) -> tuple[dict[str, Any] | None, Answer]:
-    """Return what a container proposes for a transform job, None where it proposes nothing.
+    """Return the execution parameters of a container, None if it has none; and the answer.
 
     Raises:
-        Broken: The answer is neither such an object nor that there is none.
+        Broken: The answer is neither a JSON object nor 4xx.
     """
     server = _running(case, _BATCH, "SAGEMAKER_BATCH=true")
     answer = server.ask("GET", EXECUTION_PARAMETERS_PATH)
@@ -201,7 +201,7 @@ def bt_05(case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def bt_06(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def bt_06(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """What CreateTransformJob says goes before /execution-parameters, and that before defaults.
 
     Source: DG your-algorithms-batch-code.
@@ -313,7 +313,7 @@ def bt_10(case: Case) -> str:
 
 
 def _record_list(answer: Answer) -> list[bytes] | None:
-    """Return the records of a response, None where it is not known what they are."""
+    """Return the records of a response, None if its format is not known."""
     media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type in _LINES | {"text/plain"}:
         return answer.body.strip(b"\r\n").splitlines()
@@ -355,7 +355,7 @@ def bt_11(case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def bt_12(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def bt_12(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """Where a request of a file is answered with an error, the file has no result.
 
     Source: DG batch-transform-errors.
@@ -364,7 +364,7 @@ def bt_12(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def bt_13(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def bt_13(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """The platform splits a file into records, and decompresses it.
 
     Source: BC TransformInput.
@@ -373,7 +373,7 @@ def bt_13(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def bt_14(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def bt_14(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """A transform job has 16 variables of the user's at most.
 
     Source: BC.

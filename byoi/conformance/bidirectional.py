@@ -14,7 +14,7 @@ PATH = "/invocations-bidirectional-stream"
 
 _LABEL = "com.amazonaws.sagemaker.capabilities.bidirectional-streaming"
 _TIMEOUT_S = 5.0
-# RFC 6455, 7.4.1: what a server closes with that does not understand the frames.
+# RFC 6455, 7.4.1: close codes of a server that does not understand the frames.
 _PROTOCOL_ERRORS = {1002, 1003, 1007}
 
 
@@ -29,7 +29,7 @@ def _require(case: Case) -> None:
 
 
 def _opens(case: Case, path: str = PATH) -> str:
-    """Return "" where a WebSocket opens, else what is answered."""
+    """Return "" if a WebSocket opens, else the answer."""
     server = case.server()
     try:
         with web_sockets.opened(server.host, server.port, path, timeout_s=_TIMEOUT_S):
@@ -41,11 +41,11 @@ def _opens(case: Case, path: str = PATH) -> str:
 
 
 def _exchange(case: Case, talk: Callable[[WebSocket], str]) -> str:
-    """Open a WebSocket and return what `talk` has seen.
+    """Open a WebSocket and return the result of `talk`.
 
     Raises:
         Broken: The connection ends.
-        NotTested: It does not open.
+        NotTested: The WebSocket does not open.
     """
     _require(case)
     server = case.server()
@@ -186,7 +186,7 @@ def _understood(case: Case, parts: list[bytes]) -> str:
         for number, part in enumerate(parts):
             kind = web_sockets.CONTINUATION if number else opcode
             connection.send(kind, part, is_last=number == len(parts) - 1)
-        # What follows the message is answered after it, whether the model answers it or not.
+        # The Ping is answered after the message, whether the model answers that or not.
         connection.send(web_sockets.PING, b"after")
         received = 0
         while True:
@@ -243,7 +243,7 @@ def bd_09(case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def bd_10(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def bd_10(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """A connection lives for 30 minutes at most.
 
     Source: DG realtime-endpoints-test-endpoints.
@@ -252,7 +252,7 @@ def bd_10(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def bd_11(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def bd_11(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """Callers use HTTP/2 at port 8443, which a container does not see.
 
     Source: AWS's blog of 2025-11 and the README of aws-samples.
@@ -261,7 +261,7 @@ def bd_11(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def bd_12(case: Case) -> str:  # noqa: ARG001 - how it is done is the image's choice
+def bd_12(case: Case) -> str:  # noqa: ARG001 - the kind of server is the image's choice
     """A server of WSGI cannot serve WebSockets; one of ASGI, or with gevent, can.
 
     Source: follows from BD-02.

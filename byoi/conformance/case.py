@@ -1,4 +1,4 @@
-"""What a rule is asked of: the subject, what the user gave for it, and the server they share."""
+"""What a rule is tested on: the subject, the user's options, and a server that rules share."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
@@ -15,10 +15,10 @@ from byoi.formats import content_types
 from byoi.local.docker import Confinement
 
 Found = TypeVar("Found")
-# A server that ends so often is not started again for each rule.
+# After this many ends, the shared server is not restarted.
 _MOST_ENDS = 2
 _MIB = 1 << 20
-# Why a rule that asks a healthy server is not tested.
+# Reason not to test a rule that needs a healthy server.
 HEALTHY_FIRST = "fix RT-22 first: the server is not healthy"
 
 
@@ -27,8 +27,8 @@ class Payload:
     """A request that the model answers.
 
     Attributes:
-        body: Its body.
-        content_type: Its media type.
+        body: The body of the request.
+        content_type: The media type of the body.
     """
 
     body: bytes
@@ -36,14 +36,14 @@ class Payload:
 
     @classmethod
     def read(cls, file: Path | None, content_type: str | None = None) -> Self | None:
-        """Read a request from a file; None is none.
+        """Read a request from a file; without a file return None.
 
         Args:
-            file: Its body.
-            content_type: Its media type; by default that of the file's ending.
+            file: The file with the body.
+            content_type: The media type; by default chosen by the file's extension.
 
         Raises:
-            ConfigurationError: There is no such file, or it cannot be read.
+            ConfigurationError: The file does not exist or cannot be read.
         """
         if file is None:
             return None
@@ -59,20 +59,20 @@ class Payload:
 
 @dataclass(frozen=True)
 class Given:
-    """What the user gave for the check.
+    """The user's options for the check.
 
     Attributes:
-        payload: A request that the model answers, if there is one.
-        slow_payload: One that takes seconds.
-        is_serverless: Whether the rules of serverless endpoints are asked for.
-        is_multi_model: Whether those of multi-model endpoints are.
-        is_training: Whether those of training are.
-        training_input: Of a training job that ends well in a minute or so, laid out as
+        payload: A request that the model answers, if given.
+        slow_payload: A request that takes seconds, if given.
+        is_serverless: Whether to test the rules of serverless endpoints.
+        is_multi_model: Whether to test the rules of multi-model endpoints.
+        is_training: Whether to test the rules of training.
+        training_input: Input of a training job that succeeds in about a minute, with the layout of
             /opt/ml/input: `config` and `data/CHANNEL`.
-        is_full: Whether limits of the platform are waited out.
-        memory_bytes: Of the instance type; 0 is no limit.
-        architecture: Of the instance type, as images name it; "" where none was given.
-        environment: Variables that the model needs, as an endpoint would have them.
+        is_full: Whether to test rules that wait for the platform's time limits.
+        memory_bytes: Memory of the instance type; 0 is no limit.
+        architecture: Architecture of the instance type, as images name it; "" if not given.
+        environment: Variables that the model needs, as on an endpoint.
     """
 
     payload: Payload | None = None
@@ -89,12 +89,12 @@ class Given:
 
 @dataclass
 class Case:
-    """What a rule is asked of. Close it at the end: it keeps a server for the rules that share one.
+    """What rules are tested on. Close it at the end: it keeps a server that rules share.
 
     Attributes:
         subject: What is checked.
-        given: What the user gave for it.
-        ends: How the shared server ended by itself while it was asked, each time that it did.
+        given: The user's options.
+        ends: The causes of each time that the shared server ended by itself.
         figures: Times that rules have measured.
     """
 
@@ -110,7 +110,7 @@ class Case:
     _memory: dict[str, Any] = field(default_factory=dict)
 
     def conditions(self, **changes: Any) -> Conditions:
-        """Return the platform's conditions, with changes: fields of `Conditions`."""
+        """Return the platform's conditions with changes, given as fields of `Conditions`."""
         changes.setdefault("confinement", Confinement(memory_bytes=self.given.memory_bytes))
         environment = {**self.given.environment, **changes.pop("environment", {})}
         return Conditions(environment=environment, **changes)
@@ -119,7 +119,7 @@ class Case:
         """Return the user's request.
 
         Raises:
-            NotTested: There is none.
+            NotTested: The user gave none.
         """
         if self.given.payload is None:
             raise NotTested("give a request that the model answers: --payload FILE")
@@ -129,7 +129,7 @@ class Case:
         """Return the user's request that takes seconds.
 
         Raises:
-            NotTested: There is none.
+            NotTested: The user gave none.
         """
         if self.given.slow_payload is None:
             raise NotTested("give a request that takes 5 to 55 s: --slow-payload FILE")
@@ -139,7 +139,7 @@ class Case:
         """Return the shared server, healthy or not; it is started on the first call.
 
         Raises:
-            Broken: It could not be started at all.
+            Broken: It could not be started.
         """
         if self._server is None and self._problem is None:
             try:
@@ -152,10 +152,10 @@ class Case:
         return self._server
 
     def server(self) -> Server:
-        """Return the shared server, which is healthy and still runs.
+        """Return the shared server if it is healthy and still runs.
 
         Raises:
-            NotTested: It is not; RT-22 has the cause.
+            NotTested: It is not healthy or has ended; RT-22 or RT-69 reports the cause.
         """
         self._restart_ended()
         try:
@@ -169,7 +169,7 @@ class Case:
         return server
 
     def _restart_ended(self) -> None:
-        """Start the shared server again where it has ended by itself; RT-69 tells of it."""
+        """Restart the shared server if it has ended by itself, which RT-69 reports."""
         server = self._server
         if server is None or self._problem is not None or server.sight.exit_code() is None:
             return
@@ -179,14 +179,14 @@ class Case:
 
     @property
     def problem(self) -> Broken | None:
-        """Why the shared server is not healthy, None where it is."""
+        """Why the shared server is not healthy, None if it is."""
         with contextlib.suppress(Broken):
             self.any_server()
         return self._problem
 
     @contextlib.contextmanager
     def launched(self, limit_s: float | None = None, **changes: object) -> Iterator[Server]:
-        """Start a server of the rule's own under changed conditions, and wait until it is healthy.
+        """Start a separate server under changed conditions, and wait until it is healthy.
 
         Args:
             limit_s: Seconds to wait; by default as for any other start.
@@ -194,7 +194,7 @@ class Case:
 
         Raises:
             Broken: It does not become healthy; the text has the cause.
-            NotTested: The subject cannot be started so.
+            NotTested: The subject cannot be started under these conditions.
         """
         conditions = self.conditions(**changes)
         with self.subject.launched(conditions) as server:
@@ -205,11 +205,11 @@ class Case:
     def kept(self, **changes: object) -> Server:
         """Return a healthy server under changed conditions, for the rules of one part.
 
-        It is kept until other conditions are asked for, so that no more than two run at a time.
+        It is kept until a call with other conditions, so that at most two servers run at a time.
 
         Raises:
             Broken: It does not become healthy; the text has the cause.
-            NotTested: The subject cannot be started so.
+            NotTested: The subject cannot be started under these conditions.
         """
         conditions = self.conditions(**changes)
         if self._changed is None or self._changed[0] != conditions:
@@ -221,9 +221,9 @@ class Case:
         return found
 
     def remembered(self, name: str, make: Callable[[], Found]) -> Found:
-        """Return what `make` returned when it was first asked for by this name.
+        """Return the result of `make`, which is called only once for each name.
 
-        Several rules judge the same requests, which are not sent twice.
+        Several rules judge the same requests, which are sent only once.
         """
         if name not in self._memory:
             self._memory[name] = make()
@@ -232,7 +232,7 @@ class Case:
 
     @property
     def ready_s(self) -> float:
-        """Seconds that the shared server took to be healthy, 0 where that is not known."""
+        """Seconds until the shared server was healthy, 0 if unknown."""
         return self._server.ready_s or 0.0 if self._server else 0.0
 
     def measured(self, name: str, rule: str, seconds: float, limit_s: float) -> None:
@@ -240,7 +240,7 @@ class Case:
         self.figures.append(Figure(name, rule, seconds, limit_s))
 
     def log(self) -> str:
-        """Return what the shared server wrote, "" where it has not run or cannot be seen."""
+        """Return the log of the shared server, "" if it has not run or its log cannot be seen."""
         if self._server is not None:
             with contextlib.suppress(NotTested):
                 return self._server.sight.log()
@@ -263,7 +263,7 @@ class Case:
     def _wait(
         self, server: Server, port: int = contract.PORT, limit_s: float | None = None
     ) -> Broken | None:
-        """Wait until a server is healthy, and return why it is not."""
+        """Wait until a server is healthy; return the cause if it is not, else None."""
         usual_s = contract.START_TIMEOUT_S if self.given.is_full else self.subject.start_limit_s
         limit_s = usual_s if limit_s is None else min(limit_s, usual_s)
         problem = waiting.wait_until_healthy(

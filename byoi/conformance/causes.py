@@ -1,7 +1,7 @@
-"""Why a container does not start, or ended: the cause, where the engine has only a symptom.
+"""Causes of a container that does not start or has ended, where the engine reports a symptom.
 
-Sources: signal(7); exec(3) of shells (126, 127); what Python, boto3, Node.js, Go, Java, curl, pip
-and Alpine's wget write.
+Sources: signal(7); exec(3) of shells (126, 127); error messages of Python, boto3, Node.js, Go,
+Java, curl, pip and Alpine's wget.
 """
 
 import re
@@ -14,7 +14,7 @@ from byoi.conformance import log_lines, programs
 from byoi.conformance.programs import ReadFile
 from byoi.conformance.verdict import Broken
 
-# How what was seen of such a container begins: an endpoint without isolation has a network.
+# Beginning of the message about calls of other hosts: endpoints without isolation allow them.
 NO_NETWORK = "it calls another host, and there is no network"
 _READ_ONLY = re.compile(r"read-only file system|Errno 30|EROFS|ReadOnlyFileSystem", re.IGNORECASE)
 _NO_NETWORK = re.compile(
@@ -31,7 +31,7 @@ _NO_CREDENTIALS = re.compile(
     r"Could not load credentials from any providers"
 )
 _NO_ADDRESS = re.compile(r"EADDRNOTAVAIL|Cannot assign requested address", re.IGNORECASE)
-# A variable's name; one without an underscore may be the level of a log.
+# Names of variables; a name without an underscore could also be a log level.
 _NAME, _LONG_NAME = r"([A-Z][A-Z0-9_]{2,})", r"([A-Z][A-Z0-9]*_[A-Z0-9_]+)"
 _NO_VARIABLE = re.compile(
     rf"KeyError: ['\"]{_NAME}['\"]"
@@ -43,30 +43,30 @@ _NO_VARIABLE = re.compile(
 _LAST_LINES_TELL = (
     "the last lines have the cause: mend it, and let `serve` run for as long as it serves"
 )
-# How what is said of a server that had to be killed begins.
+# Beginning of the message about a server that had to be killed.
 SIGTERM_IGNORED = "SIGTERM did not end it"
-# A status above it is that of a signal.
+# A status above this means a signal.
 SIGNALLED = 128
-# What a shell, or an engine, says of a program that is not there or cannot be executed.
+# Statuses of shells and engines for a program that is missing or cannot be executed.
 NO_PROGRAM = {126, 127}
-# Of shells and of Docker: a program that could not be executed, was not found, did not start; a
-# script that a shell could not read.
+# Statuses of shells and of Docker for a program that did not start, or a script that a shell could
+# not read.
 _NOT_STARTED = NO_PROGRAM | {2, 255}
 
 
 class Ended(Broken):
-    """The server ended by itself, and only its last lines tell why."""
+    """The server ended by itself, and only its last log lines may show the cause."""
 
 
 class OutOfMemory(Broken):
-    """The kernel ended a process for the memory limit of its container."""
+    """The kernel killed a process because of the container's memory limit."""
 
 
 def of_refusal(refusal: str, described: Mapping[str, Any], read_file: ReadFile) -> Broken:
     """Return why the engine could not start an image.
 
     Args:
-        refusal: The engine's words.
+        refusal: The engine's error message.
         described: The image, as `docker inspect` shows it.
         read_file: Reads a file of the image.
     """
@@ -88,12 +88,12 @@ def known_of_end(
     described: Mapping[str, Any],
     read_file: ReadFile,
 ) -> Broken | None:
-    """Return why a container ended by itself, None where only its own lines can tell.
+    """Return why a container ended by itself, None if no known cause is found.
 
     Args:
         exit_code: Its exit status.
-        log: What it wrote.
-        is_out_of_memory: Whether the kernel ended it for its memory limit.
+        log: Its log.
+        is_out_of_memory: Whether the kernel killed it because of its memory limit.
         described: The image, as `docker inspect` shows it.
         read_file: Reads a file of the image.
     """
@@ -108,10 +108,10 @@ def known_of_end(
 
 
 def out_of_memory(log: str) -> OutOfMemory:
-    """Return that the kernel ended a process of a container for its memory limit.
+    """Return the problem that the kernel killed a process because of the memory limit.
 
     Args:
-        log: What the container wrote.
+        log: The container's log.
     """
     return OutOfMemory(
         f"the kernel ended it for its memory limit; its last lines: {log_lines.last(log)}",
@@ -120,11 +120,11 @@ def out_of_memory(log: str) -> OutOfMemory:
 
 
 def of_end(exit_code: int, log: str) -> Broken:
-    """Return that a container ended by itself, with its own last lines.
+    """Return the problem that a container ended by itself, with its last log lines.
 
     Args:
         exit_code: Its exit status.
-        log: What it wrote.
+        log: Its log.
     """
     how = f"status {exit_code}"
     if exit_code - SIGNALLED in set(signal.Signals):
@@ -150,10 +150,10 @@ def of_end(exit_code: int, log: str) -> Broken:
 
 
 def of_ignored_sigterm(seconds: float, limit_s: float = contract.STOP_GRACE_S) -> Broken:
-    """Return that SIGTERM did not end a server, which was killed after it.
+    """Return the problem that SIGTERM did not end a server, so that it was killed.
 
     Args:
-        seconds: From SIGTERM to its end.
+        seconds: Seconds from SIGTERM to its end.
         limit_s: Seconds from SIGTERM to SIGKILL.
     """
     return Broken(
@@ -165,7 +165,7 @@ def of_ignored_sigterm(seconds: float, limit_s: float = contract.STOP_GRACE_S) -
 
 
 def refuses(argument: str, exit_code: int, log: str) -> bool:
-    """Whether a container that has ended did so for its argument, `serve` or `train`."""
+    """Whether a container has ended because it does not accept its argument."""
     told = re.compile(
         r"usage|expected|unrecogni[sz]ed|unknown|invalid|not found|no such", re.IGNORECASE
     )
@@ -178,7 +178,7 @@ def refuses(argument: str, exit_code: int, log: str) -> bool:
 
 
 def missing_variables(log: str) -> list[str]:
-    """Return the names of environment variables that a log says are missing."""
+    """Return the names of environment variables that are missing according to a log."""
     lines = "\n".join(log_lines.matching(_NO_VARIABLE, log))
     return list(
         dict.fromkeys(
@@ -188,7 +188,7 @@ def missing_variables(log: str) -> list[str]:
 
 
 def problem_in_log(log: str) -> Broken | None:
-    """Return what a log tells of a broken rule: a write into the model folder, a call outside."""
+    """Return a broken rule that a log shows: a write to the model folder, or a network call."""
     for line in log_lines.matching(_READ_ONLY, log):
         if str(contract.MODEL_DIR) in line:
             return Broken(

@@ -1,4 +1,4 @@
-"""All rules, and the check of a subject by them, one after the other."""
+"""All rules, and the check of a subject against them."""
 
 import os
 import re
@@ -51,11 +51,12 @@ _GROUPS = {
     "Logs and metrics": observability,
     "Data capture": data_capture,
 }
-# What a check may take, with the servers that it starts, without --full; the rest is not tested.
+# Time limit of a check without --full: seconds, and the time of so many starts of the server. After
+# it, remaining rules are not tested.
 _ALLOWED_S, _STARTS = 170.0, 6
-# More where the user gave what takes its time.
+# Additional seconds if the user gave a slow payload or asked for training.
 _SLOW_PAYLOAD_S, _TRAINING_S = 240.0, 900.0
-# How a missed limit of time is told, and from which load on it may be this machine's fault.
+# Text of a missed time limit; and the load per processor above which the machine may be the cause.
 _OF_TIME = re.compile(r"the limit is [\d.]+ m?s\b")
 _BUSY_FACTOR = 2
 _PROVED_ELSEWHERE = {
@@ -66,14 +67,14 @@ _PROVED_ELSEWHERE = {
 
 @dataclass(frozen=True)
 class Result:
-    """What was found of one rule.
+    """The result of one rule.
 
     Attributes:
         rule: The rule.
         verdict: Whether it holds.
-        seen: What was seen; why it does not apply; what to give so that it can be tested.
+        seen: The observation; or why the rule does not apply, or what is needed to test it.
         remedy: What to change, "" unless the rule is broken.
-        seconds: That it took.
+        seconds: Duration of the test.
     """
 
     rule: Rule
@@ -85,16 +86,16 @@ class Result:
 
 @dataclass(frozen=True)
 class Report:
-    """What was found of all rules.
+    """The results of all rules.
 
     Attributes:
-        subject: What was checked.
-        results: In the order of the contract.
-        log: The end of what the shared server wrote, "" where it cannot be seen.
-        seconds: That all took.
-        problem: Why the check could not run, or not to its end; "" where it did.
-        figures: What rules measured.
-        about: What was checked, when and by what; None where nobody has said.
+        subject: Name of the subject.
+        results: Results in the order of the contract.
+        log: The end of the shared server's log, "" if it cannot be seen.
+        seconds: Duration of the check.
+        problem: Why the check could not run or not finish; "" if it finished.
+        figures: Times that rules measured.
+        about: Details of the check; None if not set.
     """
 
     subject: str
@@ -134,12 +135,12 @@ def all_rules() -> list[Rule]:
 def check(
     case: Case, rules: Iterable[Rule], show: Callable[[Result], None] = lambda _: None
 ) -> Report:
-    """Ask for rules, one after the other.
+    """Test rules, one after the other.
 
     Args:
-        case: What is asked; it is closed at the end.
+        case: What the rules are tested on; it is closed at the end.
         rules: The rules.
-        show: Takes each result as it comes.
+        show: Called with each result immediately.
 
     Raises:
         MissingProgramError: No container engine answers.
@@ -162,7 +163,7 @@ def check(
 
 
 def _late(case: Case, started_s: float) -> float:
-    """Return how long the check has taken where that is too long, else 0."""
+    """Return how long the check has taken if that is above its time limit, else 0."""
     allowed_s = _ALLOWED_S + _STARTS * case.ready_s
     if case.given.slow_payload is not None:
         allowed_s += _SLOW_PAYLOAD_S
@@ -173,7 +174,7 @@ def _late(case: Case, started_s: float) -> float:
 
 
 def _takes_time(case: Case, rule: Rule) -> bool:
-    """Whether a rule is tested, instead of only told why it is not."""
+    """Whether testing a rule takes time, because its result is not known without a test."""
     is_asked = {
         "Training": case.given.is_training,
         "Multi-model endpoints": case.given.is_multi_model,
@@ -192,7 +193,7 @@ def _skipped(rule: Rule, taken_s: float) -> Result:
 
 
 def ask(case: Case, rule: Rule) -> Result:
-    """Ask for one rule.
+    """Test one rule.
 
     Raises:
         MissingProgramError: No container engine answers.
@@ -215,7 +216,7 @@ def ask(case: Case, rule: Rule) -> Result:
         verdict, seen = Verdict.NOT_TESTED, f"the container engine returned an error: {error}"
     except errors.ByoiError:
         raise
-    except Exception as error:  # noqa: BLE001 - no rule takes away the results of the others
+    except Exception as error:  # noqa: BLE001 - an error here must not lose the other results
         verdict = Verdict.NOT_TESTED
         seen = f"the check of it failed, please report it: {type(error).__name__}: {error}"
     if verdict is Verdict.FAIL and _OF_TIME.search(seen) and (busy := _busy()):
@@ -224,7 +225,7 @@ def ask(case: Case, rule: Rule) -> Result:
 
 
 def _busy() -> str:
-    """Return that this machine has more to do than it can, "" where it has not."""
+    """Return a remark if this machine is overloaded, else ""."""
     cpus = os.cpu_count() or 1
     load = os.getloadavg()[0]
     if load <= _BUSY_FACTOR * cpus:

@@ -1,4 +1,4 @@
-"""Whether answers say the same, and how a request is answered that has something added to it."""
+"""Compare answers: of repeated requests, and of requests with changes that must have no effect."""
 
 import concurrent.futures
 import math
@@ -13,15 +13,15 @@ from byoi.conformance.verdict import Broken, NotTested
 
 EMPTY_LIST = Payload(b"[]", "application/json")
 
-# Sums of floating-point numbers in another order differ by less.
+# Tolerance: sums of floating-point numbers in another order differ by less.
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-6
 _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _REQUESTS = 24
 _AT_ONCE = 4
-# No more requests are sent after this time, so that a slow model does not make the check slow.
+# Requests are sent only for this time, so that a slow model does not slow down the check.
 _SECONDS = 6.0
 _PAUSE_S = 0.1
-# Of a server that does not handle a request at all.
+# Statuses of a server that has no handler for a request.
 WITHOUT_ROUTE = {
     HTTPStatus.NOT_FOUND,
     HTTPStatus.METHOD_NOT_ALLOWED,
@@ -41,7 +41,7 @@ def is_success(answer: Answer) -> bool:
 
 
 def are_alike(one: bytes, other: bytes) -> bool:
-    """Whether two bodies are the same but for the last digits of their numbers."""
+    """Whether two bodies are equal except for the last digits of their numbers."""
     if one == other:
         return True
     if _NUMBER.sub(b"0", one) != _NUMBER.sub(b"0", other):
@@ -54,7 +54,7 @@ def are_alike(one: bytes, other: bytes) -> bool:
 
 
 def repeated(server: Server, payload: Payload) -> list[Answer]:
-    """Send a payload over many new connections, some at once, so that each worker gets it."""
+    """Send a payload over many new connections, some in parallel, so that each worker gets it."""
     started_s = time.monotonic()
 
     def ask(_: int) -> Answer | None:
@@ -72,7 +72,7 @@ def says_same(one: Answer, other: Answer) -> bool:
 
 
 def kinds_of(answers: list[Answer]) -> list[list[Answer]]:
-    """Return answers in groups that say the same, the largest first."""
+    """Return groups of equal answers, the largest first."""
     groups: list[list[Answer]] = []
     for answer in answers:
         for group in groups:
@@ -85,10 +85,10 @@ def kinds_of(answers: list[Answer]) -> list[list[Answer]]:
 
 
 def usual(case: Case) -> tuple[Payload, Answer]:
-    """Return the user's payload, or an empty list without one, and how it is answered as it is.
+    """Return the user's payload, or an empty list without one, and its answer.
 
     Raises:
-        NotTested: The server is not healthy, or /invocations gives nothing to compare with.
+        NotTested: The server is not healthy, or the answer is not useful for comparison.
     """
     payload, answer = asked(case)
     is_redirect = HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST
@@ -98,7 +98,7 @@ def usual(case: Case) -> tuple[Payload, Answer]:
 
 
 def asked(case: Case) -> tuple[Payload, Answer]:
-    """Return what `usual` does, whatever the answer is.
+    """Return the same as `usual`, but accept any answer.
 
     Raises:
         NotTested: The server is not healthy.
@@ -114,10 +114,10 @@ def asked(case: Case) -> tuple[Payload, Answer]:
 
 
 def require_success(case: Case) -> Answer:
-    """Return the answer to the usual request, which is a success.
+    """Return the answer to the usual request if it is a success.
 
     Raises:
-        NotTested: It is not; RT-31 has the cause.
+        NotTested: It is not a success; RT-31 reports the cause.
     """
     _, answer = asked(case)
     if not is_success(answer):
@@ -126,14 +126,14 @@ def require_success(case: Case) -> Answer:
 
 
 def settled(server: Server, payload: Payload) -> list[Answer]:
-    """Send a payload until it is not answered as by a server that is not ready.
+    """Send a payload repeatedly while the server seems not to be ready, for some seconds.
 
     Args:
-        server: Is asked, for some seconds at most.
-        payload: Is sent.
+        server: The server.
+        payload: The payload.
 
     Returns:
-        The answers, the last of which is how the payload is answered.
+        All answers; the last one is the valid one.
     """
     started_s = time.monotonic()
     answers = []
@@ -145,15 +145,15 @@ def settled(server: Server, payload: Payload) -> list[Answer]:
 
 
 def with_headers(case: Case, headers: Mapping[str, str], named: str) -> Answer:
-    """Send the usual request with headers that must not change how it is answered.
+    """Send the usual request with headers that must not change its status.
 
     Args:
-        case: Is asked.
-        headers: Are added.
-        named: The headers, in words for the user.
+        case: What the rule is tested on.
+        headers: The added headers.
+        named: Name of the headers for messages.
 
     Raises:
-        Broken: Its status is another than without them.
+        Broken: The status differs from that without the headers.
     """
     payload, before = usual(case)
     answer = case.server().invoke(payload.body, payload.content_type, headers)

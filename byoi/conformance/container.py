@@ -1,4 +1,4 @@
-"""A container, as far as it can be seen from outside: its log, sockets, changes, processes, end."""
+"""Observe a container from outside: its log, sockets, file changes, processes and end."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ _OOM_KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 _LOG_LINES = 20_000
 _LONG_LINE_CHARACTERS = 10_000
 _NEEDS_PROC = "run the check on the engine's own machine, as root, or give the image a `cat`"
-# Of a container in its network namespace: the sockets of IPv4 and of IPv6.
+# Tables of the sockets in a container's network namespace, IPv4 and IPv6.
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _NEEDS_SHELL = (
     "run the check on the engine's own machine, as root, or give the image a `sh` and a `cat`"
@@ -35,14 +35,14 @@ class ContainerSight:
         self.name = name
 
     def log(self) -> str:
-        """Return all that it wrote; of a line that is longer than any message, the beginning."""
+        """Return its whole log; of very long lines only the beginning."""
         log = self.engine.log(self.name, _LOG_LINES)
         if len(log) < _LONG_LINE_CHARACTERS:
             return log
         return "\n".join(line[:_LONG_LINE_CHARACTERS] for line in log.split("\n"))
 
     def listeners(self) -> list[Listener]:
-        """Return the sockets of its network namespace that take connections."""
+        """Return the listening sockets of its network namespace."""
         pid = self.engine.process_id(self.name)
         tables = [self._proc(pid, path) for path in _TABLES]
         if not any(tables):
@@ -50,11 +50,11 @@ class ContainerSight:
         return [Listener(*found) for table in tables for found in read_listeners(table)]
 
     def changes(self) -> list[str]:
-        """Return the paths that it made, changed or deleted outside of mounts."""
+        """Return the paths that it created, changed or deleted outside of mounts."""
         return self.engine.changes(self.name)
 
     def terminate(self, grace_s: int) -> None:
-        """Send SIGTERM, and SIGKILL `grace_s` later where it has not ended."""
+        """Send SIGTERM, and SIGKILL if it has not ended `grace_s` seconds later."""
         self.engine.stop([self.name], grace_s)
 
     def exit_code(self) -> int | None:
@@ -63,11 +63,11 @@ class ContainerSight:
         return state.exit_code if state.has_ended else None
 
     def is_out_of_memory(self) -> bool:
-        """Whether the kernel ended it, or a process of it, for its memory limit."""
+        """Whether the kernel killed one of its processes because of its memory limit."""
         state = self.engine.state(self.name)
         if state.is_out_of_memory or state.has_ended:
             return state.is_out_of_memory
-        # The engine tells only of the first process.
+        # The engine reports only the first process.
         pid = self.engine.process_id(self.name)
         return bool(pid) and self._is_here(pid) and _has_killed_for_memory(pid)
 
@@ -79,17 +79,17 @@ class ContainerSight:
         return read_handler(status, number)
 
     def children(self) -> list[Process]:
-        """Return the processes that its first process has started and not yet collected."""
+        """Return the running children of its first process."""
         if first := self._visible_id():
             return [one for one in read_processes(_all_stats()) if one.parent == first]
-        # One process that ends meanwhile makes `cat` fail, and the others are there all the same.
+        # If a process ends meanwhile, `cat` fails, but still prints the others.
         _, text = self._shell("cat /proc/[0-9]*/stat")
         return [one for one in read_processes(text) if one.parent == 1]
 
     def kill(self, process: Process) -> None:
-        """End a process of it by SIGKILL."""
+        """Send SIGKILL to one of its processes."""
         if first := self._visible_id():
-            # Nobody else's, which has got its number meanwhile.
+            # Not another process that has got the same id meanwhile.
             if process in read_processes(_all_stats()) and process.parent == first:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process.pid, signal.SIGKILL)
@@ -97,7 +97,7 @@ class ContainerSight:
         self._shell(f"kill -9 {process.pid}")
 
     def _visible_id(self) -> int:
-        """Return its first process as this machine numbers it; 0 where root alone may end it."""
+        """Return the id of its first process on this machine; 0 if this user cannot signal it."""
         pid = self.engine.process_id(self.name)
         return pid if pid and os.geteuid() == 0 and self._is_here(pid) else 0
 
@@ -111,9 +111,9 @@ class ContainerSight:
         return status, text
 
     def _proc(self, pid: int, path: str) -> str:
-        """Return a file of /proc as the container sees it, "" where that cannot be seen."""
-        # The engine's processes are this machine's unless it is in a virtual machine, whose
-        # process of that number is not the container's.
+        """Return a file of /proc as the container sees it, "" if it cannot be read."""
+        # If the engine runs in a virtual machine, the process with that id on this machine is
+        # another one.
         if pid and self._is_here(pid):
             with contextlib.suppress(OSError):
                 return Path(
@@ -133,10 +133,10 @@ class ContainerSight:
 
 
 def _has_killed_for_memory(pid: int) -> bool:
-    """Whether the kernel has ended a process of a control group for its memory limit.
+    """Whether the kernel has killed a process of a control group because of its memory limit.
 
     Source: the kernel's cgroup-v1/memory.rst (memory.oom_control) and cgroup-v2.rst
-    (memory.events): `oom_kill` and how many.
+    (memory.events): `oom_kill` and its number.
 
     Args:
         pid: A process of the group.
@@ -159,7 +159,7 @@ def _all_stats() -> str:
     """Return /proc/PID/stat of all processes of this machine."""
     found = []
     for file in Path("/proc").glob("[0-9]*/stat"):
-        # One that ends meanwhile.
+        # A process may end meanwhile.
         with contextlib.suppress(OSError):
             found.append(file.read_text(errors="replace"))
     return "\n".join(found)

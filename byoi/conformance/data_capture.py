@@ -8,7 +8,7 @@ from byoi.conformance.comparing import usual
 from byoi.conformance.rule import Kind, rule
 from byoi.conformance.verdict import Broken
 
-# Fewer may each leave a file for reasons of their own.
+# With fewer requests, new files may have other reasons.
 _TELLING_REQUESTS = 5
 
 
@@ -36,7 +36,7 @@ def dc_01(case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def dc_02(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def dc_02(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """What is captured is written into S3 as JSON Lines.
 
     Source: DG model-monitor-data-capture-endpoint.
@@ -66,7 +66,7 @@ def dc_03(case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def dc_04(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def dc_04(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """Capture works without Model Monitor, which new customers do not get.
 
     Source: DG model-monitor-availability-change.
@@ -75,7 +75,7 @@ def dc_04(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def dc_05(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def dc_05(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """There is no capture on serverless endpoints, nor in local mode.
 
     Source: DG serverless-endpoints.

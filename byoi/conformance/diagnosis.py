@@ -1,7 +1,7 @@
-"""Why a container that somebody else started is not healthy, or did not stop, in one line.
+"""Why a container, not started by the check, is not healthy or did not stop, in one line.
 
-The causes are those of the check. Used by the emulator's FailureReason and log, and by local
-mode's messages.
+Uses the causes of the check, for the emulator's FailureReason and log and for local mode's
+messages.
 """
 
 import signal
@@ -18,11 +18,11 @@ from byoi.local.docker import Engine
 
 
 def of_container(engine: Engine, container: str, image: str, url: str) -> str:
-    """Return the cause and the remedy, "" where nothing is seen beyond the symptom.
+    """Return the cause and the remedy, "" if no cause is found.
 
     Args:
-        engine: Runs the container.
-        container: Its name; it may have ended.
+        engine: The engine that runs the container.
+        container: Name of the container, which may have ended.
         image: Its image.
         url: `http://host:port` where it should answer.
     """
@@ -40,17 +40,17 @@ def of_container(engine: Engine, container: str, image: str, url: str) -> str:
         else:
             server = Server(parts.hostname or "", parts.port or contract.PORT, sight)
             found = _of_running(server)
-    # The symptom is told all the same.
+    # The caller reports the symptom in any case.
     except (errors.ByoiError, NotTested):
         return ""
     return told(found)
 
 
 def of_refusal(engine: Engine, image: str) -> str:
-    """Return what is wrong with the program that an image starts with, "" where nothing is seen.
+    """Return the problem of the program that an image starts with, "" if none is found.
 
     Args:
-        engine: Could not start the image.
+        engine: The engine that could not start the image.
         image: The image.
     """
     try:
@@ -61,17 +61,17 @@ def of_refusal(engine: Engine, image: str) -> str:
 
 
 def stopped(engine: Engine, containers: Iterable[str], grace_s: int) -> dict[str, str]:
-    """Stop containers at once, as the platform does, and return what was wrong with their ends.
+    """Stop containers in parallel, as the platform does, and return problems of their ends.
 
-    What has ended by itself was not stopped, whatever its status.
+    Containers that have already ended are ignored.
 
     Args:
-        engine: Runs them.
-        containers: Their names; they are not removed.
+        engine: The engine that runs them.
+        containers: Names of the containers; they are not removed.
         grace_s: Seconds from SIGTERM to SIGKILL.
 
     Returns:
-        A text for each name that had anything wrong.
+        The problem of each container that had one, by name.
 
     Raises:
         HostingError: The engine does not answer.
@@ -85,12 +85,12 @@ def stopped(engine: Engine, containers: Iterable[str], grace_s: int) -> dict[str
 
 
 def of_stop(exit_code: int, seconds: float, grace_s: float) -> str:
-    """Return what was wrong with the end of a server that ran until SIGTERM, "" for nothing.
+    """Return the problem of the end of a server that ran until SIGTERM, "" without one.
 
     Args:
-        exit_code: As a shell has it, or Python.
-        seconds: From SIGTERM to its end.
-        grace_s: Seconds from SIGTERM to SIGKILL. One that was killed before was so by others.
+        exit_code: Exit status, in the form of a shell or of Python.
+        seconds: Seconds from SIGTERM to its end.
+        grace_s: Seconds from SIGTERM to SIGKILL; an earlier SIGKILL was sent by something else.
     """
     is_killed = exit_code in {causes.SIGNALLED + signal.SIGKILL, -signal.SIGKILL}
     if not is_killed or seconds < grace_s:
@@ -100,7 +100,7 @@ def of_stop(exit_code: int, seconds: float, grace_s: float) -> str:
 
 
 def told(found: Broken | None) -> str:
-    """Return a cause and its remedy as the end of a sentence, "" for none."""
+    """Return a cause and its remedy as the end of a sentence, "" without a cause."""
     return f"; {found.seen}: {found.remedy}" if found else ""
 
 

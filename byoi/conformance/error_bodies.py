@@ -1,19 +1,19 @@
-"""Bodies that tell of an error, whatever status they come with.
+"""Find an error in a response body, independent of its status.
 
-No page of AWS has a form for them: these are the keys and words that servers and their frameworks
-use. A model's own word, such as a state that it predicts, is none of them.
+AWS documents no format for them: these are the keys and words that servers and their frameworks
+use. Words that a model may predict, such as a state, are not among them.
 """
 
 import json
 import re
 
 _READ_BYTES = 1 << 20
-# Of a body that tells of an error instead of a prediction: names without what is no letter.
+# Keys of an error in a JSON body, letters only.
 _ERROR_KEYS = {
     *("error", "errors", "exception", "traceback", "stacktrace"),
     *("errormessage", "errortype", "errorcode"),
 }
-# "failed" may be what a model predicts.
+# Not "failed": a model may predict it.
 _STATUS_KEYS, _ERROR_VALUES = {"status", "state"}, {"error"}
 _SUCCESS_KEYS = {"success", "ok", "issuccess"}
 _ERROR_TEXT = re.compile(
@@ -23,7 +23,7 @@ _ERROR_TEXT = re.compile(
 
 
 def error_in(body: bytes) -> str:
-    """Return the error that a body is about, "" where it is about none."""
+    """Return the error in a body, "" without one."""
     text = body[:_READ_BYTES].decode("utf-8", "replace")
     try:
         content = json.loads(text)
@@ -35,7 +35,7 @@ def error_in(body: bytes) -> str:
         return ""
     for name, value in content.items():
         word = re.sub(r"[^a-z]", "", name.lower())
-        # A model's error, as of a reconstruction, is a number.
+        # A number may be a prediction, such as a reconstruction error.
         is_told = value is True or (isinstance(value, str | dict | list) and value)
         if word in _ERROR_KEYS and is_told:
             return f"{name}: {value}"[:120]

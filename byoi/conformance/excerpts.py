@@ -1,9 +1,9 @@
-"""The lines of a log that tell of errors and warnings, for a page that shows no others.
+"""The lines of a log with errors and warnings, for the report's page.
 
-A line's pattern is searched in its beginning only: a server may log a body of 25 MB.
+Only the beginning of a line is searched, because a server may log a body of 25 MB.
 
-Sources: what Python, Node.js, Java, Go and Rust write of an error; the access logs of uvicorn,
-werkzeug, gunicorn and nginx.
+Sources: error messages of Python, Node.js, Java, Go and Rust; the access logs of uvicorn, werkzeug,
+gunicorn and nginx.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from byoi.conformance import log_lines
 
 _END_CHARACTERS = 2_000_000
 _SEARCHED_CHARACTERS = 4_000
-# Of one error, and of all.
+# Maximum lines of one error, and maximum number of errors.
 _BLOCK_LINES, _BLOCKS = 12, 24
 _TELLING = re.compile(
     r"error|exception|traceback|critical|fatal|panic|warn(?:ing)?\b|killed|denied|refused|"
@@ -25,23 +25,23 @@ _TELLING = re.compile(
 )
 _LEVELS = {"warning", "warn", "error", "critical", "fatal", "alert", "emergency"}
 _ACCESS = re.compile(r"\"(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) /\S*(?: HTTP/[\d.]+)?\"")
-# Python's marks below a line; and the colours of a terminal, which a page has its own of.
+# Python's marks below a line, and terminal colours; both are removed.
 _MARKS = re.compile(r"[\s~^]+")
 _COLOURS = re.compile(r"\x1b\[[\d;]*m")
 _TRACEBACK = "Traceback (most recent call last)"
 _TRACES = ("traceback", "exception", "exc_info", "stack")
-# What differs between two lines that tell the same: times, ids, addresses.
+# Parts that may differ between repetitions of a message: times, ids, addresses.
 _VARYING = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
 
 
 def telling(log: str) -> list[str]:
-    """Return the lines of a log that tell of errors and warnings, and what belongs to them.
+    """Return the lines of a log with errors and warnings, and the lines that belong to them.
 
-    What is told several times is there once, with how often. Requests that were answered are left
-    out, whatever their status.
+    Repeated messages are shown once, with their number. Lines of access logs are left out,
+    whatever their status.
 
     Args:
-        log: All lines.
+        log: The whole log.
     """
     blocks: dict[str, tuple[list[str], int]] = {}
     for block in _blocks(_lines(log)):
@@ -62,8 +62,8 @@ def _lines(log: str) -> Iterator[str]:
 
 
 def _unfolded(line: str) -> list[str]:
-    """Return a line of JSON as its message and its trace, below it."""
-    # What is nested a thousand times is valid JSON, too.
+    """Return a JSON line as its message, followed by its traceback."""
+    # Deeply nested JSON is valid, but too deep for Python's parser.
     with contextlib.suppress(ValueError, RecursionError):
         content = json.loads(line)
         texts = [str(content[name]) for name in log_lines.MESSAGES if content.get(name)][:1]
@@ -72,7 +72,7 @@ def _unfolded(line: str) -> list[str]:
         if not texts and level not in _LEVELS:
             return []
         words = " ".join(texts) or line
-        # A message of several lines, and a trace, belong to its first line.
+        # Indent further lines, so that they belong to the first one.
         below = [f"  {one}" for one in "\n".join([words, *traces]).splitlines()]
         return [
             f"{level}: {below[0].strip()}" if level in _LEVELS else below[0].strip(),
@@ -82,7 +82,7 @@ def _unfolded(line: str) -> list[str]:
 
 
 def _blocks(lines: Iterator[str]) -> Iterator[list[str]]:
-    """Yield each line that tells of something, with those below it that belong to it."""
+    """Yield each line with an error or warning, with the lines below that belong to it."""
     block: list[str] = []
     is_trace = False
     for line in lines:
@@ -90,7 +90,7 @@ def _blocks(lines: Iterator[str]) -> Iterator[list[str]]:
         if block and (is_indented or (is_trace and not line)):
             block.append(line)
         elif is_trace and not _begins_trace(line):
-            # The last line of a trace of Python is the error.
+            # The line after a traceback of Python is the error.
             block.append(line)
             yield block
             block, is_trace = [], False
@@ -113,7 +113,7 @@ def _tells(line: str) -> bool:
 
 
 def _counted(block: list[str], times: int) -> list[str]:
-    """Return the lines of an error that are shown: its first, its last ones, and how often."""
+    """Return the lines to show of an error: the first, the last ones, and its number."""
     lines = [log_lines.cut(one) for one in block if one and not _MARKS.fullmatch(one)]
     if len(lines) > _BLOCK_LINES:
         lines = [lines[0], "  ...", *lines[2 - _BLOCK_LINES :]]

@@ -19,10 +19,10 @@ _NO_FILE = re.compile(
 )
 _PATH = re.compile(r"/[\w./+-]+")
 _NEEDS_MODEL = "give the model data: --model-data FILE"
-# Python keeps what it compiled where it can, and goes on where it cannot.
+# Python writes compiled code if it can, and continues if it cannot.
 _HARMLESS = ("__pycache__", ".pyc")
 _SHOWN = 3
-# What a server that was not healthy is given where it may write.
+# Seconds to wait until a server is healthy if its model folder is writable.
 _WRITABLE_START_S = 30.0
 
 
@@ -43,7 +43,7 @@ def rt_57(case: Case) -> str:
     if case.problem is None:
         return f"healthy with the model in {contract.MODEL_DIR}"
     elsewhere = [path for path in _missing(case) if "model" in path.lower()]
-    # A project's processes have the model where it is on this machine.
+    # The processes of a project read the model from its folder on this machine.
     elsewhere = [
         path
         for path in elsewhere
@@ -83,7 +83,7 @@ def rt_58(case: Case) -> str:
 
 
 def _made(case: Case) -> list[str]:
-    """Return what a server made in the model folder where nothing is mounted there."""
+    """Return the files that a server created in the model folder, if nothing is mounted there."""
     changes = case.server().sight.changes()
     return [
         path
@@ -98,10 +98,10 @@ def _write(text: str) -> Broken | None:
 
 
 def _try_writable(case: Case, symptom: str) -> None:
-    """Try it where the model folder can be written to.
+    """Try the server with a writable model folder.
 
     Raises:
-        Broken: It works there: then that was the cause.
+        Broken: It then works, so the read-only folder was the cause.
     """
     if case.subject.model is None:
         return
@@ -120,7 +120,7 @@ def _try_writable(case: Case, symptom: str) -> None:
                 answers = probing.answers(case, server)
         except (Broken, NotTested):
             return
-        # A failure that is there all the same has another cause.
+        # A failure that remains has another cause.
         if any(map(probing.is_failure, answers)):
             return
         made = sorted(_files(copy) - before)[:_SHOWN]
@@ -156,7 +156,7 @@ def rt_59(case: Case) -> str:
 
 
 def _missing(case: Case) -> list[str]:
-    """Return the paths that the shared server did not find, as its log tells."""
+    """Return the paths that the shared server did not find, according to its log."""
     lines = log_lines.matching(_NO_FILE, case.log())
     return [path.rstrip(".") for line in lines for path in _PATH.findall(line)]
 
@@ -183,7 +183,7 @@ def rt_60(case: Case) -> str:
 
 
 def _judged_without_model(server: Server, answer: Answer, code: int | None) -> str:
-    """Return how a server without model data answers /ping, or ended.
+    """Return how a server without model data answered /ping, or how it ended.
 
     Raises:
         Broken: It hangs, or a signal ended it.
@@ -207,7 +207,7 @@ def _judged_without_model(server: Server, answer: Answer, code: int | None) -> s
 
 
 @rule(Kind.PLATFORM)
-def rt_61(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def rt_61(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """Model data that is not compressed is a prefix of S3, whose keys become paths.
 
     Source: BC S3ModelDataSource.
@@ -216,7 +216,7 @@ def rt_61(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def rt_62(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def rt_62(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """Such model data is for endpoints of instances with one model.
 
     Source: BC; DG large-model-inference-uncompressed.
@@ -225,7 +225,7 @@ def rt_62(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def rt_63(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def rt_63(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """A model has at most 5 further sources of model data.
 
     Source: BC AdditionalModelDataSources.
@@ -234,7 +234,7 @@ def rt_63(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def rt_64(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def rt_64(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """The platform's download of the model data has a limit of 60 to 3600 s.
 
     Source: BC ModelDataDownloadTimeoutInSeconds; DG large-model-inference-hosting.
@@ -243,7 +243,7 @@ def rt_64(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def rt_65(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def rt_65(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """The volume of an instance is chosen in VolumeSizeInGB.
 
     Source: DG large-model-inference-hosting; BC ProductionVariant.

@@ -11,7 +11,7 @@ from byoi.conformance.rule import Kind, rule
 from byoi.conformance.server import Answer
 from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 
-# BC Header: of a Content-Type, an Accept and custom attributes.
+# BC Header: maximum length of a Content-Type, an Accept and custom attributes.
 _HEADER_CHARACTERS = 1024
 _INFERENCE_ID_CHARACTERS = 64
 _SESSION_CHARACTERS = 256
@@ -24,7 +24,7 @@ _EXPLANATIONS = "X-Amzn-SageMaker-Enable-Explanations"
 _NEW_SESSION_VALUE = re.compile(
     r"^[a-zA-Z0-9](-*[a-zA-Z0-9])*;\sExpires=\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$"
 )
-# None of these is sure to reach a container.
+# Headers that may not reach a container.
 _OPTIONAL = (_TARGET_MODEL, contract.INFERENCE_ID_HEADER)
 _TOO_LARGE = {0, 431, 494}
 _NONE_OPENED = "no session is opened by a body of {'requestType': 'NEW_SESSION'} or by the payload"
@@ -84,7 +84,7 @@ def rt_42(case: Case) -> str:
     Source: API InvokeEndpoint.
     """
     name = contract.CUSTOM_ATTRIBUTES_HEADER
-    # Visible US-ASCII, among it what other headers give a meaning.
+    # Visible US-ASCII, including separators of other headers.
     value = ('a=1;b="2",c:3/' * _HEADER_CHARACTERS)[:_HEADER_CHARACTERS]
     answer = with_headers(case, {name: value}, f"{name} of {_HEADER_CHARACTERS} characters")
     back = answer.headers.get(name.lower(), "")
@@ -111,7 +111,7 @@ def rt_43(case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def rt_44(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def rt_44(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """X-Amzn-SageMaker-Target-Variant chooses a variant, before a container is asked.
 
     Source: BC.
@@ -120,7 +120,7 @@ def rt_44(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def rt_45(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def rt_45(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """X-Amzn-SageMaker-Target-Container-Hostname chooses one of several containers.
 
     Source: BC; DG multi-container-direct.
@@ -148,7 +148,7 @@ def rt_47(case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def rt_48(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def rt_48(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """X-Amzn-SageMaker-Inference-Component chooses a component, before a container is asked.
 
     Source: BC.
@@ -157,7 +157,7 @@ def rt_48(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def rt_49(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def rt_49(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """X-Amzn-SageMaker-Prefix-Aware-Id chooses an instance, before a container is asked.
 
     Source: BC.
@@ -189,12 +189,12 @@ def rt_50(case: Case) -> str:
 
 @dataclass(frozen=True)
 class _Session:
-    """A session that was opened.
+    """An open session.
 
     Attributes:
-        answer: To the request that opened it.
-        value: The header with its id and when it expires.
-        is_by_body: A body of `NEW_SESSION` opened it, not the payload.
+        answer: The answer to the request that opened it.
+        value: The header with its id and expiry.
+        is_by_body: Whether a body with `NEW_SESSION` opened it, not the payload.
     """
 
     answer: Answer
@@ -210,7 +210,7 @@ def _session(case: Case) -> _Session:
     """Open a session.
 
     Raises:
-        NotApplicable: None is opened.
+        NotApplicable: The server opens no session.
     """
     bodies = [(b'{"requestType": "NEW_SESSION"}', "application/json")]
     if payload := case.given.payload:
@@ -315,7 +315,7 @@ def rt_55(case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def rt_56(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def rt_56(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """x-Amzn-Invoked-Production-Variant is the platform's.
 
     Source: BC InvokeEndpointOutput.

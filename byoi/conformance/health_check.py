@@ -15,14 +15,14 @@ from byoi.conformance.verdict import Broken, NotTested
 
 _PINGS = 20
 _PAUSE_S = 0.1
-# More than the workers of most servers.
+# More than most servers have workers.
 _BUSY_REQUESTS = max(8, 2 * (os.cpu_count() or 1))
 _BUSY_S = 6.0
-# A late answer is waited for, to tell how late it is.
+# Wait longer than the limit, to report how late an answer is.
 _PATIENCE_S = 15.0
-# What a server without its model is given to become healthy, or to end.
+# Seconds for a server without its model to become healthy or to end.
 _WITHOUT_MODEL_S = 12.0
-# As the platform sends it, GH aws/amazon-sagemaker-examples#2028, and as others may.
+# A Host of the platform, from GH aws/amazon-sagemaker-examples#2028, and others.
 _HOSTS = ("169.254.255.131:8080", "localhost", "model.example.com:8080")
 
 
@@ -44,7 +44,7 @@ def rt_22(case: Case) -> str:
 
 
 def _as_told(case: Case, problem: Broken) -> Exception:
-    """Return why it is not healthy, as far as that is the image's and not this machine's."""
+    """Return why it is not healthy; `NotTested` if only this machine is the cause."""
     if isinstance(problem, BadProgram) and problem.is_foreign and case.given.architecture:
         made_for = case.subject.described().get("Architecture")
         if made_for == case.given.architecture:
@@ -64,7 +64,7 @@ def rt_23(case: Case) -> str:
     Source: DG your-algorithms-inference-code.
     """
     payload, _ = comparing.usual(case)
-    # Of a server that runs already, nobody knows when it was ready.
+    # Raises NotTested for a URL: the start of that server cannot be observed.
     case.server().sight.log()
     with case.launched() as server:
         answers = comparing.settled(server, payload)
@@ -132,7 +132,7 @@ def rt_25(case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def rt_26(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def rt_26(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """The start-up deadline of an endpoint can be set to 60 to 3600 s.
 
     Source: BC ProductionVariant.
@@ -169,7 +169,7 @@ def rt_27(case: Case) -> str:
 
 
 def _after_start(server: Server, limit_s: float) -> Answer | None:
-    """Return the first 200 of /ping or, at the end, its last answer; None where the server ends."""
+    """Return the first 200 of /ping, else its last answer; None if the server ends."""
     started_s = time.monotonic()
     while True:
         if server.sight.exit_code() is not None:
@@ -181,7 +181,7 @@ def _after_start(server: Server, limit_s: float) -> Answer | None:
 
 
 @rule(Kind.PLATFORM)
-def rt_28(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def rt_28(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """The platform replaces an instance whose /ping is not 200, unless it has inference components.
 
     Source: DG your-algorithms-inference-code.
@@ -199,10 +199,10 @@ def rt_29(case: Case) -> str:
 
 
 def ping_while_busy(case: Case) -> str:
-    """Return how /ping was answered while many slow requests were; they are sent once.
+    """Return how /ping was answered during many slow requests, which are sent only once.
 
     Raises:
-        Broken: Not with 200, or not within 2 s.
+        Broken: It was not answered with 200, or not within 2 s.
         NotTested: There is no slow payload, or it is not slow.
     """
     case.slow_payload()
@@ -224,7 +224,7 @@ def ping_while_busy(case: Case) -> str:
 
 
 def _pings_while_busy(case: Case) -> tuple[list[Answer], bool]:
-    """Return the answers to /ping, and whether the server was busy all the time."""
+    """Return the answers to /ping, and whether the server was busy for long enough."""
     payload = case.slow_payload()
     threads = concurrent.futures.ThreadPoolExecutor(_BUSY_REQUESTS)
     pings: list[Answer] = []
@@ -240,7 +240,7 @@ def _pings_while_busy(case: Case) -> tuple[list[Answer], bool]:
             pings.append(server.ping(timeout_s=_PATIENCE_S))
             is_busy = not all(one.done() for one in requests)
         is_busy = is_busy or time.monotonic() - started_s > contract.PING_TIMEOUT_S
-    # The server has ended, and so have its answers; those of a URL are left alone.
+    # The server has ended, and its requests with it; requests to a URL may continue.
     threads.shutdown(wait=False, cancel_futures=True)
     return pings, is_busy
 

@@ -1,8 +1,8 @@
 """The memory and the processors of SageMaker's instance types, from their names.
 
-Source: EC2's instance types (aws.amazon.com/ec2/instance-types): within a family, memory is in
-proportion to the processors, and a size names their number. SageMaker's have the same, with `ml.`
-before.
+Source: EC2's instance types (aws.amazon.com/ec2/instance-types): within a family, memory is
+proportional to the processors, and the size is the number of processors. SageMaker's types are the
+same, with the prefix `ml.`.
 """
 
 import re
@@ -16,7 +16,7 @@ _CPUS = {"medium": 1, "large": 2, "xlarge": 4}
 _MULTIPLE = re.compile(r"(\d+)xlarge")
 _T_GIB = {"medium": 4, "large": 8, "xlarge": 16, "2xlarge": 32}
 _GIB = 1 << 30
-# Of Graviton: the generation, then "g", as in m8gd and c7gn; g5g is one with a GPU.
+# Graviton types have a "g" after the generation, as in m8gd and c7gn; g5g has a GPU, too.
 _GRAVITON = re.compile(r"(?:ml\.)?[a-z]+\d+g[a-z]*\.")
 
 
@@ -24,7 +24,7 @@ def of(instance_type: str) -> int:
     """Return the memory of an instance type in bytes.
 
     Raises:
-        ConfigurationError: Its family is not known here.
+        ConfigurationError: Its family or size is not known here.
     """
     match = _NAME.fullmatch(instance_type)
     family, size = match.groups() if match else ("", "")
@@ -41,5 +41,5 @@ def of(instance_type: str) -> int:
 
 
 def architecture_of(instance_type: str) -> str:
-    """Return the processors of an instance type as images name them: Graviton's are arm64."""
+    """Return the architecture of an instance type as images name it: arm64 for Graviton."""
     return "arm64" if _GRAVITON.match(instance_type) else "amd64"

@@ -12,19 +12,19 @@ from byoi.conformance.server import Answer, Server
 from byoi.conformance.verdict import Broken, NotTested
 
 _JSON = "application/json"
-# More than nginx's client_max_body_size of 1 MB, which it has unless it is told another.
+# More than the default of nginx's client_max_body_size, 1 MB.
 _MIB = 1024 * 1024
 _BEYOND_NGINX_BYTES = 2 * _MIB
-# What a worker of gunicorn has by default.
+# The default timeout of gunicorn's workers.
 _COMMON_TIMEOUT_S = 30.0
-# No model needs this long for what it refuses.
+# No model takes this long to refuse a request.
 _JUNK_TIMEOUT_S = 30.0
-# Between the end of a connection and that of the process.
+# Time between the end of a connection and the end of the process.
 _END_S = 2.0
 _PAUSE_S = 0.05
-# Longer than the second that a time of day is often told to.
+# Longer than a second, the usual resolution of a time in an answer.
 _TICK_S = 1.1
-# Answers that differ in more ways than these are those of a model that answers at random.
+# With more than one kind of answer for each 4 answers, the model answers at random.
 _MOST_KINDS_SHARE = 4
 
 
@@ -79,16 +79,16 @@ def rt_31(case: Case) -> str:
 
 
 def _told(case: Case) -> str:
-    """Return what the log says of an error, "" where it says nothing."""
+    """Return the last error line of the log, "" without one."""
     line = log_lines.last_telling(case.log())
     return f"; its log: {line}" if line else ""
 
 
 def _alike(case: Case, payload: Payload) -> str:
-    """Return that the workers answer alike.
+    """Return the observation that all workers give the same answer.
 
     Raises:
-        Broken: They do not.
+        Broken: Their answers differ.
     """
     answers = comparing.repeated(case.server(), payload)
     slowest_s = max(one.seconds for one in answers)
@@ -99,7 +99,7 @@ def _alike(case: Case, payload: Payload) -> str:
         return f"{len(answers)} answers are alike"
     failed = next((kind for kind in kinds if not comparing.is_success(kind[0])), None)
     if failed is None:
-        # A clock in the answer: none of what was answered comes again.
+        # If no earlier answer comes again, the answers contain a time.
         time.sleep(_TICK_S)
         later = comparing.repeated(case.server(), payload)
         if not any(comparing.says_same(kind[0], one) for kind in kinds for one in later):
@@ -219,7 +219,7 @@ def _taken(case: Case, size_bytes: int) -> str:
 
 
 @rule(Kind.PLATFORM)
-def rt_36(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def rt_36(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """A caller's library does not hold the 6 MB limit, which only the platform does.
 
     Source: botocore, validate.py.
@@ -229,12 +229,12 @@ def rt_36(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 @dataclass(frozen=True)
 class _Junk:
-    """A request that few models take.
+    """A request that most models refuse.
 
     Attributes:
-        named: In words for the user.
+        named: Description for messages.
         payload: The request.
-        headers: Beside its media type.
+        accept: The header Accept.
     """
 
     named: str
@@ -281,10 +281,10 @@ def rt_37(case: Case) -> str:
 
 
 def _junk_answers(case: Case) -> list[tuple[_Junk, Answer]]:
-    """Return how the server answers what few models take.
+    """Return the answers to requests that most models refuse.
 
     Raises:
-        Broken: It is not healthy afterwards.
+        Broken: The server is not healthy afterwards.
     """
     comparing.usual(case)
 
@@ -300,7 +300,7 @@ def _junk_answers(case: Case) -> list[tuple[_Junk, Answer]]:
             )
             found.append((junk, answer))
             if problem := _problem_after(server, junk, answer):
-                # The next rule gets a server that nothing was done to.
+                # The next rule gets a new server.
                 case.close()
                 return problem
         return found
@@ -327,7 +327,7 @@ def _problem_after(server: Server, junk: _Junk, answer: Answer) -> Broken | None
 
 
 def _end_of(server: Server) -> int | None:
-    """Return the exit status of a server that may be about to end, None where it goes on."""
+    """Return the exit status of a server that may be about to end, None if it still runs."""
     until_s = time.monotonic() + _END_S
     while (code := server.sight.exit_code()) is None and time.monotonic() < until_s:
         time.sleep(_PAUSE_S)
@@ -357,7 +357,7 @@ def rt_38(case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def rt_39(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def rt_39(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """Callers get 400, 429, 500, 503 and 530 from the platform itself, for reasons of its own.
 
     Source: BC ModelNotReadyException, InternalFailure, ServiceUnavailable and others.

@@ -18,9 +18,9 @@ _REFERENCE_CHARACTERS = 255
 _SHELL = re.compile(r"(?:.*/)?(?:ba|da|a|z)?sh$")
 _ROOT = {"", "0", "root"}
 _DENIED = re.compile(r"Permission denied|Errno 13|EACCES", re.IGNORECASE)
-# Of x86 types and of Graviton types.
+# Instance types by architecture.
 _INSTANCES = {"amd64": "x86 instance types", "arm64": "Graviton instance types, as ml.c7g"}
-# Where packages of the driver put what the platform brings along.
+# Files of the NVIDIA driver, which the platform mounts into the container.
 _DRIVER_FILES = (
     "/usr/bin/nvidia-smi",
     "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1",
@@ -28,7 +28,7 @@ _DRIVER_FILES = (
     "/usr/lib64/libnvidia-ml.so.1",
     "/usr/lib64/libcuda.so.1",
 )
-# Variables that a training job of AWS's toolkits has, or another service's containers.
+# Variables of training jobs with AWS's toolkits, or of containers of other services.
 _EXPECTED = {
     "SM_MODEL_DIR": "/opt/ml/model",
     "SAGEMAKER_BIND_TO_PORT": "8080",
@@ -66,9 +66,9 @@ def rt_01(case: Case) -> str:
 
 
 def _is_refused(case: Case, problem: Broken) -> bool:
-    """Whether there is no program for the argument, or it ended for it.
+    """Whether the program is missing, or it ended because of the argument.
 
-    What else is wrong with the program that it starts with, such as its line ends, is RT-22's.
+    RT-22 reports other problems of the program, such as its line ends.
     """
     if isinstance(problem, BadProgram):
         return problem.is_missing
@@ -250,7 +250,7 @@ def rt_09(case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def rt_10(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def rt_10(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """No limit of an image's size is documented for instances.
 
     Source: none found; DG serverless-endpoints has one for serverless endpoints.
@@ -259,7 +259,7 @@ def rt_10(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def rt_11(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def rt_11(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """An image of a private registry is pulled through the model's VPC.
 
     Source: DG your-algorithms-containers-inference-private; BC ImageConfig.
@@ -268,7 +268,7 @@ def rt_11(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def rt_12(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def rt_12(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """A model has at most 100 variables, of 1024 characters each.
 
     Source: BC ContainerDefinition.Environment.
@@ -277,7 +277,7 @@ def rt_12(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def rt_13(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def rt_13(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """The host name inside is ContainerHostname.
 
     Source: BC ContainerDefinition.ContainerHostname; DG your-algorithms-inference-code.

@@ -18,11 +18,11 @@ from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 _LABEL = "com.amazonaws.sagemaker.capabilities.multi-models"
 _MODELS = "/models"
 _JSON = "application/json"
-# Where the platform puts the model data of one model.
+# Directory of one model's data, as on the platform.
 _MODEL_DIR = Path("/opt/ml/models/checked/model")
 _ENVIRONMENT = {"SAGEMAKER_MULTI_MODEL": "true"}
 _LOADED = "checked"
-# More than the workers of most servers.
+# More than most servers have workers.
 _CONNECTIONS = 20
 _WORKERS = 5
 _LOAD_LIMIT_S = 360.0
@@ -40,7 +40,7 @@ def _server(case: Case) -> Server:
 
     Raises:
         NotApplicable: The user has not asked for these rules.
-        NotTested: It does not become healthy; MM-03 has the cause.
+        NotTested: It does not become healthy; MM-03 reports the cause.
     """
     _require(case)
     try:
@@ -62,7 +62,7 @@ def _loaded(case: Case, name: str = _LOADED) -> Server:
     """Return a server with a model loaded.
 
     Raises:
-        NotTested: It cannot load it.
+        NotTested: The server cannot load the model.
     """
     server = _server(case)
     answer = _load(server, name)
@@ -274,7 +274,7 @@ def mm_11(case: Case) -> str:
     server = _server(case)
     name = secrets.token_hex(32)
     answer = _load(server, name)
-    # What only one of several workers knows is MM-15's.
+    # It is enough if one worker knows it: MM-15 tests the others.
     found = [server.ask("GET", f"{_MODELS}/{name}") for _ in range(_WORKERS)]
     _unload(server, name)
     if not is_success(answer) or all(one.status != HTTPStatus.OK for one in found):
@@ -305,7 +305,7 @@ def mm_12(case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def mm_13(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def mm_13(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """ModelCacheSetting says whether models stay loaded.
 
     Source: BC.
@@ -314,7 +314,7 @@ def mm_13(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def mm_14(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def mm_14(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """On GPUs only AWS's Triton container serves many models.
 
     Source: DG build-multi-model-build-container.
@@ -344,7 +344,7 @@ def mm_15(case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def mm_16(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def mm_16(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """AWS's toolkit has its models in /opt/ml/models, and one port for all.
 
     Source: sagemaker-inference-toolkit, environment.py, model_server.py.

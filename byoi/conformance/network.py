@@ -11,17 +11,17 @@ from byoi.conformance.rule import Kind, rule
 from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 from byoi.conformance.waiting import NotReady, wrong_listeners
 
-# Any other than 8080, of those that a program without rights may take.
+# A port other than 8080 that needs no privileges.
 _OTHER_PORT = 8443
 _CONNECTIONS = 20
-# Between two connections: so that they are no burst, which a short queue would make wait.
+# Pause between two connections: in a burst, a short queue would delay them.
 _PAUSE_S = 0.02
-# What a connection is given to tell how late it is.
+# Wait longer than the limit, to report how late a connection is.
 _CONNECT_S = 5.0
 _LABEL, _, _LABEL_VALUE = contract.BIND_TO_PORT_LABEL.partition("=")
 _SAFE_RANGE_VARIABLE = "SAGEMAKER_SAFE_PORT_RANGE"
 _SAFE_RANGE = (21000, 21999)
-# Of Docker's own resolver, in each network of a user's.
+# Docker's own resolver listens here in each user-defined network.
 _RESOLVER = "127.0.0.11"
 _NO_LABEL = (
     "without its label it can be in no pipeline and in no multi-container endpoint: LABEL "
@@ -178,7 +178,7 @@ def rt_21(case: Case) -> str:
 
 
 def _starts_with_network(case: Case) -> Broken | None:
-    """Return why the shared server does not start without a network, None for another cause."""
+    """Return the problem if the shared server does not start without a network, else None."""
     seen = case.problem.seen if case.problem else ""
     return _network_problem(f"{case.log()}\n{seen}")
 
@@ -193,7 +193,7 @@ def _labels(case: Case) -> dict[str, str]:
 
 
 def _is_for_pipelines(case: Case) -> bool:
-    """Whether the image says so, or is none, and so cannot."""
+    """Whether the image has the label; True for a subject that is not an image."""
     try:
         return bool(_labels(case).get(_LABEL))
     except NotTested:

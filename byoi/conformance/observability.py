@@ -11,12 +11,12 @@ from byoi.conformance.server import Answer
 from byoi.conformance.verdict import Broken, NotApplicable
 
 _METRICS = "/metrics"
-# Ours: the collector comes every 60 s at least, and its own limit is not documented.
+# This project's own limit: the collector asks at least every 60 s; its timeout is not documented.
 _METRICS_S = 5.0
 _SCRAPES = 8
 _LOG_FILE = re.compile(r"(?:/var/log/.*|.*\.log)$")
 _OF_REQUESTS = re.compile(r"/ping|/invocations")
-# The text format: name, labels in braces, value.
+# A line of Prometheus' text format: name, labels in braces, value.
 _SAMPLE = re.compile(r"([A-Za-z_:][\w:]*(?:\{.*\})?)\s+([-+\w.]+)(?:\s+-?\d+)?")
 
 
@@ -44,7 +44,7 @@ def ob_01(case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def ob_02(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def ob_02(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """An endpoint's log is in /aws/sagemaker/Endpoints/NAME.
 
     Source: DG logging-cloudwatch.
@@ -53,7 +53,7 @@ def ob_02(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def ob_03(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def ob_03(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """A job's log is in /aws/sagemaker/TransformJobs or /aws/sagemaker/TrainingJobs.
 
     Source: DG logging-cloudwatch.
@@ -62,7 +62,7 @@ def ob_03(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.OURS)
-def ob_04(case: Case) -> str:  # noqa: ARG001 - what a server logs at which level is its own affair
+def ob_04(case: Case) -> str:  # noqa: ARG001 - the content of each level is the server's choice
     """SAGEMAKER_CONTAINER_LOG_LEVEL sets the level of the log.
 
     Proved by tests/byoi/server/test_settings.py and test_logs.py.
@@ -93,7 +93,7 @@ def ob_05(case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def ob_06(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def ob_06(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """Another path than /metrics is named in MetricsEndpointPath; the port is 8080.
 
     Source: BC MetricsEndpoint.
@@ -133,7 +133,7 @@ def _lines(answer: Answer) -> list[str]:
 
 
 def _first_wrong(answer: Answer) -> str:
-    """Return the first line that is not of the text format, "" for none."""
+    """Return the first line that is not in Prometheus' text format, "" without one."""
     return next((line for line in _lines(answer) if not _SAMPLE.match(line)), "")
 
 
@@ -148,7 +148,7 @@ def _counters(answer: Answer) -> dict[str, float]:
 
 
 @rule(Kind.PLATFORM)
-def ob_08(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def ob_08(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """The platform counts invocations and their latency in AWS/SageMaker.
 
     Source: DG monitoring-cloudwatch.
@@ -157,7 +157,7 @@ def ob_08(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def ob_09(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def ob_09(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """The platform measures processors, memory, disk and GPUs.
 
     Source: DG monitoring-cloudwatch.
@@ -166,7 +166,7 @@ def ob_09(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def ob_10(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def ob_10(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """EnableEnhancedMetrics adds the instance and the container.
 
     Source: DG monitoring-cloudwatch-enhanced-metrics.
@@ -175,7 +175,7 @@ def ob_10(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def ob_11(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def ob_11(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """Crash dumps go to CoreDumpConfig.DestinationS3Uri.
 
     Source: BC ProductionVariantCoreDumpConfig.

@@ -1,7 +1,7 @@
-"""A report as one page of HTML that needs no other file: the verdict, what to mend, the rest.
+"""A report as one HTML page without other files: the verdict, the failures, then the rest.
 
-All texts come from elsewhere: an image's log, its answers, its name. They are escaped, and the
-page lets nothing run or load.
+The texts come from an image's log, answers and name. They are escaped, and the page's policy
+allows no scripts and loads nothing.
 
 Sources: HTML 5; Content Security Policy level 3; WCAG 2.2 (1.4.1 colour is not all, 1.4.3 contrast,
 1.4.10 narrow screens).
@@ -17,7 +17,7 @@ from byoi.conformance.checking import Report, Result
 from byoi.conformance.verdict import Verdict
 
 _SLOWEST = 10
-# How a rule says that it waits for another one.
+# Beginning of a reason that asks to fix another rule first.
 _BLOCKED = "fix "
 _CODE = re.compile(r"`([^`\n]+)`")
 _ID = re.compile(r"\b[A-Z]{2,3}-\d{2}\b")
@@ -96,7 +96,7 @@ def to_html(report: Report) -> str:
 
 
 def _text(text: str) -> str:
-    """Return a text as HTML: nothing in it is markup but what stands in backticks."""
+    """Return a text as HTML; only backticks are markup, for code."""
     return _CODE.sub(r"<code>\1</code>", html.escape(terminal.escape(text)))
 
 
@@ -164,7 +164,7 @@ def _folded(report: Report, verdict: Verdict) -> str:
 
 
 def _by_reason(report: Report, verdict: Verdict) -> str:
-    """Return the rules of a verdict below their reasons; first what the user can do at once."""
+    """Return the rules of a verdict, grouped by reason; those that wait for another rule last."""
     reasons: dict[str, list[Result]] = {}
     for result in report.results:
         if result.verdict is verdict:
@@ -188,7 +188,7 @@ def _passed(report: Report) -> str:
 
 
 def _table(heads: Sequence[str], rows: str) -> str:
-    """Return a table of rows, "" without any."""
+    """Return a table of rows, "" without rows."""
     shown = "".join(f'<th scope="col">{head}</th>' for head in heads)
     return f"<table><thead><tr>{shown}</tr></thead><tbody>{rows}</tbody></table>" if rows else ""
 
@@ -240,7 +240,7 @@ def _seconds(seconds: float) -> str:
 
 
 def _bar(share: float) -> str:
-    """Return a bar; the number beside it says the same to those who do not see it."""
+    """Return a bar; it is hidden from screen readers, which read the number beside it."""
     return (
         '<svg aria-hidden="true"><rect class="all" width="100%" height="100%" rx="3"/>'
         f'<rect class="taken" width="{max(0.5, 100 * share):.1f}%" height="100%" rx="3"/></svg>'

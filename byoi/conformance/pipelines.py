@@ -14,7 +14,7 @@ _WITHOUT_ROUTE = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatu
 
 
 @rule(Kind.PLATFORM)
-def pl_01(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def pl_01(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """A pipeline has 2 to 15 containers; each gets the response of the one before.
 
     Source: DG inference-pipelines; BC InferenceExecutionConfig.
@@ -44,7 +44,7 @@ def pl_02(case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def pl_03(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def pl_03(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """A multi-container endpoint asks one container directly, by its host name.
 
     Source: DG multi-container-direct.
@@ -53,7 +53,7 @@ def pl_03(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def pl_04(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def pl_04(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """Either all containers have a host name, or none.
 
     Source: BC ContainerDefinition.ContainerHostname.
@@ -62,7 +62,7 @@ def pl_04(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.OURS)
-def ic_01(case: Case) -> str:  # noqa: ARG001 - nobody outside knows what a server sizes itself by
+def ic_01(case: Case) -> str:  # noqa: ARG001 - cannot be seen from outside
     """Several copies share an instance: a server keeps to the limits of its control group.
 
     Proved by tests/byoi/server/test_settings.py (processors) and test_memory.py (memory).
@@ -73,7 +73,7 @@ def ic_01(case: Case) -> str:  # noqa: ARG001 - nobody outside knows what a serv
 
 
 @rule(Kind.PLATFORM)
-def ic_02(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def ic_02(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """A component has limits of its own for the download and for the first /ping.
 
     Source: BC InferenceComponentStartupParameters.
@@ -82,7 +82,7 @@ def ic_02(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def ic_03(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def ic_03(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """Where /ping of a component fails, the instance is not replaced.
 
     Source: DG your-algorithms-inference-code.

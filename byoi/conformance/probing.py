@@ -1,7 +1,7 @@
-"""The requests that tell whether a server still works under conditions that are not its usual ones.
+"""Requests that show whether a server still works under unusual conditions.
 
-What a model does with a request that was not made for it is its own affair, also a 500. So what
-counts is the difference to the shared server, which runs under the usual conditions.
+A model may answer a request that does not fit it in any way, even with 500. So only a difference to
+the shared server, which runs under the usual conditions, counts.
 """
 
 import time
@@ -17,23 +17,23 @@ from byoi.conformance.verdict import NotTested
 
 _JSON = "application/json"
 _ANYTHING = (Payload(b"[]", _JSON), Payload(b"", _JSON), Payload(b"\x00", "application/x-junk"))
-# A log comes a moment after what it tells of.
+# A log line may come a moment after its event.
 _LOG_WAIT_S = 2.0
 _QUIET_S = 0.5
 _POLL_S = 0.1
 
 
 def payloads(case: Case) -> list[Payload]:
-    """Return the user's request, where there is one, and some that fit no model."""
+    """Return the user's request, if there is one, and some that fit no model."""
     return [*([case.given.payload] if case.given.payload else []), *_ANYTHING]
 
 
 def answers(case: Case, server: Server, *, timeout_s: float = ANSWER_TIMEOUT_S) -> list[Answer]:
-    """Return what a server answers to `payloads`.
+    """Return a server's answers to `payloads`.
 
     Args:
         case: Has the user's request.
-        server: Is asked.
+        server: The server.
         timeout_s: Seconds for each step of an exchange.
     """
     return [
@@ -43,12 +43,12 @@ def answers(case: Case, server: Server, *, timeout_s: float = ANSWER_TIMEOUT_S) 
 
 @dataclass(frozen=True)
 class Usual:
-    """What the shared server made of `payloads`.
+    """The shared server's answers to `payloads`.
 
     Attributes:
-        answers: One for each.
-        told: What their bodies say and, where one is a failure, what the log says meanwhile:
-            before, it may have told of things that it does without.
+        answers: One answer for each payload.
+        told: Texts of the bodies and, if an answer is a failure, the log lines written meanwhile.
+            Earlier lines may be about problems that the server can handle.
     """
 
     answers: list[Answer]
@@ -56,20 +56,20 @@ class Usual:
 
     @property
     def failures(self) -> list[Answer]:
-        """Those at which it failed."""
+        """The answers that are failures."""
         return [one for one in self.answers if is_failure(one)]
 
 
 def usual(case: Case) -> Usual:
-    """Return what the shared server makes of `payloads`; it is asked once.
+    """Return the shared server's answers to `payloads`, which are sent only once.
 
     Raises:
-        NotTested: It is not healthy, or has no /invocations.
+        NotTested: The server is not healthy, or does not answer /invocations.
     """
 
     def ask() -> Usual:
         _, answer = comparing.asked(case)
-        # What hangs is not waited for again.
+        # Do not wait again for a server that hangs.
         if answer.status in comparing.WITHOUT_ROUTE or answer.seconds >= ANSWER_TIMEOUT_S:
             raise NotTested(f"fix RT-31 first: /invocations answers {answer.shown}")
         server = case.server()
@@ -84,12 +84,12 @@ def usual(case: Case) -> Usual:
 
 
 def is_failure(answer: Answer) -> bool:
-    """Whether a server failed at a request: it did not answer, or with 5xx."""
+    """Whether a server failed at a request: no answer, or 5xx."""
     return not answer.status or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def first_worse(case: Case, server: Server) -> Answer | None:
-    """Return the first answer that is a failure where the shared server's is not, None for none.
+    """Return the first failure where the shared server's answer is not a failure, else None.
 
     Raises:
         NotTested: The shared server is not healthy.
@@ -99,11 +99,11 @@ def first_worse(case: Case, server: Server) -> Answer | None:
 
 
 def wait_for_log(server: Server, find: Callable[[str], object]) -> bool:
-    """Wait a moment until a log has what is looked for, and say whether it has.
+    """Wait for a short time until `find` is true for the log; return whether it is.
 
     Args:
-        server: Wrote the log.
-        find: Takes the log; true once it is there.
+        server: The server that writes the log.
+        find: Gets the log; returns whether it has the expected content.
     """
     deadline_s = time.monotonic() + _LOG_WAIT_S
     while True:
@@ -115,7 +115,7 @@ def wait_for_log(server: Server, find: Callable[[str], object]) -> bool:
 
 
 def _settled_log(server: Server) -> str:
-    """Return a log once nothing has come for a moment."""
+    """Return the log after it has not changed for a moment."""
     deadline_s = time.monotonic() + _LOG_WAIT_S
     log, quiet_s = log_of(server), time.monotonic()
     while time.monotonic() < min(deadline_s, quiet_s + _QUIET_S):
@@ -126,7 +126,7 @@ def _settled_log(server: Server) -> str:
 
 
 def log_of(server: Server) -> str:
-    """Return what a server wrote, "" where that cannot be seen."""
+    """Return a server's log, "" if it cannot be seen."""
     try:
         return server.sight.log()
     except NotTested:
@@ -137,11 +137,11 @@ def first_state(server: Server, limit_s: float) -> tuple[Answer, int | None]:
     """Wait until a server answers /ping in any way, or has ended.
 
     Args:
-        server: Was started just now.
+        server: A server that was just started.
         limit_s: Seconds to wait.
 
     Returns:
-        What /ping was answered last, and the exit status, None while it runs.
+        The last answer to /ping, and the exit status, None while it runs.
     """
     deadline_s = time.monotonic() + limit_s
     while True:

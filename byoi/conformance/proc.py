@@ -1,4 +1,4 @@
-"""What the kernel tells in /proc of processes, and of the sockets that take connections.
+"""Parse files of /proc about processes and listening sockets.
 
 Sources: proc(5), /proc/PID/stat and /proc/PID/status; proc_pid_net(5) and the kernel's
 Documentation/networking/proc_net_tcp (/proc/net/tcp: addresses are hexadecimal words in the byte
@@ -20,9 +20,9 @@ class Process:
     """A process of a server.
 
     Attributes:
-        pid: Its id, as the server sees it.
-        parent: The id of the one that started it.
-        name: Its program, at most 15 characters.
+        pid: Its process id, as the server sees it.
+        parent: The process id of its parent.
+        name: Name of its program, at most 15 characters.
     """
 
     pid: int
@@ -31,13 +31,13 @@ class Process:
 
 
 def read_processes(text: str) -> list[Process]:
-    """Return the processes in lines of /proc/PID/stat, without those that have ended.
+    """Return the processes in lines of /proc/PID/stat, without zombies.
 
     Source: proc(5): pid, the name in parentheses, the state, the parent's pid.
     """
     found = []
     for line in text.splitlines():
-        # A name may have blanks and parentheses itself.
+        # A name may contain blanks and parentheses.
         pid, _, rest = line.partition(" (")
         name, _, fields = rest.rpartition(") ")
         state, _, others = fields.partition(" ")
@@ -48,7 +48,7 @@ def read_processes(text: str) -> list[Process]:
 
 
 def read_handler(status: str, number: int) -> bool:
-    """Whether the text of /proc/PID/status says that a process handles a signal.
+    """Whether a process handles a signal, from the text of its /proc/PID/status.
 
     Source: proc(5), SigCgt: a mask in hexadecimal, whose lowest bit is signal 1.
     """

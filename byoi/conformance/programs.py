@@ -1,8 +1,8 @@
-"""What is wrong with the program that an image starts with, seen in its files.
+"""Problems of the program that an image starts with, found in its files.
 
-"exec /usr/bin/serve: no such file or directory" is what Docker says of a file that is there and
-whose first line, or whose loader, names a program that is not: one that ends in a carriage return,
-for example.
+Docker reports "exec /usr/bin/serve: no such file or directory" also for a file that exists, if its
+interpreter or loader does not exist: for example because the first line ends with a carriage
+return.
 
 Sources: execve(2), "ENOENT" for a missing interpreter and "ENOEXEC"; elf(5); the Docker engine's
 messages, as version 28.2 writes them.
@@ -15,13 +15,13 @@ from typing import Any
 
 from byoi.conformance.verdict import Broken
 
-# A file of the image, by its absolute path; None where there is none.
+# Returns a file of the image by its absolute path, None if it does not exist.
 ReadFile = Callable[[str], bytes | None]
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# As Linux names processors, and as images do.
+# Names of processors in the operating system, and in images.
 _ARCHITECTURES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-# elf(5), e_machine: the processors of programs, and those that run the programs of another.
+# elf(5), e_machine: the processor of a program; and processors that also run programs of another.
 _MACHINES = {3: "386", 21: "ppc64le", 22: "s390x", 40: "arm", 62: "amd64", 183: "arm64"}
 _MACHINES[243] = "riscv64"
 _RUNS_TOO = {"amd64": {"386"}, "arm64": {"arm"}}
@@ -35,26 +35,26 @@ class BadProgram(Broken):
     """The program that an image starts with cannot be run.
 
     Attributes:
-        is_missing: There is none.
-        is_foreign: It is for other processors than this machine's.
+        is_missing: Whether the program does not exist.
+        is_foreign: Whether it is for another processor than this machine's.
     """
 
     def __init__(
         self, seen: str, remedy: str, *, is_missing: bool = False, is_foreign: bool = False
     ) -> None:
-        """Remember what was seen."""
+        """Store the observation and the remedy."""
         super().__init__(seen, remedy)
         self.is_missing = is_missing
         self.is_foreign = is_foreign
 
 
 def machine() -> str:
-    """Return the processor of this machine as images name it, "" where it is none of theirs."""
+    """Return the processor of this machine as images name it, "" if unknown."""
     return _ARCHITECTURES.get(platform.machine(), "")
 
 
 def problem(described: Mapping[str, Any], read_file: ReadFile) -> BadProgram | None:
-    """Return what is wrong with the program that an image starts with, None where nothing is seen.
+    """Return the problem of the program that an image starts with, None if none is found.
 
     Args:
         described: The image, as `docker inspect` shows it.
@@ -76,7 +76,7 @@ def problem(described: Mapping[str, Any], read_file: ReadFile) -> BadProgram | N
 
 
 def not_executable(described: Mapping[str, Any], read_file: ReadFile) -> BadProgram:
-    """Return that the program may not be executed.
+    """Return the problem that the program lacks execute permission.
 
     Args:
         described: The image, as `docker inspect` shows it.
@@ -108,7 +108,7 @@ class _Image:
 
     Attributes:
         machine: The processor of this machine, as images name it.
-        entry: What it starts with.
+        entry: The ENTRYPOINT, or `serve` without one.
     """
 
     def __init__(self, described: Mapping[str, Any], read_file: ReadFile) -> None:
@@ -121,7 +121,7 @@ class _Image:
         self.machine = machine() or str(described.get("Architecture") or "")
 
     def find(self, name: str) -> tuple[str, bytes | None]:
-        """Return the path and the content of a program, None where there is none of the name."""
+        """Return the path and the content of a program; None as content if it does not exist."""
         if "/" in name:
             path = name if name.startswith("/") else f"{self._folder}/{name}"
             return path, self._read(path)
@@ -145,7 +145,7 @@ class _Image:
             return _windows(program, first, "names a program whose name ends in a carriage return")
         shown = first.decode("latin-1")
         line = shown[2:].split()
-        # Of `#!/usr/bin/env python3`, both are needed.
+        # `#!/usr/bin/env python3` needs both programs.
         needed = line[:2] if line and line[0].endswith("/env") else line[:1]
         for name in needed:
             path, found = self.find(name)
@@ -159,7 +159,7 @@ class _Image:
         return None
 
     def problem_of_arguments(self) -> BadProgram | None:
-        """Return what is wrong with the script that a shell is to read."""
+        """Return the problem of the script that a shell of the ENTRYPOINT reads."""
         if self.entry[0].rpartition("/")[2] not in _SHELLS:
             return None
         name = next(iter(self.entry[1:]), "-")
@@ -203,7 +203,7 @@ def _windows(program: str, first: bytes, what: str) -> BadProgram:
 
 
 def _loader(content: bytes) -> str:
-    """Return the program that loads the libraries of a binary, "" where there is none."""
+    """Return the dynamic loader of a binary, "" without one."""
     if content[4:6] != _ELF_64_LITTLE:
         return ""
     (start,) = struct.unpack_from("<Q", content, 32)

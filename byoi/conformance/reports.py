@@ -1,4 +1,4 @@
-"""A report as lines of a terminal, as JSON and as JUnit's XML; `page` has it as a page of HTML.
+"""A report as terminal lines, as JSON and as JUnit XML; `page` makes the HTML page.
 
 Source: the JUnit report that pytest writes (testsuite, properties, testcase, failure, skipped).
 """
@@ -16,9 +16,9 @@ from byoi.conformance.verdict import Verdict
 _ID_WIDTH = 6
 _VERDICT_WIDTH = max(len(verdict.value) for verdict in Verdict)
 _INDENT = " " * (_ID_WIDTH + _VERDICT_WIDTH + 2)
-# Narrower, a column of words is no longer read.
+# A narrower column would not be readable.
 _LEAST_WIDTH = 60
-# What a user can give so that more rules are tested.
+# Options with which more rules are tested.
 _OPTION = re.compile(
     r"--(?:model-data|payload|slow-payload|training-input|instance-type|serverless|multi-model|"
     r"train|full)\b"
@@ -30,8 +30,7 @@ def line(result: Result, width: int = 0) -> str:
 
     Args:
         result: The result.
-        width: Columns of the terminal, where further lines are indented; 0 is no terminal, and
-            a line is as long as it is.
+        width: Columns of the terminal: longer lines are wrapped and indented. 0 does not wrap.
     """
     shown = _row(result.rule.id, result.verdict.value, result.seen, width)
     if result.remedy:
@@ -54,14 +53,14 @@ def _row(identifier: str, word: str, text: str, width: int) -> str:
 
 
 def failures(report: Report, width: int = 0) -> str:
-    """Return the broken rules once more, as lines; they may be far above."""
+    """Return the lines of the broken rules, to repeat them at the end."""
     return "\n".join(line(result, width) for result in report.failures)
 
 
 def to_give(report: Report) -> str:
-    """Return with which options how many more rules are tested, "" where none helps.
+    """Return the options with which more rules are tested, and how many; "" if none helps.
 
-    An option that was given may be asked for once more, with another file: the rule says which.
+    Options that the user gave are left out: a rule may need another file for one of them.
     """
     given = report.about.options if report.about else {}
     options = Counter(
@@ -134,7 +133,7 @@ def to_junit(report: Report) -> str:
                 properties, "property", name=f"{figure.name}, s", value=f"{figure.seconds:.4f}"
             )
     if report.problem:
-        # CI systems show a suite without cases as one that passed.
+        # CI systems show a suite without test cases as passed.
         suite.set("tests", str(len(report.results) + 1))
         case = ET.SubElement(suite, "testcase", classname="byoi check", name="the check runs")
         ET.SubElement(case, "error", message=_xml(report.problem))
@@ -156,5 +155,5 @@ def to_junit(report: Report) -> str:
 
 
 def _xml(text: str) -> str:
-    """Return a text without the two characters that XML has no way to write."""
+    """Return a text with control characters escaped, and without other characters XML forbids."""
     return terminal.escape(text).replace("\ufffe", "?").replace("\uffff", "?")

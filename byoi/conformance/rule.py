@@ -1,8 +1,8 @@
-"""A rule of SageMaker's container contract, and what was found when an image was asked for it.
+"""A rule of SageMaker's container contract, and its possible results.
 
-A rule is a function named by the rule's id: `rt_22` is RT-22. Its docstring is the rule in a
-sentence, further text, and its source. It returns what was seen where the rule holds, and raises
-`verdict.Broken`, `NotTested` or `NotApplicable` otherwise.
+A rule is a function with the rule's id as its name: `rt_22` is RT-22. Its docstring has the rule in
+one sentence, further text, and the source. If the rule holds, the function returns the observation;
+otherwise it raises an error of `verdict`.
 """
 
 import enum
@@ -31,15 +31,15 @@ class Rule:
     """One rule.
 
     Attributes:
-        id: As in the contract, such as `RT-22`.
-        group: Which part of the contract it belongs to.
+        id: The id in the contract, such as `RT-22`.
+        group: The part of the contract to which it belongs.
         kind: What it needs to be tested.
         statement: The rule, in a sentence.
-        source: Where it is stated.
-        is_quick: Whether `byoi deploy` asks for it before it makes an endpoint.
-        is_slow: Whether only `--full` asks for it: it waits out a limit of the platform.
-        check: Tests it.
-        remark: What else is to be said of it, such as what proves it where nobody outside can.
+        source: The document that states it.
+        is_quick: Whether `byoi deploy` tests it before it creates an endpoint.
+        is_slow: Whether only `--full` tests it, because it waits for a time limit of the platform.
+        check: The function that tests it.
+        remark: Further text; for a rule that cannot be tested from outside, how it is tested here.
     """
 
     id: str
@@ -60,8 +60,8 @@ def rule(
 
     Args:
         kind: What the rule needs to be tested.
-        is_quick: Whether `byoi deploy` asks for it.
-        is_slow: Whether only `--full` asks for it.
+        is_quick: Whether `byoi deploy` tests it.
+        is_slow: Whether only `--full` tests it.
     """
 
     def mark(check: Callable[[Case], str]) -> Callable[[Case], str]:
@@ -72,11 +72,11 @@ def rule(
 
 
 def rules_of(group: str, module: types.ModuleType) -> Iterator[Rule]:
-    """Yield the rules of a module, in the order of their ids; kinds of ids as they stand there.
+    """Yield the rules of a module in the order of their numbers; prefixes of ids in module order.
 
     Args:
-        group: The part of the contract that the module has.
-        module: Its functions with `rule` are the rules.
+        group: The part of the contract that is in the module.
+        module: A module that has functions with the decorator `rule`.
     """
     found = [one for one in vars(module).values() if hasattr(one, _ATTRIBUTE)]
     kinds = list(dict.fromkeys(_prefix(one.__name__) for one in found))
@@ -90,7 +90,7 @@ def rules_of(group: str, module: types.ModuleType) -> Iterator[Rule]:
 
 
 def selected(rules: Iterable[Rule], only: Iterable[str]) -> list[Rule]:
-    """Return the rules whose id is one of `only`, or begins with it and a hyphen; all for none."""
+    """Return the rules whose id is in `only`, or has a prefix from it; all if `only` is empty."""
     wanted = [one.upper() for one in only]
     return [
         rule_

@@ -1,7 +1,7 @@
-"""The server that is checked, while it runs: what it answers, and what can be seen of it.
+"""The running server that is checked: send requests to it, and observe it.
 
-What it is, a container, processes of this machine or only a URL, decides what can be seen; what
-cannot raises `NotTested`.
+A container, processes of this machine and a URL allow different observations; those that are not
+possible raise `NotTested`.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from byoi import contract, proxies
 from byoi.conformance.proc import Process
 from byoi.conformance.verdict import NotTested
 
-# A model's own limit is 60 s; a little more shows that the server, not the check, ended it.
+# A little more than the limit of an invocation, 60 s: the server ends it, not the check.
 ANSWER_TIMEOUT_S = contract.INVOCATION_TIMEOUT_S + 10.0
 _PIECE_BYTES = 64 * 1024
 _TEXT_BYTES = 2000
@@ -25,20 +25,20 @@ _PAGE, _TAG = (
     re.compile(r"\s*<(?:!doctype|html|head|body)\b", re.IGNORECASE),
     re.compile(r"<[^>]*>"),
 )
-# More is no answer: it does not end.
+# A longer answer counts as endless.
 _LONGEST_ANSWER_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server answered to one request.
+    """The answer of a server to one request.
 
     Attributes:
-        status: HTTP status; 0 where there was no answer.
+        status: HTTP status; 0 without an answer.
         headers: Response headers, names in lower case.
         body: Response body.
-        seconds: From the request to the last byte.
-        problem: Why there was no answer, "" where there was one.
+        seconds: Seconds from the request to the last byte.
+        problem: Why there was no answer, "" if there was one.
     """
 
     status: int
@@ -49,7 +49,7 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The beginning of the body as text; of a page of HTML, without its tags."""
+        """The beginning of the body as text; HTML without its tags."""
         text = self.body[:_TEXT_BYTES].decode("utf-8", "replace")
         return " ".join(_TAG.sub(" ", text).split()) if _PAGE.match(text) else text
 
@@ -61,10 +61,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Listener:
-    """A TCP socket that takes connections.
+    """A listening TCP socket.
 
     Attributes:
-        address: As the kernel has it, such as `0.0.0.0` or `::`.
+        address: Its address in the kernel's form, such as `0.0.0.0` or `::`.
         port: Its port.
     """
 
@@ -73,18 +73,18 @@ class Listener:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only its own machine reaches it."""
+        """Whether it can be reached only from its own machine."""
         return self._ip.is_loopback
 
     @property
     def is_ipv6(self) -> bool:
-        """Whether it may be for IPv6 only: a socket of Linux takes both, unless it is told to."""
+        """Whether it has an IPv6 address; on Linux it then accepts IPv4, too, by default."""
         return self._ip.version == 6
 
     @property
     def _ip(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
         address = ipaddress.ip_address(self.address)
-        # Java's sockets are of IPv6, also where they are bound to 127.0.0.1.
+        # Java uses IPv6 sockets even if they are bound to 127.0.0.1.
         return getattr(address, "ipv4_mapped", None) or address
 
     def __str__(self) -> str:
@@ -97,8 +97,8 @@ class End:
     """How a server ended after SIGTERM.
 
     Attributes:
-        seconds: Until it had ended.
-        exit_code: Its status; 137 after SIGKILL.
+        seconds: Seconds until it had ended.
+        exit_code: Its exit status; 137 after SIGKILL.
     """
 
     seconds: float
@@ -106,7 +106,7 @@ class End:
 
 
 class Sight(Protocol):
-    """What can be seen of a server beside its answers.
+    """Observations of a server, in addition to its answers.
 
     Attributes:
         sees_start: Whether the check itself started the server.
@@ -115,27 +115,27 @@ class Sight(Protocol):
     sees_start: bool
 
     def log(self) -> str:
-        """Return all that it wrote."""
+        """Return its whole log."""
         ...
 
     def listeners(self) -> list[Listener]:
-        """Return the sockets of its network namespace that take connections."""
+        """Return the listening sockets of its network namespace."""
         ...
 
     def changes(self) -> list[str]:
-        """Return the paths that it made, changed or deleted outside of mounts."""
+        """Return the paths that it created, changed or deleted outside of mounts."""
         ...
 
     def children(self) -> list[Process]:
-        """Return the processes that its first process has started and not yet collected."""
+        """Return the running children of its first process."""
         ...
 
     def kill(self, process: Process) -> None:
-        """End a process of it by SIGKILL."""
+        """Send SIGKILL to one of its processes."""
         ...
 
     def terminate(self, grace_s: int) -> None:
-        """Send SIGTERM, and SIGKILL `grace_s` later where it has not ended."""
+        """Send SIGTERM, and SIGKILL if it has not ended `grace_s` seconds later."""
         ...
 
     def exit_code(self) -> int | None:
@@ -143,7 +143,7 @@ class Sight(Protocol):
         ...
 
     def is_out_of_memory(self) -> bool:
-        """Whether the kernel ended it for its memory limit."""
+        """Whether the kernel killed one of its processes because of its memory limit."""
         ...
 
     def handles(self, number: int) -> bool:
@@ -152,60 +152,60 @@ class Sight(Protocol):
 
 
 class Unseen:
-    """A server of which only a URL is known."""
+    """A server of which only the URL is known."""
 
     sees_start = False
 
     def log(self) -> str:
-        """Raise: it is elsewhere."""
+        """Raise: not possible with a URL."""
         raise NotTested("give an image instead of a URL")
 
     def listeners(self) -> list[Listener]:
-        """Raise: it is elsewhere."""
+        """Raise: not possible with a URL."""
         raise NotTested("give an image instead of a URL")
 
     def changes(self) -> list[str]:
-        """Raise: it is elsewhere."""
+        """Raise: not possible with a URL."""
         raise NotTested("give an image instead of a URL")
 
     def children(self) -> list[Process]:
-        """Raise: it is elsewhere."""
+        """Raise: not possible with a URL."""
         raise NotTested("give an image instead of a URL")
 
     def kill(self, process: Process) -> None:  # noqa: ARG002 - a Sight's
-        """Raise: it is elsewhere, and not ours to end."""
+        """Raise: not possible with a URL."""
         raise NotTested("give an image instead of a URL")
 
     def terminate(self, grace_s: int) -> None:  # noqa: ARG002 - a Sight's
-        """Raise: it is elsewhere, and not ours to end."""
+        """Raise: not possible with a URL."""
         raise NotTested("give an image instead of a URL")
 
     def exit_code(self) -> int | None:
-        """Return None: for all that is known it runs."""
+        """Return None: the server is assumed to run."""
         return None
 
     def is_out_of_memory(self) -> bool:
-        """Raise: it is elsewhere."""
+        """Raise: not possible with a URL."""
         raise NotTested("give an image instead of a URL")
 
     def handles(self, number: int) -> bool:  # noqa: ARG002 - a Sight's
-        """Raise: it is elsewhere."""
+        """Raise: not possible with a URL."""
         raise NotTested("give an image instead of a URL")
 
 
 class Server:
-    """A server that was started for the check, or that a URL leads to.
+    """A server that the check started, or that has a given URL.
 
     Attributes:
         url: `http://host:port`.
-        host: Of the URL.
-        port: Of the URL.
-        sight: What can be seen of it beside its answers.
-        ready_s: Seconds from its start to the first /ping with 200; None where that is not known.
+        host: Host of the URL.
+        port: Port of the URL.
+        sight: Observes the server.
+        ready_s: Seconds from its start to the first /ping with 200; None if unknown.
     """
 
     def __init__(self, host: str, port: int, sight: Sight) -> None:
-        """Remember where it answers; nothing is sent yet."""
+        """Store the address; nothing is sent yet."""
         self.host = host
         self.port = port
         self.url = f"http://{host}:{port}"
@@ -222,21 +222,21 @@ class Server:
         timeout_s: float = ANSWER_TIMEOUT_S,
         is_chunked: bool = False,
     ) -> Answer:
-        """Send one request, and read the answer also where the body is not taken to its end.
+        """Send one request, and read the answer even if the server does not read the whole body.
 
-        A server that refuses a body may answer and close at once. The rest of it then cannot be
-        sent, and the answer can still be read.
+        A server that refuses a body may answer and close the connection immediately. The rest of
+        the body then cannot be sent, but the answer can still be read.
 
         Args:
             method: HTTP method.
-            path: Of the URL.
+            path: Path of the URL.
             body: Request body.
             headers: Request headers.
             timeout_s: Seconds for each step of the exchange, and for the whole answer.
-            is_chunked: The body is sent in chunks, without a Content-Length.
+            is_chunked: Whether to send the body in chunks, without a Content-Length.
 
         Returns:
-            An error of the connection is an answer with status 0.
+            The answer; after an error of the connection, with status 0.
         """
         started_s = time.monotonic()
         connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout_s)
@@ -265,7 +265,7 @@ class Server:
         return Answer(response.status, found, content, seconds=time.monotonic() - started_s)
 
     def ping(self, *, timeout_s: float = ANSWER_TIMEOUT_S) -> Answer:
-        """Send GET /ping, with more patience than the platform has."""
+        """Send GET /ping, with a longer timeout than the platform's."""
         return self.ask("GET", contract.PING_PATH, timeout_s=timeout_s)
 
     def invoke(
@@ -277,7 +277,7 @@ class Server:
         timeout_s: float = ANSWER_TIMEOUT_S,
         is_chunked: bool = False,
     ) -> Answer:
-        """Send POST /invocations; arguments and result as of `ask`."""
+        """Send POST /invocations; arguments and result as for `ask`."""
         return self.ask(
             "POST",
             contract.INVOCATIONS_PATH,
@@ -291,7 +291,7 @@ class Server:
     def opened(
         self, body: bytes, content_type: str, *, timeout_s: float = ANSWER_TIMEOUT_S
     ) -> Iterator[http.client.HTTPResponse]:
-        """Send POST /invocations and supply the answer before its body is read.
+        """Send POST /invocations and yield the response before its body is read.
 
         Raises:
             OSError: Nothing answers.
@@ -307,7 +307,7 @@ class Server:
             yield response
 
     def stop(self, grace_s: int = contract.STOP_GRACE_S) -> End:
-        """Stop it as the platform does, and tell how it ended."""
+        """Stop it as the platform does, and return how it ended."""
         started_s = time.monotonic()
         self.sight.terminate(grace_s)
         code = self.sight.exit_code()
@@ -315,11 +315,11 @@ class Server:
 
 
 def _read(response: http.client.HTTPResponse, timeout_s: float) -> bytes:
-    """Return a body, as `HTTPResponse.read` does, unless it does not end.
+    """Return the body like `HTTPResponse.read`, with limits of time and size.
 
     Raises:
-        OSError: It is not complete in time, or is larger than any answer.
-        HTTPException: The connection ended before it did.
+        OSError: The body is not complete in time, or exceeds the maximum size.
+        HTTPException: The connection ended before the body did.
     """
     until_s = time.monotonic() + timeout_s
     body = bytearray()
@@ -332,7 +332,7 @@ def _read(response: http.client.HTTPResponse, timeout_s: float) -> bytes:
                 f"the answer was not complete within {timeout_s:g} s: {len(body)} B, status "
                 f"{response.status}"
             )
-    # Of a response with a Content-Length, `read1` does not tell that it ended too soon.
+    # `read1` does not report that a response with a Content-Length ended too soon.
     if response.length:
         raise http.client.IncompleteRead(bytes(body), response.length)
     return bytes(body)

@@ -26,7 +26,7 @@ def _require(case: Case) -> None:
 
 
 @rule(Kind.PLATFORM)
-def sv_01(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def sv_01(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """The memory is one of 1024 to 6144 MB.
 
     Source: DG serverless-endpoints; BC ProductionVariantServerlessConfig.
@@ -51,7 +51,7 @@ def sv_02(case: Case) -> str:
 
 
 @rule(Kind.OURS)
-def sv_03(case: Case) -> str:  # noqa: ARG001 - nobody outside knows how workers are counted
+def sv_03(case: Case) -> str:  # noqa: ARG001 - workers cannot be counted from outside
     """The number of workers can be set: one, with one copy of the model, is recommended.
 
     Proved by tests/byoi/server/test_settings.py and test_capacity.py.
@@ -62,7 +62,7 @@ def sv_03(case: Case) -> str:  # noqa: ARG001 - nobody outside knows how workers
 
 
 @rule(Kind.PLATFORM)
-def sv_04(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def sv_04(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """There are 5 GB of disk.
 
     Source: DG serverless-endpoints.
@@ -100,7 +100,7 @@ def sv_05(case: Case) -> str:
 
 
 def _first_closed(folder: Path) -> Path | None:
-    """Return a file or folder that others than its owner cannot read, None where there is none."""
+    """Return a file or folder that is not readable for all users, None without one."""
     for one in (folder, *folder.rglob("*")):
         mode = one.stat().st_mode
         if not mode & stat.S_IROTH or (one.is_dir() and not mode & stat.S_IXOTH):
@@ -126,7 +126,7 @@ def sv_06(case: Case) -> str:
     return f"healthy {ready_s:.1f} s after the start; the limit is 180 s"
 
 
-# A start that is waited for at least so long is the check's own.
+# With a longer start limit than this, the subject is started by the check itself.
 _PLAUSIBLE_S = 10.0
 
 
@@ -174,7 +174,7 @@ def sv_08(case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def sv_09(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def sv_09(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """An endpoint has at most 200 concurrent invocations.
 
     Source: DG serverless-endpoints-invoke; BC ProductionVariantServerlessConfig.
@@ -183,7 +183,7 @@ def sv_09(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def sv_10(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def sv_10(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """GPUs, VPCs, multi-model endpoints, data capture and pipelines are not for serverless.
 
     Source: DG serverless-endpoints.
@@ -192,7 +192,7 @@ def sv_10(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def sv_11(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def sv_11(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """While it starts, a caller may get 429 ModelNotReadyException.
 
     Source: BC ModelNotReadyException.

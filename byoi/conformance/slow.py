@@ -1,4 +1,4 @@
-"""The user's slow payload: sent once for all rules, to a server of its own that it may break."""
+"""The user's slow payload: sent once for all rules, to a separate server, which it may break."""
 
 import contextlib
 import re
@@ -11,13 +11,13 @@ from byoi.conformance.comparing import is_success
 from byoi.conformance.server import Answer, Server
 from byoi.conformance.verdict import Broken, NotTested
 
-# What gunicorn, uWSGI, nginx and multi-model-server write when a time-out of theirs ends a worker.
+# Log lines of gunicorn, uWSGI, nginx and multi-model-server when a time-out ends a worker.
 _KILLED = re.compile(
     r"WORKER TIMEOUT|HARAKIRI|upstream timed out|upstream prematurely closed|"
     r"Worker \(pid:\d+\) was sent SIG|workers? (?:was |were )?killed|worker timed out",
     re.IGNORECASE,
 )
-# A model that refuses the payload does so sooner.
+# A model that refuses the payload answers sooner.
 _AT_ONCE_S = 2.0
 _OF_A_PROXY = {0, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
 _REMEDY = (
@@ -28,11 +28,11 @@ _REMEDY = (
 
 @dataclass(frozen=True)
 class SlowRun:
-    """How the slow payload was answered.
+    """The run of the slow payload.
 
     Attributes:
-        answer: To it.
-        log: What the server had written by then, "" where it cannot be seen.
+        answer: The answer.
+        log: The server's log until then, "" if it cannot be seen.
     """
 
     answer: Answer
@@ -40,10 +40,10 @@ class SlowRun:
 
 
 def run(case: Case) -> SlowRun:
-    """Return how the slow payload was answered by a server that had nothing else to do.
+    """Send the slow payload to a server without other requests; it is sent only once.
 
     Raises:
-        NotTested: There is none, or no server.
+        NotTested: There is no slow payload, or the server is not healthy.
     """
     payload = case.slow_payload()
     case.server()
@@ -57,14 +57,14 @@ def run(case: Case) -> SlowRun:
 
 
 def log_of(server: Server) -> str:
-    """Return what a server wrote, "" where it cannot be seen."""
+    """Return a server's log, "" if it cannot be seen."""
     with contextlib.suppress(NotTested):
         return server.sight.log()
     return ""
 
 
 def killed(found: SlowRun) -> Broken | None:
-    """Return the cause where a time-out of the server ended the request before the platform's.
+    """Return the problem if a time-out of the server ended the request before the platform's.
 
     Args:
         found: A run of the slow payload.

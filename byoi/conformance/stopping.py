@@ -16,29 +16,29 @@ from byoi.conformance.server import ANSWER_TIMEOUT_S, Answer, End, Server
 from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 
 _KILLED = causes.SIGNALLED + signal.SIGKILL
-# What a program that SIGTERM has ended leaves, as a shell reports it.
+# Accepted exit statuses: 0, or ended by SIGTERM as a shell reports it.
 _ENDS = {0, causes.SIGNALLED + signal.SIGTERM}
-# A request is under way by then, if it takes as long as it should.
+# Seconds after sending the slow payload until SIGTERM, at least.
 _UNDER_WAY_S = 1.0
-# What is left of it then: the platform leaves 30 s, and 20 s are enough to tell.
+# Seconds that a long request should still need at SIGTERM, well below the platform's 30 s.
 _LEFT_S = 15.0
-# What a server is given to notice that a part of it died, and to replace it.
+# Seconds for a server to notice that one of its processes died, and to replace it.
 _RECOVERY_S = 10.0
 _POLL_S = 0.2
-# Each takes a start.
+# Maximum number of tested processes: each needs a start.
 _PARTS = 3
 _GATEWAY = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """A server that nothing was asked of any more, and that then got SIGTERM.
+    """An idle server that got SIGTERM.
 
     Attributes:
         end: How it ended.
-        log_before: What it had written until then.
-        log_after: What it has written in all.
-        has_handler: Whether process 1 handled SIGTERM; None where that cannot be seen.
+        log_before: Its log before SIGTERM.
+        log_after: Its whole log.
+        has_handler: Whether process 1 has a handler for SIGTERM; None if that cannot be seen.
     """
 
     end: End
@@ -53,7 +53,7 @@ class Stopped:
 
 
 def stopped(case: Case) -> Stopped:
-    """Start a server, ask it something, and stop it; done once.
+    """Start a server, send it requests, and stop it; done only once.
 
     Raises:
         NotTested: The shared server is not healthy, or this subject cannot be stopped.
@@ -61,7 +61,7 @@ def stopped(case: Case) -> Stopped:
 
     def stop() -> Stopped:
         with case.launched() as server:
-            # What hangs is RT-31's, and is not waited for.
+            # With a timeout: RT-31 reports a server that hangs.
             probing.answers(case, server, timeout_s=_RECOVERY_S)
             probing.wait_for_log(server, bool)
             before = probing.log_of(server)
@@ -72,7 +72,7 @@ def stopped(case: Case) -> Stopped:
             return Stopped(end, before, probing.log_of(server), has_handler)
 
     case.server()
-    # Asked before the server is started: a URL's is not ours to end.
+    # Raises NotTested for a URL, whose server the check must not end.
     case.subject.described()
     return case.remembered("stopped", stop)
 
@@ -108,7 +108,7 @@ def rt_68(case: Case) -> str:
     payload = case.slow_payload()
     case.server()
     case.subject.described()
-    # Of what takes longer than 30 s, the end is awaited.
+    # Send SIGTERM shortly before the end of a request that takes longer than the platform's 30 s.
     usual_s = slow.run(case).answer.seconds
     under_way_s = max(_UNDER_WAY_S, usual_s - _LEFT_S)
     with case.launched() as server, concurrent.futures.ThreadPoolExecutor(1) as pool:
@@ -172,16 +172,16 @@ def rt_69(case: Case) -> str:
 
 
 def _without(case: Case, server: Server, part: Process, usual: list[Answer]) -> str:
-    """Kill a part of a server, and say what came of it.
+    """Kill one process of a server, and return what happened then.
 
     Raises:
-        Broken: /ping says that all is well, and it is not.
+        Broken: /ping still answers 200, but requests fail.
     """
     found = [one for one in server.sight.children() if one.name == part.name]
     if not found:
         return "not there in another start"
     server.sight.kill(found[0])
-    # What is slow is slow afterwards, too.
+    # Slow requests are also slow afterwards, so allow for that.
     slowest_s = max(one.seconds for one in usual)
     deadline_s = time.monotonic() + _RECOVERY_S + 2 * sum(one.seconds for one in usual)
     while time.monotonic() < deadline_s:
@@ -203,7 +203,7 @@ def _without(case: Case, server: Server, part: Process, usual: list[Answer]) -> 
 
 
 def _lost(answers: list[Answer], usual: list[Answer]) -> Answer | None:
-    """Return an answer that is none, where there was one."""
+    """Return an answer that failed although it did not fail before, None without one."""
     pairs = zip(answers, usual, strict=True)
     return next(
         (
@@ -218,7 +218,7 @@ def _lost(answers: list[Answer], usual: list[Answer]) -> Answer | None:
 
 
 @rule(Kind.PLATFORM)
-def rt_70(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def rt_70(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """In an update both versions run at once, each on machines of its own.
 
     Source: DG your-algorithms-inference-code.

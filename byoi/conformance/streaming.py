@@ -15,11 +15,11 @@ from byoi.conformance.verdict import Broken, NotApplicable
 
 _LINES = {"application/jsonlines", "application/x-jsonlines", "application/x-ndjson"}
 _EVENTS = "text/event-stream"
-# An answer whose pieces come further apart than these is computed piece by piece.
+# If the pieces of an answer arrive over a longer time than this, it is computed in pieces.
 _SPREAD_S = 0.3
-# A stream that takes less tells nothing about when its first byte is sent.
+# A shorter stream does not show whether it is buffered.
 _TELLING_S = 0.5
-# The first byte of a stream that is passed on at once is there before this share of its time.
+# The first byte of a stream that is not buffered arrives before this share of its time.
 _FIRST_BYTE_SHARE = 0.8
 _MOST_READ = 64 * 1024
 _NOT_STREAMED = (
@@ -30,14 +30,14 @@ _NOT_STREAMED = (
 
 @dataclass(frozen=True)
 class _Stream:
-    """How an answer arrived.
+    """The arrival of an answer.
 
     Attributes:
         status: HTTP status.
         headers: Response headers, names in lower case.
-        pieces: What arrived, with the seconds from the request until it did.
-        seconds: Until its end.
-        problem: Why it did not end as HTTP ends a response, "" where it did.
+        pieces: The received pieces, each with the seconds since the request.
+        seconds: Seconds from the request to the end.
+        problem: Why the response did not end correctly, "" if it did.
     """
 
     status: int
@@ -68,7 +68,7 @@ class _Stream:
 
     @property
     def is_streamed(self) -> bool:
-        """Whether it comes in pieces, or is of a type that is made to."""
+        """Whether it arrives in pieces, or is chunked and of a type that is usually streamed."""
         if "content-length" in self.headers or self.status != HTTPStatus.OK:
             return False
         return self.is_spread or (
@@ -99,10 +99,10 @@ def _receive(server: Server, payload: Payload) -> _Stream:
 
 
 def _stream(case: Case) -> _Stream:
-    """Return how the answer to the payload arrives; it is sent once for all rules.
+    """Return the streamed answer to the payload, which is sent once for all rules.
 
     Raises:
-        NotApplicable: It is not streamed.
+        NotApplicable: The answer is not streamed.
         NotTested: There is no payload.
     """
     payload = case.payload()
@@ -136,7 +136,7 @@ def st_01(case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def st_02(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def st_02(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """Callers ask for /endpoints/{name}/invocations-response-stream, which a container cannot see.
 
     Source: BC.
@@ -205,8 +205,8 @@ def _read_event(event: bytes) -> None:
         if not line.startswith(names):
             raise ValueError
         data += line.startswith(b"data")
-    # Two of them are one event in two lines, or two events without the empty line between them.
-    # Each JSON document on a line of its own is the second.
+    # Several data lines are one event, or several events without the empty line between them. If
+    # each is a JSON object, they are several events.
     if data > 1 and all(_is_json(line) for line in event.splitlines() if line.startswith(b"data")):
         raise ValueError
 
@@ -219,7 +219,7 @@ def _is_json(line: bytes) -> bool:
 
 
 @rule(Kind.OURS)
-def st_05(case: Case) -> str:  # noqa: ARG001 - no request makes an image fail in the middle
+def st_05(case: Case) -> str:  # noqa: ARG001 - no request makes any image fail in mid-stream
     """A failure in the middle of a stream is seen by the caller: within it, or by its abrupt end.
 
     Proved in tests/byoi/server/test_streams.py.
@@ -269,7 +269,7 @@ def st_07(case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def st_08(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def st_08(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """The AWS CLI and the SDK's local mode cannot ask for a stream.
 
     Source: DG realtime-endpoints-test-endpoints.

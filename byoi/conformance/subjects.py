@@ -1,7 +1,7 @@
-"""What can be checked: an image, a URL, or a project's folder, served by processes.
+"""The subjects of a check: an image, a URL, or a project's folder, served by processes.
 
-An image is run as the platform runs it: `serve`, the model read-only, a network of its own that
-leads nowhere, no credentials, no variables but those of the check, the memory of the instance.
+An image is run as the platform runs it: argument `serve`, read-only model, isolated network, no
+credentials, only the variables of the check, memory of the instance.
 
 Sources: DG your-algorithms-inference-code (how the container is run, /opt/ml/model read-only);
 DG mkt-algo-model-internet-free (no calls in or out but the platform's).
@@ -27,11 +27,11 @@ from byoi.conformance.verdict import Broken, NotTested
 from byoi.local import orphans, processes
 from byoi.local.docker import FREE, Confinement, Engine
 
-# Longer than most models take, shorter than the platform's 8 minutes, which `--full` waits.
+# Longer than most models need; with `--full` it is the platform's limit of 8 minutes.
 START_TIMEOUT_S = 90.0
 _LISTENS_NOWHERE = (processes.LOOPBACK, 0)
 _FOR_ALL = 0o755
-# For a server that listens somewhere.
+# Seconds to connect to a URL.
 _CONNECT_S = 5.0
 
 
@@ -40,14 +40,14 @@ class Conditions:
     """How a server is started.
 
     Attributes:
-        environment: Its variables, and no others.
+        environment: All of its variables.
         argument: `serve` or `train`.
-        port: Where it is to listen.
-        has_model: Whether the model data is there.
-        model_dir: Where it is inside.
+        port: The port on which it should listen.
+        has_model: Whether it has model data.
+        model_dir: Path of the model data inside.
         confinement: Limits of a container; processes have none.
-        mounts: Directories of this machine to paths inside, instead of the model's; those of a
-            training job. None: the model's.
+        mounts: For a training job, directories of this machine and their paths inside, instead of
+            the model's. None mounts the model.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -63,10 +63,10 @@ class Subject(Protocol):
     """What is checked.
 
     Attributes:
-        name: As the user named it.
-        start_limit_s: Seconds to wait until a server of it is healthy.
-        model: The model's directory on this machine, None: what is baked into the image, or
-            what the server has.
+        name: The user's name for it.
+        start_limit_s: Seconds to wait until its server is healthy.
+        model: The model's directory on this machine; None for a model in the image, or of a
+            running server.
     """
 
     name: str
@@ -74,39 +74,39 @@ class Subject(Protocol):
     model: Path | None
 
     def launched(self, conditions: Conditions) -> contextlib.AbstractContextManager[Server]:
-        """Start a server and end it afterwards; nobody has waited until it is healthy.
+        """Start a server and end it afterwards; does not wait until it is healthy.
 
         Raises:
-            NotTested: This cannot be done with what the user gave.
+            NotTested: The subject cannot be started under these conditions.
             Broken: The engine could not start it; the text has the cause.
         """
         ...
 
     def explain_end(self, server: Server) -> Broken:
-        """Return why a server of this subject, that has ended by itself, did so."""
+        """Return why a server of this subject ended by itself."""
         ...
 
     def described(self) -> Mapping[str, Any]:
-        """Return what is known of an image without running it, as `docker inspect` shows it.
+        """Return the description of the image, as `docker inspect` shows it; it is not run.
 
         Raises:
-            NotTested: It is not an image.
+            NotTested: The subject is not an image.
         """
         ...
 
     def read_file(self, path: str) -> bytes | None:
-        """Return the beginning of a file of an image, which is not run; None where it has none.
+        """Return the beginning of a file of the image, None if it does not exist; it is not run.
 
         Raises:
-            NotTested: It is not an image.
+            NotTested: The subject is not an image.
         """
         ...
 
     def has_files(self, folder: str) -> bool:
-        """Whether an image, which is not run, has files in a folder, or folders of it.
+        """Whether the image has files in a folder or below; it is not run.
 
         Raises:
-            NotTested: It is not an image.
+            NotTested: The subject is not an image.
         """
         ...
 
@@ -115,12 +115,12 @@ class ImageSubject:
     """An image of this machine, run by the container engine."""
 
     def __init__(self, engine: Engine, image: str, model: Path | None) -> None:
-        """Remember the image; nothing is run yet.
+        """Store the arguments; nothing is run yet.
 
         Args:
-            engine: Has the image; nothing is pulled.
-            image: Its name.
-            model: The model's directory on this machine, None: what is baked into the image.
+            engine: The engine that has the image; nothing is pulled.
+            image: Name of the image.
+            model: The model's directory on this machine; None for a model in the image.
         """
         self.name = image
         self.start_limit_s = START_TIMEOUT_S
@@ -133,10 +133,10 @@ class ImageSubject:
         name = f"byoi-check-{secrets.token_hex(4)}"
         labels = {orphans.OWNER_LABEL: orphans.owner()}
         with tempfile.TemporaryDirectory(prefix="byoi-check-") as empty:
-            # As of the platform's folder: any user of the image may read it.
+            # As on the platform, any user of the image can read the folder.
             Path(empty).chmod(_FOR_ALL)
             model = self.model if conditions.has_model else None
-            # The platform has the folder, also where it has no model data for it.
+            # The folder exists on the platform even without model data.
             if model is None and not (conditions.has_model and self._is_model_inside):
                 model = Path(empty)
             mounts = {model: conditions.model_dir} if model else {}
@@ -179,11 +179,11 @@ class ImageSubject:
 
     @property
     def _is_model_inside(self) -> bool:
-        """Whether the image has a model where a mount would hide it."""
+        """Whether the image has a model in a folder that a mount would hide."""
         return self.has_files(str(contract.MODEL_DIR))
 
     def read_file(self, path: str) -> bytes | None:
-        """Return the beginning of a file of the image, None where it has none."""
+        """Return the beginning of a file of the image, None if it does not exist."""
         return self._engine.read_image_file(self.name, path)
 
     def has_files(self, folder: str) -> bool:
@@ -191,26 +191,26 @@ class ImageSubject:
         return self._engine.has_image_files(self.name, folder)
 
     def described(self) -> Mapping[str, Any]:
-        """Return what the engine knows of the image."""
+        """Return the engine's description of the image."""
         return self._engine.describe_image(self.name)
 
     def _unlock(self, mounts: Iterable[Path]) -> None:
-        """Let this user read and delete what a container wrote as root."""
+        """Let this user read and delete files that a container wrote as root."""
         if os.geteuid():
             for folder in mounts:
-                # An image without `chmod`: what stays is in a temporary directory.
+                # Fails for an image without `chmod`: the files then stay in a temporary directory.
                 with contextlib.suppress(errors.EngineRefusedError):
                     self._engine.unlock(folder, self.name)
 
 
 class UrlSubject:
-    """A server that runs already, wherever it is."""
+    """A running server on any machine."""
 
     def __init__(self, url: str) -> None:
-        """Remember the URL.
+        """Check and store the URL.
 
         Raises:
-            ConfigurationError: It is not `http://host[:port]`.
+            ConfigurationError: The URL is not `http://host[:port]`.
         """
         parts = urllib.parse.urlsplit(url)
         if parts.scheme != "http" or not parts.hostname or parts.path not in {"", "/"}:
@@ -218,23 +218,23 @@ class UrlSubject:
                 f"expected http://HOST:PORT, as /ping and /invocations are below it, received {url}"
             )
         self.name = url
-        # It was started before.
+        # Short, because the server runs already.
         self.start_limit_s = 5.0
         self.model: Path | None = None
         self._host, self._port = parts.hostname, parts.port or 80
 
     @contextlib.contextmanager
     def launched(self, conditions: Conditions) -> Iterator[Server]:
-        """Supply the server; only as it runs already."""
+        """Yield the running server; other conditions raise NotTested."""
         if conditions != Conditions():
             raise NotTested("give an image instead of a URL: this rule needs a start of its own")
         yield Server(self._host, self._port, Unseen())
 
     def require(self) -> None:
-        """Check that something listens.
+        """Check that the server can be reached.
 
         Raises:
-            ConfigurationError: Nothing does.
+            ConfigurationError: Nothing listens there.
         """
         try:
             socket.create_connection((self._host, self._port), _CONNECT_S).close()
@@ -245,7 +245,7 @@ class UrlSubject:
             ) from error
 
     def explain_end(self, server: Server) -> Broken:
-        """Say that nobody listens: whoever runs it is not known."""
+        """Return the problem that nothing answers; the cause cannot be seen."""
         return Broken(f"nothing answers at {server.url}", "start the server, then check it")
 
     def described(self) -> Mapping[str, Any]:
@@ -267,12 +267,12 @@ class ProcessSight(Unseen):
     sees_start = True
 
     def __init__(self, stack: processes.ProcessStack) -> None:
-        """Remember the processes."""
+        """Store the processes."""
         self._stack = stack
         self._status: int | None = None
 
     def log(self) -> str:
-        """Return all that they wrote."""
+        """Return their whole log."""
         return self._stack.log
 
     def listeners(self) -> list[Listener]:
@@ -284,7 +284,7 @@ class ProcessSight(Unseen):
         raise NotTested("give an image instead of a folder")
 
     def children(self) -> list[Process]:
-        """Raise: the processes are this machine's."""
+        """Raise: not possible with processes of this machine."""
         raise NotTested("give an image instead of a folder")
 
     def is_out_of_memory(self) -> bool:
@@ -301,17 +301,17 @@ class ProcessSight(Unseen):
 
 
 class ProjectSubject:
-    """The folder of a model of one's own, served by processes of this machine."""
+    """The folder of a user's own model, served by processes of this machine."""
 
     def __init__(
         self, folder: Path, model_dir: Path | None, environment: Mapping[str, str]
     ) -> None:
-        """Remember the folder; nothing is run yet.
+        """Store the arguments; nothing is run yet.
 
         Args:
-            folder: As the user named it.
-            model_dir: Given to `model_fn`; None for an empty one.
-            environment: Variables that lead the server to the project's module.
+            folder: The folder, as the user wrote it.
+            model_dir: The argument of `model_fn`; None for an empty directory.
+            environment: Variables with which the server finds the project's module.
         """
         self.name = str(folder)
         self.start_limit_s = START_TIMEOUT_S
@@ -360,7 +360,7 @@ class ProjectSubject:
 
 @contextlib.contextmanager
 def unpacked(archive: Path | None) -> Iterator[Path | None]:
-    """Supply the directory of model data: of a model.tar.gz, or a directory as it is.
+    """Yield the directory of the model data: an unpacked model.tar.gz, or a given directory.
 
     Raises:
         ModelDataError: The archive cannot be unpacked.

@@ -9,7 +9,7 @@ from byoi.conformance.rule import Kind, rule
 from byoi.conformance.training_runs import GRACE_S, KILLED, Job, Run
 from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 
-# A job is under way once it has written something, or after so long.
+# A job counts as running after its first log line, or after this time.
 _UNDER_WAY_S = 5.0
 _RESERVED = ("/opt/ml/input", "/opt/ml/model", "/opt/ml/output", "/opt/ml/checkpoints")
 _VARIABLE = re.compile(r"KeyError: '(SM_\w+)'|\b(SM_\w+)\b[^\n]*not set")
@@ -17,10 +17,10 @@ _REMEDY_FILE = "read it as the Developer Guide describes it, and take what is no
 
 
 def _used(case: Case, name: str) -> Run:
-    """Return the user's job where it has ended well, so that it has read a file of the platform.
+    """Return the user's job if it succeeded, which shows that it could use a file.
 
     Raises:
-        Broken: It failed, and names the file.
+        Broken: The job failed with a message about the file.
         NotTested: There is no job, or it failed for another reason.
     """
     run = training_runs.succeeding(case)
@@ -39,7 +39,7 @@ def tr_01(case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def tr_02(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def tr_02(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """ContainerEntrypoint replaces the ENTRYPOINT, and ContainerArguments the `train`.
 
     Source: DG your-algorithms-training-algo-dockerfile; BC AlgorithmSpecification.
@@ -210,7 +210,7 @@ def tr_13(case: Case) -> str:
 
 
 @rule(Kind.PLATFORM)
-def tr_14(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def tr_14(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """/opt/ml/checkpoints is copied to S3 while the job runs.
 
     Source: DG model-checkpoints; BC CheckpointConfig.
@@ -219,7 +219,7 @@ def tr_14(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.OURS)
-def tr_15(case: Case) -> str:  # noqa: ARG001 - nobody outside knows what is a checkpoint
+def tr_15(case: Case) -> str:  # noqa: ARG001 - checkpoints cannot be recognised from outside
     """A job that is started again goes on from its checkpoints.
 
     No test proves it: the project's own training takes a minute and has none.
@@ -248,7 +248,7 @@ def tr_16(case: Case) -> str:
 
 
 @rule(Kind.OURS)
-def tr_17(case: Case) -> str:  # noqa: ARG001 - made inside the container
+def tr_17(case: Case) -> str:  # noqa: ARG001 - they are set inside the container
     """Variables SM_* are made inside the container, by whatever runs the script.
 
     Proved by tests/byoi/test_training_script.py.
@@ -259,7 +259,7 @@ def tr_17(case: Case) -> str:  # noqa: ARG001 - made inside the container
 
 
 @rule(Kind.OURS)
-def tr_18(case: Case) -> str:  # noqa: ARG001 - where a toolkit finds its script is its own affair
+def tr_18(case: Case) -> str:  # noqa: ARG001 - only for images with AWS's toolkit
     """AWS's toolkit runs the script SAGEMAKER_PROGRAM of /opt/ml/code.
 
     The project's own training refuses those variables: tests/byoi/test_training_platform.py.
@@ -270,7 +270,7 @@ def tr_18(case: Case) -> str:  # noqa: ARG001 - where a toolkit finds its script
 
 
 @rule(Kind.PLATFORM)
-def tr_19(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def tr_19(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """Metrics are found in stdout and stderr by the expressions of MetricDefinitions.
 
     Source: DG define-train-metrics; BC MetricDefinition.
@@ -279,7 +279,7 @@ def tr_19(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
 
 
 @rule(Kind.PLATFORM)
-def tr_20(case: Case) -> str:  # noqa: ARG001 - nothing of an image can break it
+def tr_20(case: Case) -> str:  # noqa: ARG001 - no image can break it
     """Scratch files are in /tmp.
 
     Source: DG model-train-storage-env-var-summary.

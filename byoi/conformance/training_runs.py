@@ -21,7 +21,7 @@ from byoi.conformance.server import Server
 from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 from byoi.local.docker import Confinement
 
-# SIGTERM, then SIGKILL this much later.
+# Seconds from SIGTERM to SIGKILL.
 GRACE_S = 120
 _NAME = "byoi-check"
 _ARN = f"arn:aws:sagemaker:eu-central-1:123456789012:training-job/{_NAME}"
@@ -33,7 +33,7 @@ _HYPERPARAMETERS = "hyperparameters.json"
 _CHANNELS = "inputdataconfig.json"
 _RESOURCES = "resourceconfig.json"
 _HOST = "algo-1"
-# A job that has nothing to train from, and one of the user's.
+# Maximum seconds of a job without input, and of the user's job.
 _FAILS_S, _ENDS_S = 60.0, 300.0
 # The value of each hyperparameter, and the content of each file, of a job that is to fail.
 _DAMAGED = "damaged by byoi check"
@@ -57,12 +57,12 @@ class Run:
 
     Attributes:
         job: Which one.
-        exit_code: Its status.
-        log: What it wrote to stdout and stderr.
-        failure: The content of /opt/ml/output/failure; "" where it is empty or absent.
-        model: Paths of files below /opt/ml/model.
-        output: Those below /opt/ml/output/data.
-        channels: Names of the channels that it had.
+        exit_code: Its exit status.
+        log: Its output on stdout and stderr.
+        failure: The content of /opt/ml/output/failure; "" if it is empty or absent.
+        model: Paths of the files below /opt/ml/model.
+        output: Paths of the files below /opt/ml/output/data.
+        channels: Names of its channels.
     """
 
     job: Job
@@ -75,30 +75,30 @@ class Run:
 
     @property
     def has_failed(self) -> bool:
-        """Whether it says so, by its status or by the file."""
+        """Whether its exit status or its failure file says that it failed."""
         return bool(self.exit_code or self.failure)
 
     @property
     def told(self) -> str:
-        """All that it tells of its end."""
+        """Its log and its failure file, where the cause of a failure may be."""
         return f"{self.log}\n{self.failure}"
 
 
 def require(case: Case) -> None:
-    """Go on only where rules of training are asked for.
+    """Check that the user asked for the rules of training.
 
     Raises:
-        NotApplicable: They are not.
+        NotApplicable: The user did not.
     """
     if not case.given.is_training:
         raise NotApplicable("--train asks for it")
 
 
 def training_input(case: Case) -> Path:
-    """Return the user's input of a job.
+    """Return the user's input of a training job.
 
     Raises:
-        NotTested: There is none.
+        NotTested: The user gave none.
     """
     require(case)
     if case.given.training_input is None:
@@ -107,20 +107,20 @@ def training_input(case: Case) -> Path:
 
 
 def succeeding(case: Case) -> Run:
-    """Return a run of the user's job, which is to end well; it runs once.
+    """Run the user's job, which should succeed; it runs only once.
 
     Raises:
-        NotTested: There is none, or it does not end in time.
+        NotTested: There is no job, or it does not end in time.
     """
     training_input(case)
     return _run_once(case, Job.GIVEN)
 
 
 def good(case: Case) -> Run:
-    """Return a run of the user's job that has ended well.
+    """Return the run of the user's job if it succeeded.
 
     Raises:
-        NotTested: It has not.
+        NotTested: It failed.
     """
     run = succeeding(case)
     if run.exit_code:
@@ -129,23 +129,23 @@ def good(case: Case) -> Run:
 
 
 def native(case: Case) -> Run:
-    """Return a run of the user's job with hyperparameters that are numbers where they look so.
+    """Run the user's job with numeric hyperparameters as numbers instead of texts.
 
     Raises:
-        NotTested: There is none, or it does not end in time.
+        NotTested: There is no job, or it does not end in time.
     """
     training_input(case)
     return _run_once(case, Job.WITH_NUMBERS)
 
 
 def failing(case: Case) -> Run:
-    """Return a run of a job that fails; each is run once.
+    """Run a job that fails; each is run only once.
 
-    The first has no channels and no hyperparameters. Where that ends well, the second is the
-    user's, with damaged files and hyperparameters.
+    The first has no channels and no hyperparameters. If it succeeds, the second is the user's, with
+    damaged files and hyperparameters.
 
     Raises:
-        NotTested: None of them ends in time and fails.
+        NotTested: No job ends in time and fails.
     """
     require(case)
     jobs = [Job.WITHOUT_INPUT]
@@ -167,10 +167,10 @@ def failing(case: Case) -> Run:
 
 
 def takes_train(case: Case) -> str:
-    """Say how the image takes the argument `train`.
+    """Return the observation that the image accepts the argument `train`.
 
     Raises:
-        Broken: It does not.
+        Broken: It does not accept it.
     """
     require(case)
     has_input = case.given.training_input is not None
@@ -185,14 +185,14 @@ def takes_train(case: Case) -> str:
 
 @contextlib.contextmanager
 def launched(case: Case, job: Job) -> Iterator[tuple[Server, Path]]:
-    """Start a job; supply it, and the folder that has its /opt/ml.
+    """Start a job; yield it and the folder with its /opt/ml.
 
     Args:
         case: Has the image.
         job: Which one.
 
     Raises:
-        Broken: It does not start.
+        Broken: The job does not start.
         NotTested: The subject is not an image.
     """
     case.subject.described()
@@ -200,7 +200,7 @@ def launched(case: Case, job: Job) -> Iterator[tuple[Server, Path]]:
         folder = Path(name)
         for one in _FOLDERS:
             (folder / one).mkdir()
-            # An image with a USER may write there, too.
+            # Also for an image with a USER other than root.
             (folder / one).chmod(0o777)
         _write_input(folder / "input", case.given.training_input, job)
         conditions = case.conditions(
@@ -272,7 +272,7 @@ def _damage(folder: Path) -> None:
 
 
 def _write_input(folder: Path, source: Path | None, job: Job) -> None:
-    """Lay out /opt/ml/input, with what the platform adds to it."""
+    """Create the content of /opt/ml/input, with the files that the platform adds."""
     if source is not None and job is not Job.WITHOUT_INPUT:
         shutil.copytree(source, folder, dirs_exist_ok=True)
     if job is Job.DAMAGED:

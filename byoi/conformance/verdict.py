@@ -1,13 +1,13 @@
-"""What is said of a rule of the container contract, and why."""
+"""The result of testing a rule of the container contract, and the reason for it."""
 
 import enum
 from dataclasses import dataclass
 
 
 class Verdict(enum.Enum):
-    """What is said of a rule."""
+    """The result of testing a rule."""
 
-    PASS = "pass"  # noqa: S105 - a word, no password
+    PASS = "pass"  # noqa: S105 - not a password
     FAIL = "fail"
     NOT_APPLICABLE = "not applicable"
     NOT_TESTED = "not tested"
@@ -17,7 +17,7 @@ class Broken(Exception):  # noqa: N818 - named after the condition
     """The rule does not hold.
 
     Attributes:
-        seen: What was seen, in a few words.
+        seen: The observation, in a few words.
         remedy: What to change, in a sentence.
     """
 
@@ -28,7 +28,7 @@ class Broken(Exception):  # noqa: N818 - named after the condition
 
 
 class NotTested(Exception):  # noqa: N818 - named after the condition
-    """The rule could not be tested; the text says what to give so that it can."""
+    """The rule could not be tested; the text says what is needed to test it."""
 
 
 class NotApplicable(Exception):  # noqa: N818 - named after the condition
@@ -40,10 +40,10 @@ class Figure:
     """A time that a rule measured.
 
     Attributes:
-        name: What took it, such as `slowest /ping`.
+        name: What was measured, such as `slowest /ping`.
         rule: The id of the rule that measured it.
-        seconds: What it took.
-        limit_s: What the platform allows.
+        seconds: The measured time.
+        limit_s: The limit of the platform.
     """
 
     name: str
@@ -53,5 +53,5 @@ class Figure:
 
     @property
     def share(self) -> float:
-        """What it took of the limit, 1 for all of it and for more."""
+        """The time as a share of the limit, at most 1."""
         return min(1.0, self.seconds / self.limit_s)

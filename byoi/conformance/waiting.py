@@ -1,4 +1,4 @@
-"""The wait until a server is healthy, which ends early where it can be seen that it will not be.
+"""Wait until a server is healthy, and stop early if a problem shows that it will not be.
 
 Source: DG your-algorithms-inference-code (/ping answers 200 within 2 s, 8 minutes after the start
 at the latest; the server listens on 0.0.0.0:8080).
@@ -15,18 +15,18 @@ from byoi.conformance.server import Answer, Listener, Server
 from byoi.conformance.verdict import Broken, NotTested
 
 _POLL_S = 0.1
-# What stays so for this share of the wait is no step on the way to a server that answers.
+# A state that lasts for this share of the wait is not a short stage of the start.
 _SETTLED_SHARE = 0.1
-# What a slow /ping is given to tell how slow it is.
+# Wait longer than the limit, to report how slow /ping is.
 _PATIENCE_S = 15.0
 _SLOW_PINGS = 3
-# Of a server that is about to answer otherwise.
+# Statuses of a server that may still be starting.
 _STARTING = {
     HTTPStatus.BAD_GATEWAY,
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
 }
-# What does not pass by waiting.
+# Statuses that do not change by waiting.
 _REFUSED = {
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.UNAUTHORIZED,
@@ -49,13 +49,13 @@ def wait_until_healthy(
     """Wait until /ping answers 200 within its limit.
 
     Args:
-        server: Was started just now; its `ready_s` is set when it is healthy.
+        server: A server that was just started; its `ready_s` is set when it is healthy.
         limit_s: Seconds to wait.
-        explain_end: Returns why it ended; called where it has.
-        port: Where it is to listen.
+        explain_end: Returns why the server ended; called if it has ended.
+        port: The port on which it should listen.
 
     Returns:
-        None once it is healthy, else the cause why it is not.
+        None when it is healthy, else the cause.
     """
     started_s = time.monotonic()
     settled = _Settled()
@@ -79,11 +79,11 @@ def wait_until_healthy(
 
 
 class NotReady(Broken):
-    """The server did not become healthy, and nothing tells why."""
+    """The server did not become healthy, for an unknown reason."""
 
 
 class _Settled:
-    """How long something has stayed the same."""
+    """Measures how long a state has not changed."""
 
     def __init__(self) -> None:
         self._state = ""
@@ -104,9 +104,9 @@ def _state(answer: Answer) -> str:
 
 
 def slow_ping(server: Server) -> Broken | None:
-    """Return the cause where /ping answers, and too late."""
-    # gunicorn, for example, takes connections before its workers have loaded: they wait then, and
-    # once they are answered the next one is, too.
+    """Return the problem if /ping is answered, but too late."""
+    # Repeated, because some servers, such as gunicorn, accept connections before their workers have
+    # loaded the model: the first /ping waits for that, the next ones do not.
     for _ in range(_SLOW_PINGS):
         patient = server.ping(timeout_s=_PATIENCE_S)
         if patient.status != HTTPStatus.OK or patient.seconds <= contract.PING_TIMEOUT_S:
@@ -118,10 +118,10 @@ def slow_ping(server: Server) -> Broken | None:
 
 
 def _wrong_ping(server: Server, answer: Answer) -> Broken | None:
-    """Return the cause where a server that serves answers /ping otherwise than with 200.
+    """Return the problem if a server that has loaded does not answer /ping with 200.
 
-    While it loads, it may answer as it likes. But what says that it is well, or handles requests,
-    has loaded.
+    While a server loads, any status is allowed. It has loaded if the status of /ping is below 400,
+    if waiting does not change that status, or if the server handles requests.
     """
     if not answer.status or answer.status in _STARTING:
         return None
@@ -134,7 +134,7 @@ def _wrong_ping(server: Server, answer: Answer) -> Broken | None:
                 "answer whatever the Host header is: the platform's is an address",
             )
         return wrong_status(answer)
-    # One that is not there may come with the model; a failure may pass.
+    # A missing route may be added after loading; a failure may be temporary.
     if answer.status >= HTTPStatus.BAD_REQUEST:
         invoked = server.invoke(b"[]", "application/json", timeout_s=_PATIENCE_S)
         if invoked.status in {0, answer.status, *_STARTING, *_WITHOUT_ROUTE}:
@@ -143,7 +143,7 @@ def _wrong_ping(server: Server, answer: Answer) -> Broken | None:
 
 
 def wrong_status(answer: Answer) -> Broken:
-    """Return that /ping is not answered with 200."""
+    """Return the problem that /ping is not answered with 200."""
     if answer.status in _WITHOUT_ROUTE:
         remedy = "add a route GET /ping that answers 200 when ready"
     else:
@@ -156,7 +156,7 @@ def _body(answer: Answer) -> str:
 
 
 def _wrong_place(server: Server, answer: Answer, port: int) -> Broken | None:
-    """Return the cause where the server listens elsewhere."""
+    """Return the problem if the server listens on another port or address."""
     if answer.status:
         return None
     try:
@@ -166,16 +166,16 @@ def _wrong_place(server: Server, answer: Answer, port: int) -> Broken | None:
     here = [one for one in listeners if one.port == port]
     if here or any(_is_the_server(server, one) for one in listeners):
         return wrong_listeners(listeners, port) or _ipv6_only(here, answer)
-    # A helper, while the server still loads.
+    # Another program listens there, and the server is still loading.
     return None
 
 
 def _is_the_server(server: Server, listener: Listener) -> bool:
-    """Whether it is the server that listens there: it answers /ping, or its log says so."""
+    """Whether a socket belongs to the server: it answers /ping, or the log names its address."""
     if listener.address == _RESOLVER:
         return False
     with contextlib.suppress(NotTested):
-        # As gunicorn, uvicorn, Flask and others write it.
+        # The format of gunicorn, uvicorn, Flask and others.
         if f"http://{listener}" in server.sight.log():
             return True
     elsewhere = Server(server.host, listener.port, server.sight)
@@ -186,7 +186,7 @@ def _is_the_server(server: Server, listener: Listener) -> bool:
 
 
 def _ipv6_only(here: list[Listener], answer: Answer) -> Broken | None:
-    """Return the cause where a socket of IPv6 refuses what comes over IPv4."""
+    """Return the problem if an IPv6 socket does not accept IPv4 connections."""
     if not here or not all(one.is_ipv6 for one in here):
         return None
     return Broken(
@@ -196,11 +196,11 @@ def _ipv6_only(here: list[Listener], answer: Answer) -> Broken | None:
 
 
 def wrong_listeners(listeners: list[Listener], port: int) -> Broken | None:
-    """Return the cause where nothing listens on all interfaces at a port, but something elsewhere.
+    """Return the problem if sockets listen only on loopback, or only on other ports.
 
     Args:
-        listeners: The sockets that take connections.
-        port: Where the server is to listen.
+        listeners: The listening sockets.
+        port: The port on which the server should listen.
     """
     here = [one for one in listeners if one.port == port]
     if any(not one.is_loopback for one in here):
@@ -210,7 +210,7 @@ def wrong_listeners(listeners: list[Listener], port: int) -> Broken | None:
             f"it listens on {here[0]} only, which the platform cannot reach",
             f"bind to 0.0.0.0:{port} instead of {here[0]}",
         )
-    # Docker's own resolver listens in each network of a user's.
+    # Docker's own resolver listens in each user-defined network.
     others = [one for one in listeners if one.address != _RESOLVER]
     if others:
         shown = ", ".join(sorted({str(one) for one in others}))

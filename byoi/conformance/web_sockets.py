@@ -1,4 +1,4 @@
-"""A client of WebSockets, as small as the check needs: frames as they are on the wire.
+"""A minimal WebSocket client for the check, at the level of frames.
 
 Source: RFC 6455, sections 4 (handshake) and 5 (frames).
 """
@@ -20,7 +20,7 @@ _HEAD_BYTES = 64 * 1024
 
 
 class RefusedError(OSError):
-    """The server does not speak WebSocket there; the text has its first line."""
+    """The server refused the WebSocket; the text is the first line of its answer."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Frame:
     """One frame.
 
     Attributes:
-        opcode: What it is.
+        opcode: Its type.
         data: Its payload.
     """
 
@@ -37,7 +37,7 @@ class Frame:
 
     @property
     def close_code(self) -> int:
-        """Why a connection was closed, 1005 where it was not said."""
+        """The code of a Close frame, 1005 without one."""
         return int(struct.unpack("!H", self.data[:2])[0]) if len(self.data) >= 2 else 1005
 
 
@@ -45,12 +45,12 @@ class WebSocket:
     """An open connection."""
 
     def __init__(self, connection: socket.socket) -> None:
-        """Take a connection whose handshake is done."""
+        """Store a connection after its handshake."""
         self._connection = connection
         self._file = connection.makefile("rb")
 
     def send(self, opcode: int, data: bytes, *, is_last: bool = True) -> None:
-        """Send one frame, masked as a client has to."""
+        """Send one frame, masked as required of a client."""
         head = bytes([(0x80 if is_last else 0) | opcode])
         if len(data) < 126:
             head += bytes([0x80 | len(data)])
@@ -66,7 +66,7 @@ class WebSocket:
         """Return the next frame.
 
         Raises:
-            OSError: None comes in time, or the connection ends.
+            OSError: No frame arrives in time, or the connection ends.
         """
         first, second = self._read(2)
         length = second & 0x7F
@@ -85,11 +85,11 @@ class WebSocket:
 
 @contextlib.contextmanager
 def opened(host: str, port: int, path: str, *, timeout_s: float) -> Iterator[WebSocket]:
-    """Connect and supply the connection.
+    """Connect, and yield the open WebSocket.
 
     Raises:
         OSError: Nothing answers.
-        RefusedError: What answers is not a WebSocket.
+        RefusedError: The server refused the WebSocket.
     """
     key = base64.b64encode(os.urandom(16)).decode()
     with socket.create_connection((host, port), timeout=timeout_s) as connection:
@@ -100,7 +100,7 @@ def opened(host: str, port: int, path: str, *, timeout_s: float) -> Iterator[Web
         )
         head = b""
         while b"\r\n\r\n" not in head and len(head) < _HEAD_BYTES:
-            # One at a time: what follows are frames.
+            # One byte at a time, so that the frames after the head are not read.
             if not (byte := connection.recv(1)):
                 break
             head += byte

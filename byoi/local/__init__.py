@@ -2,11 +2,11 @@
 
 * `Engine`: the container engine: images, containers, logs
 * `ProcessStack`: the server as processes, without an engine
-* `LocalRegistry`: an image registry on this machine, for as long as it is needed
+* `LocalRegistry`: a temporary image registry on this machine
 * `find_free_port`: a TCP port that nothing uses
 
-No AWS and no SDK here. Containers and processes carry the id of the process that started
-them, so that the next one can remove what a killed process left behind.
+This package uses neither AWS nor the SageMaker SDK. Containers and networks have a label with the
+process that started them, so that a later process can remove what a killed one left behind.
 """
 
 from typing import TYPE_CHECKING

@@ -1,6 +1,6 @@
-"""The Docker SDK: a connection to an engine, and its errors as this project's own.
+"""The Docker SDK: connect to an engine, and translate its errors to this project's errors.
 
-Imported when an engine is asked for the first time: loading the SDK takes 0.3 s.
+Imported at the first request to an engine: loading the SDK takes 0.3 s.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from docker.utils.proxy import ProxyConfig
 from byoi import errors
 from byoi.local.docker_config import DockerConfig, EngineAddress
 
-# Every engine from 2016 on answers what its version is in this version of the API.
+# Every engine since 2016 answers a question for its version in this version of the API.
 _FIRST_VERSION = "1.24"
 
 
@@ -31,7 +31,7 @@ def connect(address: EngineAddress, timeout_s: float) -> Any:
     """Return the SDK's `APIClient` for an engine, after asking for its version.
 
     Args:
-        address: Of the engine.
+        address: The address of the engine.
         timeout_s: Seconds to wait for each answer.
     """
     _probe(address.url, timeout_s)
@@ -43,7 +43,7 @@ def connect(address: EngineAddress, timeout_s: float) -> Any:
 
 
 def _probe(url: str, timeout_s: float) -> None:
-    """Connect to a Unix socket and close it: the SDK leaves one open where that fails."""
+    """Test the connection to a Unix socket: after a failure, the SDK would leave a socket open."""
     _, scheme, path = docker.utils.parse_host(url).partition("http+unix://")
     if scheme:
         with socket.socket(socket.AF_UNIX) as probe:
@@ -59,9 +59,9 @@ def _client(address: EngineAddress, timeout_s: float, version: str) -> Any:
         tls=_tls(address) or False,
         use_ssh_client=True,
     )
-    # Proxies and logins of this process's environment are not meant for the engine.
+    # Ignore proxies and logins in this process's environment: they are not for the engine.
     client.trust_env = False
-    # A connection that is kept costs a descriptor, and breaks when the engine is restarted.
+    # Do not keep connections: each needs a descriptor, and breaks when the engine is restarted.
     client.headers["Connection"] = "close"
     return client
 
@@ -83,10 +83,10 @@ def _tls(address: EngineAddress) -> TLSConfig | None:
 
 
 def stored_login(config: DockerConfig, registry: str) -> dict[str, Any] | None:
-    """Return what `docker login` stored for a registry, None where it stored nothing.
+    """Return the login that `docker login` stored for a registry, None without one.
 
     Args:
-        config: Names the credential helpers, or holds the logins.
+        config: Has the logins, or the names of credential helpers.
         registry: `host:port`; empty for Docker Hub.
     """
     content = config.read()
@@ -98,17 +98,17 @@ def stored_login(config: DockerConfig, registry: str) -> dict[str, Any] | None:
 
 
 def proxy_variables(proxies: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that stand for the proxies of config.json inside a container."""
+    """Return the variables of a container for the proxies of config.json."""
     return dict(ProxyConfig.from_dict(proxies).get_environment())
 
 
 def bind_mount(outside: Path, inside: Path, *, is_read_only: bool) -> Any:
-    """Return the mount of a directory of this machine into a container."""
+    """Return a mount of a directory of this machine into a container."""
     return docker.types.Mount(str(inside), str(outside), type="bind", read_only=is_read_only)
 
 
 def first_file(chunks: Iterator[bytes], limit_bytes: int) -> bytes | None:
-    """Return the beginning of the one file in a tar archive, None where it holds no file.
+    """Return the beginning of the first file in a tar archive, None if the first entry is no file.
 
     Args:
         chunks: The archive.
@@ -128,18 +128,18 @@ def first_file(chunks: Iterator[bytes], limit_bytes: int) -> bytes | None:
 
 
 def has_file(chunks: Iterator[bytes], limit_bytes: int) -> bool:
-    """Whether a tar archive holds a file, as far as its beginning tells.
+    """Whether the beginning of a tar archive has a file.
 
     Args:
         chunks: The archive.
-        limit_bytes: Of the beginning.
+        limit_bytes: Size of the beginning.
     """
     received = bytearray()
     for chunk in chunks:
         received += chunk
         if len(received) > limit_bytes:
             break
-    # What is cut off ends in the middle of a member, whose head has been read.
+    # The cut is in the middle of a member, whose header was read: ignore the ReadError.
     with (
         contextlib.suppress(tarfile.ReadError),
         tarfile.open(fileobj=io.BytesIO(received), mode="r:") as archive,
@@ -153,13 +153,13 @@ def translated(url: str, question: str, timeout_s: float) -> Iterator[None]:
     """Raise this project's errors instead of the SDK's.
 
     Args:
-        url: Where the engine listens.
-        question: What it is asked to do.
-        timeout_s: Seconds it has to answer.
+        url: Address of the engine.
+        question: The request to the engine, in words.
+        timeout_s: The time-out of the request in seconds.
 
     Raises:
-        EngineRefusedError: It answered with an error.
-        HostingError: It did not answer in time.
+        EngineRefusedError: The engine answered with an error.
+        HostingError: The engine did not answer in time.
         MissingProgramError: No engine answers.
     """
     handled_before = sys.exception()

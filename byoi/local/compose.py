@@ -1,4 +1,4 @@
-"""Compose: the command that local mode of the SageMaker SDK starts containers with."""
+"""Find Docker Compose, with which local mode of the SageMaker SDK starts containers."""
 
 import shutil
 import subprocess
@@ -10,13 +10,13 @@ _TIMEOUT_S = 60
 
 
 def find_command(environ: Mapping[str, str]) -> list[str]:
-    """Return the words that start compose.
+    """Return the command of compose, as a list of words.
 
-    The plugin is taken where it works, whatever its version text says (the SDK wants
-    to read "v2" there, which Debian's 2.26 and every v5 do not print).
+    The plugin is preferred if it works, independent of its version text: the SDK expects "v2" in
+    it, which Debian's 2.26 and every v5 do not print.
 
     Args:
-        environ: Its PATH is searched; the variables lead to the engine.
+        environ: Has PATH and the variables for the engine.
 
     Raises:
         MissingProgramError: Neither the plugin nor the old program works.

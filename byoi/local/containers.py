@@ -1,4 +1,4 @@
-"""One serving container on this machine: started, waited for, and removed at the end."""
+"""Run one serving container on this machine, and remove it afterwards."""
 
 import contextlib
 import secrets
@@ -9,7 +9,7 @@ from byoi import contract, errors
 from byoi.local import health, orphans, processes
 from byoi.local.docker import Engine
 
-# Read to find one line among those of health checks.
+# Number of log lines to read: most of them may be health checks.
 _LOG_LINES_READ = 100
 
 
@@ -26,19 +26,20 @@ def serving(  # noqa: PLR0913 - keywords with a default
     """Run an image with `serve`, wait until it is healthy, and remove the container at the end.
 
     Args:
-        engine: Has the image; nothing is pulled.
-        image: Its name.
+        engine: The engine that has the image; nothing is pulled.
+        image: Name of the image.
         purpose: A part of the container's name.
         environment: Variables of the container.
-        model_dir: Mounted read-only at /opt/ml/model; None: what is baked into the image.
-        timeout_s: Seconds for /ping to turn 200.
+        model_dir: Mounted read-only at /opt/ml/model; None for a model in the image.
+        timeout_s: Seconds until /ping must answer 200.
 
     Yields:
-        `http://host:port`, where this machine reaches it.
+        `http://host:port`, the address of the container for this machine.
 
     Raises:
-        EndpointFailedError: It ended, or did not become healthy; the message has its last line.
-        HostingError: It did not start.
+        EndpointFailedError: The container ended or did not become healthy; the message has the
+            last line of its log.
+        HostingError: The container did not start.
     """
     name = f"byoi-{purpose}-{secrets.token_hex(4)}"
 
@@ -58,7 +59,7 @@ def serving(  # noqa: PLR0913 - keywords with a default
             mounts={model_dir: contract.MODEL_DIR} if model_dir else {},
             published=contract.PORT,
         )
-        # None: it has ended already, which is looked at before the port.
+        # None if it has already ended, which `wait_until_healthy` notices before it uses the port.
         host, port = engine.address(name, contract.PORT) or (processes.LOOPBACK, 0)
         url = f"http://{host}:{port}"
         cause = health.wait_until_healthy(url, cause_of_end=cause_of_end, timeout_s=timeout_s)

@@ -1,7 +1,7 @@
 """The container engine of this machine: its images, containers and networks, by the Docker SDK.
 
 The engine is the one that the docker command would use (DOCKER_HOST, DOCKER_CONTEXT, the current
-context). Values of variables go through its API, so they never stand on a process list.
+context). Values of variables are passed by its API, so they never appear in a process list.
 """
 
 import contextlib
@@ -21,11 +21,11 @@ from byoi.local.docker_config import DockerConfig
 from byoi.local.processes import LOOPBACK
 from byoi.names import ImageReference, require_variables
 
-# One question to the engine; it answers in milliseconds unless it hangs.
+# Time-out of one request to the engine, which answers in milliseconds unless it hangs.
 TIMEOUT_S = 60
-# Between two messages of a pull: a large layer is unpacked without a word.
+# Maximum time between two messages of a pull: unpacking a large layer sends none.
 PULL_TIMEOUT_S = 600
-# After its container has been removed, a log ends by itself.
+# Seconds to wait for the end of a log after its container was removed.
 _LOG_END_S = 5
 
 
@@ -34,10 +34,10 @@ class ContainerState:
     """The state of a container, as the engine describes it.
 
     Attributes:
-        status: Docker's word: created, running, exited, dead ...; `absent` without container.
-        exit_code: Meaningful once it has ended.
-        is_out_of_memory: The kernel ended it for its memory limit.
-        error: Docker's own reason for not starting it, or "".
+        status: Docker's status: created, running, exited, dead ...; `absent` without a container.
+        exit_code: Exit status; valid after the end.
+        is_out_of_memory: Whether the kernel killed it because of its memory limit.
+        error: Docker's reason for not starting it, or "".
     """
 
     status: str
@@ -47,19 +47,19 @@ class ContainerState:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it ran and has stopped for good."""
+        """Whether it ran and has ended."""
         return self.status in {"exited", "dead"}
 
 
 @dataclass(frozen=True)
 class Confinement:
-    """Limits that a container runs under, beyond those of the engine.
+    """Limits of a container, in addition to those of the engine.
 
     Attributes:
-        memory_bytes: Of all its processes, without swap; 0 is no limit.
-        user: `UID:GID` of its processes; "" is the image's own.
-        is_root_read_only: Nothing can be written but into `/tmp`, which is then in memory.
-        has_writable_mounts: The mounted directories can be written to.
+        memory_bytes: Memory of all its processes, without swap; 0 is no limit.
+        user: `UID:GID` of its processes; "" is the image's user.
+        is_root_read_only: Whether only `/tmp` is writable, which is then in memory.
+        has_writable_mounts: Whether the mounted directories are writable.
     """
 
     memory_bytes: int = 0
@@ -72,18 +72,18 @@ FREE = Confinement()
 
 
 class LogFollower:
-    """Appends what a container writes to a file, in a thread, until the container ends."""
+    """Appends a container's log to a file, in a thread, until the container ends."""
 
     def __init__(self, stream: Any, file: Path) -> None:
-        """Start.
+        """Start the thread.
 
         Args:
             stream: The SDK's stream of the log.
-            file: Receives the log.
+            file: The file for the log.
         """
         self._stream = stream
         self._file = file
-        # A daemon: nothing waits for it when the process ends.
+        # A daemon thread: it does not delay the end of the process.
         self._thread = threading.Thread(target=self._copy, name=f"log {file.name}", daemon=True)
         self._thread.start()
 
@@ -96,7 +96,7 @@ class LogFollower:
         """Release the connection.
 
         Args:
-            wait_s: Seconds to wait for the end of the log, which comes when its container ends.
+            wait_s: Seconds to wait for the end of the log, which ends with its container.
         """
         self._thread.join(wait_s)
         if self._thread.is_alive():
@@ -105,7 +105,7 @@ class LogFollower:
             self._thread.join(_LOG_END_S)
 
     def _copy(self) -> None:
-        # ValueError and AttributeError: closed by the other thread while this one reads.
+        # ValueError and AttributeError: `close` closed the stream while this thread reads.
         with (
             self._file.open("ab", buffering=0) as log,
             contextlib.suppress(OSError, ValueError, AttributeError),
@@ -117,22 +117,22 @@ class LogFollower:
 
 
 class Engine:
-    """The container engine that the variables of one environment lead to.
+    """The container engine that the variables of one environment select.
 
-    Unless its docstring says otherwise, each method raises MissingProgramError where no engine
-    answers, EngineRefusedError where it answers with an error, and HostingError where it does not
-    answer in time.
+    Unless its docstring says otherwise, each method raises MissingProgramError if no engine
+    answers, EngineRefusedError if it answers with an error, and HostingError if it does not answer
+    in time.
 
     Attributes:
-        environ: The environment, also for programs that are to use the same engine.
+        environ: The environment, also for programs that should use the same engine.
     """
 
     def __init__(self, environ: Mapping[str, str], *, timeout_s: float = TIMEOUT_S) -> None:
-        """Remember the environment; the engine is not asked yet.
+        """Store the environment; nothing is sent to the engine yet.
 
         Args:
-            environ: Variables that lead to an engine, see `DockerConfig`.
-            timeout_s: Seconds after which a question to the engine is given up.
+            environ: Variables that select an engine, see `DockerConfig`.
+            timeout_s: The time-out of a request to the engine in seconds.
         """
         self.environ = dict(environ)
         self._config = DockerConfig(self.environ)
@@ -143,8 +143,8 @@ class Engine:
         """Check that an engine answers.
 
         Raises:
-            MissingProgramError: None does; the message has the reason and the remedy.
-            HostingError: It does not answer in time.
+            MissingProgramError: No engine answers; the message has the reason and the remedy.
+            HostingError: The engine does not answer in time.
         """
         with self._asked("tell its version") as client:
             client.version(api_version=False)
@@ -163,7 +163,7 @@ class Engine:
 
     @functools.cached_property
     def host(self) -> str | None:
-        """The host of published ports, None where it is this machine's loopback address.
+        """The host of published ports, None for this machine's loopback address.
 
         Source of both cases: sagemaker 2.257, local/utils.py `get_docker_host`.
         """
@@ -174,11 +174,11 @@ class Engine:
         return address.hostname if address.scheme == "tcp" else None
 
     def has_image(self, image: str) -> bool:
-        """Whether the image is on this machine; False where no engine answers."""
+        """Whether the image is on this machine; False if no engine answers."""
         return bool(self.image_id(image))
 
     def image_id(self, image: str) -> str:
-        """Return the id of an image on this machine, "" where it or the engine is absent."""
+        """Return the id of an image on this machine, "" if the image or the engine is absent."""
         try:
             with self._asked(f"inspect the image {image}") as client:
                 return str(client.inspect_image(image)["Id"])
@@ -186,10 +186,10 @@ class Engine:
             return ""
 
     def describe_image(self, image: str) -> dict[str, Any]:
-        """Return what the engine knows of an image of this machine, as `docker inspect` shows it.
+        """Return the description of an image, as `docker inspect` shows it.
 
         Raises:
-            EngineRefusedError: It is not on this machine.
+            EngineRefusedError: The image is not on this machine.
         """
         with self._asked(f"inspect the image {image}") as client:
             return dict(client.inspect_image(image))
@@ -199,11 +199,11 @@ class Engine:
 
         Args:
             image: Its reference; without tag and digest, `latest` is pulled.
-            auth: `username` and `password` for its registry; by default what `docker login`
-                has stored.
+            auth: `username` and `password` for its registry; by default the login that
+                `docker login` has stored.
 
         Raises:
-            EngineRefusedError: The registry does not have it, or refuses the login.
+            EngineRefusedError: The registry does not have the image, or refuses the login.
         """
         reference = ImageReference.parse(image)
         login = dict(auth) if auth else self._sdk.stored_login(self._config, reference.registry)
@@ -219,7 +219,7 @@ class Engine:
                     raise errors.EngineRefusedError(str(message["error"]))
 
     def log_out(self, registry: str) -> None:
-        """Remove what `docker login` stored for a registry; see `DockerConfig.log_out`."""
+        """Remove the stored login for a registry; see `DockerConfig.log_out`."""
         self._config.log_out(registry)
 
     def start(  # noqa: PLR0913 - keywords with a default
@@ -235,22 +235,23 @@ class Engine:
         published: int | None = None,
         confinement: Confinement = FREE,
     ) -> None:
-        """Start a container; where that fails, nothing of it stays.
+        """Start a container; if that fails, remove it.
 
         Args:
             image: An image of this machine; nothing is pulled.
-            command: The one argument of its entry point.
+            command: The only argument of its entry point.
             name: Name of the container.
             environment: Its variables.
             labels: Its labels.
-            mounts: Directories of this machine to paths inside, where they are read-only.
+            mounts: Directories of this machine and their paths inside; read-only unless
+                `confinement` allows writing.
             network: Its network instead of the default one.
-            published: TCP port of the container to publish on any free port, which only this
-                machine reaches unless the engine runs on another.
-            confinement: Limits that it runs under.
+            published: TCP port of the container to publish on a free port of the loopback address,
+                or of all addresses if the engine runs on another machine.
+            confinement: Limits of the container.
 
         Raises:
-            EngineRefusedError: It did not start; the message is the engine's reason.
+            EngineRefusedError: The container did not start; the message is the engine's reason.
         """
         require_variables(environment or {})
         bindings = {}
@@ -262,7 +263,7 @@ class Engine:
                 image,
                 [command],
                 name=name,
-                # As the platform, whatever STOPSIGNAL the image has.
+                # As on the platform, the image's STOPSIGNAL is ignored.
                 stop_signal="SIGTERM",
                 user=confinement.user or None,
                 environment=self._with_proxies(environment or {}),
@@ -291,9 +292,9 @@ class Engine:
                 raise
 
     def address(self, container: str, port: int) -> tuple[str, int] | None:
-        """Return where this machine reaches a container's port, None once it has ended.
+        """Return the host and port by which this machine reaches a container's port.
 
-        That is where the port is published; else, on a network of its own, the container itself.
+        The published port, else the container's own address in its network. None after its end.
         """
         settings = self._inspected(container).get("NetworkSettings") or {}
         for published in (settings.get("Ports") or {}).get(f"{port}/tcp") or ():
@@ -313,20 +314,20 @@ class Engine:
         )
 
     def container_id(self, container: str) -> str:
-        """Return the id of a container, "absent" where there is none."""
+        """Return the id of a container, "absent" without one."""
         return str(self._inspected(container).get("Id") or "absent")
 
     def process_id(self, container: str) -> int:
-        """Return the id of a container's first process on the engine's machine; 0 once it ended."""
+        """Return the id of a container's first process on the engine's machine; 0 after its end."""
         return int((self._inspected(container).get("State") or {}).get("Pid") or 0)
 
     def changes(self, container: str) -> list[str]:
-        """Return the paths that a container made, changed or deleted outside of its mounts."""
+        """Return the paths that a container created, changed or deleted outside of its mounts."""
         with self._asked("list what a container changed") as client:
             return [str(change["Path"]) for change in client.diff(container) or ()]
 
     def run_in(self, container: str, command: list[str]) -> tuple[int, str]:
-        """Run a program of a container's image inside it; return its exit status and output.
+        """Run a program inside a container; return its exit status and output.
 
         Raises:
             EngineRefusedError: The container does not run.
@@ -340,12 +341,12 @@ class Engine:
         """Return the beginning of a file of a container, running or not.
 
         Args:
-            container: Its name.
-            path: Absolute; links are followed inside the container.
-            limit_bytes: More is cut off.
+            container: Name of the container.
+            path: Absolute path; links are followed inside the container.
+            limit_bytes: Maximum size; more is cut off.
 
         Returns:
-            None where there is no such file.
+            The content; None if the file does not exist.
         """
         with self._absences(), self._asked("read a file of a container") as client:
             chunks, described = client.get_archive(container, path)
@@ -357,12 +358,12 @@ class Engine:
         return None
 
     def read_image_file(self, image: str, path: str, limit_bytes: int = 1 << 20) -> bytes | None:
-        """Return the beginning of a file of an image, which is not run; None where it has none."""
+        """Return the beginning of a file of an image, None if it does not exist (not run)."""
         with self._opened_image(image) as container:
             return self.read_file(container, path, limit_bytes)
 
     def has_image_files(self, image: str, folder: str, limit_bytes: int = 1 << 20) -> bool:
-        """Whether an image, which is not run, has files in a folder, or folders of it."""
+        """Whether an image has files in a folder or below; does not run it."""
         with (
             self._opened_image(image) as container,
             self._absences(),
@@ -373,22 +374,22 @@ class Engine:
         return False
 
     def existing(self, containers: Iterable[str]) -> list[str]:
-        """Return those of the names that a container has, running or not."""
+        """Return the names for which a container exists, running or not."""
         return [name for name in containers if self._inspected(name)]
 
     def log(self, container: str, lines: int) -> str:
-        """Return the end of what a container wrote, "" where there is no container."""
+        """Return the end of a container's log, "" without a container."""
         with self._absences(), self._asked("read a log") as client:
             return str(client.logs(container, tail=lines).decode("utf-8", "replace"))
         return ""
 
     def follow_log(self, container: str, file: Path) -> LogFollower:
-        """Start to append all that a container writes to a file."""
+        """Start to append a container's log to a file."""
         with self._asked("follow a log") as client:
             return LogFollower(client.logs(container, stream=True, follow=True), file)
 
     def find_labels(self, name: str) -> dict[str, str]:
-        """Return id to value for all containers that carry the label `name`."""
+        """Return the label `name` of all containers that have it, by container id."""
         with self._asked("list containers") as client:
             found = client.containers(all=True, filters={"label": name})
         return {container["Id"]: container["Labels"][name] for container in found}
@@ -401,12 +402,15 @@ class Engine:
         return None
 
     def networks_of(self, containers: Iterable[str]) -> set[str]:
-        """Return the names of the networks the containers are attached to."""
+        """Return the names of the networks of the containers."""
         settings = [self._inspected(name).get("NetworkSettings") or {} for name in containers]
         return {network for one in settings for network in one.get("Networks") or {}}
 
     def stop(self, containers: Iterable[str], grace_s: int) -> None:
-        """Send SIGTERM, and SIGKILL `grace_s` later to what has not ended; skip absent ones."""
+        """Send SIGTERM, and SIGKILL if a container has not ended `grace_s` seconds later.
+
+        Containers that do not exist are skipped.
+        """
 
         def stop(container: str) -> None:
             with self._absences(), self._asked("stop a container", more_s=grace_s) as client:
@@ -417,7 +421,7 @@ class Engine:
     def remove(self, containers: Iterable[str] = (), networks: Iterable[str] = ()) -> None:
         """Remove containers, running or not, with their volumes, and then networks.
 
-        Continues after a failure and reports none: what is already gone is not an error, and
+        Continues after a failure and does not report it: what is already gone is not an error, and
         what cannot be removed keeps the label of its owner.
         """
 
@@ -431,7 +435,7 @@ class Engine:
                 client.remove_network(network)
 
     def unlock(self, directory: Path, image: str) -> None:
-        """Let this user delete what a container wrote as root into a mounted directory.
+        """Let this user delete files that a container wrote as root to a mounted directory.
 
         Args:
             directory: The directory.
@@ -457,7 +461,7 @@ class Engine:
                 client.remove_container(container, v=True, force=True)
 
     def create_isolated_network(self, network: str, labels: Mapping[str, str]) -> None:
-        """Create a network whose containers reach nothing outside of it."""
+        """Create a network whose containers cannot reach anything outside of it."""
         with self._asked("create a network") as client:
             client.create_network(network, internal=True, labels=dict(labels))
 
@@ -468,14 +472,14 @@ class Engine:
         return False
 
     def find_networks(self, name: str) -> dict[str, str]:
-        """Return network to value for all networks that carry the label `name`."""
+        """Return the label `name` of all networks that have it, by name of the network."""
         with self._asked("list networks") as client:
             found = client.networks(filters={"label": name})
         return {network["Name"]: network["Labels"][name] for network in found}
 
     @contextlib.contextmanager
     def _opened_image(self, image: str) -> Iterator[str]:
-        """Supply a container of an image, which is not started."""
+        """Yield a container of an image, without starting it."""
         with self._asked("look into an image") as client:
             container = client.create_container(image, ["none"], use_config_proxy=False)["Id"]
         try:
@@ -498,7 +502,7 @@ class Engine:
     def _asked(
         self, question: str, timeout_s: float | None = None, *, more_s: float = 0
     ) -> Iterator[Any]:
-        """Supply the SDK's client for one question; its errors become this project's."""
+        """Yield the SDK's client for one request, and translate its errors."""
         address = self._config.find_engine()
         waited_s = (timeout_s or self._timeout_s) + more_s
         with self._sdk.translated(address.url, question, waited_s):
@@ -512,12 +516,12 @@ class Engine:
 
     @contextlib.contextmanager
     def _absences(self) -> Iterator[None]:
-        """Ignore that the engine refuses, or does not answer at all."""
+        """Ignore errors of the engine, and a missing engine."""
         with contextlib.suppress(errors.MissingProgramError, errors.EngineRefusedError):
             yield
 
     def _inspected(self, container: str) -> dict[str, Any]:
-        """Return what the engine knows of a container, empty where it has none of the name."""
+        """Return the engine's description of a container, empty if it does not exist."""
         try:
             with self._asked("inspect a container") as client:
                 return dict(client.inspect_container(container))

@@ -1,6 +1,6 @@
-"""The docker command's own settings: the engine's address, stored logins, proxies of containers.
+"""The settings of the docker command: the engine's address, stored logins, proxies of containers.
 
-The Docker SDK looks for them in this process's environment; here the environment is an argument.
+The Docker SDK reads them from this process's environment; here the environment is an argument.
 
 Sources: docker/cli, cli/command/cli.go (`resolveContextName`: DOCKER_HOST before DOCKER_CONTEXT
 before `currentContext`) and cli/context/store (names of the files of a context).
@@ -18,7 +18,7 @@ from typing import Any
 
 from byoi import errors
 
-# The engine's address where nothing names another.
+# The default address of the engine.
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 _DEFAULT_CONTEXT = "default"
 _LOG_OUT_TIMEOUT_S = 10
@@ -26,12 +26,12 @@ _LOG_OUT_TIMEOUT_S = 10
 
 @dataclass(frozen=True)
 class EngineAddress:
-    """Where a container engine listens.
+    """The address of a container engine.
 
     Attributes:
         url: For example `unix:///var/run/docker.sock` or `tcp://10.1.2.3:2376`.
         certificates: Directory of ca.pem, cert.pem and key.pem, None for a connection without TLS.
-        is_verified: Whether the engine must prove who it is.
+        is_verified: Whether the engine's certificate is verified.
     """
 
     url: str
@@ -40,26 +40,26 @@ class EngineAddress:
 
 
 class DockerConfig:
-    """What the docker command would read for one environment.
+    """The settings that the docker command would read in one environment.
 
     Attributes:
-        directory: Holds config.json and the contexts.
+        directory: The directory of config.json and the contexts.
         environ: The environment.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        """Remember the environment; nothing is read yet.
+        """Store the environment; no file is read yet.
 
         Args:
-            environ: DOCKER_HOST, DOCKER_CONTEXT, DOCKER_CONFIG, DOCKER_TLS_VERIFY,
-                DOCKER_CERT_PATH and HOME are read from it.
+            environ: May have DOCKER_HOST, DOCKER_CONTEXT, DOCKER_CONFIG, DOCKER_TLS_VERIFY,
+                DOCKER_CERT_PATH and HOME.
         """
         self.environ = environ
         home = Path(environ.get("HOME") or Path.home())
         self.directory = Path(environ.get("DOCKER_CONFIG") or home / ".docker")
 
     def read(self) -> dict[str, Any]:
-        """Return the content of config.json, empty where it is absent or not JSON."""
+        """Return the content of config.json, empty if it is absent or not JSON."""
         try:
             content = json.loads((self.directory / "config.json").read_bytes())
         except (OSError, ValueError):
@@ -67,7 +67,7 @@ class DockerConfig:
         return content if isinstance(content, dict) else {}
 
     def proxies(self, engine: str) -> dict[str, str]:
-        """Return the proxies that config.json gives to containers of an engine, as it has them."""
+        """Return the proxies of config.json for the containers of an engine, in its own form."""
         proxies = self.read().get("proxies") or {}
         return dict(proxies.get(engine) or proxies.get("default") or {})
 
@@ -75,7 +75,7 @@ class DockerConfig:
         """Return the address of the engine that the docker command would use.
 
         Raises:
-            MissingProgramError: A docker context is named and is absent or not readable.
+            MissingProgramError: The selected docker context is absent or not readable.
         """
         if url := self.environ.get("DOCKER_HOST"):
             if not self.environ.get("DOCKER_TLS_VERIFY"):
@@ -88,14 +88,14 @@ class DockerConfig:
         return self._read_context(context)
 
     def log_out(self, registry: str) -> None:
-        """Remove what `docker login` stored for a registry, in config.json or by its helper.
+        """Remove the stored login for a registry, from config.json or its credential helper.
 
         Args:
             registry: `host:port`.
         """
         program = shutil.which("docker", path=self.environ.get("PATH", ""))
         if program is not None:
-            # A helper that hangs must not keep its caller from the rest of a clean-up.
+            # A credential helper that hangs must not block the rest of a clean-up.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 subprocess.run(
                     [program, "logout", registry],

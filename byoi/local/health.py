@@ -1,4 +1,4 @@
-"""Health checks: GET /ping as the platform sends it, and the wait until it answers 200.
+"""Health checks: send GET /ping as the platform does, and wait until it answers 200.
 
 Source: DG your-algorithms-inference-code (/ping must answer 200 within 2 s).
 """
@@ -13,14 +13,14 @@ from byoi import contract, proxies
 _POLL_S = 0.02
 _HEALTHY = str(int(http.client.OK))
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*m")
-# How access logs of this and other servers show a health check, in plain text and in JSON.
+# A health check in the access logs of this and other servers, in plain text and in JSON.
 _HEALTH_CHECK = re.compile(r'GET /ping |"path": ?"/ping"')
 
 
 def ping(url: str) -> str:
     """Return the status of GET /ping as text, or why there was none.
 
-    No proxy is asked, whatever the environment says: the container is on this machine.
+    Proxies of the environment are not used: the container is on this machine.
 
     Args:
         url: `http://host:port` of the container.
@@ -53,15 +53,15 @@ def wait_until_healthy(  # noqa: PLR0913 - keywords with a default
 
     Args:
         url: `http://host:port` of the container or process.
-        cause_of_end: Returns why it ended, None while it runs; asked before each health check,
-            so that another server on its port cannot pass for it.
-        timeout_s: Seconds for /ping to turn 200.
-        may_ping: Whether it has come so far that its port is its own.
-        pause: Waits so many seconds; `threading.Event.wait` can cut them short.
+        cause_of_end: Returns why it ended, None while it runs; called before each health check, so
+            that another server on the same port is not taken for it.
+        timeout_s: Seconds until /ping must answer 200.
+        may_ping: Returns whether it already owns its port.
+        pause: Waits a number of seconds; `threading.Event.wait` can end the wait early.
         poll_s: Seconds between two health checks.
 
     Returns:
-        None once it is healthy, else why it is not.
+        None when it is healthy, else the reason why it is not.
     """
     end_s = time.monotonic() + timeout_s
     answer = "no answer"
@@ -77,7 +77,7 @@ def wait_until_healthy(  # noqa: PLR0913 - keywords with a default
 
 
 def is_health_check(line: str) -> bool:
-    """Whether a line of a log only tells of a health check."""
+    """Whether a log line is about a health check."""
     return _HEALTH_CHECK.search(line) is not None
 
 

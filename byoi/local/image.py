@@ -1,8 +1,8 @@
-"""Build an image of a user's own from its recipe, with the docker command.
+"""Build a user's image from its recipe, with the docker command.
 
-The command and not the engine's API: only it hands the secrets of a build to the engine. Which
-client, and which secrets, is decided by docker_client.sh and docker_build.sh beside this file,
-for this project's own images as well.
+The engine's API cannot pass build secrets to the engine; the docker command can. The scripts
+docker_client.sh and docker_build.sh in this folder choose the client and the secrets, also for this
+project's own images.
 """
 
 import io
@@ -23,14 +23,14 @@ from byoi.names import ImageReference
 
 _HERE = Path(__file__).resolve().parent
 _BUILD_SCRIPT = _HERE.parents[1] / "container" / "build_image.sh"
-# The images of this project that can be built where they are missing, and their TARGET.
+# The images of this project that are built if they are missing, and their TARGET.
 TARGETS = {DEFAULT_BASE: "serve", "byoi:tensorflow": "tensorflow"}
-# distribution/reference: what docker accepts.
+# The image names that docker accepts; from distribution/reference.
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _TAG = re.compile(rf"(?:[A-Za-z0-9.-]+(?::\d+)?/)?{_PART}(?:/{_PART})*(?::\w[\w.-]{{0,127}})?")
-# Every serving image of this project has it.
+# A variable of every serving image of this project.
 _MARK = "PYTHONPATH=/opt/program"
-# `#7 12.34 ERROR: No matching distribution`: BuildKit's number and seconds, and a program's line.
+# `#7 12.34 ERROR: No matching distribution`: step and seconds of BuildKit, then a program's output.
 # BuildKit's own lines have no seconds.
 _OUTPUT = re.compile(r"#\d+ \d+\.\d+ (.*\S)")
 _TELLING = re.compile(r"^\s*ERROR: | has requirement | requires \S+, which is not installed")
@@ -42,9 +42,9 @@ class Built:
 
     Attributes:
         tag: Its tag.
-        size_bytes: All of it.
-        base_bytes: What it stands on.
-        architecture: Such as amd64.
+        size_bytes: Size of the image.
+        base_bytes: Size of its base image.
+        architecture: Its architecture, such as amd64.
     """
 
     tag: str
@@ -64,13 +64,13 @@ class _Found:
 
 
 class ImageBuilder:
-    """Builds images by the docker client that the variables of one environment lead to.
+    """Builds images with the docker client that the variables of one environment select.
 
     Args:
-        show: Gets each line of progress.
-        environ: The variables: DOCKER, CA_BUNDLE, PIP_CERT and PIP_CONF, as `make image` takes
-            them, and those that lead to an engine.
-        build_script: Builds this project's own images; need not exist.
+        show: Called with each line of progress.
+        environ: The variables: DOCKER, CA_BUNDLE, PIP_CERT and PIP_CONF as for `make image`, and
+            those that select an engine.
+        build_script: The script that builds this project's own images; it may be missing.
         targets: Those images, and the TARGET of each.
     """
 
@@ -87,17 +87,18 @@ class ImageBuilder:
         self._targets = targets
 
     def build(self, recipe: Recipe, tag: str, labels: Mapping[str, str] | None = None) -> Built:
-        """Build an image; its base is built first where it is this project's and is missing.
+        """Build an image; if its base is a missing image of this project, build that first.
 
         Args:
-            recipe: What goes in.
+            recipe: The content of the image.
             tag: Name of the image.
             labels: Labels of the image.
 
         Raises:
-            ConfigurationError: The tag cannot be used, or the base is missing or another image.
+            ConfigurationError: The tag cannot be used, or the base is missing or not a serving
+                image of this project.
             MissingProgramError: There is no docker client with BuildKit, or no engine answers.
-            HostingError: The build failed; the message has the line that says why.
+            HostingError: The build failed; the message has the line with the cause.
         """
         require_tag(tag, recipe.base)
         client = self._find_client()
@@ -184,7 +185,7 @@ class ImageBuilder:
         write: Callable[[IO[bytes]], None] | None,
         what: str,
     ) -> None:
-        """Run a build, show its lines, and raise with the telling one where it fails."""
+        """Run a build and show its lines; if it fails, raise an error with the relevant line."""
         lines = []
         failures: list[BaseException] = []
         with subprocess.Popen(
@@ -215,7 +216,7 @@ def require_tag(tag: str, base: str) -> None:
     """Check the name of an image to build.
 
     Raises:
-        ConfigurationError: It is not a name of an image, or that of one of this project's own.
+        ConfigurationError: The name is not valid, or it is the name of a serving image.
     """
     if not _TAG.fullmatch(tag):
         raise errors.ConfigurationError(
@@ -235,7 +236,7 @@ def require_tag(tag: str, base: str) -> None:
 
 
 def telling(lines: Sequence[str]) -> str:
-    """Return the line of a build's progress that says why it failed: pip's, else the last."""
+    """Return the line of a build's output with the cause of a failure: pip's, else the last."""
     output = [match[1] for line in lines if (match := _OUTPUT.match(line))]
     found = [line for line in output if _TELLING.search(line)] or output or list(lines)
     return found[-1].strip() if found else "it said nothing"
@@ -246,21 +247,21 @@ def _feed(
     write: Callable[[IO[bytes]], None] | None,
     failures: list[BaseException],
 ) -> None:
-    """Write a program's input in a thread; what fails is kept for the one that waits."""
+    """Write a program's input, in a thread; errors are stored for the waiting thread."""
     try:
         with stream:
             if write is not None:
                 write(stream)
     except BrokenPipeError:
-        pass  # it has ended, and its last lines say why
+        pass  # the program has ended; its last lines have the cause
     except (OSError, errors.ByoiError) as error:
         failures.append(error)
 
 
 def _write_context(recipe: Recipe, stream: IO[bytes]) -> None:
-    """Write the build's context as an archive: the same files always give the same bytes.
+    """Write the build context as an archive; the same files always give the same bytes.
 
-    Modes are set, so that a file that one user made is readable to the one that serves.
+    Modes are set, so that the serving user can read all files.
     """
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         dockerfile = recipe.dockerfile().encode()

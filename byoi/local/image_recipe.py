@@ -1,8 +1,8 @@
-"""What goes into an image of a user's own: a Dockerfile, and the files that it copies.
+"""The content of a user's image: a Dockerfile, and the files that it copies.
 
-The image stands on a serving image. It gets the packages of a requirements.txt, the inference
-module and what that may import, a training script, and a model; each of them only where there
-is one. Nothing is built here.
+The image is based on a serving image. It gets the packages of a requirements.txt, the inference
+module and modules that it may import, a training script, and a model, if they exist. Nothing is
+built here.
 """
 
 import os
@@ -18,7 +18,7 @@ from byoi.project import TRAINING_SCRIPT, Project, is_hidden, is_importable
 DEFAULT_BASE = "byoi:latest"
 TRAINING_PROGRAM = "train"
 TRAINING_VARIABLE = "BYOI_TRAINING_SCRIPT"
-# Where a project's files lie in the image: in the same places as in its folder.
+# The folder of a project's files in the image, with the same structure as on this machine.
 PROGRAM_DIR = "/opt/program/project"
 # The image's own `train`, the first on PATH.
 _TRAIN = "/opt/program/container/train"
@@ -38,19 +38,19 @@ RUN --mount=type=secret,id=ca-bundle,target=/run/secrets/ca-bundle \\
 
 @dataclass(frozen=True)
 class Recipe:
-    """The parts of an image; all paths lie in one folder, and None or empty is what is not there.
+    """The parts of an image, all in one folder; parts that do not exist are None or empty.
 
     Attributes:
-        folder: The folder; paths below are relative to it.
-        base: The image that it stands on.
+        folder: The folder; all paths are relative to it.
+        base: The base image.
         module: The inference module.
         script: The training script, `train.py`.
-        program: A program `train`, which takes the place of the image's own; `train.py` has then
-            no meaning of its own.
-        sources: Modules and packages that are copied; `module` and `script` are among them.
+        program: A program `train`, which replaces the image's own; `train.py` is then not used as
+            the training script.
+        sources: Modules and packages that are copied, including `module` and `script`.
         requirements: The requirements.txt, then the files that it names with -r and -c.
         model_dir: The model directory.
-        left_out: What lies beside the module and is not copied.
+        left_out: Names in the module's folder that are not copied.
     """
 
     folder: Path
@@ -68,12 +68,12 @@ class Recipe:
         """Collect the parts of a project.
 
         Args:
-            project: Its module, requirements and model directory go into the image.
-            base: The image to stand on.
+            project: The project with module, requirements and model directory.
+            base: The base image.
 
         Raises:
             ConfigurationError: A part does not exist, is outside of the project's folder or has a
-                name that a Dockerfile cannot hold; or there is nothing to put into the image.
+                name that cannot be used in a Dockerfile; or there is nothing to put into the image.
         """
         folder = Path(os.path.abspath(project.folder))  # noqa: PTH100 - links stay as they are
         module = _inside(folder, project.module, "the inference module", is_file=True)
@@ -108,16 +108,16 @@ class Recipe:
         )
 
     def packages(self) -> list[str]:
-        """Return the lines of the requirements that ask for a package, without their options."""
+        """Return the required packages, one line each, without options of pip."""
         lines = [line for file in self.requirements for line in _lines(self.folder / file)]
         return [re.split(r"\s+--", line)[0] for line in lines if _REQUIREMENT.match(line)]
 
     def preloaded(self) -> list[str]:
-        """Return the modules that the server imports before it forks: large, and safe to share."""
+        """Return modules to import before the workers are forked: large, and safe to share."""
         wanted = {"numpy"}
         for line in self.packages():
             name = re.sub(r"[-_.]+", "-", _REQUIREMENT.match(line)[0]).lower()  # type: ignore[index]
-            # A marker may leave it out, and what cannot be imported would end the start.
+            # A package with a marker may not be installed; a failed import would end the start.
             if name in preloading.PACKAGES and ";" not in line:
                 wanted.add(preloading.PACKAGES[name])
         for path in self.sources:
@@ -129,7 +129,7 @@ class Recipe:
     def dockerfile(self) -> str:
         """Return the Dockerfile, which is built with the folder as its context."""
         text = f"FROM {self.base}\n"
-        # A file of comments needs no index.
+        # Files with only comments need no pip, and so no package index.
         if any(_lines(self.folder / file) for file in self.requirements):
             mounts = "".join(
                 f"    --mount=type=bind,source={file},target=/tmp/project/{file} \\\n"
@@ -159,7 +159,7 @@ class Recipe:
         return f"{text}LABEL org.opencontainers.image.base.name={self.base}\n"
 
     def describe(self) -> list[str]:
-        """Return what goes in and what does not, a line each."""
+        """Return the parts of the image, and what is left out, one line each."""
         parts = {"base": self.base}
         if self.requirements:
             names = ", ".join(str(path) for path in self.requirements)
@@ -185,7 +185,7 @@ class Recipe:
         """Yield each file that the Dockerfile needs, and its path in the folder.
 
         Raises:
-            ConfigurationError: One is a link to a folder, or no regular file.
+            ConfigurationError: A file is a link to a folder, or not a regular file.
         """
         others = filter(None, [self.model_dir, self.program])
         for part in (*self.requirements, *others, *self.sources):
@@ -202,7 +202,7 @@ def _in_image(path: Path) -> str:
 
 
 def _inside(folder: Path, path: Path | None, what: str, *, is_file: bool) -> Path | None:
-    """Return a path relative to the folder, of a part that exists."""
+    """Check that a part exists, and return its path relative to the folder."""
     if path is None:
         return None
     if not (path.is_file() if is_file else path.is_dir()):
@@ -218,7 +218,7 @@ def _inside(folder: Path, path: Path | None, what: str, *, is_file: bool) -> Pat
 
 
 def _plain(path: Path) -> Path:
-    """Return a path that means itself in a Dockerfile."""
+    """Check that a path has no special meaning in a Dockerfile, and return it."""
     if not all(_PLAIN.fullmatch(part) for part in path.parts):
         raise errors.ConfigurationError(
             f"{str(path)!r} cannot be used in a Dockerfile: a name may have letters, digits and "
@@ -230,15 +230,15 @@ def _plain(path: Path) -> Path:
 def _sources(
     folder: Path, programs: Collection[Path | None], others: Collection[Path | None]
 ) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    """Return what the programs may import, and the names of what lies beside and is left out.
+    """Return the paths that the programs may import, and the names that are left out.
 
-    The folder itself has much that is no program: of it, modules and packages are taken. A folder
-    in it, such as `code`, is the program's own, and is taken whole.
+    From the project's folder, only modules and packages are copied. A folder in it that has one of
+    the programs, such as `code`, is copied completely.
 
     Args:
-        folder: The folder.
+        folder: The project's folder.
         programs: The inference module and the training script.
-        others: Parts that get into the image in another way.
+        others: Parts that are copied separately.
     """
     sources, left_out = [], []
     for home in dict.fromkeys(program.parent for program in programs if program):
@@ -259,7 +259,7 @@ def _sources(
 
 
 def _files(path: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield the files of a file or directory, and their paths below it, in one order."""
+    """Yield the files of a file or directory in a fixed order, and their paths below it."""
     if path.is_file():
         yield path, Path()
         return
@@ -277,7 +277,7 @@ def _files(path: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _with_nested(folder: Path, file: Path) -> Iterator[Path]:
-    """Yield a file of requirements, and those that it names with -r and -c."""
+    """Yield a requirements file, and the files that it names with -r and -c."""
     waiting, seen = [file], set[Path]()
     while waiting:
         current = waiting.pop(0)
@@ -295,7 +295,7 @@ def _with_nested(folder: Path, file: Path) -> Iterator[Path]:
 
 
 def _lines(file: Path) -> list[str]:
-    """Return the lines of a file of requirements, without comments."""
+    """Return the lines of a requirements file, without comments."""
     text = file.read_text(encoding="utf-8-sig").replace("\\\n", " ")
     lines = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in text.splitlines())
     return [line for line in lines if line]

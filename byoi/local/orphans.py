@@ -1,6 +1,6 @@
 """Orphans: containers, networks and files of a process that ended without removing them.
 
-A notebook kernel that is killed removes nothing. Each thing names its owner, so that a later
+A killed notebook kernel removes nothing. A label names the owner of each resource, so that a later
 process can remove it.
 """
 
@@ -14,22 +14,23 @@ OWNER_LABEL = "byoi.owner"
 
 
 def owner() -> str:
-    """Return the value of the label for things of this process."""
+    """Return the value of the label for resources of this process."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def is_owner_gone(label: str) -> bool:
-    """Whether the process that a label names ran on this machine and has ended."""
+    """Whether a label's process ran on this machine and has ended."""
     host, _, pid = label.rpartition(":")
     return host == socket.gethostname() and not _is_alive(int(pid))
 
 
 def remove_orphans(engine: Engine) -> list[str]:
-    """Remove containers, with their networks, of processes that ended on this machine.
+    """Remove containers and their networks, if their process on this machine has ended.
+
+    Containers of other machines' processes are kept: several machines may share an engine.
 
     Returns:
-        Ids of the containers removed. Those of other machines' processes stay, since
-        several may share one engine.
+        Ids of the removed containers.
     """
     removed = []
     for container, label in engine.find_labels(OWNER_LABEL).items():
@@ -40,7 +41,7 @@ def remove_orphans(engine: Engine) -> list[str]:
 
 
 def remove_orphaned_networks(engine: Engine) -> list[str]:
-    """Remove networks of processes that ended on this machine, and return their names."""
+    """Remove networks whose process on this machine has ended, and return their names."""
     found = engine.find_networks(OWNER_LABEL)
     removed = [name for name, label in found.items() if is_owner_gone(label)]
     engine.remove(networks=removed)
@@ -53,10 +54,10 @@ def _is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True  # another user's
+        return True  # a process of another user
     try:
         state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
     except OSError:
         return True  # a system without /proc
-    # A zombie: in a container without an init, for ever.
+    # A zombie has ended; in a container without an init, it stays forever.
     return state != "Z"

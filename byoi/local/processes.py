@@ -22,24 +22,24 @@ from byoi.names import ImageReference, require_variables
 LOOPBACK = "127.0.0.1"
 # The container's own start limit on the platform is 480 s; a process on this machine is faster.
 START_TIMEOUT_S = 60.0
-# -P: a module of the current folder must not pass for one of Python's.
+# -P: a module in the current folder must not hide one of Python's.
 SERVE_COMMAND = (sys.executable, "-P", "-m", "byoi.server")
-# The repository of this project's image: the only one whose server is also here as processes.
+# The repository of this project's image: the only one whose server can also run as processes.
 OWN_IMAGE = "byoi"
 _ROOT = Path(__file__).resolve().parents[2]
-# The path itself or one below it, also in a list of paths or a URI; not /opt/ml/models.
+# Matches the path itself or one below it, also in a list of paths or a URI; not /opt/ml/models.
 _MODEL_DIR = re.compile(rf"(?:(?<![\w./-])|(?<=://)){contract.MODEL_DIR}(?![\w.-])")
 
 
 def find_free_port() -> int:
-    """Return a TCP port that nothing listens on; another program may take it before it is used."""
+    """Return a free TCP port; another program may take it before it is used."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
 
 
 def with_this_package(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment in which another Python finds this package, wherever it lies."""
+    """Return an environment in which another Python process finds this package."""
     if _ROOT.name in {"site-packages", "dist-packages"}:
         return dict(environ)
     paths = [str(_ROOT), *filter(None, [environ.get("PYTHONPATH")])]
@@ -47,16 +47,16 @@ def with_this_package(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def is_own_image(image: str) -> bool:
-    """Whether an image is this project's, whatever its registry, tag and digest."""
+    """Whether an image is this project's, with any registry, tag and digest."""
     return ImageReference.parse(image).base_name == OWN_IMAGE
 
 
 def with_model_dir(environment: Mapping[str, str], model_dir: Path) -> dict[str, str]:
-    """Return a container's variables with the paths of its model directory replaced.
+    """Return a container's variables with the path of its model directory replaced.
 
     Args:
-        environment: Variables that name `/opt/ml/model` or what is below it.
-        model_dir: Where the model directory is on this machine.
+        environment: Variables that may have `/opt/ml/model`, or paths below, in their values.
+        model_dir: The model directory on this machine.
     """
     return {
         name: _MODEL_DIR.sub(lambda _: str(model_dir), value) for name, value in environment.items()
@@ -69,9 +69,9 @@ class ProcessStack:
     A context manager: starts on entry and waits until /ping answers 200, stops on exit.
 
     Attributes:
-        url: Where it answers, for example `http://127.0.0.1:8080`.
-        port: TCP port.
-        log_file: What the stack wrote to stdout and stderr.
+        url: Its URL, for example `http://127.0.0.1:8080`.
+        port: Its TCP port.
+        log_file: The file for stdout and stderr of the processes.
     """
 
     def __init__(  # noqa: PLR0913 - keywords with a default
@@ -87,14 +87,14 @@ class ProcessStack:
         """Prepare; nothing runs yet.
 
         Args:
-            model_dir: Given to the inference module's `model_fn`.
+            model_dir: The argument of the inference module's `model_fn`.
             port: TCP port; 0 is any free one.
-            environ: Variables as a container gets them, `Settings` in the first place; paths
-                below /opt/ml/model are those of `model_dir`.
-            inherited: Variables below those; by default this process's own.
-            log_file: Where the log goes; by default a file in a temporary directory
-                that `stop` removes.
-            start_timeout_s: Seconds for /ping to turn 200.
+            environ: Variables as for a container, for example the server's settings; in their
+                values, /opt/ml/model is replaced by `model_dir`.
+            inherited: Further variables, which `environ` overrides; by default this process's own.
+            log_file: File for the log; by default a file in a temporary directory that `stop`
+                removes.
+            start_timeout_s: Seconds until /ping must answer 200.
         """
         require_variables(environ or {})
         self.port = port or find_free_port()
@@ -125,7 +125,7 @@ class ProcessStack:
 
     @property
     def log(self) -> str:
-        """What the stack has written so far."""
+        """The log so far."""
         return self.log_file.read_text(encoding="utf-8", errors="replace")
 
     @property
@@ -150,7 +150,7 @@ class ProcessStack:
         """Wait until /ping answers 200.
 
         Raises:
-            EndpointFailedError: The stack ended, or /ping did not turn 200 in time.
+            EndpointFailedError: The server ended, or /ping did not answer 200 in time.
         """
         cause = health.wait_until_healthy(
             self.url, cause_of_end=self._cause_of_end, timeout_s=self._start_timeout_s
@@ -159,7 +159,7 @@ class ProcessStack:
             raise errors.EndpointFailedError(f"the server {cause}; its log:\n{self.log}")
 
     def poll(self) -> int | None:
-        """Return the exit status, None while it runs and where nothing was started."""
+        """Return the exit status, None while it runs or if it was not started."""
         return self._process.poll() if self._process else None
 
     def is_ready(self) -> bool:
@@ -178,7 +178,7 @@ class ProcessStack:
             grace_s: Seconds between the two.
 
         Returns:
-            Exit status, 0 after an orderly stop; None when nothing ran.
+            Exit status, 0 after an orderly stop; None if it did not run.
         """
         process, self._process = self._process, None
         status = None

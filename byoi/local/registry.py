@@ -1,7 +1,7 @@
-"""An image registry on this machine, to push to without an account.
+"""An image registry on this machine, to push images without an account.
 
-Runs the program `docker-registry` (CNCF Distribution, packaged by Debian). The engine
-trusts 127.0.0.0/8 without a certificate, so nothing has to be configured.
+Runs the program `docker-registry` (CNCF Distribution, packaged by Debian). The engine trusts
+127.0.0.0/8 without a certificate, so it needs no configuration.
 """
 
 import http.client
@@ -26,8 +26,8 @@ class LocalRegistry:
     Use it as a context manager, or call `stop` when it is no longer needed.
 
     Attributes:
-        address: `127.0.0.1:port`, what an image's name begins with.
-        stop: Stops it and deletes its images; a second call does nothing.
+        address: `127.0.0.1:port`, the beginning of an image's name.
+        stop: Stops it and deletes its images; a second call has no effect.
     """
 
     def __init__(self, *, port: int = 0, htpasswd: str = "", parent: Path | None = None) -> None:
@@ -35,12 +35,12 @@ class LocalRegistry:
 
         Args:
             port: TCP port; 0 is any free one.
-            htpasswd: Users and bcrypt digests, a line each; with any, it asks for a login.
-            parent: Where its temporary folder is made; the system's place by default.
+            htpasswd: Users and bcrypt digests, one per line; if not empty, it asks for a login.
+            parent: Parent of its temporary folder; by default the system's folder for those.
 
         Raises:
             MissingProgramError: `docker-registry` is not installed.
-            ConfigurationError: It ended or did not answer; the message has its log.
+            ConfigurationError: The registry ended or did not answer; the message has its log.
         """
         program = shutil.which("docker-registry")
         if program is None:
@@ -63,7 +63,7 @@ class LocalRegistry:
             users = self._directory / "htpasswd"
             users.write_text(f"{htpasswd}\n", encoding="utf-8")
             settings["auth"] = {"htpasswd": {"realm": "byoi", "path": str(users)}}
-        # YAML, of which JSON is a part.
+        # JSON is valid YAML.
         (self._directory / "registry.yml").write_text(json.dumps(settings), encoding="utf-8")
         self._log_file = self._directory / "log"
         with self._log_file.open("wb") as log:
@@ -75,7 +75,7 @@ class LocalRegistry:
                 # Ctrl-C ends the caller, which then stops the registry.
                 start_new_session=True,
             )
-        # What a notebook forgets to stop ends with its kernel.
+        # If a notebook forgets to stop it, it ends with the kernel.
         self.stop = weakref.finalize(self, _stop, self._process, self._directory)
         try:
             self._wait()
@@ -91,7 +91,7 @@ class LocalRegistry:
 
     @property
     def pid(self) -> int:
-        """Its process, the leader of a group of its own."""
+        """The id of its process, which leads its own process group."""
         return self._process.pid
 
     def _wait(self) -> None:
@@ -109,7 +109,7 @@ class LocalRegistry:
             answer = proxies.exchange("GET", f"http://{self.address}/v2/", timeout_s=2)
         except (OSError, http.client.HTTPException):
             return False
-        # 401 where it asks for a login.
+        # 401 if it asks for a login.
         return answer.status in {200, 401}
 
 

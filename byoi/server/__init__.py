@@ -1,10 +1,10 @@
 """The server: nginx, gunicorn and Flask around the functions of an inference module.
 
 * `serve`: run all of it in the foreground, as the container does
-* `DEFAULT_MODULE`, `MODELS_MODULE`: the inference modules where none is named, of this
-  repository's model and of a model file
+* `DEFAULT_MODULE`, `MODELS_MODULE`: the default inference modules, for this repository's model
+  and for a single model file
 * `Settings`: every variable an operator may set, read from an environment
-* `InferenceModule`: what the server asks of your module
+* `InferenceModule`: the functions that the server calls in your module
 * `create_app`: the Flask application alone, for tests
 * `find_nginx`: the nginx that would be used, if there is one
 

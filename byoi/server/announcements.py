@@ -1,4 +1,4 @@
-"""What the server tells in its log of itself: what was chosen for this start, and its readiness."""
+"""Log lines about the server itself: the settings chosen at this start, and its readiness."""
 
 from byoi import contract
 from byoi.server import sizing
@@ -9,12 +9,12 @@ from byoi.server.sizing import Sizing
 
 
 class Announcements:
-    """Writes these lines, as far as the level of the log lets them through.
+    """Writes these lines if the log level includes them.
 
     Args:
         settings: Of the server.
         chosen: How many workers there are, and why.
-        readiness: Tells which workers have loaded, and which are not well.
+        readiness: Has the workers that have loaded the model, and those that are unwell.
     """
 
     def __init__(self, settings: Settings, chosen: Sizing, readiness: Readiness) -> None:
@@ -23,7 +23,7 @@ class Announcements:
         self._readiness = readiness
 
     def choices(self) -> None:
-        """Tell what was chosen; a server that never becomes ready has one line, its reason."""
+        """Log what was chosen, once ready: a start that fails logs only its reason."""
         level, text = sizing.told(
             self._chosen, sizing.taken_bytes(self._readiness.reported_workers())
         )
@@ -34,10 +34,10 @@ class Announcements:
             say("info", transform(self._settings))
 
     def readiness(self, *, is_ready: bool, unreachable: str | None) -> None:
-        """Tell that the server is ready, or why it is not.
+        """Log that the server is ready, or why it is not.
 
         Args:
-            is_ready: Whether it is.
+            is_ready: Whether the server is ready.
             unreachable: As `Readiness.unreachable`.
         """
         if not is_ready and unreachable is not None:
@@ -62,9 +62,9 @@ class Announcements:
 
 
 def transform(settings: Settings) -> str:
-    """Return the line about a batch transform: its limits, and which variables say them."""
+    """Return the line about a batch transform: its limits, and the variables that set them."""
     limit_bytes = settings.body_limit_bytes
-    # What the platform says is whole MB.
+    # The platform sets whole MB.
     size = f"up to {limit_bytes / 2**20:g} MB" if limit_bytes else "of any size"
     text = (
         f"batch transform: {settings.invocation_timeout_s:g} s for an invocation, beside the time "

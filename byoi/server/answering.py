@@ -1,6 +1,6 @@
-"""Requests answered by the application: each with its deadline, its log line and its end.
+"""Run requests through the application, each with a deadline and a log line.
 
-Nothing that is raised here ends a worker.
+No exception that is raised here ends a worker.
 """
 
 import functools
@@ -27,7 +27,7 @@ _log = logging.getLogger("gunicorn.error")
 
 
 class _Exchange(NamedTuple):
-    """A request and its response, while the application makes it."""
+    """A request, and the response that the application makes."""
 
     connection: Connection
     request: Request
@@ -37,14 +37,14 @@ class _Exchange(NamedTuple):
 
 
 class Answering:
-    """Answers requests by the application; safe to use from several threads.
+    """Answers requests with the application; safe to use from several threads.
 
     Args:
-        application: Of the loaded model.
-        settings: Of the server.
-        readiness: Where nginx is told of requests that are late.
+        application: The application with the loaded model.
+        settings: The settings of the server.
+        readiness: Has the files that tell nginx which requests are late.
         in_flight: Counts the requests.
-        log: gunicorn's, which writes the access log without nginx.
+        log: gunicorn's logger, which writes the access log without nginx.
         behind_nginx: Whether nginx is in front.
     """
 
@@ -72,15 +72,15 @@ class Answering:
         keeps: bool,
         let_go: Callable[[], None] | None = None,
     ) -> list[bool]:
-        """Answer requests; several of them by one call of the model.
+        """Answer requests; several of them with one call of the model.
 
         Args:
             batch: The requests, each with its connection.
             keeps: Whether connections may stay open.
-            let_go: Called where what is left is to write to a client that reads slowly.
+            let_go: Called when only writing to a slow client is left to do.
 
         Returns:
-            Of each connection whether it stays open.
+            For each connection, whether it stays open.
         """
         exchanges = [
             self._begin(connection, request, keeps, let_go) for connection, request in batch
@@ -91,7 +91,7 @@ class Answering:
             return [self._failed(one, error) for one in exchanges]
         if len(exchanges) == 1:
             return [self._send(exchanges[0], bodies[0])]
-        # A stream may take minutes: the others are answered before it, and other streams beside it.
+        # A stream may take minutes: send whole answers first, then all streams in parallel.
         stay_open = [False] * len(batch)
         streams = []
         for place, (one, body) in enumerate(zip(exchanges, bodies, strict=True)):
@@ -106,7 +106,7 @@ class Answering:
         return stay_open
 
     def refuse(self, entry: Processing, status: int, request_id: str) -> None:
-        """Answer a request in the place of the application."""
+        """Answer a request with an error instead of calling the application."""
         write_error(entry.socket, status, self._settings, request_id)
         self._log.answered(status, request_id, entry.request)
 
@@ -136,7 +136,7 @@ class Answering:
         return _Exchange(connection, request, response, entry, time.monotonic())
 
     def _let_go(self, entry: Processing, let_go: Callable[[], None]) -> None:
-        self._in_flight.end(entry)  # its deadline is met
+        self._in_flight.end(entry)  # the deadline does not cover writing the answer
         let_go()
 
     def _send(self, exchange: _Exchange, body: Any) -> bool:
@@ -164,7 +164,7 @@ class Answering:
         return response.is_kept
 
     def _failed(self, exchange: _Exchange, error: BaseException) -> bool:
-        """Answer 500 where the application, or its response, failed as a whole."""
+        """Answer 500 if the application itself failed, or sending its response."""
         self._end(exchange)
         entry = exchange.entry
         request_id = entry.request_id if self._behind_nginx else None

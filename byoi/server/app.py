@@ -45,13 +45,13 @@ from byoi.server.settings import BATCH_SIZE_VARIABLE, THREADS_VARIABLE, Settings
 from byoi.server.streams import PROCESSING, Pieces, Stream
 
 REQUEST_ID_HEADER = "X-Request-Id"
-# Where the environment has the id: that of nginx, or the server's own.
+# Key of the request id in the WSGI environment: nginx's id, or one made here.
 REQUEST_ID = "byoi.request_id"
 # RFC 9110: such a response has no body.
 _WITHOUT_BODY = {204, 205, 304}
 
-# Of the server alone: the length and form of a body, and the connection. Those that begin with
-# X-Accel- are orders to nginx.
+# A module cannot set these: the server sets the length and framing of a body, and the connection.
+# The same holds for headers that begin with X-Accel-, which are orders to nginx.
 _OWN_HEADERS = {"content-length", "transfer-encoding", "connection", "keep-alive"}
 
 _log = logging.getLogger(__name__)
@@ -72,14 +72,14 @@ def create_app(  # noqa: PLR0913 - keywords, most with a default
     Args:
         settings: The whole configuration of the application.
         handler: Has the functions of the inference module.
-        model: What `handler.load` returned.
+        model: The result of `handler.load`.
         ready: Returns whether /ping answers 200.
-        parameters: Returns the answer to /execution-parameters, None where there is none.
+        parameters: Returns the answer to /execution-parameters, None for 404.
         behind_nginx: Whether nginx sets the request id and the time in the headers.
-        sessions: What the functions find in the context; None where they open none.
+        sessions: The sessions that the functions use by the context; None without sessions.
     """
     app = Application("byoi", run_held=_predict_together, static_folder=None)
-    # Werkzeug silently cuts a chunked body at this size, so `_body` counts one byte more.
+    # Werkzeug silently cuts a chunked body at this size: one byte more lets `_body` notice it.
     limit_bytes = settings.body_limit_bytes
     app.config["MAX_CONTENT_LENGTH"] = limit_bytes + 1 if limit_bytes else None
     app.config[THREADS_VARIABLE] = settings.threads or handler.threads
@@ -122,7 +122,7 @@ def create_app(  # noqa: PLR0913 - keywords, most with a default
 class _Routes:
     """The handlers of requests and errors; the fields are the arguments of `create_app`.
 
-    The last two are looked at in each request, and so taken out of the settings.
+    The last two are copied from the settings because each request reads them.
     """
 
     settings: Settings
@@ -141,7 +141,7 @@ class _Routes:
         given = environ.get(GIVEN_ID) if self.behind_nginx else None
         environ[REQUEST_ID] = given or uuid.uuid4().hex
         if environ.get("PATH_INFO", "").startswith("//"):
-            raise NotFound  # another path, whose first slash werkzeug drops
+            raise NotFound  # werkzeug drops the first slash, but //ping is not /ping
 
     def add_headers(self, response: Response) -> Response:
         """Put the id on every response."""
@@ -175,7 +175,7 @@ class _Routes:
         return response
 
     def unexpected(self, error: BaseException) -> Response:
-        """Answer 500, or what the error chooses; the traceback goes to the log."""
+        """Answer 500, or the status that the error sets; the traceback goes to the log."""
         _log.error(
             "%s %s failed: %s",
             request.method,
@@ -198,20 +198,20 @@ class _Routes:
         return Response(mimetype="application/json") if self.is_ready() else self.failure(503)
 
     def execution_parameters(self) -> Response:
-        """Tell a batch transform what to send, where the operator or the module says it."""
+        """Answer the parameters for a batch transform, if the operator or the module sets them."""
         if (text := self.parameters()) is None:
             raise NotFound
         return Response(text, mimetype="application/json")
 
     def invocations(self) -> Any:
         """Run one request through the inference module."""
-        # The proxy of Flask looks the request up each time.
+        # Flask's `request` is a proxy, which looks up the request at each use.
         asked = request_ctx.request
         environ = asked.environ
         if self.behind_nginx and _is_late(environ.get(SENT), self.answer_timeout_s):
             return self.failure(504)  # nginx has already answered; do not run the model
         if self.settings.is_batch and _has_left(environ.get(PROCESSING)):
-            return self.failure(504)  # the platform waits no more, and sends it again
+            return self.failure(504)  # the platform no longer waits, and will send it again
         if coding := environ.get("HTTP_CONTENT_ENCODING"):
             _require_no_encoding(coding)
         body = _body(asked, self.limit_bytes)
@@ -227,12 +227,12 @@ class _Routes:
             output = self.handler.answer(self.model, body, content_type, accept, context)
         except Exception:
             raise  # Flask's handlers of errors answer
-        except BaseException as error:  # noqa: BLE001 - sys.exit(), a cancelled task, a panic
-            return self.unexpected(error)  # of native code: none may end the worker
+        except BaseException as error:  # noqa: BLE001 - sys.exit() or a panic in native code
+            return self.unexpected(error)  # must not end the worker
         return self.answered(output, accept, context)
 
     def answered(self, output: Output, accept: str, context: Context) -> Response:
-        """Return the response for what the functions made of a request."""
+        """Return the response with the output of the functions."""
         if self.settings.is_batch:
             response = _response(records.whole(output), accept, context, self.settings)
             return self._with_end(response)
@@ -242,7 +242,7 @@ class _Routes:
         return response
 
     def _with_end(self, response: Response) -> Response:
-        """Let the answer of a transform end as it can be joined."""
+        """End the answer of a batch transform as `AssembleWith` needs it."""
         if response.status_code not in _WITHOUT_BODY:
             ended = records.with_end(
                 response.get_data(),
@@ -258,21 +258,21 @@ class _Routes:
                 pieces.close()
             response.response = []
             return
-        # It is sent in chunks, whatever length a module may have set.
+        # It is sent in chunks, even if the module has set a length.
         response.headers.pop("Content-Length", None)
         stream = Stream(
             pieces, request_id=request.environ[REQUEST_ID], timeout_s=self.settings.stream_timeout_s
         )
         response.response = stream
         if self.behind_nginx:
-            response.headers["X-Accel-Buffering"] = "no"  # nginx.conf.in: it goes no further
+            response.headers["X-Accel-Buffering"] = "no"  # nginx does not pass it to the client
         if processing := request.environ.get(PROCESSING):
-            processing.stream = stream  # the worker's deadline is another one from here on
+            processing.stream = stream  # from here on the deadline of streams applies
 
 
 @dataclass(frozen=True)
 class _HeldInvocation(Held):
-    """An invocation that waits for its prediction, which is made with those of others."""
+    """A decoded invocation whose prediction is made together with others."""
 
     routes: _Routes
     data: Any
@@ -280,7 +280,7 @@ class _HeldInvocation(Held):
     context: Context
 
     def finish(self, result: Any) -> Response:
-        """Return the response to the request for its prediction, or `Raised`."""
+        """Return the response with a prediction; handle the error if it is `Raised`."""
         try:
             if isinstance(result, Raised):
                 raise result.error  # noqa: TRY301 - as if the module raised it here
@@ -302,10 +302,10 @@ def _predict_together(held: Sequence[_HeldInvocation]) -> list[Any]:
 
 
 def _require_no_encoding(header: str) -> None:
-    """Check that a body is sent as it is.
+    """Check that a body has no content coding.
 
-    No function of an inference module gets this header, so that it could not decode the body;
-    and SageMaker's InvokeEndpoint has none such.
+    The functions of an inference module do not get this header, so they could not decode the body;
+    and SageMaker's InvokeEndpoint has no parameter for it.
 
     Raises:
         UnsupportedContentEncoding: The body has a content coding (RFC 9110, section 8.4).
@@ -321,10 +321,10 @@ def _body(asked: flask.Request, limit_bytes: int) -> bytes:
     """Return the whole request body.
 
     Raises:
-        RequestEntityTooLarge: It is too large.
+        RequestEntityTooLarge: The body is larger than the limit.
     """
     body: bytes | None = asked.environ.get(BODY)
-    if body is None:  # another server, which does not read it in advance
+    if body is None:  # another WSGI server, which does not read the body in advance
         if (asked.content_length or 0) > limit_bytes:
             raise RequestEntityTooLarge
         body = asked.get_data(cache=False)
@@ -334,16 +334,16 @@ def _body(asked: flask.Request, limit_bytes: int) -> bytes:
 
 
 def _is_late(sent: str | None, timeout_s: float) -> bool:
-    """Whether the request waited so long that its client has already got an answer."""
+    """Whether the request waited so long that nginx has already answered it."""
     return sent is not None and time.time() - float(sent) > timeout_s
 
 
 def _has_left(processing: Any) -> bool:
-    """Whether whoever sent a request has closed its connection by now.
+    """Whether the sender of a request has closed its connection.
 
-    Known of nginx's connections only: of a client's own, half a close looks the same.
+    Reliable for nginx's connections only: a client that closes one direction looks the same.
     """
-    if processing is None:  # another server
+    if processing is None:  # another WSGI server
         return False
     poll = select.poll()
     poll.register(processing.socket, 0)
@@ -351,7 +351,7 @@ def _has_left(processing: Any) -> bool:
 
 
 def _response(output: Output, accept: str, context: Context, settings: Settings) -> Response:
-    """Return the response for what the functions returned, and set in the context."""
+    """Return the response with what the functions returned, and what they set in the context."""
     content_type = output.content_type
     if content_type is None:
         one_type = not any(character in accept for character in "*,;")

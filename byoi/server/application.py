@@ -1,17 +1,17 @@
 """Flask with less work for each request.
 
-A request passes Flask as always: its rule is looked up in `url_map`, hooks before, after and at
-teardown run, and error handlers answer errors. What is spared is work whose result no request
-here needs, which costs more than all of this server's own:
+A request passes through Flask as usual: its rule is looked up in `url_map`, the hooks before,
+after and at teardown run, and error handlers answer errors. Left out is work that no request here
+needs, and that takes longer than the rest of this server:
 
-* the URL of a request, from which Flask makes an adapter of all rules anew;
-* a look into each function whether it is async;
-* headers of a response that are copied and searched;
-* a session, where nobody has set a secret key;
-* loops over blueprints and signals that are not there.
+* making a new URL adapter of all rules for each request;
+* checking each function for being async;
+* copying and searching the headers of a response;
+* opening a session if no secret key is set;
+* loops over blueprints and signals if there are none.
 
-Several requests may be answered together: each passes Flask by itself, in a context of its own,
-until its view function has returned `Held`; then one call serves all of them, and each goes on.
+Several requests may be answered together: each passes through Flask in its own context until its
+view function returns `Held`; then one call serves all of them, and each is finished by itself.
 
 Sources: Flask 3.1, app.py, ctx.py, sessions.py; Werkzeug 3.1, routing/map.py, wrappers/.
 """
@@ -28,23 +28,23 @@ from werkzeug.datastructures import EnvironHeaders
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
-# Where the environment of a request has its whole body, if the server has read it.
+# Key of the whole body in the WSGI environment, if the server has read it.
 BODY = "byoi.body"
-# Whether a view function may return `Held`, because the request is answered with others.
+# Key that allows a view function to return `Held`: the request is answered with others.
 TOGETHER = "byoi.together"
-# Where the configuration of the application has what says whether the model is well, or None.
+# Key of the function in the application's configuration that checks the model; None without one.
 PING_FUNCTION = "byoi.ping"
 # What nginx sends with a request: its id, and when it left nginx, in seconds since the epoch.
 GIVEN_ID = "HTTP_X_REQUEST_ID"
 SENT = "HTTP_X_BYOI_SENT"
-# Of these, Werkzeug changes the headers.
+# Headers that Werkzeug changes: it sends responses with one of them.
 _LEFT_TO_WERKZEUG = {"location", "content-location"}
 _WITHOUT_LENGTH = {204, 304}
 _KNOWN_FUNCTIONS = 64
 
 
 class Request(flask.Request):
-    """A request whose environment this server has made: it is decoded and has no default left."""
+    """A request whose WSGI environment this server made: complete and decoded already."""
 
     def __init__(
         self,
@@ -70,12 +70,12 @@ class Request(flask.Request):
 
 
 class Response(flask.Response):
-    """A response whose headers are sent as they are, where Werkzeug would not change them."""
+    """A response whose headers are sent without Werkzeug's copy if it would not change them."""
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        """Send a body that is there as a whole; Werkzeug sends any other."""
+        """Send a body that is complete; leave any other to Werkzeug."""
         headers = self.headers.to_wsgi_list()
         names = {name.lower() for name, _ in headers}
         status = self.status_code
@@ -95,15 +95,15 @@ class Response(flask.Response):
 
 
 class Held:
-    """What a view function returns for a request that is answered together with others."""
+    """The result of a view function for a request that is answered together with others."""
 
     def finish(self, result: Any) -> Response:
-        """Return the response for the request's part of the result; what it raises is handled."""
+        """Return the response for this request's result; Flask's handlers answer its errors."""
         raise NotImplementedError
 
 
 class _Sessions(SecureCookieSessionInterface):
-    """Flask's sessions, and one for all requests where there can be none."""
+    """Flask's sessions; without a secret key, one null session shared by all requests."""
 
     none = NullSession()
 
@@ -113,7 +113,7 @@ class _Sessions(SecureCookieSessionInterface):
 
 
 class _Adapter(MapAdapter):
-    """Finds the rule of a request; the same path and method have the same rule."""
+    """Finds the rule of a request, and keeps it for the same path and method."""
 
     found: dict[tuple[str, str], Any]
 
@@ -126,7 +126,7 @@ class _Adapter(MapAdapter):
             found = super().match(return_rule=True)
             if found[1] or found[0].websocket:
                 return found
-            self.found[key] = found  # no values: one of the few exact paths
+            self.found[key] = found  # without values in the path: one of a few fixed paths
         return found[0], {}
 
 
@@ -135,7 +135,7 @@ class Application(flask.Flask):
 
     Args:
         arguments: As Flask's.
-        run_held: Returns the result for each request that is held; None where none ever is.
+        run_held: Returns the result for each `Held` request; None if no view returns `Held`.
         options: As Flask's.
     """
 
@@ -155,7 +155,7 @@ class Application(flask.Flask):
         self._synchronous: dict[Any, Any] = {}
 
     def create_url_adapter(self, request: flask.Request | None) -> MapAdapter | None:
-        """Return what finds the rule of a request."""
+        """Return the adapter that finds the rule of a request."""
         config = self.config
         if (
             request is None
@@ -172,7 +172,7 @@ class Application(flask.Flask):
             "",
             self.url_map.default_subdomain,
             request.scheme,
-            # As PEP 3333 has it, and as rules are matched: decoded.
+            # PEP 3333 has the path as Latin-1 of its bytes; rules match decoded text.
             environ["PATH_INFO"].encode("latin-1").decode(errors="replace"),
             request.method,
             environ.get("QUERY_STRING", ""),
@@ -181,26 +181,26 @@ class Application(flask.Flask):
         return adapter
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function that is not async; looked at once."""
+        """Return a synchronous form of a function, and keep it."""
         try:
             known = self._synchronous.get(func)
-        except TypeError:  # an object that is called, and has no hash
+        except TypeError:  # a callable object without a hash
             return super().ensure_sync(func)
         if known is None:
             known = super().ensure_sync(func)
-            # Those of one request, by `after_this_request`, would become ever more.
+            # Bounded: functions of `after_this_request` are new in each request.
             if len(self._synchronous) < _KNOWN_FUNCTIONS:
                 self._synchronous[func] = known
         return known
 
-    # What Flask does, for the usual request: no blueprint, no signal that anybody receives.
+    # The steps of Flask for the usual request, without blueprints and receivers of signals.
 
     def full_dispatch_request(self) -> flask.Response:
         """Return the response to the request of the context."""
         return self.finalize_request(self._value())
 
     def _value(self) -> Any:
-        """Return what a function before the request, the view function or a handler returns."""
+        """Return the result of a before_request function, the view or an error handler."""
         self._got_first_request = True
         try:
             if flask.request_started.receivers:
@@ -219,7 +219,7 @@ class Application(flask.Flask):
         return self.ensure_sync(self.view_functions[rule.endpoint])(**request.view_args or {})
 
     def preprocess_request(self) -> Any:
-        """Call what runs before a request."""
+        """Call the before_request functions."""
         if self.url_value_preprocessors or request_ctx.request.blueprints:
             return super().preprocess_request()
         for function in self.before_request_funcs.get(None, ()):
@@ -228,14 +228,14 @@ class Application(flask.Flask):
         return None
 
     def finalize_request(self, rv: Any, from_error_handler: bool = False) -> flask.Response:
-        """Make a response of what a view function returned, and call what runs after it."""
+        """Make a response of a view function's result, and call the after_request functions."""
         if type(rv) is not Response or from_error_handler or flask.request_finished.receivers:
             return super().finalize_request(rv, from_error_handler)
         response: flask.Response = self.process_response(rv)
         return response
 
     def process_response(self, response: Any) -> Any:
-        """Call what runs after a request."""
+        """Call the after_request functions."""
         context = request_ctx._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
         if context.request.blueprints or context._session is not _Sessions.none:  # noqa: SLF001
             return super().process_response(response)
@@ -246,12 +246,12 @@ class Application(flask.Flask):
         return response
 
     def do_teardown_request(self, *raised: Any) -> None:
-        """Call what runs at the end of a request."""
+        """Call the teardown functions of a request."""
         if self.teardown_request_funcs or flask.request_tearing_down.receivers:
             super().do_teardown_request(*raised)
 
     def do_teardown_appcontext(self, *raised: Any) -> None:
-        """Call what runs at the end of the context of the application."""
+        """Call the teardown functions of the application context."""
         if self.teardown_appcontext_funcs or flask.appcontext_tearing_down.receivers:
             super().do_teardown_appcontext(*raised)
 
@@ -261,7 +261,7 @@ class Application(flask.Flask):
         """Answer several requests with one call of `run_held`.
 
         Args:
-            calls: Of each request the arguments of a WSGI application.
+            calls: For each request, the arguments of a WSGI application.
 
         Returns:
             The body of each response, in the order of the calls.
@@ -284,7 +284,7 @@ class Application(flask.Flask):
         return bodies
 
     def _begin(self, request_context: RequestContext) -> Any:
-        """Do what Flask does until the view function has returned; return that, or an error."""
+        """Run Flask up to the view function; return its result, or the error."""
         try:
             request_context.push()
             return self._value()
@@ -299,7 +299,7 @@ class Application(flask.Flask):
         environ: dict[str, Any],
         start_response: Callable[..., Any],
     ) -> Iterable[bytes]:
-        """Do what Flask does afterwards."""
+        """Run the rest of Flask, and return the body of the response."""
         raised: BaseException | None = None
         try:
             try:

@@ -1,8 +1,8 @@
-"""What scripts import from AWS's own container libraries, where those are not installed.
+"""Replacements for AWS's container libraries, for scripts that import them.
 
-Of `sagemaker_inference` and of its predecessor `sagemaker_containers` the parts that scripts
-use behave as AWS's; any other part, and any other of AWS's container libraries, ends in one line
-that says what to write instead. An installed library is used as it is.
+The parts of `sagemaker_inference` and of its predecessor `sagemaker_containers` that scripts use
+behave as in AWS's libraries. Any other part, and any other container library of AWS, raises an
+error that says what to write instead. A library that is installed is used instead of this.
 
 Sources: sagemaker-inference-toolkit 1.10.1, content_types.py, decoder.py, encoder.py, errors.py,
 utils.py; sagemaker-containers 2.8, _content_types.py, _encoders.py, _worker.py, _errors.py.
@@ -26,7 +26,7 @@ from byoi.formats import content_types
 ANY = "*/*"
 OCTET_STREAM = "application/octet-stream"
 NPZ = "application/x-npz"
-# Libraries of AWS's containers that are not on the way here, and what takes their place.
+# Other libraries of AWS's containers, which have no replacement here.
 _OTHERS = (
     *("mlio", "mms", "sagemaker_algorithm_toolkit", "sagemaker_huggingface_inference_toolkit"),
     *("sagemaker_mxnet_serving_container", "sagemaker_pytorch_serving_container"),
@@ -59,7 +59,7 @@ class BaseInferenceToolkitError(Exception):
 
 
 class GenericInferenceToolkitError(BaseInferenceToolkitError):
-    """The same, with texts that may be absent."""
+    """`BaseInferenceToolkitError` with optional message and phrase."""
 
     def __init__(
         self, status_code: int, message: str | None = None, phrase: str | None = None
@@ -85,7 +85,7 @@ class Response(_Response):
 
 
 def install() -> None:
-    """Make the libraries importable; behind all others, so that an installed one is found first."""
+    """Make the libraries importable; the finder is last, so an installed library comes first."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.append(_Finder())
 
@@ -107,7 +107,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         is_package = hasattr(module, "__path__")
 
         def missing(name: str) -> Any:
-            # `from package import module` asks for the name first, and then imports it.
+            # `from package import module` looks for an attribute first, then imports the module.
             fullname = f"{module.__name__}.{name}"
             if name.startswith("__") or fullname in _MODULES:
                 raise AttributeError(name)
@@ -115,12 +115,12 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
                 return _Absent(fullname)
             raise _refusal(fullname)
 
-        # A name that a script imports and does not use costs nothing.
+        # Refuse names at their use: a script may import one without using it.
         module.__getattr__ = missing  # type: ignore[method-assign] # PEP 562
 
 
 class _Absent:
-    """A module that is not here; what is asked of it is refused, and importing it costs nothing."""
+    """A module without replacement: importing it works, using it is refused."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -135,7 +135,7 @@ class _Absent:
 
 
 def explain(error: ModuleNotFoundError) -> errors.ConfigurationError | None:
-    """Return the error to show instead, None where the module is none of AWS's containers."""
+    """Return the error to show instead, None if the module is not one of AWS's libraries."""
     name = error.name or ""
     top = name.partition(".")[0]
     return _refusal(name) if top in _OTHERS or top in _MODULES else None
@@ -171,7 +171,7 @@ def _decoder() -> dict[str, Any]:
         return importlib.import_module("scipy.sparse").load_npz(io.BytesIO(body))
 
     readers: dict[str, Callable[[Any], Any]] = {
-        # An array of objects would be a pickle, which runs what the client wants.
+        # An array of objects would be a pickle, which can run any code of the client.
         content_types.NPY: lambda body: np.load(io.BytesIO(body), allow_pickle=False),
         content_types.CSV: from_csv,
         content_types.JSON: lambda text: np.array(json.loads(text)),

@@ -1,4 +1,4 @@
-"""The control groups of this process, of both versions, and the CPUs that they leave to it.
+"""The control groups of this process (version 1 and 2), and the CPUs that it may use.
 
 Source: cgroups(7), /proc/self/cgroup; Linux cgroup-v2.rst (one tree; `cpu.max`) and cgroup-v1 (one
 for each controller, or for a few); sched-bwc.rst (`cpu.cfs_quota_us`, `cpu.cfs_period_us`);
@@ -13,12 +13,12 @@ ROOT = Path("/sys/fs/cgroup")
 
 
 def folders(controller: str, *, process_file: Path = PROCESS_FILE, root: Path = ROOT) -> list[Path]:
-    """Return the folder of the group of this process and those around it, nearest first.
+    """Return the folders of this process's group and of its parent groups, nearest first.
 
     In a container only the root may be visible, which is then the container's own group.
 
     Args:
-        controller: Its name: cpu or memory.
+        controller: Name of the controller: cpu or memory.
         process_file: Names the group of this process.
         root: Where the control group file system is mounted.
     """
@@ -28,7 +28,7 @@ def folders(controller: str, *, process_file: Path = PROCESS_FILE, root: Path = 
         if controllers == "":
             tops = [root]
         elif controller in controllers.split(","):
-            # Controllers of one tree share a folder; their own names are links to it.
+            # Controllers of one tree share a folder, with a link by the name of each.
             tops = [root / controllers, root / controller]
         else:
             continue
@@ -41,9 +41,8 @@ def folders(controller: str, *, process_file: Path = PROCESS_FILE, root: Path = 
 def available_cpus(*, process_file: Path = PROCESS_FILE, root: Path = ROOT) -> int:
     """Return the number of CPUs that this process may use, at least 1.
 
-    The smaller of affinity and quota, and of the quotas the smallest around the process: a
-    container with `--cpus 2` on a host of 64 cores still sees 64, and 64 workers there are slower
-    than two.
+    The minimum of the CPU affinity and of the quotas of all groups around the process: a container
+    with `--cpus 2` on a host of 64 cores still sees 64, and 64 workers would be slower than two.
 
     Args:
         process_file: Names the control group of this process.
@@ -57,7 +56,7 @@ def available_cpus(*, process_file: Path = PROCESS_FILE, root: Path = ROOT) -> i
 
 
 def read(file: Path) -> str:
-    """Return the text of a file, "" where there is none or it cannot be read."""
+    """Return the text of a file, "" if it does not exist or cannot be read."""
     try:
         return file.read_text(encoding="utf-8")
     except OSError:

@@ -42,7 +42,7 @@ class Children:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            # Ctrl-C in a terminal reaches the supervisor alone, which then drains.
+            # Ctrl-C in a terminal then reaches only the supervisor, which drains.
             process_group=0,
             preexec_fn=_end_with_parent(),  # noqa: PLW1509 - no thread runs yet
         )
@@ -73,11 +73,11 @@ class Children:
             os.setpgid(0, 0)
             if end_with_parent is not None:
                 end_with_parent()
-                if os.getppid() != parent:  # the parent was killed before that
+                if os.getppid() != parent:  # the parent was killed before prctl(2)
                     os._exit(1)
             _become(name, environ)
             return True
-        with suppress(ProcessLookupError):  # the child does the same: either may be first
+        with suppress(ProcessLookupError):  # both set it: either process may run first
             os.setpgid(pid, pid)
         self._running[name] = pid
         self._groups.append(pid)
@@ -103,7 +103,7 @@ class Children:
                     if pid in self._programs:
                         self._programs.pop(pid).returncode = ended[name]
                     del self._running[name]
-                    if not _group_exists(pid):  # its number may be reused soon
+                    if not _group_exists(pid):  # the process id may be reused
                         self._groups.remove(pid)
 
     def runs(self, name: str) -> bool:
@@ -117,7 +117,7 @@ class Children:
     def send(self, name: str, number: signal.Signals) -> None:
         """Send a signal to the child itself, not to its group."""
         if (pid := self._running.get(name)) is not None:
-            os.kill(pid, number)  # not reaped, so the id is still valid
+            os.kill(pid, number)  # the child is not reaped, so its id is still valid
 
     def kill_groups(self) -> None:
         """Kill what remains of every child's group: nginx's workers can outlive their master."""
@@ -139,9 +139,9 @@ def _become(name: str, environ: Mapping[str, str]) -> None:
 
 
 def _unbuffered(stream: TextIO, descriptor: int) -> TextIO:
-    """Return a stream as with `python -u`: what a module prints is a log line."""
+    """Return a stream as with `python -u`: a module's print must reach the log immediately."""
     raw = io.FileIO(descriptor, "w", closefd=False)
-    # As in CPython's create_stdio: a raw file is what TextIOWrapper gets under -u.
+    # As in CPython's create_stdio: under -u, TextIOWrapper gets a raw file.
     return io.TextIOWrapper(
         raw,
         encoding=stream.encoding,
@@ -162,7 +162,7 @@ def _group_exists(group: int) -> bool:
 def _end_with_parent() -> Callable[[], None] | None:
     """Return a function that makes Linux terminate the calling child with this process.
 
-    None for process 1, with which the kernel ends the whole container, and on other systems.
+    None on other systems, and in process 1: the kernel ends the whole container with it.
     """
     if sys.platform != "linux" or os.getpid() == 1:
         return None

@@ -1,4 +1,4 @@
-"""The connections of one worker that wait in its loop: accepted, refused, given away, closed."""
+"""The open connections of one worker: accept, refuse, hand over to another worker, close."""
 
 import socket
 import time
@@ -18,7 +18,7 @@ from byoi.server.sharing import Sharing
 
 # Without nginx: seconds that a connection stays open for another request.
 _IDLE_S = 75.0
-# After an error of accept(2): too many open files, for example.
+# Seconds to wait after accept(2) failed, for example with too many open files.
 _PAUSE_S = 0.05
 _SPARE_READERS = 8
 
@@ -27,16 +27,16 @@ class Clients:
     """The connections of a worker.
 
     Args:
-        selector: Of the worker's loop.
+        selector: The selector of the worker's loop.
         settings: Limits, and the values in error messages.
-        sharing: By which connections move between workers; None without nginx.
-        log: gunicorn's, which writes the access log without nginx.
-        base: What the environments of all requests have in common.
-        spool_dir: Where large bodies wait until they are whole.
+        sharing: Moves connections between workers; None without nginx.
+        log: gunicorn's logger, which writes the access log without nginx.
+        base: The part of the WSGI environment that all requests share.
+        spool_dir: Directory for large bodies that are not complete.
 
     Attributes:
-        waiting: Those that the loop waits for. Behind nginx those of a busy worker are another
-            thread's, too.
+        waiting: Connections that the loop waits for. Behind nginx, the watching thread uses them
+            too while the loop is busy.
     """
 
     def __init__(  # noqa: PLR0913 - what a connection meets
@@ -60,12 +60,12 @@ class Clients:
         self._readers: list[RequestReader] = []
 
     def accept(self, listener: socket.socket) -> Connection | None:
-        """Return the connection of a client that waits, None if none does."""
+        """Accept one waiting connection; return None if no client is waiting."""
         try:
             accepted, _ = listener.accept()
         except BlockingIOError:
             return None
-        except OSError:  # too many open files: it waits until some are closed
+        except OSError:  # too many open files: the client waits until some are closed
             time.sleep(_PAUSE_S)
             return None
         if not self._behind_nginx:
@@ -73,7 +73,7 @@ class Clients:
         return self.connection(accepted)
 
     def connection(self, accepted: socket.socket) -> Connection:
-        """Return the connection of a socket that this worker, or another one, has accepted."""
+        """Return a connection for a socket that this or another worker has accepted."""
         accepted.setblocking(True)
         reader = self._readers.pop() if self._readers else self._reader()
         return Connection(accepted, reader)
@@ -86,7 +86,7 @@ class Clients:
         )
 
     def register(self, connection: Connection) -> None:
-        """Wait for more of a connection."""
+        """Wait for more data of a connection."""
         if connection.is_registered:
             return
         connection.is_registered = True
@@ -94,14 +94,14 @@ class Clients:
         self._selector.register(connection, EVENT_READ, connection)
 
     def unregister(self, connection: Connection) -> None:
-        """Wait for it no more."""
+        """Stop waiting for data of a connection."""
         if connection.is_registered:
             connection.is_registered = False
             self.waiting.discard(connection)
             self._selector.unregister(connection)
 
     def close(self, connection: Connection) -> None:
-        """Close a connection, and keep its reader for another one."""
+        """Close a connection, and keep its reader for reuse."""
         self.unregister(connection)
         with suppress(OSError):
             connection.socket.close()
@@ -113,10 +113,10 @@ class Clients:
     def refuse(
         self, connection: Connection, status: int, error: tuple[str, str] | None = None
     ) -> None:
-        """Answer what never reaches the application.
+        """Answer an error to a request that never reaches the application.
 
         Args:
-            connection: Closed afterwards; without nginx, what its client still sends is read first.
+            connection: Closed afterwards; without nginx, after reading what its client still sends.
             status: HTTP status.
             error: As `write_error`.
         """
@@ -136,7 +136,7 @@ class Clients:
             self.register(connection)
 
     def end_late(self) -> None:
-        """End those from which nothing has come for too long."""
+        """Close or refuse connections from which nothing has come for too long."""
         now_s = time.monotonic()
         for connection in list(self.waiting):
             age_s = now_s - connection.since_s
@@ -151,7 +151,7 @@ class Clients:
                 self.close(connection)
 
     def move(self, connection: Connection) -> None:
-        """Give a connection whose request had to wait to a worker that is idle."""
+        """Give a connection, whose request had to wait here, to an idle worker if there is one."""
         if (
             self._sharing is not None
             and connection.is_registered
@@ -160,13 +160,13 @@ class Clients:
             self._give(connection, self._sharing)
 
     def give_away(self, current: list[Connection], *, everything: bool) -> None:
-        """Give those that have something to run to another worker.
+        """Give connections with a request, whole or in part, to another worker.
 
         Called by another thread, while the loop is inside a request.
 
         Args:
             current: The connections of the requests that run.
-            everything: Also those that have nothing so far: this worker ends.
+            everything: Also those without data, because this worker ends.
         """
         if self._sharing is None:
             return
@@ -181,9 +181,9 @@ class Clients:
             self.register(connection)
 
     def see_out(self) -> None:
-        """Keep those alone from which a request is still coming: this worker stops."""
+        """Keep only connections with an incomplete request: this worker stops."""
         for connection in list(self.waiting):
-            # nginx may have sent a request on it just now, or send the rest of one.
+            # nginx may just have sent a request on it, or the rest of one: another worker reads it.
             self.unregister(connection)
             if self._sharing is not None and connection.give(self._sharing):
                 continue

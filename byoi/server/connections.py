@@ -1,4 +1,4 @@
-"""A connection of a worker: what was received of a request, and how long ago."""
+"""One connection of a worker: the data received so far, and its timing."""
 
 import socket
 import time
@@ -8,10 +8,10 @@ from byoi.server.requests import Request, RequestReader
 from byoi.server.sharing import MOVABLE_BYTES, Sharing
 
 _RECEIVE_BYTES = 65_536
-# Of an answered connection: what the client still sends is read, for so long and so much.
+# Seconds for which the rest of a refused request is read before its connection is closed.
 _LINGER_S = 10.0
-# A whole body has so long, and a second more for each so many bytes, of the time in which the loop
-# waited for its client; as Apache's mod_reqtimeout has them.
+# Limit of the time that the loop waits for a whole body: 60 s and 1 s more for each 500 bytes, as
+# in Apache's mod_reqtimeout.
 _BODY_S = 60.0
 _BODY_BYTES_EACH_S = 500
 
@@ -20,18 +20,18 @@ class Connection:
     """One connection, from nginx or from a client.
 
     Args:
-        sock: It blocks; only reading never waits.
-        reader: Of its requests.
+        sock: A blocking socket; only reads do not block.
+        reader: Parses the requests of this connection.
 
     Attributes:
         socket: As above.
         reader: As above.
-        is_registered: Whether the worker's loop waits for it.
-        since_s: When something was received last, or the request began; monotonic seconds.
-        is_ended: Whether the client sends no more.
-        refusal: The status of what came last, if it cannot be served.
-        lingers_until_s: While the rest of a refused request is read and dropped, else None.
-        was_given: Whether another worker gave it, until its request is answered.
+        is_registered: Whether the worker's loop waits for data of it.
+        since_s: When data of a body last came, or the request began; monotonic seconds.
+        is_ended: Whether the client has closed its sending side.
+        refusal: Error status of the latest request if it cannot be served, else None.
+        lingers_until_s: Until when the rest of a refused request is read and dropped, else None.
+        was_given: Whether it came from another worker, and its request is not answered yet.
     """
 
     def __init__(self, sock: socket.socket, reader: RequestReader) -> None:
@@ -45,9 +45,9 @@ class Connection:
         self.reader = reader
         # How long the loop has waited for the rest of the request.
         self._waited_s = 0.0
-        # When the request was not whole yet, seconds since the epoch; None at its first piece.
+        # When the request was last seen incomplete, seconds since the epoch; None before that.
         self._seen_s: float | None = None
-        # As received, for another worker; None where it became too much.
+        # Raw bytes of the request, to pass to another worker; None if they are too many.
         self._received: bytes | None = b""
 
     def fileno(self) -> int:
@@ -56,7 +56,7 @@ class Connection:
 
     @property
     def has_begun(self) -> bool:
-        """Whether a request has begun that is not whole."""
+        """Whether an incomplete request has been received."""
         return self.reader.has_begun
 
     @property
@@ -66,29 +66,29 @@ class Connection:
 
     @property
     def is_slow(self) -> bool:
-        """Whether a body comes too slowly, though never with a long pause."""
+        """Whether a body comes too slowly, even without a long pause."""
         return self._waited_s > _BODY_S + self.reader.body_bytes / _BODY_BYTES_EACH_S
 
     @property
     def method(self) -> str:
-        """Of the latest request, "" if it is not known."""
+        """The method of the latest request, "" if it is not known."""
         return self.reader.method
 
     @property
     def request_id(self) -> str | None:
-        """The id that nginx gave the latest request."""
+        """The id that nginx gave to the latest request."""
         return self.reader.request_id
 
     @property
     def path(self) -> str:
-        """As above."""
+        """The path of the latest request, "" if it is not known."""
         return self.reader.path
 
     def receive(self, idle_s: float = 0.0) -> None:
-        """Take what there is, without waiting; `is_ended` says whether more can come.
+        """Read the available data without blocking; set `is_ended` at the end of the stream.
 
         Args:
-            idle_s: When the worker knew that nothing had come, in seconds since the epoch.
+            idle_s: When the worker last had no data to read, in seconds since the epoch.
 
         Raises:
             RefusedError: As `RequestReader.feed`.
@@ -110,7 +110,7 @@ class Connection:
                 self._seen_s = time.time()
 
     def take(self, data: bytes) -> None:
-        """Take what was received here, or by the worker that had the connection before.
+        """Parse data that was received here, or by the worker that had the connection before.
 
         Raises:
             RefusedError: As `RequestReader.feed`.
@@ -125,7 +125,7 @@ class Connection:
             self.since_s = time.monotonic()
         self.reader.feed(data)
         if self._seen_s is not None and self.reader.ready:
-            # The body took its time. What counts is how long the whole request has waited.
+            # nginx set the time before a slow body: count only the time since it was complete.
             environ = self.reader.ready[0].environ
             if SENT in environ:
                 environ[SENT] = f"{self._seen_s:.3f}"
@@ -135,35 +135,35 @@ class Connection:
             self.socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def next_request(self) -> Request | None:
-        """Return the oldest whole request, None if there is none."""
+        """Return the oldest complete request, None without one."""
         return self.reader.ready.popleft() if self.reader.ready else None
 
     def answered(self) -> None:
         """Forget the request that was answered."""
-        # With it, the next one may have begun: what came of that cannot be told apart.
+        # If the next request has begun, its bytes cannot be separated from the answered one's.
         is_all = not self.reader.has_begun and not self.reader.ready
         self._received = b"" if is_all else None
         self.was_given = False
         self.since_s = time.monotonic()
 
     def linger(self) -> None:
-        """Read what the client still sends, and drop it.
+        """Start to read and drop what the client still sends.
 
-        A client reads the answer after it has sent the whole body, also a refused one; closing the
-        connection before would be a network error to it.
+        A client reads the answer after it has sent the whole body, even if it is refused; closing
+        the connection earlier would be a network error for it.
         """
         self.lingers_until_s = time.monotonic() + _LINGER_S
         self.socket.shutdown(socket.SHUT_WR)
 
     def give(self, sharing: Sharing, to: int = 0) -> bool:
-        """Give the connection, with what was received, to another worker.
+        """Give the connection, with the data received so far, to another worker.
 
         Args:
-            sharing: By which it moves.
+            sharing: Moves connections between workers.
             to: As `Sharing.give`.
 
         Returns:
-            False if it stays here: too much was received, or too many were given.
+            False if it stays here: too much data was received, or the queue is full.
         """
         if self._received is None or self.lingers_until_s is not None:
             return False

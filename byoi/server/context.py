@@ -1,6 +1,6 @@
-"""The context of one request: what came beside its body, and what goes back beside the answer.
+"""The context of one request: its headers and session, and the headers of its response.
 
-The names are those of AWS's model server, whose object the functions of a script get there.
+The names are those of the context object of AWS's model server, which scripts get there.
 
 Sources: multi-model-server 1.1.11, context.py; API InvokeEndpoint (custom attributes: "the model
 must set them"; inference id); Developer Guide, stateful-sessions.
@@ -19,25 +19,25 @@ from byoi.server import sessions as names
 from byoi.server.sessions import Sessions
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-# A year: a session is for minutes, and a later date would be a mistake in the unit.
+# A year: sessions last minutes, so a longer time is probably in the wrong unit.
 _LONGEST_S = 366 * 86_400
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 class Context:
-    """One request, as the last argument of a function that takes one more.
+    """One request; the last argument of a function that takes one more argument.
 
-    Batches are of one request here: wherever AWS's server takes an index, it is 0.
+    A batch has one request here: wherever AWS's server takes an index, it must be 0.
 
     Args:
-        headers: Of the request, found in whatever case.
-        model_dir: As `model_fn` got it.
-        request_id: That of the log.
-        sessions: Those of the server; None where no request is answered.
+        headers: Headers of the request; names in any case.
+        model_dir: The directory that `model_fn` got.
+        request_id: The id of the request in the log.
+        sessions: The sessions of the server; None if no request is being answered.
 
     Attributes:
-        response_headers: What the module set.
-        status: What the module set, None by default.
+        response_headers: The headers that the module set.
+        status: The status that the module set, None by default.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Context:
 
     @property
     def custom_attributes(self) -> str | None:
-        """The custom attributes that the client sent, up to 1,024 characters; None without."""
+        """The custom attributes that the client sent, up to 1,024 characters; None without any."""
         return self._headers.get(contract.CUSTOM_ATTRIBUTES_HEADER)
 
     @custom_attributes.setter
@@ -79,30 +79,30 @@ class Context:
 
     @property
     def inference_id(self) -> str | None:
-        """The inference id that the client sent; None without."""
+        """The inference id that the client sent; None without one."""
         return self._headers.get(contract.INFERENCE_ID_HEADER)
 
     @property
     def asks_session(self) -> bool:
-        """Whether the client asks for a session, by `NEW_SESSION` in the place of an id."""
+        """Whether the client asks for a new session, by sending `NEW_SESSION` as the id."""
         return self._headers.get(names.SESSION_HEADER) == names.NEW_SESSION
 
     @property
     def session_id(self) -> str | None:
-        """The id of the session that the client names; None without, and where it asks for one.
+        """The id of the session that the client names; None without one or for a new session.
 
         Raises:
-            MalformedBody: It is no id.
+            MalformedBody: The value is not a valid id.
         """
         given = self._headers.get(names.SESSION_HEADER)
         return None if given in {None, names.NEW_SESSION} else names.checked(str(given))
 
     @property
     def session_folder(self) -> Path | None:
-        """The folder of that session, or of the one that was opened here.
+        """The folder of the session that this request opened, else of the one the client names.
 
-        All workers of this server see it. None without a session, and where this server has none
-        of that id: it was closed, has expired, or the server was started again.
+        All workers of this server see it. None without a session, or if this server has none with
+        that id: it was closed, has expired, or the server was restarted.
         """
         session_id = self._opened or self.session_id
         return None if session_id is None else self._all_sessions().folder(session_id)
@@ -111,8 +111,8 @@ class Context:
         """Open a session, tell the client by headers of the response, and return its id.
 
         Args:
-            lasts_s: Seconds until it expires; whole ones count.
-            session_id: Letters, digits, and hyphens between them; by default a new one.
+            lasts_s: Seconds until it expires; a fraction is cut off.
+            session_id: Letters, digits, and hyphens between them; by default a new id.
 
         Raises:
             ValueError: The time or the id cannot be used, or a session with this id is open.
@@ -134,7 +134,7 @@ class Context:
         """Close the session that the client names, and remove its folder.
 
         Raises:
-            ValueError: The client names none.
+            ValueError: The request names no session.
         """
         if (session_id := self.session_id) is None:
             raise ValueError(
@@ -154,7 +154,7 @@ class Context:
         return self.request_ids.get(idx)
 
     def get_request_header(self, idx: int, key: str) -> str | None:
-        """Return one header of the request, in whatever case; None without."""
+        """Return one header of the request, its name in any case; None without it."""
         self._require_one(idx)
         return self._headers.get(key)
 
@@ -172,23 +172,23 @@ class Context:
         return dict(self._headers)
 
     def set_response_content_type(self, idx: int, value: str) -> None:
-        """Set the media type of the response, whatever the functions return with the body."""
+        """Set the media type of the response; it overrides the one that the functions return."""
         self.set_response_header(idx, "Content-Type", value)
 
     def get_response_content_type(self, idx: int) -> str | None:
-        """Return the media type that was set; None without."""
+        """Return the media type that was set, None by default."""
         self._require_one(idx)
         return self.response_headers.get("Content-Type")
 
     def set_response_header(self, idx: int, key: str, value: str) -> None:
         """Set one header of the response.
 
-        The length and form of the body, and the connection, are the server's: it sets these
-        headers itself, whatever is set here.
+        The server itself sets the headers for length and framing of the body, and for the
+        connection; setting them here has no effect.
 
         Raises:
-            ValueError: The name is no name of a header, or the value has characters that cannot
-                be sent in one (RFC 9110, 5.1 and 5.5).
+            ValueError: The name is not a valid header name, or the value has characters that a
+                header cannot have (RFC 9110, 5.1 and 5.5).
         """
         self._require_one(idx)
         if not _NAME.fullmatch(key):
@@ -209,7 +209,7 @@ class Context:
         """Set the status of the response.
 
         Raises:
-            ValueError: It is none of HTTP's, 200 to 599.
+            ValueError: The status is not from 200 to 599.
         """
         self._require_one(idx)
         if not 200 <= int(code) <= 599:

@@ -1,4 +1,4 @@
-"""What the loaded model takes and gives, as the page and its OpenAPI document say it."""
+"""The inputs and outputs of the loaded model, for the page and its OpenAPI document."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -12,14 +12,14 @@ from byoi.server.settings import Settings
 
 @dataclass(frozen=True)
 class Description:
-    """What one model takes and gives.
+    """The inputs and outputs of one model.
 
     Attributes:
-        name: The inference module; the model directory where there is no script.
-        functions: Those that the module defines; none where there is no script.
-        request_types: Media types of requests; none where the module reads bodies itself.
-        response_types: Media types of responses; none where the module writes them itself.
-        signature: Of the model, where it has one.
+        name: The inference module; without a script, the model directory.
+        functions: Names of the functions that the module defines; empty without a script.
+        request_types: Media types of requests; empty if the module decodes bodies itself.
+        response_types: Media types of responses; empty if the module encodes them itself.
+        signature: The signature of the model, None without one.
     """
 
     name: str
@@ -33,9 +33,9 @@ class Description:
         """Describe a loaded model.
 
         Args:
-            settings: Name the module and the model directory.
-            functions: Those that the module defines.
-            model: What `model_fn` returned.
+            settings: Have the names of the module and the model directory.
+            functions: Names of the functions that the module defines.
+            model: The result of `model_fn`.
         """
         from byoi.formats import numbers  # noqa: PLC0415 - NumPy, only where it is used
 
@@ -54,13 +54,13 @@ class Description:
         )
 
     def example(self) -> Any:
-        """Return a JSON body that the model takes, None where none is known."""
+        """Return a JSON body that the model accepts, None if none is known."""
         if self.signature is None or not self.request_types:
             return None
         return schemas.example(self.signature)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the page shows."""
+        """Return the description as the page shows it."""
         return {
             "name": self.name,
             "functions": self.functions,
@@ -80,8 +80,8 @@ def _to_json(tensor: Tensor) -> dict[str, Any]:
 
 
 def _signature(model: Any) -> Any:
-    """Return the attribute `signature`, None where asking for it fails."""
+    """Return the attribute `signature` of a model, None without it."""
     try:
         return getattr(model, "signature", None)
-    except Exception:  # noqa: BLE001 - some objects make an attribute of any name
+    except Exception:  # noqa: BLE001 - some objects compute attributes, which may raise anything
         return None

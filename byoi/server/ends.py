@@ -1,4 +1,4 @@
-"""How a worker ended, in words, with Python's traceback where native code crashed.
+"""Messages about how a worker ended, with Python's traceback if native code crashed.
 
 Source: signal(7); faulthandler in Python's library reference; gunicorn 27, workers/base.py.
 """
@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-# Most of it is the list of extension modules, which stands at the end.
+# Most of a traceback is the list of extension modules, which comes last.
 _FAULT_BYTES = 64 * 1024
-# Files that faulthandler writes to: it keeps their numbers only.
+# Keeps the files of faulthandler open: it stores only their descriptors.
 _open_files: list[object] = []
 
 _SIGNALS: dict[int, str] = {
@@ -23,7 +23,7 @@ _SIGNALS: dict[int, str] = {
     signal.SIGFPE: "native code divided by zero",
     signal.SIGTERM: "another process told it to stop",
 }
-# Status of a Python program that an exception ended, and of gunicorn for its worker's own loop.
+# Exit statuses: 1 of Python after an exception, 255 of gunicorn after an error in a worker's loop.
 _STATUSES: dict[int, str] = {
     0: "its code ended the process, for example with os._exit(0), or it was told to stop",
     1: "an exception, or code that ends the process",
@@ -31,7 +31,8 @@ _STATUSES: dict[int, str] = {
 }
 MORE_MEMORY = "give the container more memory, or fewer workers with SAGEMAKER_MODEL_SERVER_WORKERS"
 _OTHER_STATUS = "its code ended the process, for example with os._exit"
-# Of a worker that could not load: gunicorn, Arbiter.WORKER_BOOT_ERROR and APP_LOAD_ERROR.
+# Exit statuses of a worker that could not load the model: gunicorn's Arbiter.WORKER_BOOT_ERROR and
+# APP_LOAD_ERROR.
 BOOT_STATUSES = (3, 4)
 
 
@@ -43,12 +44,11 @@ class End:
         pid: Its process id.
         status: Its exit status, negative for a signal.
         is_loaded: Whether it had loaded the model.
-        has_withdrawn: Whether it took back its heartbeat first, and exited with 0, so as to be
-            replaced.
+        has_withdrawn: Whether it removed its own heartbeat file and exited with 0, to be replaced.
         is_asked: Whether the master had told it to stop.
-        silent_s: Seconds without a sign of life after which the master ended it, else None.
+        silent_s: Seconds without a heartbeat after which the master killed it, else None.
         is_out_of_memory: Whether the kernel has killed a process at the memory limit; None if
-            that is not known.
+            unknown.
     """
 
     pid: int
@@ -61,7 +61,7 @@ class End:
 
     @property
     def is_normal(self) -> bool:
-        """Whether nothing is to be told: the master wanted it, and no crash came first."""
+        """Whether the master asked for this end, and the worker did not crash before."""
         return self.is_asked and self.status in {0, -signal.SIGTERM, -signal.SIGKILL}
 
     @property
@@ -70,10 +70,10 @@ class End:
         return not self.is_loaded and self.status in BOOT_STATUSES
 
     def cause(self, memory: Callable[[], str]) -> str:
-        """Return the cause in one sentence without its stop.
+        """Return the cause as one sentence without a full stop.
 
         Args:
-            memory: Returns the memory limit in words, as `Memory.described`.
+            memory: Returns a text about the memory limit, as `Memory.described`.
         """
         if self.silent_s is not None:
             return (
@@ -120,11 +120,11 @@ def _signal(status: int) -> signal.Signals | int:
 def catch_faults(file: Path) -> None:
     """Let Python write its traceback into a file when native code crashes this process.
 
-    To be called after the signal handlers are set: of SIGABRT the handler of before is called
-    too. The master sends that signal to a silent worker, whose traceback then shows where it is.
+    Call it after the signal handlers are set: faulthandler then also calls the previous handler of
+    SIGABRT. The master sends that signal to a silent worker; the traceback shows where it hangs.
 
     Args:
-        file: Of this process alone; `take_fault` reads and removes it.
+        file: A file of this process alone; `take_fault` reads and removes it.
     """
     opened = file.open("wb")
     _open_files.append(opened)
@@ -132,7 +132,7 @@ def catch_faults(file: Path) -> None:
 
 
 def take_fault(file: Path) -> str | None:
-    """Return the traceback that a process left there, None without one, and remove the file."""
+    """Return the traceback that a process wrote, None without one, and remove the file."""
     try:
         with file.open("rb") as opened:
             fault = opened.read(_FAULT_BYTES)

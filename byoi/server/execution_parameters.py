@@ -1,8 +1,8 @@
-"""The answer to GET /execution-parameters: what a batch transform is told to send.
+"""The answer to GET /execution-parameters: how a batch transform should send its requests.
 
-The platform asks before its first request, and takes what the job itself does not say. The
-parameters are the operator's or the inference module's; whoever has loaded the module writes them
-into the state directory, from where nginx answers while all workers are busy.
+The platform asks before its first request, and uses the answer for what the job does not set. The
+operator or the inference module sets the parameters. A worker that has loaded the module writes
+them into the state directory, so that nginx can answer while all workers are busy.
 
 Source: SageMaker Developer Guide, your-algorithms-batch-code; API CreateTransformJob (limits).
 """
@@ -15,7 +15,7 @@ from typing import Any
 from byoi import contract, errors
 
 VARIABLE = "BYOI_EXECUTION_PARAMETERS"
-# The guide's example has the second spelling; the API and SDK version 2 know the first one only.
+# The guide's example has the second spelling; the API and SDK version 2 know only the first.
 STRATEGIES = ("SingleRecord", "MultiRecord", "SINGLE_RECORD", "MULTI_RECORD")
 EXPECTED = (
     "an object of JSON with one or more of MaxConcurrentTransforms (a whole number from 1 to 100), "
@@ -26,13 +26,13 @@ EXPECTED = (
 
 
 def parse(text: str) -> str:
-    """Parse the parameters as an operator writes them; empty for none.
+    """Parse the parameters as an operator sets them; blank for none.
 
     Returns:
         The JSON text to answer, "" for none.
 
     Raises:
-        ValueError: They are not what `EXPECTED` says.
+        ValueError: The parameters are not as described in `EXPECTED`.
     """
     if not text.strip():
         return ""
@@ -43,14 +43,14 @@ def parse(text: str) -> str:
 
 
 def of_module(module: Any, name: str) -> str:
-    """Return the JSON text of a module's own parameters, "" where it has none.
+    """Return the JSON text of a module's own parameters, "" without any.
 
     Args:
-        module: With a dict `BYOI_EXECUTION_PARAMETERS`, or without.
-        name: Of the module, for messages.
+        module: May have a dict `BYOI_EXECUTION_PARAMETERS`.
+        name: Name of the module, for messages.
 
     Raises:
-        ConfigurationError: They are not what `EXPECTED` says.
+        ConfigurationError: The parameters are not as described in `EXPECTED`.
     """
     found = getattr(module, VARIABLE, None)
     if found is None:
@@ -64,20 +64,20 @@ def of_module(module: Any, name: str) -> str:
 
 
 def payload_bytes(text: str) -> int | None:
-    """Return the largest body that parameters ask for, 0 for any, None where they do not say."""
+    """Return `MaxPayloadInMB` in bytes, 0 for any size, None if it is not set."""
     wanted = json.loads(text).get("MaxPayloadInMB") if text else None
     return None if wanted is None else int(wanted) * 2**20
 
 
 def require_room(text: str, limit_bytes: int) -> None:
-    """Check that the server takes bodies as large as a module asks for.
+    """Check that the server accepts bodies as large as a module's parameters ask for.
 
     Args:
         text: The module's parameters, as `of_module` returns them.
         limit_bytes: The server's limit, 0 for none.
 
     Raises:
-        ConfigurationError: The limit, which is set before the module is loaded, is smaller.
+        ConfigurationError: The server's limit, set before the module is loaded, is smaller.
     """
     wanted = payload_bytes(text)
     if wanted is None or not limit_bytes or 0 < wanted <= limit_bytes:
@@ -90,12 +90,12 @@ def require_room(text: str, limit_bytes: int) -> None:
 
 
 def file(state_dir: Path) -> Path:
-    """Return where the answer stands, as `publish` writes it."""
+    """Return the path of the file that `publish` writes."""
     return state_dir / "execution-parameters.json"
 
 
 def publish(text: str, state_dir: Path) -> None:
-    """Write the answer as a whole, or remove it.
+    """Write the answer in one step, or remove it.
 
     Args:
         text: The JSON text, "" for none.
@@ -113,7 +113,7 @@ def _checked(parameters: Any) -> str:
     """Return parameters as JSON.
 
     Raises:
-        ValueError: They are no such object.
+        ValueError: They are not as described in `EXPECTED`.
     """
     known = {"MaxConcurrentTransforms", "BatchStrategy", "MaxPayloadInMB"}
     if not isinstance(parameters, dict) or not parameters or parameters.keys() - known:

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-# Imported before the fork, so that the workers share its memory. A model must not be: its
-# runtime starts threads, which a fork does not copy.
+# Imported before the fork, so that the workers share its memory. A model must not be loaded here:
+# its runtime starts threads, which a fork does not copy.
 import byoi.server.app  # noqa: F401
 from byoi import contract
 from byoi.server.gunicorn_log import JsonLogger
@@ -23,28 +23,29 @@ _behind_nginx = _settings.proxy != "off"
 
 wsgi_app = "byoi.server.wsgi:app"
 
-# A socket file in the state directory: no second TCP port, no conflict between two servers.
+# Behind nginx, a socket file in the state directory: no second TCP port, no conflict between two
+# servers.
 bind = (
     f"unix:{_readiness.socket}" if _behind_nginx else f"{_settings.bind_address}:{_settings.port}"
 )
 # Requests that no worker has accepted yet wait here instead of being refused.
 backlog = 2048
 
-# The supervisor has chosen how many.
+# The supervisor has chosen the number.
 workers = max(1, _settings.workers)
 worker_class = Worker
-# Made here, so that all workers inherit it.
+# Made in the master, so that all workers inherit it.
 Worker.sharing = Sharing(workers, is_addressed=not _behind_nginx)
 # Each worker loads its own model after the fork; see wsgi.py.
 preload_app = False
 
-# Kills a worker that is silent: stopped, or its interpreter blocked by native code.
-# Later than the worker's own deadline, which lets the requests beside the stuck one finish.
+# gunicorn kills a worker without heartbeat: stopped, or its interpreter blocked by native code.
+# Later than the worker's own deadline, at which the other requests of the worker can still finish.
 timeout = int(_settings.invocation_timeout_s) + 5
-# Without nginx. Behind it, the supervisor stops gunicorn when the requests in flight are answered.
+# Used without nginx. Behind nginx, the supervisor stops gunicorn after the requests in flight.
 graceful_timeout = contract.DRAIN_S
 
-# Heartbeat files are in memory: a disk can stall, and the root file system may be read-only.
+# Heartbeat files in memory: a disk can stall, and the root file system may be read-only.
 _memory = "/dev/shm"  # noqa: S108 - gunicorn creates unnamed files in it
 worker_tmp_dir = _memory if os.access(_memory, os.W_OK) else os.environ["BYOI_STATE_DIR"]
 # gunicorn 25.1 and later open a control socket under the home directory by default.

@@ -1,6 +1,6 @@
 """gunicorn's messages as JSON lines, and the access log if nginx is not in front.
 
-An access line has the fields that nginx.conf.in gives it; a request gets exactly one of the two.
+An access line has the same fields as nginx's in nginx.conf.in; each request has one line.
 """
 
 import logging
@@ -28,13 +28,13 @@ class JsonLogger(Logger):  # type: ignore[misc] # gunicorn ships no types
         to_stderr.setFormatter(logs.formatter(sys.stderr))
         to_stderr.addFilter(self._is_news)
         self.error_log.handlers[:] = [to_stderr]
-        # For its last requests, which nginx's access log gives where it is in front.
+        # Without nginx, the page gets the last requests from here instead of nginx's access log.
         is_on = os.environ.get("BYOI_PAGE") == "on"
         folder = page.Folder(Path(os.environ["BYOI_STATE_DIR"])) if is_on else None
         self._page = page.LastRequests(folder) if folder else None
 
     def _is_news(self, _record: logging.LogRecord) -> bool:
-        """Whether the supervisor does not print the cause already."""
+        """Whether there is no failure file, whose cause the supervisor prints."""
         state_dir = os.environ.get("BYOI_STATE_DIR")
         return not (state_dir and Readiness(Path(state_dir)).failure_file.exists())
 

@@ -1,7 +1,7 @@
 """The functions of one inference module, called as SageMaker's inference toolkit calls them.
 
-A script that was written for AWS's containers gets the same arguments here, in the same order,
-and what it returns becomes the same response.
+A script that was written for AWS's containers gets the same arguments in the same order, and its
+results become the same response.
 
 Sources: sagemaker-inference-toolkit 1.10.1, transformer.py (order, arguments, context, defaults)
 and default_inference_handler.py; multi-model-server 1.1.11, protocol/otf_message_handler.py (what
@@ -24,7 +24,7 @@ from byoi.server.context import Context
 from byoi.server.settings import BATCH_SIZE_VARIABLE, THREADS_VARIABLE
 from byoi.server.streams import Pieces
 
-# Of each function: how many arguments it gets, before the context.
+# Number of arguments of each function, without the context.
 ARGUMENTS = {
     "model_fn": 1,
     "input_fn": 2,
@@ -40,11 +40,11 @@ _PARTS = ("input_fn", "predict_fn", "output_fn")
 
 
 class Output(NamedTuple):
-    """What the functions made of one request.
+    """The output of the functions for one request.
 
     Attributes:
-        body: Of the response; in pieces where the module makes an iterator of them.
-        content_type: Its media type; None where the module named none.
+        body: Body of the response; `Pieces` if the module returns an iterator.
+        content_type: Media type of the body; None if the module did not return one.
     """
 
     body: bytes | str | Pieces
@@ -53,29 +53,29 @@ class Output(NamedTuple):
 
 @dataclass(frozen=True)
 class Raised:
-    """What a function raised for one of several requests, in the place of its result."""
+    """The error of one of several requests, in place of its result."""
 
     error: BaseException
 
 
 class Answering(Protocol):
-    """What the application needs of a `Handler`."""
+    """The part of `Handler` that the application needs."""
 
     threads: int
     batch_size: int
     has_ping: bool
 
     def ping(self, model: Any) -> Any:
-        """Return whether the model is well."""
+        """Return the result of `ping_fn`."""
 
     def answer(
         self, model: Any, body: bytes, content_type: str, accept: str, context: Context
     ) -> Output:
-        """Return what the functions make of one request."""
+        """Return the output of the functions for one request."""
 
 
 class TextBody(str):
-    """A text that a script may decode once more: AWS's toolkit gives some types as bytes."""
+    """A text with a `decode` method, for scripts that expect bytes: AWS's toolkit passes bytes."""
 
     __slots__ = ()
 
@@ -88,22 +88,22 @@ class Handler:
     """The functions of one inference module, and defaults for those that it does not define.
 
     Args:
-        module: With some of the functions of `ARGUMENTS`.
-        name: Of the module, for messages.
+        module: Has some of the functions of `ARGUMENTS`.
+        name: Name of the module, for messages.
         batch_size: As `Settings.batch_size`.
 
     Attributes:
-        functions: The names of those that the module defines.
-        threads: How many requests may run at once in one process, from 1 on: `BYOI_THREADS` of
-            the module or, once it is loaded, of the model. 1 by default, since a model may keep
-            what two would mix up.
-        batch_size: How many requests `predict_fn` takes at once, from 1 on.
-        has_ping: Whether the module says itself whether its model is well.
-        execution_parameters: What the module wants of a batch transform, as JSON; "" for nothing.
+        functions: Names of the functions that the module defines.
+        threads: Maximum number of requests that run at once in one process, at least 1:
+            `BYOI_THREADS` of the module or, after loading, of the model. Default 1: a model may
+            store data that two requests at the same time would mix up.
+        batch_size: Maximum number of requests in one call of `predict_fn`, at least 1.
+        has_ping: Whether the module defines `ping_fn`.
+        execution_parameters: The module's parameters for a batch transform as JSON; "" for none.
 
     Raises:
         ConfigurationError: The module has functions that exclude each other, lacks one that has
-            no default, or one takes another number of arguments.
+            no default, or one has another number of arguments.
     """
 
     def __init__(self, module: Any, name: str, *, batch_size: int = 0) -> None:
@@ -135,7 +135,7 @@ class Handler:
         self.execution_parameters = execution_parameters.of_module(module, name)
         own_size = _whole(module, name, BATCH_SIZE_VARIABLE, "how many predict_fn takes in a list")
         self.batch_size = batch_size or own_size
-        # A module that says a size expects lists, also where the operator allows it one request.
+        # A module that sets a size expects lists, even if the operator limits the size to 1.
         self._takes_lists = max(batch_size, own_size) > 1
         if self._takes_lists and "predict_fn" not in found:
             raise errors.ConfigurationError(
@@ -145,14 +145,14 @@ class Handler:
             )
 
     def load(self, model_dir: str) -> Any:
-        """Return the model that `model_fn` makes of a directory; whatever it raises passes."""
+        """Return the model that `model_fn` loads from a directory; its errors are not caught."""
         context = Context(Headers(), model_dir=model_dir)
         if before := self._functions.get("pre_model_fn"):
             before(context, model_dir)
         model = self._functions["model_fn"](context, model_dir)
         if warm_up := self._functions.get("model_warmup_fn"):
             warm_up(context, model_dir, model)
-        # Not by getattr: some objects answer any name, with whatever that is.
+        # Not with getattr: some objects return a value for any name.
         if inspect.getattr_static(model, THREADS_VARIABLE, None) is not None:
             self.threads = _threads(model, self._name)
         if not {"transform_fn", "predict_fn"} & self._functions.keys():
@@ -160,24 +160,24 @@ class Handler:
         return model
 
     def ping(self, model: Any) -> Any:
-        """Return what `ping_fn` says of a model; whatever it raises passes."""
+        """Return the result of `ping_fn`, True without one; its errors are not caught."""
         ping_fn = self._functions.get("ping_fn")
         return True if ping_fn is None else ping_fn(Context(Headers()), model)
 
     def answer(
         self, model: Any, body: bytes, content_type: str, accept: str, context: Context
     ) -> Output:
-        """Return what the functions make of one request.
+        """Return the output of the functions for one request.
 
         Args:
-            model: What `load` returned.
-            body: As received. A function gets text of it where the type is one of texts.
+            model: The result of `load`.
+            body: As received. Functions get it decoded if the content type is a text type.
             content_type: As received, "" if there is none.
-            accept: As received; the default where the client named none or takes anything.
-            context: Of this request.
+            accept: As received; the default if the client sent none or accepts anything.
+            context: The context of this request.
 
         Raises:
-            RequestError: The body, its type or the wanted one cannot be served.
+            RequestError: The body, its content type or the accepted type cannot be served.
             TypeError: The output cannot be the body of a response.
         """
         if transform := self._functions.get("transform_fn"):
@@ -191,34 +191,34 @@ class Handler:
         return self.encode(prediction, accept, context)
 
     def decode(self, body: bytes, content_type: str, context: Context) -> Any:
-        """Return what `input_fn` makes of a body; arguments as in `answer`."""
+        """Return the result of `input_fn` for a body; arguments as in `answer`."""
         given = _text_or_bytes(body, content_type)
         return self._part("input_fn", _default_input)(context, given, content_type)
 
     def predict_together(
         self, data: Sequence[Any], model: Any, contexts: Sequence[Context]
     ) -> list[Any]:
-        """Return what `predict_fn` makes of several requests in one call.
+        """Predict for several requests with one call of `predict_fn`.
 
         Args:
-            data: Of each request, what `input_fn` returned.
-            model: What `load` returned.
-            contexts: Of each request.
+            data: The result of `input_fn` for each request.
+            model: The result of `load`.
+            contexts: The context of each request.
 
         Returns:
-            Of each request its prediction, or `Raised`: where the call for all of them fails,
-            each is asked for alone, so that none has the error of another.
+            For each request its prediction, or `Raised`. If the call for all of them fails,
+            `predict_fn` is called for each alone, so that none gets the error of another.
         """
         if len(data) > 1:
             try:
                 return self._predict_all(data, model, contexts)
-            except BaseException:  # noqa: BLE001, S110 - whose fault it is shows below
+            except BaseException:  # noqa: BLE001, S110 - the calls below show which request fails
                 pass
         found: list[Any] = []
         for one, context in zip(data, contexts, strict=True):
             try:
                 found += self._predict_all([one], model, [context])
-            except BaseException as error:  # noqa: BLE001 - answered by the application
+            except BaseException as error:  # noqa: BLE001 - the application answers it
                 found.append(Raised(error))
         return found
 
@@ -240,13 +240,13 @@ class Handler:
         return found
 
     def encode(self, prediction: Any, accept: str, context: Context) -> Output:
-        """Return what `output_fn` makes of a prediction; arguments as in `answer`."""
+        """Return the output of `output_fn` for a prediction; arguments as in `answer`."""
         return self._output(
             self._part("output_fn", _default_output)(context, prediction, accept), context
         )
 
     def _output(self, result: Any, context: Context) -> Output:
-        if isinstance(result, Response):  # as scripts for AWS's older framework make it
+        if isinstance(result, Response):  # from scripts for AWS's older framework
             context.status = result.status_code
             if result.is_streamed:
                 return Output(self._to_body(iter(result.response)), result.content_type)
@@ -259,7 +259,7 @@ class Handler:
         """Return the body of a response.
 
         Raises:
-            TypeError: The output is no text, no bytes and cannot be written as JSON.
+            TypeError: The output is not text or bytes, and cannot be written as JSON.
         """
         if isinstance(output, Iterator):
             pieces = Pieces(output, self._name)
@@ -270,7 +270,7 @@ class Handler:
         return self._functions.get(name) or default
 
     def _called(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function as one whose first argument is the context."""
+        """Return a wrapper of a function that takes the context as the first argument."""
         if not callable(function):
             raise errors.ConfigurationError(
                 f"{name} of {self._name} is {type(function).__name__}, expected a function"
@@ -278,7 +278,7 @@ class Handler:
         expected = ARGUMENTS[name]
         parameters = list(inspect.signature(function).parameters.values())
         named = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
-        # The toolkit counts parameters, whatever their names and defaults.
+        # As in the toolkit, only the number of parameters counts, not their names and defaults.
         if len(parameters) == expected + 1 and not named:
             return lambda context, *arguments: function(*(*arguments, context))
         if len(parameters) == expected + 1 and named == ["context"]:
@@ -308,7 +308,7 @@ def _whole(module: Any, name: str, variable: str, meaning: str) -> int:
 
 
 def _text_or_bytes(body: bytes, content_type: str) -> bytes | str:
-    """Return a body as a function of a module gets it."""
+    """Return a body as the module's functions get it: decoded if its type is a text type."""
     charset = content_types.text_charset(content_type)
     if charset is None:
         return body

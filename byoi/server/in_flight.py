@@ -1,8 +1,8 @@
-"""The requests that a worker processes, and the thread that watches over them.
+"""The requests that a worker processes, and the thread that watches them.
 
-The thread runs beside the worker's loop, which may be inside a model function for a minute: it
-shows that the worker lives, tells nginx which requests will be late, gives the connections that
-wait for a busy worker to another one, and ends a worker whose request is past its deadline.
+The thread runs beside the worker's loop, which may be inside a model function for a minute. It
+sends heartbeats, tells nginx which requests will be late, gives connections that wait for a busy
+worker to another one, and ends a worker that has a request past its deadline.
 """
 
 import logging
@@ -24,13 +24,13 @@ from byoi.server.requests import Request
 from byoi.server.settings import Settings
 from byoi.server.streams import Stream
 
-# nginx answers 504 at the deadline; the worker acts later, so that no 502 comes first.
+# nginx answers 504 at the deadline; the worker ends later, so that the client gets no 502.
 AFTER_NGINX_S = 1.0
 _BEAT_S = 0.5
 # How long before its deadline a request is marked as running.
 _MARGIN_S = 1.0
 _LOOK_S = 0.05
-# Some looks of the worker's loop at who waits.
+# Time for the worker's loop to deal with waiting requests: several times its interval.
 _SETTLING_S = 0.3
 
 _log = logging.getLogger("gunicorn.error")
@@ -41,11 +41,11 @@ class Processing:
     """One request that the application answers.
 
     Attributes:
-        request: With its environment.
-        socket: The connection of its response; None where `ping_fn` is asked.
+        request: The request.
+        socket: The connection of its response; None for a call of `ping_fn`.
         since_s: Start of the processing, in seconds on the clock of `InFlight`.
-        stream: Set by the application when the response has begun and is sent in pieces.
-        is_begun: Whether some of the response may have been sent.
+        stream: Set by the application when a response in pieces has begun.
+        is_begun: Whether a part of the response may have been sent.
         is_marked: Whether `Readiness.mark_running` has been called for it.
     """
 
@@ -92,18 +92,18 @@ class InFlight:
         self._processing: set[Processing] = set()
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of requests."""
         return len(self._processing)
 
     def begin(self, request: Request, connection: socket.socket | None) -> Processing:
-        """Count a request as in flight, until `end`; without a connection it is one of our own."""
+        """Count a request as in flight until `end`; a call of `ping_fn` has no connection."""
         entry = Processing(request, connection, self._clock())
         with self._lock:
             self._processing.add(entry)
         return entry
 
     def end(self, entry: Processing) -> None:
-        """Count it no more: its response is written."""
+        """Stop counting a request: its deadline no longer applies."""
         with self._lock:
             self._processing.discard(entry)
 
@@ -121,34 +121,34 @@ class InFlight:
 
 
 class Watched(Protocol):
-    """What the watching thread needs of a worker."""
+    """The part of a worker that the watching thread needs."""
 
     pid: int
     alive: bool
 
     def notify(self) -> None:
-        """Show gunicorn that the worker lives."""
+        """Send a heartbeat to gunicorn's master."""
 
     def give_away(self, *, everything: bool) -> None:
-        """Give the connections that wait to another worker."""
+        """Give waiting connections to another worker."""
 
     def has_waiting(self) -> bool:
-        """Whether the loop has still to refuse requests, or to give connections away."""
+        """Whether the loop still has to refuse requests, or to give connections away."""
 
     def wake_up(self) -> None:
-        """Let the loop see that the worker is not alive any more."""
+        """Wake up the loop, so that it notices that the worker ends."""
 
 
 class Watch:
-    """The thread that watches over the requests of a worker.
+    """The thread that watches the requests of a worker.
 
     Args:
         worker: The worker.
-        in_flight: Its requests.
-        readiness: Where it shows that it lives.
+        in_flight: The requests of the worker.
+        readiness: Has the heartbeat file of the worker.
         settings: Deadlines.
-        refuse: Answers a request in the place of the application, with a status.
-        silent_s: Seconds without a sign of life after which gunicorn's master ends the worker.
+        refuse: Answers a request with an error status instead of the application.
+        silent_s: Seconds without a heartbeat after which gunicorn's master kills the worker.
         behind_nginx: Whether nginx answers at the deadline.
     """
 
@@ -170,14 +170,14 @@ class Watch:
         self._refuse = refuse
         self._silent_s = silent_s
         self._behind_nginx = behind_nginx
-        # In a batch transform nginx also waits for the workers, and knows no deadline.
+        # In a batch transform nginx's limit includes the wait for a worker: the worker answers.
         self._answers = settings.is_batch or not behind_nginx
-        # nginx waits that long between two reads, see nginx.conf.in.
+        # Well below the time that nginx waits between two reads, see nginx.conf.in.
         self._keep_alive_s = settings.invocation_timeout_s / 3
         self._next_beat_s = 0.0
 
     def start(self) -> None:
-        """Watch until the process ends; from here on the worker counts as ready."""
+        """Start watching until the process ends; from now on the worker counts as ready."""
         self._beat()
         self._readiness.end_replacement()
         threading.Thread(target=self._run, name="watch", daemon=True).start()
@@ -188,7 +188,7 @@ class Watch:
         while True:
             last_seen_s, seen_s = seen_s, time.monotonic()
             if seen_s - last_seen_s > self._silent_s:
-                # gunicorn's master has given this worker up: it must not go on, nor tell a tale.
+                # gunicorn's master has given up this worker: end it without another log line.
                 os.kill(os.getpid(), signal.SIGKILL)
             if self._look()[1]:
                 break
@@ -199,9 +199,9 @@ class Watch:
         self._readiness.replace(self._worker.pid)
         self._worker.wake_up()
         given_up: set[Processing] = set()
-        # The loop tells those who wait for one of its threads, or gives them to another worker.
+        # In this time the loop refuses waiting requests, or gives them to another worker.
         settled_s = time.monotonic() + _SETTLING_S
-        # Other requests reach their own deadline by then; a stream could hold the worker longer.
+        # By then other requests have reached their own deadline; only a stream could last longer.
         end_s = time.monotonic() + self._settings.invocation_timeout_s + 4 * AFTER_NGINX_S
         while True:
             self._worker.notify()
@@ -224,12 +224,12 @@ class Watch:
                     self._worker.pid,
                     extra={"request_id": stream.request_id},
                 )
-        # nginx has answered them by now.
+        # nginx has answered these requests by now.
         for entry in given_up:
             self._readiness.unmark_running(str(entry.request_id))
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(0)  # its threads never return; gunicorn starts another worker
+        os._exit(0)  # the thread of the hanging request never returns; gunicorn replaces the worker
 
     def _beat(self) -> None:
         """Show gunicorn and the supervisor that the interpreter runs."""
@@ -238,11 +238,11 @@ class Watch:
             self._next_beat_s = now_s + _BEAT_S
             self._worker.notify()
             if self._worker.alive:
-                with suppress(FileNotFoundError):  # the supervisor sees it, and ends the server
+                with suppress(FileNotFoundError):  # state directory deleted: the supervisor stops
                     self._readiness.beat(self._worker.pid)
 
     def _look(self) -> tuple[set[Processing], set[Processing]]:
-        """Return the requests as `InFlight.split` does, and tell nginx what it must know."""
+        """Return the result of `InFlight.split`; behind nginx, also mark late requests."""
         on_time, overdue = self._in_flight.split()
         if self._behind_nginx:
             for entry in on_time:
@@ -253,7 +253,7 @@ class Watch:
         return on_time, overdue
 
     def _mark_if_late(self, entry: Processing) -> None:
-        """Shortly before its deadline, tell nginx that the request runs: 504, and not 503."""
+        """Shortly before its deadline, tell nginx that a request runs, so it gets 504, not 503."""
         sent_s, request_id = entry.sent_s, entry.request_id
         late_s = time.time() + _MARGIN_S - self._settings.answer_timeout_s
         if sent_s is not None and request_id is not None and sent_s < late_s:

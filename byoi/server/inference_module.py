@@ -36,10 +36,10 @@ class InferenceModule(Protocol):
         """
 
     def predict_fn(self, data: Any, model: Any) -> Any:
-        """Run the model on the result of `input_fn`; by default its `predict`, or itself."""
+        """Run the model on the result of `input_fn`; by default calls `predict` or the model."""
 
     def output_fn(self, prediction: Any, accept: str) -> Any:
-        """Encode the result of `predict_fn`: a body, or a body and its media type.
+        """Encode the result of `predict_fn`: return a body, or a body and its media type.
 
         By default `byoi.formats.numbers.encode`.
         """
@@ -58,12 +58,12 @@ def find(  # noqa: PLR0913 - keywords with a default
 
     Args:
         name: A dotted name, or the path of a `.py` file, whose folder is added to `sys.path`.
-        code_dir: Added to `sys.path` where it exists, with `lib` in it, where the SDK packs
-            `dependencies`.
+        code_dir: Added to `sys.path` if it exists, and so is its folder `lib`, into which the SDK
+            packs `dependencies`.
         is_installed: Whether pip has installed `code_dir`'s requirements.txt for this start.
         batch_size: As `Settings.batch_size`.
-        is_batch: As `Settings.is_batch`: only then is there a place for the error of a record.
-        has_record_errors: As `Settings.record_errors`; the module may ask for them itself.
+        is_batch: As `Settings.is_batch`; record errors are for batch transforms only.
+        has_record_errors: As `Settings.record_errors`; the module may also ask for them.
 
     Raises:
         ConfigurationError: There is no such module, its functions cannot be called, or a package
@@ -78,7 +78,7 @@ def find(  # noqa: PLR0913 - keywords with a default
     try:
         module = _from_file(Path(name)) if name.endswith(".py") else _from_name(name)
     except ModuleNotFoundError as error:
-        # Not from the finder: a script may try the import, and do without.
+        # The finder does not raise it: a script may catch the failed import.
         if refusal := aws_libraries.explain(error):
             raise refusal from error
         raise
@@ -91,13 +91,13 @@ def folders(name: str, code_dir: Path | None = None) -> tuple[Path, ...]:
     """Return the folders of the user's code, as far as they are known.
 
     Args:
-        name: As `find`; that of a module that is not imported yet tells no folder.
+        name: As `find`; the folder of a dotted name is known once the module is imported.
         code_dir: As `find`.
     """
     found = [code_dir.resolve()] if code_dir is not None and code_dir.is_dir() else []
     if name.endswith(".py"):
         found += [Path(name).absolute().parent, Path(name).resolve().parent]
-    elif name.partition(".")[0] != "byoi":  # what serves a model file is nobody's script
+    elif name.partition(".")[0] != "byoi":  # the module that serves a model file is not the user's
         for one in (name.partition(".")[0], name):
             if file := getattr(sys.modules.get(one), "__file__", None):
                 found.append(Path(file).parent)
@@ -105,7 +105,7 @@ def folders(name: str, code_dir: Path | None = None) -> tuple[Path, ...]:
 
 
 def folders_of(settings: Settings) -> tuple[Path, ...]:
-    """Return the folders of the user's code that settings name."""
+    """Return the folders of the user's code for the given settings."""
     return folders(settings.module(), settings.code_directory())
 
 
@@ -114,7 +114,7 @@ def _from_name(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise  # the module exists, and imports another one that does not
+            raise  # the module exists; one that it imports does not
         raise errors.ConfigurationError(
             f"BYOI_INFERENCE_MODULE={name!r} cannot be found: no module named {error.name!r}; "
             "give a module that Python can import or the path of a .py file"

@@ -1,7 +1,7 @@
-"""The packages of a script's requirements.txt, installed at each start where that is asked for.
+"""Install the packages of a script's requirements.txt at each start, if the setting asks for it.
 
-AWS's toolkits do so always. Here it is a setting, and only for the image: it costs each start
-seconds, and an endpoint under network isolation reaches no index.
+AWS's toolkits always do so. Here it is a setting, for containers only: it adds seconds to each
+start, and an endpoint under network isolation cannot reach a package index.
 
 Sources: pip documentation, `pip install` (--target; a file with hashes is checked as with
 --require-hashes) and "Configuration"; sagemaker-inference-toolkit 1.10.1, model_server.py.
@@ -32,7 +32,7 @@ def folder(state_dir: Path) -> Path:
 
 
 def is_image() -> bool:
-    """Whether this program is the one of the image, and not of a developer's machine."""
+    """Whether this program runs from the image's folder, not on a developer's machine."""
     return Path(__file__).is_relative_to(contract.PROGRAM_DIR)
 
 
@@ -44,20 +44,20 @@ def install(
     in_image: bool,
     pip: Sequence[str] = PIP,
 ) -> str | None:
-    """Install what a script's requirements.txt asks for.
+    """Install the packages of a script's requirements.txt.
 
     Args:
         code_dir: The directory of the script.
-        target: Where the packages go; made here.
-        environ: For pip, which reads its own variables and files from it.
+        target: Directory of the packages; it is created.
+        environ: Environment of pip, with its variables.
         in_image: As `is_image`.
         pip: The command.
 
     Returns:
-        A line for the log: what it cost, and what to do instead. None without such a file.
+        A log line with the time it took and the alternative; None without a requirements.txt.
 
     Raises:
-        ConfigurationError: This is a developer's machine, there is no pip, or it failed.
+        ConfigurationError: This is not the image, there is no pip, or pip failed.
     """
     file = code_dir / FILE
     if not in_image:
@@ -90,7 +90,7 @@ def install(
             f"pip cannot install {file} (status {done.returncode}): "
             f"{cause(done.stdout.decode(errors='replace'))}"
         )
-    target.mkdir(exist_ok=True)  # the file may ask for nothing
+    target.mkdir(exist_ok=True)  # pip makes none for a file without packages
     number, took_s = len(list(target.glob("*.dist-info"))), time.monotonic() - began_s
     return (
         f"installed {number} package{'s' * (number != 1)} of {file} in {took_s:.1f} s; each start "
@@ -100,7 +100,7 @@ def install(
 
 
 def cause(output: str) -> str:
-    """Return pip's own words for a failure, in one line: from its first error to the end."""
+    """Return pip's messages about a failure in one line, from its first error to the end."""
     lines = output.splitlines()
     first = next((number for number, line in enumerate(lines) if line.startswith("ERROR:")), None)
     told = " ".join(lines[-5:] if first is None else lines[first:])
@@ -109,10 +109,10 @@ def cause(output: str) -> str:
 
 
 def make_importable(target: Path, paths: list[str]) -> None:
-    """Put the packages before those of the image, where any were installed.
+    """Put the installed packages before those of the image, if there are any.
 
     Args:
-        target: Their directory.
+        target: Directory of the packages.
         paths: `sys.path`, which is changed.
     """
     if target.is_dir() and str(target) not in paths:
@@ -120,7 +120,7 @@ def make_importable(target: Path, paths: list[str]) -> None:
 
 
 def for_programs(environ: Mapping[str, str], target: Path) -> dict[str, str]:
-    """Return an environment in which other Python programs find the packages too."""
+    """Return an environment in which other Python programs also find the packages."""
     if not target.is_dir():
         return dict(environ)
     paths = [str(target), environ.get("PYTHONPATH", "")]
@@ -131,7 +131,7 @@ def for_programs(environ: Mapping[str, str], target: Path) -> dict[str, str]:
 def _stopped_by_a_signal() -> Iterator[None]:
     """Let SIGTERM end the program: process 1 of a container ignores it unless there is a handler.
 
-    `subprocess.run` kills its child when it is left by an exception.
+    `subprocess.run` kills its child when an exception leaves it.
     """
 
     def stop(*_: object) -> None:

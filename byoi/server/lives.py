@@ -1,8 +1,8 @@
-"""The lives of the workers, as gunicorn's master sees them: loading, serving, ended, replaced.
+"""The life cycle of the workers, as gunicorn's master sees it: loading, serving, ended, replaced.
 
-A worker's end is its own: it is logged with its cause, and another worker takes its place. Only
-before the model was loaded for the first time does it end the server, because the next worker
-would end the same way. After that a worker that ends soon is replaced after a pause, which grows.
+The end of a worker is logged with its cause, and another worker replaces it. Only before the model
+was first loaded does it end the server, because the next worker would end in the same way. After
+that, a worker that ends soon after its start is replaced after a growing pause.
 """
 
 import signal
@@ -16,11 +16,11 @@ from byoi.server.memory import Memory
 from byoi.server.readiness import LOAD_NEWS_S, Readiness
 from byoi.server.settings import Settings
 
-# A worker that lived for so long says nothing about how long the next one will.
+# The end of a worker that served this long does not mean that the next one will end soon.
 _LONG_S = 10.0
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
-# Where the load succeeds, or where somebody is mending the code, with --reload.
+# Longest pause if the load succeeds, or with --reload, where the user is fixing the code.
 _LONGEST_SHORT_PAUSE_S = 2.0
 
 
@@ -36,14 +36,14 @@ class _Life:
 
 
 class Lives:
-    """The workers that run, by process id.
+    """The running workers, by process id.
 
     Args:
-        settings: Name the module and the model directory in messages.
-        readiness: Tells which workers have loaded the model.
-        silent_s: Seconds without a sign of life after which the master ends a worker.
-        memory: Tells the memory limit.
-        load_news_s: Seconds between two lines about a load that takes long.
+        settings: Have the names of the module and the model directory, for messages.
+        readiness: Has the files that show which workers have loaded the model.
+        silent_s: Seconds without a heartbeat after which the master kills a worker.
+        memory: Has the memory limit.
+        load_news_s: Seconds between two log lines about a slow load.
         say: Writes a log line; as `logs.say`.
         clock: Returns seconds.
     """
@@ -83,22 +83,22 @@ class Lives:
             life.is_asked |= number in {signal.SIGTERM, signal.SIGQUIT, signal.SIGKILL}
 
     def give_up(self, pid: int, *, is_busy: bool) -> None:
-        """Report that the master ends a worker that is silent, and whether it runs a request."""
+        """Report that the master kills a silent worker, and whether that runs a request."""
         if (life := self._lives.get(pid)) is not None:
             life.is_silent, life.is_busy = True, is_busy
 
     def stop(self) -> None:
-        """Report that the master ends all workers and starts none."""
+        """Report that the master ends all workers and starts no others."""
         self._is_stopping = True
 
     def look(self, *, is_busy: bool = False) -> None:
-        """Notice which workers have loaded the model, and tell of a load that takes long.
+        """Note which workers have loaded the model, and log a slow load.
 
         Args:
-            is_busy: Whether a worker gives no sign of life because it runs a request.
+            is_busy: Whether a worker sends no heartbeat because it runs a request.
         """
         if is_busy:
-            with suppress(FileNotFoundError):  # the supervisor sees it, and ends the server
+            with suppress(FileNotFoundError):  # state directory deleted: the supervisor stops
                 self._readiness.be_busy()
         for pid, life in self._lives.items():
             life.is_loaded = life.is_loaded or self._readiness.has_beaten(pid)
@@ -116,14 +116,14 @@ class Lives:
         self._told_loads = due
 
     def end(self, pid: int, status: int) -> bool:
-        """Tell of the end of a worker, and decide when another one may start.
+        """Log the end of a worker, and decide when another one may start.
 
         Args:
-            pid: Of the worker, still with its heartbeat.
+            pid: Process id of the worker; its heartbeat file must not be removed before.
             status: Its exit status, negative for a signal.
 
         Returns:
-            Whether the server can live on: False before the first load, with the reason in
+            Whether the server continues. False before the first load; the reason is then in
             `Readiness.failure_file`.
         """
         life = self._lives.pop(pid, _Life(self._clock()))
@@ -140,7 +140,7 @@ class Lives:
         if life.is_busy:
             self._readiness.replace(pid)
         elif not end.is_loaded:
-            self._readiness.end_replacement()  # nobody knows whether the next one loads
+            self._readiness.end_replacement()  # the next worker may fail to load, too
         fault = ends.take_fault(self._readiness.fault_file(pid))
         fields = {"pid": pid, "status": status} | ({"traceback": fault} if fault else {})
         if end.is_normal:
@@ -149,11 +149,11 @@ class Lives:
             return True
         cause = end.cause(self._memory.described)
         if self._is_stopping:
-            if self._readiness.failure() is None:  # else that reason is enough
+            if self._readiness.failure() is None:  # otherwise that reason is logged
                 self._say("error", f"worker {pid} ended: {cause}; the server stops", **fields)
             return True
         if not end.has_withdrawn and not self._readiness.loaded_file.exists():
-            # The first reason is kept: a worker that cannot load the model has written its own.
+            # Has no effect if the worker has written its own reason: the first one is kept.
             self._readiness.fail(logs.shown("error", self._first(cause), **fields))
             return False
         lived_s = self._clock() - life.since_s
@@ -167,7 +167,7 @@ class Lives:
         return True
 
     def fail_to_begin(self, error: OSError) -> bool:
-        """Tell that no worker can be forked; returns as `end`."""
+        """Log that a worker cannot be forked; returns as `end`."""
         cause = f"a worker cannot be started: {error}"
         if not self._readiness.loaded_file.exists():
             self._readiness.fail(
@@ -183,13 +183,13 @@ class Lives:
         return self._clock() >= self._next_s
 
     def _end_pause(self) -> float:
-        """Let another worker start now: the one that ended had served for long."""
+        """Reset the pause: another worker may start now."""
         self._soon_ended = 0
         self._next_s = float("-inf")
         return 0.0
 
     def _pause(self, *, is_loaded: bool) -> float:
-        """Return the seconds until another worker may start, more for each one that ends soon."""
+        """Return the seconds until another worker may start, doubled for each that ends soon."""
         pause_s = _FIRST_PAUSE_S * 2.0 ** min(self._soon_ended, 10)
         self._soon_ended += 1
         is_short = is_loaded or self._settings.reload == "on"

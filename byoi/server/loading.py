@@ -1,4 +1,4 @@
-"""The load of a model in a worker: its signs of life, and why it failed, for log or terminal."""
+"""Loading the model in a worker: heartbeats meanwhile, and messages about a failure."""
 
 import sys
 import threading
@@ -30,15 +30,15 @@ def signs_of_life(notify: Callable[[], None]) -> Iterator[None]:
 
 
 def text(error: BaseException, settings: Settings) -> str:
-    """Return what is written to stderr, once, for a model that cannot be loaded."""
+    """Return the message on stderr for a model that cannot be loaded: a log line or a text."""
     return (as_text if sys.stderr.isatty() else as_line)(error, settings)
 
 
 def as_line(error: BaseException, settings: Settings) -> str:
-    """Return the one log line for a model that cannot be loaded.
+    """Return the log line for a model that cannot be loaded.
 
-    A deliberate error says itself what is wrong and what to do; of any other the line has the
-    type, the text and the traceback.
+    The message of a deliberate error is enough; for any other error the line has type, text and
+    traceback.
     """
     if isinstance(error, errors.ByoiError):
         return logs.line("error", str(error))
@@ -48,7 +48,7 @@ def as_line(error: BaseException, settings: Settings) -> str:
 
 
 def as_text(error: BaseException, settings: Settings) -> str:
-    """Return the same for a terminal: the user's own frames first."""
+    """Return the message for a terminal: the user's own frames first."""
     if isinstance(error, errors.ByoiError):
         return logs.text("error", str(error))
     folders = inference_module.folders_of(settings)

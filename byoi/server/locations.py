@@ -1,4 +1,4 @@
-"""Where the model data and the inference module are: the settings that say it, and their order.
+"""The settings that locate the model data and the inference module, and their order.
 
 Source: sagemaker-inference-toolkit, environment.py and parameters.py (the script of the model data,
 and the variables that name another one).
@@ -16,13 +16,14 @@ from byoi.server.variables import (
     setting,
 )
 
-# The only name of this repository's model that the tool knows, and the file that its model data
-# have and no other.
+# The module of this repository's model, and a file that only its model data have. No other part of
+# the library knows that model.
 DEFAULT_MODULE = "byoi_lib.inference"
 _MANIFEST = "manifest.json"
-# Serves model data that are one file of a known library.
+# Serves model data with one model file of a known library.
 MODELS_MODULE = "byoi.models.inference"
-# What AWS's containers look for in the model data (sagemaker-inference-toolkit, environment.py).
+# The script that AWS's containers look for in the model data (sagemaker-inference-toolkit,
+# environment.py).
 _SCRIPT = "inference.py"
 
 
@@ -82,7 +83,7 @@ class Locations:
         return DEFAULT_MODULE if is_ours else MODELS_MODULE
 
     def unused_script(self) -> Path | None:
-        """Return the script of the SDK or the model data that `BYOI_INFERENCE_MODULE` hides."""
+        """Return a script that is not used because of `BYOI_INFERENCE_MODULE`, else None."""
         script = self.code_directory() / (self.program or _SCRIPT)
         is_hidden = self.inference_module and script != Path(self.inference_module).absolute()
         return script if is_hidden and script.is_file() else None
@@ -99,8 +100,8 @@ class Locations:
         """Return the directory to load the model from.
 
         Args:
-            baked: Where an image has its own model data, if any.
-            mounted: Where the platform mounts model data, if any.
+            baked: Directory of the image's own model data, if any.
+            mounted: Directory where the platform mounts model data, if any.
         """
         if self.model_dir != contract.MODEL_DIR:
             return self.model_dir
@@ -108,7 +109,7 @@ class Locations:
 
 
 def _is_empty(directory: Path) -> bool:
-    """Whether a directory has no entry; the loader reports one that cannot be read."""
+    """Whether a directory is empty or missing; the loader reports one that cannot be read."""
     try:
         return not any(directory.iterdir())
     except (FileNotFoundError, NotADirectoryError):

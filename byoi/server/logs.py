@@ -1,7 +1,7 @@
-"""Log lines: one JSON object per line, of the server, nginx, the inference module and ONNX Runtime.
+"""Log lines of the server, nginx, the inference module and ONNX Runtime: one JSON object each.
 
-CloudWatch Logs takes every line of stdout and stderr as one event, so a traceback is part of
-one line. A terminal has a reader, and gets texts in their place.
+CloudWatch Logs makes an event of each line of stdout and stderr, so a traceback is a field of one
+line. On a terminal, lines are readable text instead.
 
 Source: SageMaker Developer Guide, logging-cloudwatch.
 """
@@ -20,7 +20,7 @@ from typing import Any, TextIO
 from byoi import terminal
 from byoi.server import tracebacks
 
-# What a pipe of Linux holds.
+# Size of a pipe's buffer on Linux.
 _READ_BYTES = 64 * 1024
 # ONNX Runtime's severities.
 _RUNTIME_LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
@@ -34,8 +34,8 @@ def line(level: str, message: str, **fields: Any) -> str:
 
     Args:
         level: Lower-case name of a level.
-        message: What happened.
-        fields: Further fields; a value that JSON lacks becomes its text.
+        message: The message.
+        fields: Further fields; a value that JSON cannot express becomes its text.
     """
     entry = {"time": timestamp(time.time()), "level": level, "message": message, **fields}
     return json.dumps(entry, ensure_ascii=False, default=str) + "\n"
@@ -51,7 +51,7 @@ def timestamp(seconds: float) -> str:
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats records of Python's logging as such lines, with their tracebacks."""
+    """Formats records of Python's logging as JSON lines, with their tracebacks."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line without its newline; the stream adds one."""
@@ -64,10 +64,10 @@ class JsonFormatter(logging.Formatter):
 
 
 class TerminalFormatter(logging.Formatter):
-    """Formats records for a reader: the time, the message, an error with its author's frames.
+    """Formats records for a terminal: time and message; of an error, the user's own frames.
 
     Args:
-        folders: Returns the folders of the user's code, as far as they are known by then.
+        folders: Returns the folders of the user's code, as far as they are known.
     """
 
     def __init__(self, folders: Callable[[], Sequence[Path]]) -> None:
@@ -86,8 +86,8 @@ def text(level: str, message: str) -> str:
     """Return one log line with its newline, for a terminal.
 
     Args:
-        level: Lower-case name of a level; the usual ones are left out.
-        message: What happened.
+        level: Lower-case name of a level; info and debug are not shown.
+        message: The message.
     """
     shown = "" if level in {"info", "debug"} else f"{level}: "
     return f"{time.strftime('%H:%M:%S')} {shown}{terminal.message(message)}\n"
@@ -96,7 +96,7 @@ def text(level: str, message: str) -> str:
 def formatter(
     stream: TextIO, folders: Callable[[], Sequence[Path]] = lambda: ()
 ) -> logging.Formatter:
-    """Return the formatter for a stream: readable on a terminal, else JSON lines."""
+    """Return the formatter for a stream: text on a terminal, else JSON lines."""
     return TerminalFormatter(folders) if stream.isatty() else JsonFormatter()
 
 
@@ -105,11 +105,11 @@ def configure(
     stream: TextIO | None = None,
     folders: Callable[[], Sequence[Path]] = lambda: (),
 ) -> None:
-    """Send Python's logging, and so the inference module's, to `stream`.
+    """Write Python's logging, also the inference module's, to `stream`.
 
     Args:
         level: Lowest level that is written, a name of `logging`.
-        stream: None for standard error; JSON lines, or readable where it is a terminal.
+        stream: None for standard error; gets text if it is a terminal, else JSON lines.
         folders: As `TerminalFormatter`.
     """
     stream = stream or sys.stderr
@@ -121,12 +121,12 @@ def configure(
 
 
 def shown(level: str, message: str, **fields: Any) -> str:
-    """Return a line of the server as stderr takes it: JSON, or a text on a terminal.
+    """Return a line of the server for stderr: JSON, or text on a terminal.
 
     Args:
         level: As `line`.
         message: As `line`.
-        fields: As `line`; a text has `traceback` alone.
+        fields: As `line`; on a terminal, only `traceback` is shown.
     """
     if not sys.stderr.isatty():
         return line(level, message, **fields)
@@ -142,14 +142,14 @@ def say(level: str, message: str, **fields: Any) -> None:
 def write_access_lines(received: bytes) -> None:
     """Write lines of nginx's access log; header bytes that are not UTF-8 are replaced.
 
-    The workers write to the same stdout, and a pipe keeps together what is written at once only
-    up to `PIPE_BUF` bytes. So each write has as many whole lines as that.
+    The workers write to the same stdout, and a write to a pipe is atomic only up to `PIPE_BUF`
+    bytes. So each write has as many whole lines as fit into that.
     """
     lines = received if received.isascii() else received.decode(errors="replace").encode()
     start = 0
     while len(lines) - start > select.PIPE_BUF:
         end = lines.rfind(b"\n", start, start + select.PIPE_BUF) + 1
-        # A line longer than that goes alone.
+        # A longer line is one write.
         end = end or lines.find(b"\n", start) + 1 or len(lines)
         _write_all(lines[start:end])
         start = end
@@ -162,10 +162,10 @@ def _write_all(data: bytes) -> None:
 
 
 def show_access_line(received: bytes) -> Mapping[str, Any]:
-    """Write a line of nginx's access log, readable on a terminal.
+    """Write a line of nginx's access log, as text on a terminal.
 
     Returns:
-        Its fields; none of a line that nginx did not write whole.
+        The fields of the line; empty if it is incomplete.
     """
     try:
         fields: Mapping[str, Any] = json.loads(received.decode(errors="replace"))
@@ -182,7 +182,7 @@ def access_text(fields: Mapping[str, Any]) -> str:
     """Return one line of an access log with its newline, for a terminal.
 
     Args:
-        fields: Those of the JSON line.
+        fields: The fields of the JSON line.
     """
     duration_s = fields.get("duration_s")
     took = "" if duration_s is None else f" in {1000 * duration_s:.0f} ms"
@@ -195,13 +195,13 @@ def write_nginx_error(received: bytes) -> None:
 
 
 def relay(stream: io.BufferedIOBase, write: Callable[[bytes], object]) -> None:
-    """Read what there is until the stream ends, and give all whole lines of it to `write` at once.
+    """Read a stream until its end, and pass all whole lines of each read to one call of `write`.
 
     A last line without a line break gets one.
     """
     with stream:
         begun: list[bytes] = []
-        # One buffer for all: where lines come one by one, making one takes longer than reading.
+        # One buffer for all reads: making one takes longer than reading a single line.
         buffer = memoryview(bytearray(_READ_BYTES))
         while count := stream.readinto1(buffer):
             received = bytes(buffer[:count])
@@ -219,7 +219,7 @@ def relay(stream: io.BufferedIOBase, write: Callable[[bytes], object]) -> None:
 
 
 def relay_lines(stream: io.BufferedIOBase, write: Callable[[bytes], object]) -> None:
-    """Read whole lines until the stream ends, and give each to `write`."""
+    """Read whole lines until the stream ends, and pass each to `write`."""
 
     def write_each(received: bytes) -> None:
         for one in io.BytesIO(received):
@@ -229,11 +229,12 @@ def relay_lines(stream: io.BufferedIOBase, write: Callable[[bytes], object]) -> 
 
 
 def take_over_runtime_lines() -> None:
-    """Let ONNX Runtime, if it is imported, write its lines by Python's logging.
+    """Route the log lines of ONNX Runtime, if it is imported, through Python's logging.
 
-    Its own are coloured texts, which no log of JSON lines can be read with. From version 1.32 on
-    it hands them to a function; an earlier one is told to write none, because its errors are raised
-    as well. What its own threads write stays a text: they cannot wait for Python.
+    Its own lines are coloured text, which would break a log of JSON lines. From version 1.32 on it
+    passes them to a callback. Earlier versions are set to log only fatal errors: other errors are
+    also raised as exceptions. Lines from its own threads stay text, because those cannot wait for
+    Python.
 
     Source: ONNX Runtime 1.32, set_default_logger_callback.
     """
@@ -247,5 +248,5 @@ def take_over_runtime_lines() -> None:
 def write_runtime_line(
     severity: int, _category: str, _logid: str, location: str, message: str
 ) -> None:
-    """Write one line of ONNX Runtime; the callback that it takes."""
+    """Write one line of ONNX Runtime; the callback for its logger."""
     _runtime_log.log(_RUNTIME_LEVELS[severity], "%s (%s)", message, location)

@@ -27,14 +27,14 @@ CONFIGURATION_FILE = Path(__file__).with_name("gunicorn_conf.py")
 
 
 class Master(Arbiter):  # type: ignore[misc] # gunicorn ships no types
-    """An arbiter for which a worker's end is the worker's own.
+    """An arbiter that does not stop the server when a worker ends.
 
-    gunicorn's halts when a worker exits with status 3 or 4, starts the next one at once, whatever
-    became of the last, and waits up to 0.1 s after each.
+    gunicorn's own arbiter halts when a worker exits with status 3 or 4, otherwise starts the next
+    one immediately, and waits up to 0.1 s after each.
 
     Args:
         application: gunicorn's program, with its settings.
-        lives: Tells of the ends of workers, and when another one may start.
+        lives: Logs the ends of workers, and decides when another one may start.
     """
 
     def __init__(self, application: WSGIApplication, lives: Lives) -> None:
@@ -42,7 +42,7 @@ class Master(Arbiter):  # type: ignore[misc] # gunicorn ships no types
         super().__init__(application)
 
     def manage_workers(self) -> None:
-        """Start and end workers until there are as many as wanted; called once a second."""
+        """Start and end workers to have the wanted number; called once a second."""
         self._lives.look(is_busy=any(map(_is_held, self.WORKERS.values())))
         super().manage_workers()
 
@@ -53,7 +53,7 @@ class Master(Arbiter):  # type: ignore[misc] # gunicorn ships no types
                 self.spawn_worker()
 
     def spawn_worker(self) -> None:
-        """Start a worker; without memory or process ids for one, try again later."""
+        """Start a worker; if the fork fails, for example for lack of memory, try again later."""
         try:
             pid = super().spawn_worker()
         except OSError as error:
@@ -69,12 +69,12 @@ class Master(Arbiter):  # type: ignore[misc] # gunicorn ships no types
         super().kill_worker(pid, sig)
 
     def murder_workers(self) -> None:
-        """End the workers that are silent; the line about their end gives the reason."""
+        """Kill the workers without heartbeat; the log line about their end gives the reason."""
         for pid, worker in list(self.WORKERS.items()):
             if time.monotonic() - worker.tmp.last_update() <= self.timeout:
                 continue
             self._lives.give_up(pid, is_busy=worker.is_busy)
-            # First the signal at which a worker that still runs leaves a traceback.
+            # First SIGABRT, at which a worker that still runs writes a traceback.
             self.kill_worker(pid, signal.SIGKILL if worker.aborted else signal.SIGABRT)
             worker.aborted = True
 
@@ -106,7 +106,7 @@ class Master(Arbiter):  # type: ignore[misc] # gunicorn ships no types
 
 
 def _is_held(worker: Any) -> bool:
-    """Whether a worker gives no sign of life because it runs a request."""
+    """Whether a worker sends no heartbeat because it runs a request."""
     return bool(worker.is_busy and time.monotonic() - worker.tmp.last_update() > SILENT_S)
 
 
@@ -124,7 +124,7 @@ class Application(WSGIApplication):  # type: ignore[misc] # as above
         super().__init__()
 
     def load(self) -> Any:
-        """Return the application with its model; called in a worker, once its signals are set."""
+        """Return the application with its model; called in a worker after setting its signals."""
         ends.catch_faults(self._readiness.fault_file(os.getpid()))
         return super().load()
 
@@ -147,7 +147,7 @@ def run(
     is_preload_required: bool = True,
     load_news_s: float = LOAD_NEWS_S,
 ) -> int:
-    """Serve until a signal, which ends it with SystemExit.
+    """Serve until a signal, at which gunicorn raises SystemExit.
 
     Args:
         configuration: The file with gunicorn's settings.
@@ -161,7 +161,7 @@ def run(
     """
     gc.disable()  # imports leave no garbage, and looking for it takes time
     if (packages := installation.folder(state_dir)).is_dir():
-        # The server's own packages are the image's, whatever a script installs.
+        # Import the server's own packages first: from the image, not those that a script installs.
         importlib.import_module("byoi.server.app")
         installation.make_importable(packages, sys.path)
     try:
@@ -169,12 +169,13 @@ def run(
     except errors.ConfigurationError as error:
         Readiness(state_dir).fail(logs.line("error", str(error)))
         return 1
-    # gunicorn reads this, and executes it again on SIGUSR2: the same as `python -m gunicorn`.
+    # As `python -m gunicorn`: gunicorn parses sys.argv, and executes it again on SIGUSR2.
     program = importlib.util.find_spec("gunicorn.__main__")
     assert program is not None and program.origin is not None  # noqa: PT018, S101
     sys.argv = [program.origin, "--config", str(configuration)]
     application = Application(Readiness(state_dir), load_news_s=load_news_s)
-    # Garbage collection writes to the objects it visits, and a written page is no longer shared.
+    # Keep these objects from garbage collection: it writes to them, and written pages of memory are
+    # no longer shared.
     gc.freeze()
     gc.enable()
     application.run()
@@ -186,13 +187,13 @@ def import_modules(preload: str, *, is_required: bool = True) -> None:
 
     Args:
         preload: As `Settings.preload`.
-        is_required: False warns of a module that cannot be imported, which the model may do
-            without.
+        is_required: False only warns about a module that cannot be imported: the model may not
+            need it.
 
     Raises:
         ConfigurationError: A module cannot be imported.
     """
-    # ONNX Runtime reports its use to its makers unless told not to, by a thread that no fork has.
+    # ONNX Runtime's telemetry is a thread, which a fork does not copy; it also sends usage data.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     for name in filter(None, preload.split(",")):
         try:

@@ -1,4 +1,4 @@
-"""The memory of the container: its limit, whether the kernel has enforced it, and giving it back.
+"""The memory of the container: its limit, out-of-memory kills, and returning freed memory.
 
 Source: Linux cgroup-v2.rst (`memory.max`, `memory.events`) and cgroup-v1/memory.rst
 (`memory.limit_in_bytes`, `memory.oom_control`).
@@ -28,7 +28,7 @@ class Memory:
         self._folders = cgroups.folders("memory", process_file=process_file, root=cgroup_root)
 
     def limit_bytes(self) -> int | None:
-        """Return the lowest limit of the group and of those around it, None without one."""
+        """Return the lowest limit of the group and its parent groups, None without one."""
         limits = [
             int(text)
             for folder in self._folders
@@ -39,7 +39,7 @@ class Memory:
         return lowest if lowest < _UNLIMITED_BYTES else None
 
     def oom_kills(self) -> int | None:
-        """Return how many processes the kernel has killed at the limit, None if it does not say."""
+        """Return how many processes the kernel has killed at the limit, None if unknown."""
         for folder in self._folders:
             for name in ("memory.events", "memory.oom_control"):
                 for line in cgroups.read(folder / name).splitlines():
@@ -49,21 +49,22 @@ class Memory:
         return None
 
     def described(self) -> str:
-        """Return the limit for a message: a number of MB, or that there is none."""
+        """Return a text about the limit, for a message."""
         if (limit := self.limit_bytes()) is not None:
             return f"the memory limit is {limit // 2**20} MB"
         return f"there is no memory limit, and the machine has {_machine_bytes() // 2**20} MB"
 
     def total_bytes(self) -> int:
-        """Return what all processes may take together: the limit, at most the machine's memory."""
+        """Return the memory for all processes together: the limit, at most the machine's memory."""
         limit = self.limit_bytes()
         return _machine_bytes() if limit is None else min(limit, _machine_bytes())
 
 
 def give_back() -> None:
-    """Give memory that was freed back to the system, where the C library can: glibc's.
+    """Return freed memory to the system, if the C library can do it (glibc).
 
-    It keeps a part of what it has freed, for the next use; loading a model frees much, once.
+    It keeps a part of freed memory for reuse; loading a model frees much memory that nothing uses
+    again.
 
     Source: malloc_trim(3).
     """

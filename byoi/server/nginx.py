@@ -20,7 +20,7 @@ TEMPLATE_FILE = Path(__file__).with_name("nginx.conf.in")
 # On Debian nginx is outside a normal user's PATH; the last two are Homebrew's.
 _FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin", "/usr/local/bin")
 _CONNECTIONS = 2048
-# How long a line of the access log may wait for others.
+# How long nginx may buffer a line of the access log.
 _LOG_FLUSH = "100ms"
 # 494 is nginx's own number for headers that are too large.
 _OWN_NUMBERS = {431: 494}
@@ -39,7 +39,7 @@ def render(template: str, settings: Settings, state_dir: Path) -> str:
     Args:
         template: Text of nginx.conf.in.
         settings: Port, limits and deadlines.
-        state_dir: Where nginx writes, and where the sockets are; a path without quotes and `$`.
+        state_dir: Directory for nginx's files and the sockets; a path without quotes and `$`.
     """
     readiness = Readiness(state_dir)
     deadline_s = settings.answer_timeout_s
@@ -81,7 +81,7 @@ def render(template: str, settings: Settings, state_dir: Path) -> str:
 
 
 def _page_values(settings: Settings, state_dir: Path) -> dict[str, str]:
-    """Return what the page adds to the configuration; nothing where it is off."""
+    """Return the values of the page for the template; empty if the page is off."""
     if settings.page == "off":
         return dict.fromkeys(
             ("PAGE_ALLOW", "PAGE_IS_NO_NEWS", "PAGE_MAPS", "PAGE_GUARD", "PAGE_LOCATIONS"), ""
@@ -105,7 +105,7 @@ def _page_values(settings: Settings, state_dir: Path) -> dict[str, str]:
             f'            root "{page.Folder(state_dir).path}";\n'
             f'            types {{}}\n            default_type "{file.media_type}";\n{headers}'
             "            add_header X-Request-Id $request_id;\n"
-            # Before a worker has loaded the model, nothing describes it.
+            # 503 until a worker has loaded the model and written its description.
             f"            try_files /{file.name} =503;\n        }}\n"
             for path, file in page.FILES.items()
         ),
@@ -113,7 +113,7 @@ def _page_values(settings: Settings, state_dir: Path) -> dict[str, str]:
 
 
 def _map(variable: str, name: str, known: Iterable[str]) -> str:
-    """Return a variable that is 0 where another one has a known value, else 1."""
+    """Return nginx's `map` for a variable that is 0 if another one has a known value, else 1."""
     rows = "".join(f'        "{value}" 0;\n' for value in known)
     return f"    map {variable} {name} {{\n        default 1;\n{rows}    }}\n"
 
@@ -146,5 +146,5 @@ def _body(status: int, settings: Settings, error: tuple[str, str] | None = None)
 
 
 def _user() -> str:
-    """Return the directive that keeps root's workers root: the state directory is private."""
+    """Return the directive that lets root's workers stay root: the state directory is private."""
     return f"user root {grp.getgrgid(0).gr_name};" if os.geteuid() == 0 else ""

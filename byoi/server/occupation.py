@@ -1,4 +1,4 @@
-"""Whether a worker runs something: known to its loop, to its other threads and to the master."""
+"""Whether a worker is busy, for its loop, its other threads and the master."""
 
 import mmap
 import threading
@@ -10,7 +10,7 @@ from byoi.server.connections import Connection
 
 
 class Occupation:
-    """Of one worker; made in gunicorn's master before the fork, which shares it."""
+    """The state of one worker; created in gunicorn's master, so that both processes share it."""
 
     def __init__(self) -> None:
         self._busy = mmap.mmap(-1, 1)
@@ -20,7 +20,7 @@ class Occupation:
 
     @property
     def is_busy(self) -> bool:
-        """Whether it runs a request, also in the master and while its interpreter is blocked."""
+        """Whether the worker runs a request; also known in the master if its interpreter hangs."""
         return self._busy[0] == 1
 
     @is_busy.setter
@@ -28,30 +28,30 @@ class Occupation:
         self._busy[0] = is_busy
 
     def enter(self, connections: list[Connection]) -> None:
-        """Say that the loop itself runs something, until `leave`.
+        """Record that the loop itself runs requests, until `leave`.
 
         Args:
-            connections: Of the requests that it runs.
+            connections: The connections of these requests.
         """
         with self._lock:
             self._connections, self._since_s = connections, time.monotonic()
         self.is_busy = True
 
     def leave(self) -> None:
-        """Say that the loop goes on."""
+        """Record that the loop continues."""
         self.is_busy = False
         with self._lock:
             self._connections, self._since_s = [], None
 
     @contextmanager
     def held(self, longer_than_s: float) -> Iterator[list[Connection] | None]:
-        """Keep the loop, for another thread, from going on before this block ends.
+        """Keep the loop from continuing until this block ends; for another thread.
 
         Args:
-            longer_than_s: How long the loop must have run something; negative: any time.
+            longer_than_s: Minimum time that the loop must have been busy; negative for any.
 
         Yields:
-            The connections of the requests that it runs; None if the loop is not held.
+            The connections of the requests that the loop runs; None if the loop is not held.
         """
         with self._lock:
             since_s = self._since_s

@@ -12,7 +12,7 @@ from byoi.server.settings import Settings
 
 VERSION = "3.1.1"
 _JSON = "application/json"
-# What an invocation may answer besides 200; the other statuses are of HTTP, for no path.
+# Statuses of /invocations besides 200; other statuses do not depend on the path.
 _INVOCATION_ERRORS = (400, 403, 405, 406, 408, 413, 415, 500, 502, 503, 504)
 _PING_ERRORS = (405, 503)
 
@@ -21,8 +21,8 @@ def document(description: Description, settings: Settings) -> dict[str, Any]:
     """Return the document of one model.
 
     Args:
-        description: What the model takes and gives.
-        settings: Of the server: limits, and the port of its address.
+        description: The inputs and outputs of the model.
+        settings: The server's settings, for its limits and port.
     """
     return {
         "openapi": VERSION,
@@ -83,7 +83,7 @@ def _failures(numbers: tuple[int, ...], *, has_body: bool = True) -> dict[str, A
 
 
 def _invocation(description: Description) -> dict[str, Any]:
-    # Where a module reads bodies itself, its model's signature says nothing of them.
+    # If the module decodes bodies itself, the model's signature does not describe them.
     request = response = None
     if description.signature is not None and description.request_types:
         request = schemas.request(description.signature)
@@ -105,7 +105,7 @@ def _invocation(description: Description) -> dict[str, Any]:
 
 
 def _body(media_types: tuple[str, ...], schema: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the content of a body; without media types the module takes or gives any."""
+    """Return the content of a body; without media types, it is any type."""
     return {
         media_type: {"schema": schema} if schema and media_type == _JSON else {}
         for media_type in media_types or ("*/*",)

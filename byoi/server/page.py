@@ -1,12 +1,12 @@
-"""The files of the page that `byoi serve` shows at `/`, and who may ask for them.
+"""The files of the page that `byoi serve` shows at `/`, and the check of Host and Origin.
 
-All of them are in one folder of the state directory, so that nginx answers while every worker is
-busy. The supervisor writes those that are always the same and, from nginx's access log, the last
-requests of all workers; a worker that has loaded the model describes it there.
+All files are in one folder of the state directory, so that nginx can serve them while every worker
+is busy. The supervisor writes the static files and, from nginx's access log, the last requests of
+all workers; a worker that has loaded the model writes its description.
 
-A browser sends requests to this machine for any site that it shows. So a Host that is not this
-machine's (DNS rebinding) and the Origin of another site are refused, and what the page shows of a
-model or a client cannot run.
+Any web site can make a browser send requests to this machine. So requests with a Host that is not
+this machine (DNS rebinding) or with the Origin of another site are refused, and texts of a model or
+a client cannot run as scripts in the page.
 
 Sources: Fetch standard (Origin, Cross-Origin-Resource-Policy); Content Security Policy level 3.
 """
@@ -28,7 +28,7 @@ from byoi.server.settings import Settings
 
 METHODS = ("GET", "HEAD")
 HEADERS = {
-    # No inline script or style, nothing from elsewhere, no frame of another site around it.
+    # No inline script or style, nothing from other sites, no frame in another site.
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -42,7 +42,7 @@ OPENAPI = "openapi.json"
 REQUESTS = "requests.json"
 KEPT_REQUESTS = 50
 _BETWEEN_WRITES_S = 0.2
-# When a process added a request, for the order of those of several.
+# Time when a process added a request, to sort the requests of several processes.
 _ADDED = "added_s"
 _STATIC = Path(__file__).with_name("static")
 _JSON = "application/json"
@@ -66,7 +66,7 @@ FILES = {
 }
 """By path."""
 
-# Of a line of the access log, what the page shows.
+# Fields of an access log line that the page shows.
 _SHOWN = (
     *("time", "request_id", "status", "duration_s"),
     *("content_type", "request_bytes", "response_bytes"),
@@ -74,25 +74,25 @@ _SHOWN = (
 
 
 def hosts(settings: Settings) -> list[str]:
-    """Return the values of the Host header that mean this server, in lower case."""
+    """Return the values of the Host header that are accepted, in lower case."""
     names = dict.fromkeys(("localhost", "127.0.0.1", "[::1]", settings.bind_address))
     ports = ["", ":80"] if settings.port == 80 else [f":{settings.port}"]
     return [f"{name}{port}" for name in names for port in ports]
 
 
 def origins(settings: Settings) -> list[str]:
-    """Return the values of the Origin header that mean the page itself."""
+    """Return the values of the Origin header that the page itself sends."""
     return [f"http://{host}" for host in hosts(settings)]
 
 
 def is_foreign(settings: Settings, host: str, origin: str | None) -> bool:
-    """Whether a request was sent by, or to, another place than this machine's server.
+    """Whether a request has a Host that is not this server, or the Origin of another site.
 
     Args:
         settings: Address and port.
-        host: Value of the Host header, "" without.
-        origin: Value of the Origin header, None without: a browser sends it with every request
-            that could change something, other programs do not.
+        host: Value of the Host header, "" without it.
+        origin: Value of the Origin header, None without it. Browsers send it with each request that
+            could change something; other programs do not.
     """
     if host.lower() not in hosts(settings):
         return True
@@ -113,22 +113,22 @@ class Folder:
         self.path = state_dir / "page"
 
     def prepare(self) -> None:
-        """Create the folder with the files that are always the same."""
+        """Create the folder with the static files."""
         self.path.mkdir(mode=0o700)
         for file in _STATIC.iterdir():
             shutil.copyfile(file, self.path / file.name)
         self.write(REQUESTS, "[]")
 
     def write(self, name: str, text: str) -> None:
-        """Replace one file as a whole, so that no reader sees half of it."""
+        """Replace one file in one step, so that a reader never sees a part of it."""
         written = self.path / f"{name}.{os.getpid()}"
         written.write_text(text, encoding="utf-8")
         written.replace(self.path / name)
 
     def add_requests(self, entries: Sequence[Mapping[str, Any]]) -> None:
-        """Put invocations among the last requests, the latest first, whichever process wrote them.
+        """Add invocations of any process to the last requests, latest first.
 
-        A full disk costs the page some rows and a warning, and no request its answer.
+        On a full disk the page lacks some rows and a warning is logged; requests are answered.
         """
         try:
             with (self.path / "requests.lock").open("wb") as lock:
@@ -141,13 +141,13 @@ class Folder:
 
 
 class LastRequests:
-    """The last requests of one process, written to the page's files by a thread of its own.
+    """The last requests of one process, written to the page's files by a separate thread.
 
-    One write for all that came since the one before: a write for each request would take more
-    time than many a model.
+    Requests since the last write share one write: a write for each would take longer than many
+    models need.
 
     Args:
-        folder: Of the page's files.
+        folder: The folder of the page's files.
     """
 
     def __init__(self, folder: Folder) -> None:
@@ -158,10 +158,10 @@ class LastRequests:
         self._thread: threading.Thread | None = None
 
     def add(self, fields: Mapping[str, Any]) -> None:
-        """Add one invocation; other paths are left out.
+        """Add one invocation; requests of other paths are ignored.
 
         Args:
-            fields: Those of its line in the access log.
+            fields: The fields of its access log line.
         """
         if fields.get("path") != contract.INVOCATIONS_PATH:
             return
@@ -172,7 +172,7 @@ class LastRequests:
             self._start()
 
     def _start(self) -> None:
-        # Not before the first request: a fork copies no thread.
+        # Started at the first request, after the fork, which does not copy threads.
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._write, daemon=True)

@@ -1,6 +1,6 @@
-"""The page where nginx is not in front: Flask answers its paths, with the same rules.
+"""The page without nginx: Flask answers its paths, with the same rules.
 
-As /ping, they are answered beside the requests that a worker runs.
+As with /ping, a worker answers them while it runs other requests.
 """
 
 from pathlib import Path
@@ -16,12 +16,12 @@ from byoi.server.settings import Settings
 def add(app: Flask, settings: Settings, state_dir: Path) -> None:
     """Add the page's paths to the application, and refuse foreign requests.
 
-    Nothing is added where nginx is in front.
+    Behind nginx nothing is added.
 
     Args:
-        app: As `create_app` returns it.
-        settings: Of the server.
-        state_dir: Its private directory.
+        app: The result of `create_app`.
+        settings: The settings of the server.
+        state_dir: The server's private directory.
     """
     if settings.proxy != "off":
         return

@@ -1,4 +1,4 @@
-"""What a worker that has loaded the model tells the page."""
+"""Write the page's description of the model, in a worker that has loaded it."""
 
 import base64
 import json
@@ -14,29 +14,29 @@ from byoi.server.description import Description
 from byoi.server.handler import Handler
 from byoi.server.settings import Settings
 
-# A larger sample would make the page slow; the form takes a file in its place.
+# A larger sample would make the page slow; the form then takes a file instead.
 SAMPLE_BYTES = 2**20
 
 
 def publisher(settings: Settings, state_dir: Path) -> Callable[[Handler | None, Any], None]:
-    """Return a function that writes what the page shows.
+    """Return a function that writes the model's description for the page.
 
-    It takes the functions of a module and its model, or None and the text of the error for which
-    they do not load.
+    Its arguments are the module's functions and the model, or None and the text of the error if
+    they cannot be loaded.
 
     Args:
-        settings: Of the server.
-        state_dir: Its private directory.
+        settings: The settings of the server.
+        state_dir: The server's private directory.
 
     Raises:
         ConfigurationError: BYOI_SAMPLE_REQUEST names a file that cannot be read.
     """
     folder, shown_sample = page.Folder(state_dir), sample(settings.sample_request)
-    last = Description(settings.module(), (), (), (), None)  # before the first that loads
+    last = Description(settings.module(), (), (), (), None)  # until a model is loaded
 
     def publish(handler: Handler | None, model: Any) -> None:
         nonlocal last, shown_sample
-        with suppress(errors.ConfigurationError):  # it was there at the start: show that one
+        with suppress(errors.ConfigurationError):  # removed since the start: show the last one
             shown_sample = sample(settings.sample_request)
         failure = str(model) if handler is None else None
         if handler is not None:
@@ -49,10 +49,10 @@ def publisher(settings: Settings, state_dir: Path) -> Callable[[Handler | None, 
 
 
 def sample(name: str) -> dict[str, str] | None:
-    """Return the sample request as the page's form takes it, None where none is named.
+    """Return the sample request for the page's form, None if none is configured.
 
     Args:
-        name: Of the file, `BYOI_SAMPLE_REQUEST`.
+        name: Path of the file, from `BYOI_SAMPLE_REQUEST`; "" for none.
 
     Raises:
         ConfigurationError: The file cannot be read.

@@ -1,14 +1,14 @@
 """The readiness of the server, as files in the state directory.
 
-A worker that has loaded its model touches its own file about once a second, with the monotonic
-clock as modification time. The supervisor counts the fresh files and maintains the file `ready`,
-from whose existence nginx answers /ping. The file of a worker that is stopped, or whose
-interpreter is blocked, is no longer touched.
+A worker that has loaded its model touches its heartbeat file about twice a second, with the
+monotonic clock as modification time. The supervisor counts the fresh files and maintains the file
+`ready`; nginx answers /ping with 200 while that exists. A worker that is stopped, or whose
+interpreter is blocked, no longer touches its file.
 
-Busy is not dead. While a silent worker runs a request, gunicorn's master touches the file `busy`;
-and the file of a worker that ends at a request's deadline becomes `replaced`, until another one
-has loaded. Both count as a worker, for a bounded time. A worker whose `ping_fn` says no has a
-file in `unwell`, and with one of them the server is not ready.
+A busy worker is not a dead one. While a worker without heartbeat runs a request, gunicorn's master
+touches the file `busy`; the file of a worker that ends at a request's deadline becomes `replaced`,
+until another worker has loaded the model. Both count as a worker, for a limited time. A worker
+whose `ping_fn` fails has a file in `unwell`; with such a file the server is not ready.
 
 Source: connect(2) and unix(7), for the socket between nginx and gunicorn.
 """
@@ -21,14 +21,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-# A healthy worker beats each second. /ping must change within 10 s after the last worker stops:
-# at most 1 s since its last beat, this time, and one look of the supervisor.
+# How long a heartbeat counts. /ping must change within 10 s after the last worker stops: at most
+# 1 s since its last heartbeat, this time, and one interval of the supervisor.
 FRESH_S = 7.0
-# A worker without a beat for so long cannot tell what it runs.
+# After this time without a heartbeat, a worker is silent.
 SILENT_S = 3.0
-# Time between two log lines about a load that takes long.
+# Time between two log lines about a slow load.
 LOAD_NEWS_S = 30.0
-# The master touches `busy` once a second.
+# How long a touch of `busy` counts; the master touches it once a second.
 BUSY_S = 4.0
 
 
@@ -38,14 +38,14 @@ class Readiness:
     Attributes:
         state_dir: As given.
         ready_file: Exists while at least one loaded worker is fresh.
-        loaded_file: Exists from the moment that all workers have loaded, permanently.
-        silent_file: Exists while a worker that has loaded gives no sign of life.
-        running_dir: Has a file for each request, by its id, that runs and will be late.
-        busy_file: Touched while a worker that gives no sign of life runs a request.
+        loaded_file: Exists permanently once all workers have loaded the model.
+        silent_file: Exists while a worker that has loaded the model sends no heartbeat.
+        running_dir: Has a file, named by request id, for each running request that will be late.
+        busy_file: Touched while a worker without heartbeat runs a request.
         replaced_file: Exists from the end of a worker at a deadline to the next load.
-        sessions_dir: Where the sessions of the module have their folders.
+        sessions_dir: Directory of the session folders.
         failure_file: The log line of the first worker that could not load; it ends the server.
-        socket: Where gunicorn listens for nginx.
+        socket: The socket file on which gunicorn listens for nginx.
     """
 
     def __init__(self, state_dir: Path, *, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
@@ -76,19 +76,19 @@ class Readiness:
     def forget(self, pid: int) -> None:
         """Report that worker `pid` has exited or accepts no more requests.
 
-        A worker that does this by itself, and then exits with 0, wants to be replaced.
+        A worker that calls this itself, and then exits with 0, wants to be replaced.
         """
         (self._beats / str(pid)).unlink(missing_ok=True)
         (self._unwell / str(pid)).unlink(missing_ok=True)
 
     def be_busy(self) -> None:
-        """Report that a worker gives no sign of life because it runs a request."""
+        """Report that a worker sends no heartbeat because it runs a request."""
         self._touch(self.busy_file)
 
     def replace(self, pid: int) -> None:
         """Report that worker `pid` ends because a request is past its deadline.
 
-        As `forget`, in one step with the report that another worker is to come.
+        As `forget`, and in the same step reports that another worker will replace it.
         """
         with suppress(FileNotFoundError):
             self.beat(pid)
@@ -96,24 +96,24 @@ class Readiness:
         (self._unwell / str(pid)).unlink(missing_ok=True)
 
     def end_replacement(self) -> None:
-        """Report that a worker has loaded the model, or has failed to."""
+        """Report that a worker has loaded the model, or has failed to load it."""
         self.replaced_file.unlink(missing_ok=True)
 
     def tell(self, pid: int, *, is_well: bool) -> None:
-        """Report what `ping_fn` says in worker `pid`."""
-        with suppress(FileNotFoundError):  # the supervisor sees it, and ends the server
+        """Report the result of `ping_fn` in worker `pid`."""
+        with suppress(FileNotFoundError):  # state directory deleted: the supervisor stops
             _exist(self._unwell / str(pid), wanted=not is_well)
 
     def unwell(self) -> list[int]:
-        """Return the workers whose `ping_fn` says no, or has not said anything yet."""
+        """Return the workers whose `ping_fn` failed, or was not called yet at the first start."""
         return sorted(int(file.name) for file in self._unwell.iterdir())
 
     def has_beaten(self, pid: int) -> bool:
-        """Whether worker `pid` has loaded the model, and was not forgotten since."""
+        """Whether worker `pid` has loaded the model, and `forget` was not called for it."""
         return (self._beats / str(pid)).exists()
 
     def fault_file(self, pid: int) -> Path:
-        """Return where worker `pid` leaves Python's traceback of a crash."""
+        """Return the file to which worker `pid` writes Python's traceback of a crash."""
         return self._faults / str(pid)
 
     def mark_running(self, request_id: str) -> None:
@@ -129,11 +129,11 @@ class Readiness:
         return sorted(int(entry.name) for entry in os.scandir(self._beats))
 
     def fresh_workers(self) -> int:
-        """Return the number of workers that reported within the last `FRESH_S` seconds."""
+        """Return the number of workers with a heartbeat within the last `FRESH_S` seconds."""
         return sum(age_s <= FRESH_S for age_s in self._ages_s())
 
     def _ages_s(self) -> list[float]:
-        """Return the seconds since the last report of each worker."""
+        """Return the seconds since the last heartbeat of each worker."""
         now_ns = self._clock_ns()
         ages_s = []
         for entry in os.scandir(self._beats):
@@ -149,7 +149,7 @@ class Readiness:
         os.utime(path, ns=(now_ns, now_ns))
 
     def _is_younger(self, path: Path, age_s: float) -> bool:
-        """Whether a file exists that was touched within the last seconds."""
+        """Whether a file exists and was touched within the last `age_s` seconds."""
         try:
             return self._clock_ns() - path.stat().st_mtime_ns <= age_s * 1e9
         except FileNotFoundError:
@@ -162,9 +162,8 @@ class Readiness:
 
         Args:
             workers: How many must have loaded before the server is ready for the first time.
-            is_reachable: Whether a request would reach the workers.
-            replacement_s: How long the replacement of a worker that ended at a deadline counts
-                before it has loaded.
+            is_reachable: Whether nginx can connect to gunicorn.
+            replacement_s: For how long the file `replaced` counts as a worker.
 
         Returns:
             Whether the server is ready.
@@ -180,16 +179,17 @@ class Readiness:
             or self._is_younger(self.busy_file, BUSY_S)
             or self._is_younger(self.replaced_file, replacement_s)
         )
-        # Any worker: requests go to each of them, also to the one that says no.
+        # One unwell worker is enough: requests also go to it.
         is_ready = is_alive and is_reachable and not self.unwell()
         _exist(self.ready_file, wanted=is_ready)
         _exist(self.silent_file, wanted=any(age_s > SILENT_S for age_s in ages_s))
         return is_ready
 
     def unreachable(self) -> str | None:
-        """Return why nginx could not connect to gunicorn now, None if it could.
+        """Return why nginx cannot connect to gunicorn now, None if it can.
 
-        The connection is closed at once. A full queue is not a reason: its requests are answered.
+        The connection is closed immediately. A full queue is not an error: its requests are
+        answered.
         """
         with socket.socket(socket.AF_UNIX) as client:
             client.setblocking(False)
@@ -202,10 +202,10 @@ class Readiness:
         return None
 
     def fail(self, line: str) -> None:
-        """Tell the reason why the model cannot be loaded.
+        """Report why the model cannot be loaded.
 
-        Before the first load the supervisor prints it, and ends the server; the first one is
-        kept. After that other workers serve, so it is only written to stderr.
+        Before the first load, the first reason is kept; the supervisor prints it and ends the
+        server. After that other workers serve, so the reason is only written to stderr.
 
         Args:
             line: A log line with its newline.
@@ -222,7 +222,7 @@ class Readiness:
             file.write(line)
 
     def failure(self) -> str | None:
-        """Return that reason, None if there is none so far."""
+        """Return the reason of a failed load, None without one."""
         try:
             return self.failure_file.read_text(encoding="utf-8") or None
         except FileNotFoundError:

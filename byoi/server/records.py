@@ -1,8 +1,8 @@
-"""The records of a batch transform: an error in the place of a bad one, and how an answer ends.
+"""The records of a batch transform: errors in place of bad records, and the end of an answer.
 
-The platform sends lines of a file, joins the answers to a file of as many lines, and gives up the
-whole file where one answer is an error. Where the operator or the inference module asks for it,
-a bad record becomes an error in its place instead.
+The platform sends the lines of a file, joins the answers to a file with as many lines, and drops
+the whole file if one answer is an error. If the operator or the inference module asks for it, the
+answer has an error in place of a bad record instead.
 
 Sources: SageMaker Developer Guide, batch-transform and batch-transform-errors (a placeholder keeps
 the order); API TransformOutput (`AssembleWith`: Line puts a line break behind each answer).
@@ -21,25 +21,25 @@ from byoi.server.handler import Handler, Output
 from byoi.server.streams import Pieces
 
 ERRORS_VARIABLE = "BYOI_TRANSFORM_RECORD_ERRORS"
-# A field of CSV, or a line of another text, that stands for a bad record.
+# A line of CSV or of another text that takes the place of a bad record.
 PLACEHOLDER = "ERROR"
 _LINES = {content_types.CSV, content_types.JSON_LINES}
 
-# So many records in a row without an answer, and the module has failed.
+# After this many failed records without any answer, the module counts as failed.
 _ENOUGH = 16
 
 _log = logging.getLogger(__name__)
 
 
 def are_errors_asked(module: Any, name: str) -> bool:
-    """Whether a module asks for an error in the place of a bad record.
+    """Whether a module asks for an error in place of a bad record.
 
     Args:
-        module: With `BYOI_TRANSFORM_RECORD_ERRORS = True`, or without.
-        name: Of the module, for messages.
+        module: May have `BYOI_TRANSFORM_RECORD_ERRORS = True`.
+        name: Name of the module, for messages.
 
     Raises:
-        ConfigurationError: It is neither True nor False.
+        ConfigurationError: The value is neither True nor False.
     """
     asked = getattr(module, ERRORS_VARIABLE, False)
     if not isinstance(asked, bool):
@@ -53,7 +53,7 @@ def are_errors_asked(module: Any, name: str) -> bool:
 def whole(output: Output) -> Output:
     """Return an output whose body is one piece.
 
-    A transform waits for the last piece anyway, and a status can still tell of what fails.
+    A transform waits for the last piece anyway; this way an error can still set the status.
     """
     if isinstance(output.body, Pieces):
         return Output(b"".join(output.body), output.content_type)
@@ -61,14 +61,14 @@ def whole(output: Output) -> Output:
 
 
 def with_end(body: bytes, content_type: str, *, has_line_end: bool) -> bytes:
-    """Return a body of text with or without a line break behind its last record.
+    """Return a text body with or without a line break after its last record.
 
     Args:
-        body: Of an answer.
-        content_type: Of the answer; a body that is no text stays as it is.
-        has_line_end: With one, so that answers can be joined as they are (`AssembleWith` None).
-            Without, because `AssembleWith` Line puts one behind each answer, and a second one
-            would be an empty record.
+        body: Body of an answer.
+        content_type: Media type of the answer; a body that is not text is not changed.
+        has_line_end: True adds a line break, so that answers can be joined as they are
+            (`AssembleWith` None). False removes it, because `AssembleWith` Line adds one to each
+            answer, and a second one would be an empty record.
     """
     try:
         charset = content_types.text_charset(content_type)
@@ -82,12 +82,12 @@ def with_end(body: bytes, content_type: str, *, has_line_end: bool) -> bytes:
 
 
 class _Bad(NamedTuple):
-    """A record that cannot be answered."""
+    """A record without an answer."""
 
     error: Exception
 
     def shown(self) -> dict[str, str]:
-        """Return what stands in its place, in JSON; the words of a library are for the log."""
+        """Return the JSON error in its place; the text of an unexpected error is only logged."""
         name, message = type(self.error).__name__, "the log has the cause"
         if not statuses.is_unexpected(self.error):
             message = str(getattr(self.error, "message", "") or self.error)
@@ -95,19 +95,19 @@ class _Bad(NamedTuple):
 
 
 class _NotOneEachError(Exception):
-    """The answer to some records is not one line, or one element, for each."""
+    """The answer does not have one line, or one list element, for each record."""
 
 
 class RecordHandler(Handler):
-    """The functions of a module, of which a bad record does not lose the others' answers.
+    """A handler that replaces bad records by errors and answers the other records.
 
-    Bad is what a function refuses as the client's fault, status 400; and what it fails at, by any
-    error of its own, while it answers another record. A module that answers none has failed.
-    Records are the lines of CSV and JSON Lines; a body of another type is one.
-    Where a body is refused, its halves are asked for, and so on: the functions get records again.
+    A record is bad if a function refuses it with status 400, or raises an unexpected error for it
+    but answers another record. If the module answers no record because of unexpected errors, the
+    whole request fails. Records are the lines of CSV and JSON Lines; any other body is one record.
+    If a body fails, its halves are sent to the functions, and so on: they get records repeatedly.
 
     Attributes:
-        batch_size: 1: bodies have many records, and no two requests are put together.
+        batch_size: 1: requests with many records are not combined.
     """
 
     def __init__(self, module: Any, name: str, *, batch_size: int = 0) -> None:
@@ -117,7 +117,7 @@ class RecordHandler(Handler):
     def answer(
         self, model: Any, body: bytes, content_type: str, accept: str, context: Context
     ) -> Output:
-        """Return what the functions make of a request; arguments and errors as `Handler.answer`."""
+        """Return the output for a request; arguments and errors as `Handler.answer`."""
         try:
             return whole(super().answer(model, body, content_type, accept, context))
         except Exception as error:
@@ -138,12 +138,12 @@ class RecordHandler(Handler):
     def whole_answer(
         self, model: Any, body: bytes, content_type: str, accept: str, context: Context
     ) -> Output:
-        """Return the answer to some records; the error of any of them passes."""
+        """Return the answer to some records; an error of any of them is raised."""
         return whole(super().answer(model, body, content_type, accept, context))
 
     @staticmethod
     def _report(context: Context, found: Sequence[Any]) -> None:
-        """Log how many records have an error in their place, and why the first one has."""
+        """Log how many records have an error in their place, and the error of the first."""
         places = [place for place, one in enumerate(found) if isinstance(one, _Bad)]
         if not places:
             return
@@ -157,7 +157,7 @@ class RecordHandler(Handler):
 
 
 class _Request:
-    """A request whose records are asked for in parts; arguments as those of `Handler.answer`."""
+    """A request whose records are answered in parts; arguments as those of `Handler.answer`."""
 
     def __init__(
         self, handler: RecordHandler, model: Any, content_type: str, accept: str, context: Context
@@ -167,16 +167,17 @@ class _Request:
         self._content_type = content_type
         self._accept = accept
         self._context = context
-        # Of the answers: one of them, the key around a list, and how many records failed alone.
+        # The latest answer, the JSON key around its list, and the errors of records that failed
+        # alone.
         self._answer: Output | None = None
         self._key: str | None = None
         self._unexpected: list[Exception] = []
 
     def _halves(self, records: Sequence[bytes]) -> list[Any]:
-        """Return the answer to each of several records, or `_Bad`, asking for two halves.
+        """Return the answer to each of several records, or `_Bad`, by answering two halves.
 
         Raises:
-            _NotOneEachError: The answers cannot be told apart.
+            _NotOneEachError: The answer cannot be split into one for each record.
         """
         middle = len(records) // 2
         return self._part(records[:middle]) + self._part(records[middle:])
@@ -185,12 +186,12 @@ class _Request:
         """Return the answer to each record, or `_Bad`.
 
         Args:
-            records: Those of the request.
+            records: The records of the request.
             refusal: The error of the request as a whole.
 
         Raises:
             _NotOneEachError: As `_halves`.
-            Exception: The module has failed: it answers no record, and refuses not all as bad.
+            Exception: No record has an answer, and at least one raised an unexpected error.
         """
         if len(records) == 1:
             return [_Bad(refusal)]
@@ -200,7 +201,7 @@ class _Request:
         return found
 
     def _part(self, records: Sequence[bytes]) -> list[Any]:
-        # One record is asked for twice: alone, a row has another shape in many a decoder.
+        # A single record is sent twice in one body: some decoders give one row another shape.
         asked = list(records) * (1 + (len(records) == 1))
         body = b"\n".join(asked)
         try:
@@ -247,7 +248,7 @@ class _Request:
         if form == content_types.JSON:
             values = [one.shown() if isinstance(one, _Bad) else one for one in found]
             content: Any = {self._key: values} if self._key else values
-            # The body was the record.
+            # The whole body was one record.
             is_one = self._answer is None and len(values) == 1
             return Output(json.dumps(values[0] if is_one else content), named)
         if form == content_types.JSON_LINES:
@@ -266,7 +267,7 @@ class _Request:
             return self._accept
 
     def _form(self) -> str:
-        """Return how an error stands in the answer: JSON, JSON Lines, or the line of a text."""
+        """Return the format of an error in the answer: JSON, JSON Lines, or CSV for any text."""
         media_type = content_types.usual_name(self._media_type().partition(";")[0].strip().lower())
         if media_type in {content_types.JSON, content_types.JSON_LINES}:
             return media_type
@@ -278,7 +279,7 @@ class _Request:
 
 
 def _may_be_a_records(error: Exception, count: int) -> bool:
-    """Whether a record may have caused an error; an unexpected one needs others, to compare."""
+    """Whether one record may have caused an error; an unexpected one only if there are others."""
     return statuses.is_bad_record(error) or (count > 1 and statuses.is_unexpected(error))
 
 
@@ -290,7 +291,7 @@ def _text(output: Output) -> str:
     """Return the body of an output as text.
 
     Raises:
-        _NotOneEachError: It is no text.
+        _NotOneEachError: The body is not text.
     """
     if isinstance(output.body, str):
         return output.body
@@ -301,9 +302,9 @@ def _text(output: Output) -> str:
 
 
 def _split(body: bytes, content_type: str) -> list[bytes]:
-    """Return the records of a body: the lines of CSV and JSON Lines, else the body.
+    """Return the records of a body: the lines of CSV and JSON Lines, else the whole body.
 
-    Blank lines are none, as for the decoders. A line break inside a quoted field of CSV ends a
+    Blank lines are ignored, as by the decoders. A line break inside a quoted field of CSV ends a
     record here, as it does for the platform.
     """
     try:

@@ -1,8 +1,9 @@
-"""`byoi serve --reload`: the functions of an inference module, as they were saved last.
+"""`byoi serve --reload`: always serve the latest saved version of an inference module.
 
-A thread looks at the files a few times a second, and each request looks again before it is
-answered, so that it gets the code that was saved before it was sent. Code that does not load is
-shown once, answers 503 with its error until it is mended, and ends nothing.
+A thread checks the files a few times a second. Each request checks them again before it is
+answered, so that it gets the code that was saved before it was sent. An error while loading the
+code is logged once; requests then get 503 with the error until it is fixed. It never ends the
+server.
 """
 
 import importlib
@@ -25,27 +26,27 @@ from byoi.server.settings import Settings
 from byoi.server.source import Source
 
 LOOK_S = 0.3
-# How far a file system's clock may be behind.
+# How far the clock of a file system may be behind.
 _CLOCK_NS = 20_000_000
 
 _log = logging.getLogger(__name__)
 
 
 class Reloading:
-    """Stands for a `Handler` and its model, which it loads again where it must.
+    """Takes the place of a `Handler` and its model, and reloads them if necessary.
 
     Args:
-        settings: Name the module and the model directory.
+        settings: Have the names of the module and the model directory.
         find: Imports the module and returns its functions.
-        told: Called after each load with the functions and the model, and with None and the
-            error's text where it failed.
+        told: Called after each load with the functions and the model; after a failure with None
+            and the error's text.
 
     Attributes:
         threads: As `Handler.threads` of the code that was loaded first.
         has_ping: True: the next version of the code may have a `ping_fn`.
 
     Raises:
-        ConfigurationError: `BYOI_PRELOAD` names a module of the user.
+        ConfigurationError: `BYOI_PRELOAD` has one of the user's own modules.
     """
 
     def __init__(
@@ -60,15 +61,15 @@ class Reloading:
         self._seen_folders: dict[Path, None] = {}
         self._refuse_preloaded()
         self._lock = threading.Lock()
-        self._before = set(sys.modules)  # of the server and what it shares: never loaded again
+        self._before = set(sys.modules)  # modules of the server and its libraries: not reloaded
         self._handler: Handler | None = None
         self._model: Any = None
         self._source: Source | None = None
         self._failure: BaseException | None = None
         self._failed_files: list[str] = []
         self._started_ns = time.time_ns()
-        # A saved file may have the time in seconds and the size of the one before, by which
-        # Python would take its bytecode for this one's.
+        # Python compares bytecode with its source by size and time in seconds. A file saved twice
+        # in a second may be equal in both, and the old bytecode would be used.
         sys.dont_write_bytecode = True
         self._sample = self._sample_stamps()
         self._code, self._data = self._look()
@@ -93,7 +94,7 @@ class Reloading:
                 self._refresh()
 
     def ping(self, _model: Any) -> Any:
-        """Return what the code that is loaded now says of its model; True where none loads."""
+        """Return the result of the current code's `ping_fn`; True if no code is loaded."""
         with self._lock:
             handler, model = self._handler, self._model
         return True if handler is None else handler.ping(model)
@@ -101,10 +102,10 @@ class Reloading:
     def answer(
         self, _model: Any, body: bytes, content_type: str, accept: str, context: Context
     ) -> Output:
-        """Answer as `Handler.answer`, with the model that is loaded now.
+        """Answer as `Handler.answer`, with the current code and model.
 
         Raises:
-            ModuleFailed: The code, or its model, does not load.
+            ModuleFailed: The code or its model cannot be loaded.
         """
         with self._lock:
             self._refresh()
@@ -121,7 +122,7 @@ class Reloading:
         )
 
     def _folders(self) -> Sequence[Path]:
-        """Return the folders of the user's code, also while their module does not load."""
+        """Return the folders of the user's code, also while the module cannot be loaded."""
         self._seen_folders |= dict.fromkeys(inference_module.folders_of(self._settings))
         return tuple(self._seen_folders)
 
@@ -139,7 +140,7 @@ class Reloading:
         if name.endswith(".py"):
             files.add(str(Path(name).absolute()))
         if self._failure is not None:
-            # What mends it may be a file that was not imported yet.
+            # The fix may be in a file that was not imported yet.
             files.update(self._failed_files)
             files.update(str(path) for folder in folders for path in folder.glob("*.py"))
         code = watched.stamps(files)
@@ -153,7 +154,7 @@ class Reloading:
         return watched.stamps([name] if name else [])
 
     def _refresh(self) -> None:
-        """Load again what changed since the last look."""
+        """Reload what changed since the last check."""
         if (sample := self._sample_stamps()) != self._sample:
             self._sample = sample
             if self._handler is not None and self._failure is None:
@@ -162,7 +163,7 @@ class Reloading:
             return
         watched.settle([*self._code, *self._data])
         self._started_ns, started_s = time.time_ns(), time.monotonic()
-        # Before anything is read: what is saved while it loads is seen at the next look.
+        # Take the stamps before reading, so that the next check sees what is saved meanwhile.
         code, data = self._look()
         changed, is_same_data = self._changed(code, data), data == self._data
         self._code, self._data = code, data
@@ -179,11 +180,11 @@ class Reloading:
             _log.info("%s changed: reloaded %s, in %.0f ms", because, what, took_ms)
 
     def _changed(self, code: watched.Stamps, data: watched.Stamps) -> set[str]:
-        """Return the files that differ from the last look."""
+        """Return the files that changed since the last check."""
         changed = {file for file, stamp in self._code.items() if code.get(file) != stamp}
         new = code.keys() - self._code.keys()
         if self._failure is None:
-            # What a function imported while it ran is not watched yet, and not changed.
+            # A file that a function imported meanwhile is new here, but not changed.
             self._code |= {file: code[file] for file in new}
         else:
             changed |= new
@@ -191,7 +192,7 @@ class Reloading:
         return changed
 
     def _replace_functions(self, changed: set[str]) -> bool:
-        """Replace the functions that answer, if nothing else changed."""
+        """Replace only the functions that answer; return False if more changed."""
         module = self._module()
         is_loaded = self._handler is not None and self._source is not None
         if module is None or not is_loaded or changed - {str(module.__file__)}:
@@ -200,7 +201,7 @@ class Reloading:
             source = Source.read(str(module.__file__))
         except (OSError, SyntaxError, ValueError) as error:
             self._fail(error)
-            return True  # the model stays for the version that mends it
+            return True  # keep the model for the version that fixes the error
         if self._source is None or not self._source.leaves_the_model(source):
             return False
         try:
@@ -214,7 +215,7 @@ class Reloading:
         return True
 
     def _unload(self) -> None:
-        """Forget the model, before another one takes as much memory, and the code."""
+        """Release the code and the model, before loading another one that needs as much memory."""
         self._handler = self._model = self._source = None
         for name in watched.modules_below(self._folders(), without=self._before):
             del sys.modules[name]
@@ -234,10 +235,10 @@ class Reloading:
         self._told(handler, self._model)
 
     def _adopt_new_modules(self) -> None:
-        """Watch what was imported now; of what was watched before, the stamps are older."""
+        """Watch the newly imported files; keep the older stamps of files watched before."""
         code, _ = self._look()
         for file, stamp in code.items():
-            # Saved while it was imported: which version was read cannot be known.
+            # Saved during the import: unknown which version was read, so let it count as changed.
             if self._started_ns - _CLOCK_NS < stamp[0] < time.time_ns():
                 code[file] = (0, 0, 0)
         self._code = code | {file: stamp for file, stamp in self._code.items() if file in code}
@@ -249,7 +250,7 @@ class Reloading:
             self._failed_files.append(error.filename)
         self._failure = error
         self._adopt_new_modules()
-        # A deliberate error says it all; of another one its author needs the lines.
+        # The message of a deliberate error is enough; for any other error, log the traceback.
         frames_of = None if isinstance(error, errors.ByoiError) else error
         _log.error("%s", self._text(error), exc_info=frames_of)
         self._told(None, self._text(error))

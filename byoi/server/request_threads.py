@@ -1,6 +1,6 @@
-"""Threads that run requests beside a worker's loop, where more than one may run at once.
+"""Threads that run requests beside a worker's loop, if more than one may run at once.
 
-The loop alone knows connections: it hands requests over, and takes back what was answered.
+Only the loop manages connections: it passes requests to threads, and takes answered ones back.
 """
 
 import queue
@@ -14,7 +14,7 @@ from byoi.server.connections import Connection
 from byoi.server.occupation import Occupation
 from byoi.server.requests import Request
 
-# Without nginx: clients that take their answers slowly, beside which requests are run.
+# Without nginx: threads for clients that read their answers slowly, so that requests still run.
 _SLOW_READERS = 256
 
 
@@ -23,17 +23,18 @@ class RequestThreads:
 
     Args:
         answering: Answers requests.
-        size: How many run at once.
-        batch_size: Most requests of one call.
-        occupation: Told whether anything runs.
-        keeps: Whether connections may stay open.
-        wake_up: Lets the loop look at `finished`.
-        behind_nginx: Whether nginx reads the answers; else further threads write to clients that
-            read slowly.
+        size: Maximum number of calls at once.
+        batch_size: Maximum number of requests in one call.
+        occupation: Shows whether anything runs.
+        keeps: Returns whether connections may stay open.
+        wake_up: Wakes up the loop, which then calls `finished`.
+        behind_nginx: Whether nginx reads the answers; otherwise there are more threads, to write
+            to clients that read slowly.
 
     Attributes:
-        waiting: Requests for which no thread is free, and since when, in monotonic seconds.
-        running: How many run; requests of one call are one.
+        waiting: Requests for which no thread is free, each with its start of waiting in monotonic
+            seconds.
+        running: Number of running calls; requests of one call count as one.
     """
 
     def __init__(  # noqa: PLR0913 - what a thread meets
@@ -58,31 +59,31 @@ class RequestThreads:
         self._behind_nginx = behind_nginx
         self._pool = ThreadPoolExecutor(size + (0 if behind_nginx else _SLOW_READERS))
         self._writing = 0
-        # Answered requests, by how much less is running, and how much more is only being written.
+        # Answered requests; how many calls ended; change of the number of answers being written.
         self._done: queue.SimpleQueue[tuple[list[tuple[Connection, bool]], int, int]]
         self._done = queue.SimpleQueue()
 
     @property
     def free(self) -> int:
-        """How many requests that come now are run at once."""
+        """How many more calls can run now."""
         return self._size - self.running
 
     @property
     def can_run(self) -> bool:
-        """Whether a request that comes now is run at once."""
+        """Whether a request that comes now can run immediately."""
         return self.free > 0
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing runs, waits or is being written."""
+        """Whether no request runs or waits, and no answer is being written."""
         return not (self.running or self._writing or self.waiting)
 
     def add(self, connection: Connection, request: Request) -> None:
-        """Let a request wait for a thread."""
+        """Queue a request for a thread."""
         self.waiting.append((connection, request, time.monotonic()))
 
     def start(self) -> None:
-        """Run what waits, while any thread is free."""
+        """Run waiting requests while a thread is free."""
         while self.waiting and self.can_run:
             count = min(len(self.waiting), self._batch_size)
             batch = [self.waiting.popleft()[:2] for _ in range(count)]
@@ -90,7 +91,7 @@ class RequestThreads:
             self._pool.submit(self._answer, batch)
 
     def run(self, function: Callable[[], None]) -> None:
-        """Run something else in the place of a request."""
+        """Run a function in place of a request."""
         self._begin()
         self._pool.submit(self._call, function)
 

@@ -1,7 +1,7 @@
-"""HTTP requests out of the bytes of a connection, each as a WSGI environment.
+"""Parse HTTP requests from the bytes of a connection, each into a WSGI environment.
 
-The parser is llhttp, Node's, by httptools: it refuses what may be read in two ways. Here is what a
-server adds: limits, a body in one piece, and the statuses of what cannot be served.
+The parser is llhttp (Node's) by httptools, which refuses ambiguous requests. This module adds the
+limits, a body in one piece, and the error statuses.
 
 Sources: RFC 9112 (HTTP/1.1), PEP 3333 (the environment), httptools 0.9 (callbacks).
 """
@@ -24,14 +24,14 @@ import httptools
 from byoi.server import statuses
 from byoi.server.application import BODY, GIVEN_ID
 
-# nginx enforces its own limits; these are above them.
+# nginx's own limits are lower.
 _TARGET_BYTES = 8190
 _FIELD_BYTES = 16_384
 _FIELDS = 1000
 _HEAD_BYTES = 256 * 1024
-# A larger body waits on the disk until it is whole: slow clients must not fill the memory.
+# A larger body is collected on disk: slow clients must not fill the memory.
 _BODY_BYTES_IN_MEMORY = 1024 * 1024
-# What stands before the path of a request target in absolute form (RFC 9112, 3.2.2).
+# The part before the path of a request target in absolute form (RFC 9112, 3.2.2).
 _AUTHORITY = re.compile(rb"^[^:]*://[^/?#]*")
 _OWN_KEYS = {"HTTP_CONTENT_TYPE": "CONTENT_TYPE", "HTTP_CONTENT_LENGTH": "CONTENT_LENGTH"}
 
@@ -40,10 +40,10 @@ _log = logging.getLogger("gunicorn.error")
 
 
 class RefusedError(Exception):
-    """A request that cannot be served, and whose connection cannot be used any more.
+    """A request that cannot be served, and whose connection cannot be used again.
 
     Attributes:
-        status: What it is answered with.
+        status: The HTTP status of the answer.
     """
 
     def __init__(self, status: int) -> None:
@@ -52,12 +52,12 @@ class RefusedError(Exception):
 
 
 class Request:
-    """One whole request.
+    """One complete request.
 
     Attributes:
-        environ: As PEP 3333 wants it; the whole body is `environ[BODY]`, too.
+        environ: The environment of PEP 3333; also has the whole body, as `environ[BODY]`.
         keep_alive: Whether the client wants to use its connection again.
-        takes_chunks: Whether it knows chunked bodies: all of HTTP/1.1 do.
+        takes_chunks: Whether the client accepts chunked bodies: with HTTP/1.1 always.
     """
 
     __slots__ = ("environ", "keep_alive", "takes_chunks")
@@ -69,17 +69,17 @@ class Request:
 
     @property
     def method(self) -> str:
-        """In capitals."""
+        """The method, in capitals."""
         return str(self.environ["REQUEST_METHOD"])
 
     @property
     def path(self) -> str:
-        """Without its query, decoded."""
+        """The path, decoded and without the query."""
         return str(self.environ["PATH_INFO"])
 
     @property
     def headers(self) -> list[tuple[str, str]]:
-        """Names in capitals, without those of the body's form."""
+        """The headers, names in capitals; without those that describe the body."""
         return [
             (key[5:].replace("_", "-"), value)
             for key, value in self.environ.items()
@@ -91,17 +91,17 @@ class RequestReader:
     """Reads the requests of one connection.
 
     Args:
-        base: What the environments of all requests have in common.
+        base: The part of the environment that all requests share.
         body_limit_bytes: A larger body is refused with 413; 0 is no limit.
-        spool_dir: Where large bodies wait until they are whole.
+        spool_dir: Directory for large bodies that are not complete.
 
     Attributes:
-        ready: Whole requests, the oldest first.
-        has_begun: Whether a request has begun that is not whole.
-        is_in_body: Whether its headers are whole.
-        wants_continue: Whether its client waits for 100 Continue before it sends the body.
-        method: Of the latest request, "" before it is known.
-        path: As above.
+        ready: Complete requests, the oldest first.
+        has_begun: Whether there is an incomplete request.
+        is_in_body: Whether the headers of the incomplete request are complete.
+        wants_continue: Whether the client waits for 100 Continue before it sends the body.
+        method: Method of the latest request, "" before it is known.
+        path: Path of the latest request, "" before it is known.
     """
 
     def __init__(
@@ -132,29 +132,29 @@ class RequestReader:
 
     @property
     def request_id(self) -> str | None:
-        """The id that nginx gave the latest request; None without."""
+        """The id that nginx gave to the latest request; None without nginx."""
         request_id: str | None = self._environ.get(GIVEN_ID)
         return request_id
 
     @property
     def body_bytes(self) -> int:
-        """How much has come of the body of the latest request."""
+        """How many bytes of the latest request's body were received."""
         return self._body_bytes
 
     @property
     def is_as_new(self) -> bool:
-        """Whether it can read another connection.
+        """Whether it can be used for another connection.
 
-        Reader and parser know each other, and only a garbage collection ends that; so they are
-        used again for as long as possible.
+        Reader and parser refer to each other, so only garbage collection frees them; they are
+        reused as long as possible instead.
         """
         return not self.has_begun and not self.ready and self._goes_on
 
     def feed(self, data: bytes) -> None:
-        """Take what was received; whole requests are in `ready` afterwards.
+        """Parse received data; complete requests are then in `ready`.
 
         Raises:
-            RefusedError: It is no HTTP, or more than the limits allow.
+            RefusedError: The data is not valid HTTP, or exceeds a limit.
         """
         if self._status is not None:
             raise RefusedError(self._status)
@@ -165,31 +165,31 @@ class RequestReader:
             self._ignore_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             if self._status is None and "after `Connection: close`" in str(error):
-                return  # whatever follows a last request is not read
+                return  # data after a last request is ignored
             self._goes_on = False
             raise RefusedError(self._status or _status_of(error)) from error
-        # Since the latest piece of a body: trailers and the extensions of chunks count, too.
+        # Counts bytes since the latest piece of a body: also trailers and extensions of chunks.
         if self._head_bytes > _HEAD_BYTES:
             self._refuse(431)
 
     def on_message_begin(self) -> None:
-        """Begin a request, as the parser's callback."""
+        """Begin a request; callback of the parser."""
         self._begin()
         self.has_begun = True
 
     def on_url(self, part: bytes) -> None:
-        """Take a part of the request target, as the parser's callback."""
+        """Add a part of the request target; callback of the parser."""
         self._target += part
         if len(self._target) > _TARGET_BYTES:
             self._refuse(414)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, as the parser's callback; a second one of a name is appended."""
+        """Add a header; callback of the parser. A second value of the same name is appended."""
         self._fields += 1
         if len(value) + len(name) > _FIELD_BYTES or self._fields > _FIELDS:
             self._refuse(431)
         key = _key(name)
-        # A trailer, behind the body, must not pass for a header (RFC 9110, 6.5.1).
+        # A trailer, after the body, must not count as a header (RFC 9110, 6.5.1).
         if key is None or self.is_in_body:
             return
         text = value.rstrip().decode("latin-1")
@@ -197,7 +197,7 @@ class RequestReader:
         self._environ[key] = text if known is None else f"{known},{text}"
 
     def on_headers_complete(self) -> None:
-        """Check what the headers say of the body, as the parser's callback."""
+        """Check the headers that describe the body; callback of the parser."""
         parser, environ = self._parser, self._environ
         self.is_in_body = True
         self.method = parser.get_method().decode("ascii")
@@ -205,7 +205,7 @@ class RequestReader:
         self._version = parser.get_http_version()
         if self._version not in {"1.1", "1.0"}:
             self._refuse(400 if self._version == "0.9" else 505)
-        if "," in environ.get("HTTP_HOST", ""):  # two of them (RFC 9112, 3.2)
+        if "," in environ.get("HTTP_HOST", ""):  # two Host headers (RFC 9112, 3.2)
             self._refuse(400)
         if expectation := environ.get("HTTP_EXPECT"):
             if expectation.lower() != "100-continue":
@@ -224,14 +224,14 @@ class RequestReader:
         environ["SERVER_PROTOCOL"] = f"HTTP/{self._version}"
 
     def on_body(self, piece: bytes) -> None:
-        """Take a piece of the body, as the parser's callback."""
+        """Add a piece of the body; callback of the parser."""
         self._body_bytes += len(piece)
         self._head_bytes = 0
         if self._body_bytes > self._body_limit_bytes:
             self._refuse(413)
         try:
             self._keep(piece)
-        except OSError as error:  # the disk is full, for example
+        except OSError as error:  # for example a full disk
             _log.error(
                 "a request body (%d bytes so far) cannot be stored on disk: %s",
                 self._body_bytes,
@@ -250,7 +250,7 @@ class RequestReader:
             self._pieces.clear()
 
     def on_message_complete(self) -> None:
-        """End a request, as the parser's callback."""
+        """Complete a request; callback of the parser."""
         if self._parser.should_upgrade():
             return  # its body follows, see _ignore_upgrade
         self._complete(keep_alive=self._parser.should_keep_alive())
@@ -280,18 +280,18 @@ class RequestReader:
             return bytes(file.read())
 
     def forget_body(self) -> None:
-        """Give up what has come of a body, and its file: its client has left, or is refused."""
+        """Drop an incomplete body and its file: its client has left, or was refused."""
         self._pieces.clear()
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def _ignore_upgrade(self, rest: bytes) -> None:
-        """Read the body of a request that asks for another protocol as if it did not.
+        """Read the body of a request with the header Upgrade, which is ignored.
 
-        A server may ignore Upgrade (RFC 9110, 7.8); Java's client sends it with each first request.
-        httptools reads no body behind such headers, so that another parser reads it. The
-        connection is closed afterwards.
+        A server may ignore it (RFC 9110, 7.8); Java's client sends it with each first request.
+        httptools reads no body after this header, so another parser reads it. The connection is
+        closed afterwards.
         """
         if self.method == "CONNECT":
             self._refuse(405)
@@ -305,7 +305,7 @@ class RequestReader:
         self.feed(b"POST / HTTP/1.1\r\nConnection: close\r\n%b\r\n\r\n%b" % (form, rest))
 
     def _refuse(self, status: int) -> None:
-        """End the parsing, also from inside a callback."""
+        """Stop parsing with an error status; may be called in a callback."""
         self._goes_on = False
         self._status = status
         self.forget_body()
@@ -313,7 +313,7 @@ class RequestReader:
 
 
 def base_environ(server_name: str, port: int, *, is_multithreaded: bool) -> dict[str, Any]:
-    """Return what the environments of all requests have in common."""
+    """Return the part of the WSGI environment that all requests share."""
     return {
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
@@ -330,7 +330,7 @@ def base_environ(server_name: str, port: int, *, is_multithreaded: bool) -> dict
 
 @functools.lru_cache(maxsize=256)
 def _key(name: bytes) -> str | None:
-    """Return a header's key in the environment, None for one that could pass for another."""
+    """Return a header's key in the environment; None with `_`, which would look like `-` there."""
     if b"_" in name:
         return None
     key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
@@ -338,7 +338,7 @@ def _key(name: bytes) -> str | None:
 
 
 def _split(target: bytes) -> tuple[str, str]:
-    """Return path and query of a request target, the path decoded as PEP 3333 wants it."""
+    """Return path and query of a request target; the path is decoded as PEP 3333 requires."""
     if not target.startswith(b"/") and b"://" in target:
         target = _AUTHORITY.sub(b"", target)
         target = target if target.startswith(b"/") else b"/" + target
@@ -349,7 +349,7 @@ def _split(target: bytes) -> tuple[str, str]:
 
 
 def _status_of(error: Exception) -> int:
-    """Return the status of what the parser refuses."""
+    """Return the HTTP status for an error of the parser."""
     if "Invalid HTTP version" in str(error):
         return 505
     return 501 if "invalid `Transfer-Encoding`" in str(error) else 400

@@ -1,7 +1,7 @@
-"""The requirements.txt beside a script: whether the packages that it asks for are installed.
+"""Check that the packages of a script's requirements.txt are installed.
 
-AWS's toolkits install them at each start. Here they belong into the image, and what is missing is
-said before the script fails at its import.
+AWS's toolkits install them at each start. Here they belong in the image, and an error names the
+missing ones before the script fails at its import.
 
 Sources: pip documentation, "Requirements File Format"; PEP 508 by `packaging`.
 """
@@ -14,31 +14,31 @@ from typing import Any
 from byoi import errors
 
 FILE = "requirements.txt"
-# Options of pip after a requirement: what it is called with, not what is asked for.
+# Options for pip after a requirement, which are not part of it.
 _OPTIONS = re.compile(r"\s+(--hash|--config-settings|--global-option)\b.*$")
 _COMMENT = re.compile(r"(^|\s)#.*$")
 
 
 def check(code_dir: Path) -> None:
-    """Check that the environment has what a script's requirements.txt asks for.
+    """Check that the packages of a script's requirements.txt are installed.
 
     Args:
-        code_dir: The directory of the script; without such a file nothing is asked for.
+        code_dir: The directory of the script; without a requirements.txt nothing is checked.
 
     Raises:
         ConfigurationError: A package is missing or has another version, or a line cannot be
-            checked; the message names each, and how it gets into the image.
+            parsed; the message names each, and how to install it.
     """
     file = code_dir / FILE
     if not file.is_file():
         return
-    # Most model data have none, and importing it would be a part of each cold start.
+    # Imported only here: most model data have no such file, and it would slow each cold start.
     from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415
 
     missing = []
     for line in _lines(file):
         if line.startswith("-"):
-            continue  # an option: where pip looks, or another file
+            continue  # an option of pip, such as an index or another file
         try:
             requirement = Requirement(line)
         except InvalidRequirement:
@@ -59,14 +59,14 @@ def check(code_dir: Path) -> None:
 
 
 def _lines(file: Path) -> list[str]:
-    """Return the lines that ask for something, without comments, options and line breaks."""
+    """Return the non-empty lines, joined if continued, without comments and trailing options."""
     text = file.read_text(encoding="utf-8-sig").replace("\\\n", " ")
     lines = (_OPTIONS.sub("", _COMMENT.sub("", line)).strip() for line in text.splitlines())
     return [line for line in lines if line]
 
 
 def _lack(requirement: Any) -> str:
-    """Return what is wrong with the package that one of packaging's Requirements names, or ""."""
+    """Return why a package does not meet a Requirement of `packaging`, or ""."""
     try:
         version = importlib.metadata.version(requirement.name)
     except importlib.metadata.PackageNotFoundError:

@@ -1,7 +1,7 @@
-"""One HTTP response of a WSGI application, written to a socket.
+"""Write the HTTP response of a WSGI application to a socket.
 
-A response whose body is there as a whole is one write. A body of unknown length goes in chunks,
-each in one write.
+A response with a complete body is one write. A body of unknown length is sent in chunks, each in
+one write.
 
 Sources: RFC 9112, 7.1 (chunks), 9.3 (connections); PEP 3333 (start_response).
 """
@@ -18,9 +18,9 @@ from byoi.server import statuses
 from byoi.server.requests import Request
 from byoi.server.settings import Settings
 
-# As long as nginx waits between two pieces that a client takes (its send_timeout).
+# The same as nginx's send_timeout, its limit between two reads of a client.
 STALL_S = 60.0
-# RFC 9110, 6.4.1: such a response has no body, and says no length (304 may).
+# RFC 9110, 6.4.1: such a response has no body and no length (304 may have one).
 _WITHOUT_BODY = ("1", "204", "304")
 
 
@@ -28,20 +28,19 @@ class Response:
     """The response to one request.
 
     Args:
-        request: What it answers.
-        connection: The socket, which blocks.
-        keeps: Whether the connection may stay open after a whole body.
-        has_date: Whether it has the header Date; nginx sets its own.
-        let_go: Called where the client takes a whole body more slowly than it is written: from
-            there on the response needs nothing of the application. None where nginx reads it.
-        patience_s: Seconds between two pieces that such a client takes.
-        stall_s: The same for a body that the application makes piece by piece, which goes on while
-            it is written.
+        request: The request.
+        connection: The socket, in blocking mode.
+        keeps: Whether the connection may stay open after a complete body.
+        has_date: Whether to send the header Date; nginx sets its own.
+        let_go: Called if a client reads a complete body slowly: from then on, the application has
+            nothing more to do. None if nginx reads the response.
+        patience_s: Maximum seconds between two reads of such a client.
+        stall_s: The same for a body that the application makes in pieces while it is sent.
 
     Attributes:
-        status: "200 OK", once the application has said it.
-        headers: As the application made them.
-        sent: Bytes of the body that were sent.
+        status: For example "200 OK"; "" until the application has set it.
+        headers: The headers of the application.
+        sent: Number of bytes of the body that were sent.
         is_begun: Whether anything was sent.
         is_kept: Whether the connection stays open.
     """
@@ -76,7 +75,7 @@ class Response:
         """Take status and headers; the `start_response` of PEP 3333.
 
         Raises:
-            TypeError: A second call without an error, or after something was sent.
+            TypeError: It is a second call without `exc_info`, or after data was sent.
         """
         if self.status and (exc_info is None or self.is_begun):
             raise TypeError("start_response was called a second time")
@@ -91,14 +90,14 @@ class Response:
         """Write the whole response, and close `body` if it can be closed.
 
         Raises:
-            OSError: The client has left, or the body broke off.
+            OSError: The client has left, or the body ended with an error.
             ValueError: A header has a line break.
-            TypeError: There is no status.
+            TypeError: The application did not set a status.
         """
         try:
             if not self.status:
                 raise TypeError("the application returned without calling start_response")
-            # Whoever says its length has it, or makes it without waiting.
+            # A body with a known length is complete, or can be made without waiting.
             if isinstance(body, list | tuple) or self._says_length():
                 self._send_whole(b"".join(body))
             else:
@@ -125,7 +124,7 @@ class Response:
         """Write to a client that may read slowly.
 
         Raises:
-            OSError: The client has left, or takes nothing for too long.
+            OSError: The client has left, or reads nothing for too long.
         """
         sent = 0
         with suppress(BlockingIOError):
@@ -136,10 +135,10 @@ class Response:
         self._write_patiently(data[sent:], self._patience_s)
 
     def _write_patiently(self, data: bytes, patience_s: float | None) -> None:
-        """Write, as long as the client takes something each `patience_s` seconds.
+        """Write while the client reads something at least every `patience_s` seconds.
 
         Raises:
-            OSError: The client has left, or takes nothing for too long.
+            OSError: The client has left, or reads nothing for too long.
         """
         self._socket.settimeout(patience_s)
         rest = memoryview(data)
@@ -148,7 +147,7 @@ class Response:
         self._socket.settimeout(None)
 
     def _send_in_pieces(self, pieces: Iterable[bytes]) -> None:
-        """Send what is not there yet; the connection is not used again, it may break off."""
+        """Send a body while it is made; the connection is closed afterwards."""
         has_body = self._has_body()
         in_chunks = self._request.takes_chunks and has_body
         has_body = has_body and self._request.environ["REQUEST_METHOD"] != "HEAD"
@@ -165,10 +164,10 @@ class Response:
         self._write_piece(head + (b"0\r\n\r\n" if in_chunks and has_body else b""))
 
     def _write_piece(self, data: bytes) -> None:
-        """Write a piece; a client that takes nothing must not keep the worker, as nginx sees to.
+        """Write a piece; without nginx, a client that reads nothing must not block the worker.
 
         Raises:
-            OSError: The client has left, or takes nothing for too long.
+            OSError: The client has left, or reads nothing for too long.
         """
         if self._let_go is None:
             self._socket.sendall(data)
@@ -209,9 +208,9 @@ def write_error(
     Args:
         connection: Its socket.
         status: HTTP status.
-        settings: Whose values stand in the message.
-        request_id: Of the response and its body.
-        error: Name and message, by default those of the status.
+        settings: Values for the message.
+        request_id: Request id for the header and the body.
+        error: Name and message; by default those of the status.
     """
     name, message = error or statuses.ERRORS[status]
     body = statuses.body(name, message.format_map(vars(settings)), request_id)

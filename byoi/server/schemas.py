@@ -1,6 +1,6 @@
 """The JSON Schema of the bodies of a model that has a signature.
 
-The forms are those of `byoi.formats.tensors`: rows in a list or under a key, or whole tensors.
+The forms are those of `byoi.formats.tensors`: rows in a list or under a key, or complete tensors.
 
 Source: JSON Schema 2020-12.
 """
@@ -13,10 +13,10 @@ from byoi.formats.signature import Signature, Tensor
 
 Schema = dict[str, Any]
 
-# More would be no example that is read.
+# A longer example would not be readable.
 EXAMPLE_VALUES = 1000
 
-# NumPy's kinds of types to JSON's; null is a number that is missing.
+# JSON types for NumPy's kinds of types; null is a missing number.
 _FLOAT: list[Schema] = [{"type": "number"}, {"type": "null"}]
 _TEXT: list[Schema] = [{"type": "string"}]
 
@@ -32,7 +32,7 @@ def request(signature: Signature) -> Schema:
 
 
 def response(signature: Signature) -> Schema:
-    """Return the schema of its answer: the form is that of the request."""
+    """Return the schema of a response's JSON, which has the form of its request."""
     outputs = signature.outputs
     whole = _named(outputs, whole=True) if len(outputs) > 1 else _values(outputs[0], whole=True)
     forms: list[Schema] = [_object({"outputs": whole})]
@@ -44,7 +44,7 @@ def response(signature: Signature) -> Schema:
 
 
 def example(signature: Signature) -> Any:
-    """Return a request of one row of zeros and empty texts, None where it would be long."""
+    """Return a request with one row of zeros and empty texts, None if it would be long."""
     inputs = signature.inputs
     if sum(math.prod(size or 1 for size in one.shape) for one in inputs) > EXAMPLE_VALUES:
         return None
@@ -63,14 +63,14 @@ def _zeros(dtype: str, shape: Sequence[int | None]) -> Any:
 
 
 def _under(key: str, content: Schema) -> Schema:
-    """Return the schema of an object with one key, and what TensorFlow Serving's clients add."""
+    """Return the schema of an object with one key and TensorFlow Serving's `signature_name`."""
     schema = _object({key: content})
     schema["properties"]["signature_name"] = {"const": "serving_default"}
     return schema
 
 
 def _row(tensors: Sequence[Tensor]) -> Schema:
-    """Return the schema of a row: an object by name, or what may stand in its place."""
+    """Return the schema of a row: an object by name, or its shorter forms."""
     named = _named(tensors, whole=False)
     if len(tensors) == 1:
         return {"anyOf": [_values(tensors[0], whole=False), named]}
@@ -100,7 +100,7 @@ def _object(properties: dict[str, Schema]) -> Schema:
 
 
 def _values(tensor: Tensor, *, whole: bool) -> Schema:
-    """Return the schema of a tensor's values, as lists in lists; of one row without `whole`."""
+    """Return the schema of a tensor's values as nested lists; without `whole`, of one row."""
     schema = _element(tensor.dtype)
     for size in reversed(tensor.shape if whole else tensor.shape[1:]):
         sizes = {"minItems": 1} if size is None else {"minItems": size, "maxItems": size}
@@ -109,7 +109,7 @@ def _values(tensor: Tensor, *, whole: bool) -> Schema:
 
 
 def _element(dtype: str) -> Schema:
-    """Return the schema of one value, by NumPy's name of its type."""
+    """Return the schema of one value of a NumPy type, given by name."""
     if dtype == "bool":
         return {"anyOf": [{"type": "boolean"}, {"enum": [0, 1]}]}
     if dtype == "str":

@@ -1,8 +1,8 @@
-"""The sessions of a server: for each a folder, which all of its workers see.
+"""The sessions of a server: each is a folder that all workers see.
 
-A client asks for a session, the module opens one, and SageMaker sends all that has its id to the
-same instance; but there to any worker. So what a session needs from one request to the next is
-kept in a folder of the state directory, not in a worker's memory.
+A client asks for a session, the module opens one, and SageMaker sends all requests with its id to
+the same instance, where any worker may get them. So the data of a session is in a folder of the
+state directory, not in a worker's memory.
 
 Sources: SageMaker Developer Guide, stateful-sessions; botocore 1.44, sagemaker-runtime
 (NewSessionResponseHeader, SessionIdHeader); model-hosting-container-standards 0.1.16,
@@ -19,7 +19,7 @@ from pathlib import Path
 from byoi import errors
 
 SESSION_HEADER = "X-Amzn-SageMaker-Session-Id"
-# The guide says the first one, AWS's own package the second: both are sent.
+# The guide has the first name, AWS's own package the second: both are sent.
 NEW_SESSION_HEADERS = (SESSION_HEADER, "X-Amzn-SageMaker-New-Session-Id")
 CLOSED_SESSION_HEADER = "X-Amzn-SageMaker-Closed-Session-Id"
 NEW_SESSION = "NEW_SESSION"
@@ -28,10 +28,10 @@ _ID = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
 
 
 def checked(session_id: str) -> str:
-    """Return the id of a session, as a client may send it.
+    """Return the id of a session if it is valid.
 
     Raises:
-        MalformedBody: It is none.
+        MalformedBody: The id is not valid.
     """
     if len(session_id) > HEADER_CHARACTERS or not _ID.fullmatch(session_id):
         raise errors.MalformedBody(
@@ -61,10 +61,10 @@ def new_session_value(session_id: str, until_s: float) -> str:
 
 
 class Sessions:
-    """The open sessions under one folder.
+    """The open sessions in one folder.
 
     Args:
-        folder: Made where it is needed.
+        folder: The folder; created when it is needed.
         clock: Returns seconds since the epoch.
     """
 
@@ -73,7 +73,7 @@ class Sessions:
         self._clock = clock
 
     def open(self, session_id: str, until_s: float) -> None:
-        """Make the folder of a session, and remove those of sessions that have expired.
+        """Create the folder of a session, and remove the folders of expired sessions.
 
         Args:
             session_id: As `new_session_value` takes it.
@@ -91,7 +91,7 @@ class Sessions:
         (self._folder / f"{session_id}.{int(until_s)}").mkdir(mode=0o700)
 
     def folder(self, session_id: str) -> Path | None:
-        """Return the folder of a session, None where it is not open here or has expired."""
+        """Return the folder of a session, None if it is not open here or has expired."""
         for found in self._folder.glob(f"{session_id}.*"):
             if _until_s(found) > self._clock():
                 return found

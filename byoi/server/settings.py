@@ -268,8 +268,8 @@ class Settings(Locations):
 
         Raises:
             ConfigurationError: A value cannot be used, a variable that starts with BYOI_ is
-                unknown, or one asks for what this server does not do; the message has name
-                and value.
+                unknown, or one asks for something that this server does not support; the message
+                has name and value.
         """
         standard_variables.refuse(environ)
         fields = {field.metadata["variable"]: field for field in dataclasses.fields(cls)}
@@ -298,13 +298,13 @@ class Settings(Locations):
         return cls(**values)._with_limits(values.keys())  # noqa: SLF001 - this class
 
     def _with_limits(self, given: AbstractSet[str]) -> Self:
-        """Return the settings with the deadline and the largest body of what this is.
+        """Return the settings with the deadline and body limit for an endpoint or a transform.
 
         Args:
             given: The fields that variables have set.
 
         Raises:
-            ConfigurationError: Two variables say different limits.
+            ConfigurationError: Two variables set different limits.
         """
         payload = None if self.payload_mb is None else self.payload_mb * 2**20
         if not self.is_batch:
@@ -329,11 +329,11 @@ class Settings(Locations):
 
     @property
     def answer_timeout_s(self) -> float:
-        """Seconds in which an answer is waited for, those of waiting for a worker included."""
+        """Seconds that the client waits for an answer, including the wait for a worker."""
         return contract.TRANSFORM_WAIT_S if self.is_batch else self.invocation_timeout_s
 
     def to_environ(self) -> dict[str, str]:
-        """Return the variables from which `from_environ` reads equal settings."""
+        """Return variables from which `from_environ` reads equal settings."""
         values = {
             field.metadata["variable"]: str(getattr(self, field.name))
             for field in dataclasses.fields(self)

@@ -1,8 +1,8 @@
-"""How many workers a server has, and why: from its CPUs, its memory and the size of the model.
+"""The number of workers and its reason: from the CPUs, the memory and the size of the model.
 
-Each worker has a whole model, and all load it at once, so that what counts is what a worker takes
-while it loads. Nobody knows that before; the size of the files tells roughly. What a worker takes
-in fact is measured when the server is ready, and told beside what was reckoned.
+Each worker has the whole model, and all load it at the same time, so the memory of a worker while
+it loads is what counts. It is estimated from the size of the model's files. When the server is
+ready, the memory of the workers is measured, and logged with the estimate.
 
 Source: proc(5), `smaps_rollup` (a page that several processes share counts for each in part).
 """
@@ -20,7 +20,7 @@ from byoi.server.settings import Settings
 # 30 to 110 MB for the libraries that it imports itself.
 LOADING_FACTOR = 2.1
 WORKER_BYTES = 110 * 2**20
-# One serves while the other is replaced.
+# Two, so that one serves while the other is replaced.
 _LEAST = 2
 _MOST = 256
 _MB = 2**20
@@ -31,11 +31,11 @@ class Sizing:
     """How many workers there are.
 
     Attributes:
-        workers: How many, from 1 on.
-        threads: Threads of one prediction in each, from 1 on: what the CPUs leave to a worker.
-        reason: Why so many, for the log.
-        memory_bytes: What all of them may take: the memory limit, else the machine's memory.
-        memory: That, in words.
+        workers: Number of workers, at least 1.
+        threads: Threads of one prediction, at least 1: each worker's share of the CPUs.
+        reason: Reason for the number, for the log.
+        memory_bytes: Memory for all workers: the memory limit, at most the machine's memory.
+        memory: A text about that memory, for the log.
     """
 
     workers: int
@@ -46,12 +46,12 @@ class Sizing:
 
 
 def choose(settings: Settings, *, cpus: int, memory: Memory, model_bytes: int) -> Sizing:
-    """Choose how many workers serve; a number in the settings is always kept.
+    """Choose the number of workers; a number in the settings is always used.
 
     Args:
-        settings: With `workers`, 0 where the server is to choose.
+        settings: With `workers`, 0 to let the server choose.
         cpus: As `cgroups.available_cpus`.
-        memory: Of the server.
+        memory: The memory of the server.
         model_bytes: As `size_of` the model directory.
     """
     total = memory.total_bytes()
@@ -77,7 +77,7 @@ def choose(settings: Settings, *, cpus: int, memory: Memory, model_bytes: int) -
 
 
 def size_of(folder: Path) -> int:
-    """Return the bytes of all files below a folder; what cannot be read counts nothing."""
+    """Return the bytes of all files below a folder; unreadable files count as 0."""
     return sum(
         _bytes(os.path.join(parent, name))  # noqa: PTH118 - a text for each file
         for parent, _, names in os.walk(folder)
@@ -86,10 +86,10 @@ def size_of(folder: Path) -> int:
 
 
 def taken_bytes(pids: Iterable[int], *, proc: Path = Path("/proc")) -> list[int]:
-    """Return the memory that processes take now, shared pages in part; none where it is not said.
+    """Return the memory of each process now, with its part of shared pages.
 
     Args:
-        pids: Of the processes; one that has ended is left out.
+        pids: Process ids; a process that has ended, or whose memory is unknown, is left out.
         proc: Where the process file system is mounted.
     """
     found = []
@@ -106,8 +106,8 @@ def told(sizing: Sizing, taken: list[int]) -> tuple[str, str]:
     """Return the level and the line about the workers.
 
     Args:
-        sizing: What was chosen.
-        taken: As `taken_bytes`, of the workers that have loaded the model.
+        sizing: The chosen number of workers.
+        taken: As `taken_bytes`, for the workers that have loaded the model.
     """
     noun = "worker" if sizing.workers == 1 else "workers"
     text = f"{sizing.workers} {noun}, {_of(sizing.threads)} for each: {sizing.reason}"

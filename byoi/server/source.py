@@ -1,8 +1,8 @@
-"""The source of an inference module: what of it can change while the loaded model stays.
+"""The source of an inference module: which parts can change without reloading the model.
 
-The functions that answer a request run after the model was loaded, so that it does not depend on
-them. They are replaced inside the module, which keeps what `model_fn` left there and the classes
-that the model is made of. Whatever else changed, the model is loaded again.
+The functions that answer requests run after the model was loaded, so it does not depend on them.
+They are replaced inside the module, which keeps the variables that `model_fn` set and the classes
+of the model. If anything else changed, the model is reloaded.
 """
 
 import ast
@@ -12,7 +12,7 @@ from typing import Any, Self, TypeGuard
 
 ANSWERING = ("input_fn", "predict_fn", "output_fn", "transform_fn")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
-# Their code knows its lines, which a traceback shows.
+# Nodes whose code has line numbers, which a traceback shows.
 _WITH_CODE = (*(ast.FunctionDef, ast.AsyncFunctionDef), ast.ClassDef, ast.Lambda)
 
 
@@ -24,11 +24,11 @@ class Source:
         file: Its path, for messages and tracebacks.
 
     Attributes:
-        around: Of each statement that the model may depend on, a text that tells it from others.
+        around: A text for each statement that the model may depend on, to compare versions.
 
     Raises:
-        SyntaxError: It is no Python.
-        ValueError: It holds a null character.
+        SyntaxError: The text is not valid Python.
+        ValueError: The text has a null character.
     """
 
     def __init__(self, text: bytes, file: str) -> None:
@@ -49,7 +49,7 @@ class Source:
             for part in around
             for node in ast.walk(part)
         )
-        # Where other code uses a function that answers, the model may depend on it.
+        # If other code uses a function that answers, the model may depend on it.
         self.around = [_text(node) for node in (self._tree.body if uses_them else around)]
 
     @classmethod
@@ -58,13 +58,13 @@ class Source:
 
         Raises:
             OSError: The file cannot be read.
-            SyntaxError: As above; ValueError too.
+            SyntaxError: As for the class; the same for ValueError.
         """
         with open(file, "rb") as opened:  # noqa: PTH123 - the path is Python's own text
             return cls(opened.read(), os.fspath(file))
 
     def leaves_the_model(self, other: "Source") -> bool:
-        """Whether the other version differs at most in the functions that answer."""
+        """Whether the other version differs only in the functions that answer, if at all."""
         return self.around == other.around
 
     def put_into(self, module: ModuleType) -> None:
@@ -88,7 +88,7 @@ class Source:
         self._move_lines(names)
 
     def _move_lines(self, names: dict[str, Any]) -> None:
-        """Let the other functions know the lines where they are now."""
+        """Update the line numbers of the other functions."""
         whole = compile(self._tree, self._file, "exec", dont_inherit=True)
         for code in whole.co_consts:
             if isinstance(code, CodeType) and code.co_name not in ANSWERING:
@@ -98,14 +98,15 @@ class Source:
 
 
 def _is_of_a_program(node: ast.stmt) -> bool:
-    """Whether it is `if __name__ == "__main__":`, which a server never runs."""
+    """Whether a statement is `if __name__ == "__main__":`, which a server never runs."""
     return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
 
 
 def _text(node: ast.stmt) -> str:
-    """Return a text that differs where what the node does differs.
+    """Return a text that differs if the node's code differs.
 
-    A plain function may move, because `put_into` tells it its lines. Other code may not.
+    A plain function may move, because `put_into` updates its line numbers. For other code with
+    line numbers, moving counts as a change.
     """
     is_plain = (
         isinstance(node, _Function)

@@ -1,6 +1,6 @@
-"""nginx and gunicorn, started, watched and stopped together: what process 1 does once it has begun.
+"""Start, watch and stop nginx and gunicorn: the main loop of process 1.
 
-It reaps every child, and handles signals itself instead of forwarding them.
+It reaps every child process, and handles signals itself instead of forwarding them.
 
 Source: SageMaker Developer Guide, your-algorithms-inference-code (SIGTERM, then SIGKILL 30 s
 later).
@@ -34,19 +34,19 @@ from byoi.server.readiness import Readiness
 from byoi.server.settings import Settings
 from byoi.server.sizing import Sizing
 
-# Time between two looks at the workers' files; during a cold start it is a delay.
+# Time between two checks of the workers' files; short during the start, which it delays.
 _LOOK_STARTING_S = 0.005
 _LOOK_S = 0.5
-# Time between two connections to gunicorn's socket; with /ping's 10 s in mind.
+# Time between two test connections to gunicorn's socket: /ping must change within 10 s.
 _CONNECT_S = 3.0
 # Between two reloads of nginx; its old processes live until their requests end.
 _RELOAD_S = 10.0
-# gunicorn's time to stop, after the requests in flight were answered.
+# Time for gunicorn to stop, after the requests in flight were answered.
 _GUNICORN_STOP_S = 1.0
-# Without nginx, gunicorn closes the connections at the end: they are counted so long before.
+# Without nginx, gunicorn closes the connections at the end: count them this long before.
 _COUNT_S = 0.2
 _CONNECTIONS_FILE = Path("/proc/net/tcp")
-# ESTABLISHED and CLOSE_WAIT, whose client sends no more; from include/net/tcp_states.h.
+# ESTABLISHED, and CLOSE_WAIT (the client has closed its sending side): include/net/tcp_states.h.
 _OPEN = {"01", "08"}
 
 
@@ -55,12 +55,12 @@ class Stack:
 
     Args:
         settings: The settings of the server.
-        state_dir: The private directory of everything that is written.
+        state_dir: The private directory for all written files.
         nginx: Path of nginx, None for gunicorn alone.
         environ: As `children_environ` returns it.
-        children: With gunicorn's master, which is forked before any signal handler and
+        children: Has gunicorn's master already, which is forked before any signal handler and
             thread exists.
-        chosen: How many workers there are, and why.
+        chosen: The number of workers and its reason.
     """
 
     def __init__(  # noqa: PLR0913 - what it starts and watches
@@ -88,7 +88,7 @@ class Stack:
         self._unreachable: str | None = None
         self._next_connect_s = 0.0
         self._relays: list[threading.Thread] = []
-        # How long the start took, until all workers had loaded the model.
+        # Seconds from the start until all workers had loaded the model; 0 before that.
         self._start_s = 0.0
         self._unanswered = 0
         self._drained_s = 0.0
@@ -128,7 +128,7 @@ class Stack:
         self._interrupts += number == signal.SIGINT
 
     def _start(self) -> None:
-        """Start nginx, which answers at once, while gunicorn's master is still importing."""
+        """Start nginx, which answers immediately, while gunicorn's master still imports modules."""
         streams: list[tuple[Callable[..., None], IO[bytes], Callable[[bytes], object]]] = []
         if self._nginx is not None:
             configuration = self._state_dir / "nginx.conf"
@@ -143,7 +143,7 @@ class Stack:
                 piped=True,
             )
             assert nginx.stdout is not None and nginx.stderr is not None  # noqa: PT018, S101
-            # Only a reader and the page need the fields; reading them takes time for each request.
+            # Parse the lines only for a terminal or the page: it takes time for each request.
             needs_fields = self._settings.page == "on" or os.isatty(1)
             streams = [
                 (relay_lines, nginx.stdout, self._access)
@@ -151,14 +151,14 @@ class Stack:
                 else (relay, nginx.stdout, write_access_lines),
                 (relay_lines, nginx.stderr, write_nginx_error),
             ]
-        # Threads only after the last fork.
+        # Start threads only after the last fork.
         for target, stream, write in streams:
             thread = threading.Thread(target=target, args=(stream, write), daemon=True)
             thread.start()
             self._relays.append(thread)
 
     def _remove_abandoned(self) -> None:
-        """Remove what killed servers left, while the model loads."""
+        """Remove the folders of killed servers, while the model loads."""
         for folder in state.remove_abandoned(state.ROOT):
             if self._settings.log_level == "DEBUG":
                 say("debug", f"removed {folder}, the folder of a server that was killed")
@@ -208,10 +208,10 @@ class Stack:
             self._leave_silent_workers()
 
     def _replacement_s(self) -> float:
-        """Return for how long a worker that loads in the place of another one counts.
+        """Return how long a replacement counts as a worker while it loads the model.
 
-        So long a request that comes now waits for it; and a load is not given up before it has
-        taken twice as long as the first one, which may have had the disk's cache and all CPUs.
+        At least the time that a request would wait for it, and twice the time of the first load,
+        because the first one may have had warm disk caches and all CPUs.
         """
         return max(
             float(contract.INVOCATION_TIMEOUT_S),
@@ -220,10 +220,10 @@ class Stack:
         )
 
     def _leave_silent_workers(self) -> None:
-        """Let nginx forget its connections when a worker gives no sign of life.
+        """Let nginx drop its idle connections when a worker sends no heartbeat.
 
-        Such a worker can give none of them to another. After a reload nginx makes new ones, which
-        only workers that run accept; those in use stay in use.
+        Such a worker cannot give its connections to another. After a reload nginx opens new ones,
+        which only running workers accept; connections in use are kept.
         """
         was_silent, self._is_silent = self._is_silent, self._readiness.silent_file.exists()
         if self._is_silent and not was_silent and time.monotonic() >= self._next_reload_s:
@@ -231,7 +231,7 @@ class Stack:
             self._children.send("nginx", signal.SIGHUP)
 
     def _is_reachable(self) -> bool:
-        """Whether nginx could connect to gunicorn, looked at again after a few seconds."""
+        """Whether nginx can connect to gunicorn; tested every few seconds."""
         if self._nginx is None or not self._readiness.loaded_file.exists():
             return True
         if time.monotonic() >= self._next_connect_s:
@@ -252,7 +252,7 @@ class Stack:
         )
         if children.runs("nginx"):
             self._unanswered = _count_connections(self._settings.port)
-        children.send("nginx", signal.SIGTERM)  # whoever is still sending is disconnected
+        children.send("nginx", signal.SIGTERM)  # closes connections that are still open
         children.send("gunicorn", signal.SIGTERM)
         if self._nginx is None:
             self._wait_until(
@@ -280,9 +280,9 @@ class Stack:
 
 
 def _count_connections(port: int) -> int:
-    """Return how many connections of clients a port has; 0 where Linux's /proc is missing.
+    """Return the number of client connections of a port; 0 on systems without Linux's /proc.
 
-    Idle ones were closed at the signal, so that each has a request.
+    Each has a request, because idle connections were closed at the signal.
     """
     count = 0
     with suppress(FileNotFoundError):

@@ -1,6 +1,6 @@
-"""Variables of AWS's own containers: another name of a setting here, or refused, never ignored.
+"""Variables of AWS's own containers: other names of settings here, or refused, not ignored.
 
-An endpoint that moves to this server brings them along, and what they ask for must not vanish.
+An endpoint that is moved to this server may have them, and their effect must not be lost silently.
 
 Sources: sagemaker-inference-toolkit 1.10.1, parameters.py and model_server.py; AWS's TensorFlow
 serving container, serve.py; sagemaker-pytorch-inference-toolkit 2.0, ts_parameters.py; DJL Serving
@@ -28,17 +28,17 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
         "MODEL_SERVER_TIMEOUT",
     ),
 }
-"""By variable of a setting: the variables that set it, too. All that are set must agree."""
+"""Variables that also set a setting, by its own variable. All that are set must agree."""
 
 STAND_INS: dict[str, tuple[str, ...]] = {
     "SAGEMAKER_CONTAINER_LOG_LEVEL": ("LOG_LEVEL", "SAGEMAKER_GUNICORN_LOGLEVEL"),
 }
-"""By variable of a setting: the variables that are read where it is not set, the first one first.
+"""Variables that are read if a setting's own variable is not set, by that variable, in order.
 
-They may differ: LOG_LEVEL is also for whatever else runs in the container.
+Their values may differ: LOG_LEVEL may also be meant for other programs in the container.
 """
 
-# Whatever they may be set to, this server does what they are for in another way.
+# Ignored, whatever their value: this server does not need them.
 NOTHING_TO_DO = {
     "SAGEMAKER_SAFE_PORT_RANGE": "Ports between the processes of the container: this server uses a "
     "Unix socket.",
@@ -75,7 +75,7 @@ REFUSED = {
     "SAGEMAKER_TS_MAX_BATCH_DELAY": "How long they wait for one another; set BYOI_BATCH_WAIT_MS "
     "instead.",
 }
-"""What AWS's own containers do with these would change every answer, or how they are made."""
+"""Refused: in AWS's own containers they change the answers, or how they are made."""
 
 REFUSED_FAMILIES = {
     "SAGEMAKER_TFS_": _NO_TENSORFLOW_SERVING,
@@ -84,19 +84,19 @@ REFUSED_FAMILIES = {
     "SAGEMAKER_GUNICORN_": "For gunicorn, whose settings are the server's own.",
     "SAGEMAKER_NGINX_": "For nginx, whose settings are the server's own.",
 }
-"""By the beginning of their names: all others of a part that is not here."""
+"""By prefix: all other variables of a part that this server does not have."""
 
-# The SDK sets some of them to nothing, and AWS's images one to false.
+# Values without effect: the SDK sets some variables to empty, AWS's images set one to false.
 _NOTHING = {"", "false", "0"}
-# What is so anyway.
+# Values that this server has anyway.
 _AS_IT_IS = {"SAGEMAKER_BASE_DIR": "/opt/ml", "SAGEMAKER_MODEL_PATH": str(contract.MODEL_DIR)}
 
 
 def refuse(environ: Mapping[str, str]) -> None:
-    """Check that no variable asks for what this server does not do.
+    """Check that no variable asks for something that this server does not support.
 
     Raises:
-        ConfigurationError: One does; the message names it and the way out.
+        ConfigurationError: A variable does; the message has its name and the remedy.
     """
     taken = {name for names in (*OTHER_NAMES.values(), *STAND_INS.values()) for name in names}
     for name, value in environ.items():
@@ -113,11 +113,11 @@ def refuse(environ: Mapping[str, str]) -> None:
 
 
 def names_of(variable: str, environ: Mapping[str, str]) -> list[str]:
-    """Return the variables that say the value of a setting, its own first; none where none does.
+    """Return the names of the variables that set a setting, its own first.
 
     Args:
-        variable: Of the setting.
-        environ: All variables. An empty one says nothing, unless it is one of this server alone.
+        variable: The setting's own variable.
+        environ: All variables. An empty one counts as not set, except those with BYOI_ names.
     """
     is_said = environ.get(variable, "").strip() or variable.startswith("BYOI_")
     found = [variable] if variable in environ and is_said else []

@@ -1,8 +1,8 @@
-"""The folders in which servers keep everything that they write, one for each.
+"""The state directories of servers: each server writes only to its own folder.
 
-A server that is killed leaves its folder; the next start removes it. Whether a server lives is
-told by a lock on its folder, which its processes inherit and the kernel gives up with the last
-of them: its process id says little, because in a container it is 1 each time.
+A killed server leaves its folder behind, and the next start removes it. A lock on the folder shows
+whether a server still runs: its processes inherit it, and the kernel releases it with the last of
+them. The process id cannot show it, because in a container it is always 1.
 
 Source: flock(2).
 """
@@ -16,22 +16,22 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-# The only directory that the contract lets a container write; also keeps socket paths short.
+# The only directory that the contract lets a container write to; it also keeps socket paths short.
 ROOT = Path("/tmp")  # noqa: S108 - private directories are created in it
-# The process id of the supervisor, and when it made the folder, in nanoseconds since the epoch.
+# The supervisor's process id, and the time of creation in nanoseconds since the epoch, hexadecimal.
 _NAME = re.compile(r"byoi-(\d+)-([0-9a-f]{1,16})")
 # A folder this young may not have its lock yet.
 _NEW_NS = 2 * 10**9
 
 
 def make(root: Path) -> Path:
-    """Make the private folder of this server, and lock it until its processes end.
+    """Create the private folder of this server, and lock it until its processes end.
 
     Args:
-        root: Where the folders of servers are.
+        root: The parent of the folders of servers.
 
     Raises:
-        FileExistsError: Another process has made it, which nobody does by chance.
+        FileExistsError: The folder exists, which cannot happen by chance.
     """
     folder = root / f"byoi-{os.getpid()}-{time.time_ns():x}"
     folder.mkdir(mode=0o700)
@@ -41,12 +41,12 @@ def make(root: Path) -> Path:
 
 
 def remove_abandoned(root: Path) -> list[Path]:
-    """Remove the folders of this user's servers that live no more, and return them."""
+    """Remove the folders of this user's servers that no longer run, and return them."""
     removed = []
     for folder in root.glob("byoi-*"):
         if (found := _NAME.fullmatch(folder.name)) is None:
             continue
-        # One that cannot be looked at is another user's, or was just removed by another start.
+        # A folder that cannot be read is another user's, or was just removed by another start.
         with suppress(OSError):
             if _is_abandoned(folder, int(found[1]), int(found[2], 16)):
                 shutil.rmtree(folder)
@@ -60,7 +60,7 @@ def _is_abandoned(folder: Path, pid: int, made_ns: int) -> bool:
         return False
     if 0 <= time.time_ns() - made_ns < _NEW_NS:
         return False
-    if pid != os.getpid() and _exists(pid):  # an earlier version, whose folders have no lock
+    if pid != os.getpid() and _exists(pid):  # servers of earlier versions do not lock their folder
         return False
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:

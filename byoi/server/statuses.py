@@ -1,4 +1,4 @@
-"""The HTTP status, stable name and message of each error, whichever program answers it.
+"""The HTTP status, stable name and message of each error.
 
 The only module that knows both `byoi.errors` and HTTP. The error bodies of nginx, gunicorn and
 Flask all come from here.
@@ -20,13 +20,13 @@ STATUSES: dict[type[errors.ByoiError], HTTPStatus] = {
     errors.RequestError: HTTPStatus.BAD_REQUEST,
     errors.ModuleFailed: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-"""The client's errors, and one that passes; any other deliberate error is the server's, 500."""
+"""Errors of the client, and one temporary error (503); any other deliberate error is 500."""
 
 ROUTES = {
     contract.PING_PATH: ("GET", "HEAD", "POST"),
     contract.INVOCATIONS_PATH: ("POST",),
 }
-# Of /execution-parameters, which is there only where somebody has set them.
+# Methods of /execution-parameters, a path that exists only if the parameters are set.
 PARAMETERS_METHODS = ("GET", "HEAD")
 INTERNAL_ERROR = 500
 BUSY_STATUS = 503
@@ -67,7 +67,7 @@ ERRORS: dict[int, tuple[str, str]] = {
     ),
     505: ("HttpVersionNotSupported", "this server speaks HTTP/1.0 and HTTP/1.1"),
 }
-"""Status to stable name and default message; names in braces are fields of `Settings`."""
+"""By status: stable name and default message. Names in braces are fields of `Settings`."""
 
 BUSY = (
     "Busy",
@@ -77,7 +77,7 @@ BUSY = (
         "the inference module may be called from several threads"
     ),
 )
-"""Another 503: the server is ready, but each worker had other requests for the whole time."""
+"""Another 503: the server is ready, but all workers were busy for the whole time."""
 
 
 def of(error: errors.ByoiError) -> tuple[int, str]:
@@ -89,14 +89,14 @@ def of(error: errors.ByoiError) -> tuple[int, str]:
 
 
 def chosen(error: BaseException) -> int | None:
-    """Return the status that an error of AWS's inference toolkit chooses, None for any other.
+    """Return the status that an error of AWS's inference toolkit sets, None for other errors.
 
-    Known by its attributes, because a script may bring the toolkit itself.
+    Recognised by its attributes, because a script may bring its own copy of the toolkit.
     """
     status = getattr(error, "status_code", None)
     if isinstance(status, int) and 400 <= status <= 599 and hasattr(error, "phrase"):
         return status
-    # This one has no status of its own; our stand-in for it is a 415 too.
+    # The toolkit's class has no status; this project's replacement is also answered with 415.
     names = {(kind.__module__, kind.__name__) for kind in type(error).__mro__}
     if ("sagemaker_inference.errors", "UnsupportedFormatError") in names:
         return int(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
@@ -104,22 +104,22 @@ def chosen(error: BaseException) -> int | None:
 
 
 def is_bad_record(error: Exception) -> bool:
-    """Whether an error says that what the client sent is wrong: 400, not its type or its size."""
+    """Whether an error means 400: wrong content of the body, not its type or size."""
     status = of(error)[0] if isinstance(error, errors.ByoiError) else chosen(error)
     return status == HTTPStatus.BAD_REQUEST
 
 
 def is_unexpected(error: Exception) -> bool:
-    """Whether an error says nothing of whose fault it is, such as a ValueError of a library."""
+    """Whether an error has no status of its own, for example a ValueError of a library."""
     return not isinstance(error, errors.ByoiError) and chosen(error) is None
 
 
 def body(name: str, message: str, request_id: str) -> bytes:
-    """Return the JSON body of an error, short enough for the caller to see all of it.
+    """Return the JSON body of an error, short enough for SageMaker to pass all of it on.
 
     Args:
         name: Stable name, one word.
-        message: What was received and what was expected; cut if it is too long.
+        message: The received and the expected value; cut if it is too long.
         request_id: The id of this request in the log.
     """
     limit = contract.ERROR_MESSAGE_CHARACTERS

@@ -1,4 +1,4 @@
-"""A response that is sent piece by piece, while the inference module still makes it.
+"""A response that is sent in pieces, while the inference module still makes it.
 
 Sources: Developer Guide, deploy-model-options (the limit of a streaming response); RFC 9112,
 section 7.1 (chunks: a size may begin with zeros, and without the last chunk a body is incomplete).
@@ -12,27 +12,28 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
-# Where the worker puts the request's `Processing` for the application.
+# Key of the request's `Processing` in the WSGI environment, set by the worker.
 PROCESSING = "byoi.processing"
 
 _log = logging.getLogger(__name__)
 
 
 class Pieces:
-    """The pieces of a body, as bytes. The first has been made when this exists.
+    """The pieces of a body, as bytes.
 
-    So what fails before it is still an ordinary error response. Empty pieces are left out: HTTP
-    ends a body with an empty chunk.
+    The constructor makes the first piece, so that an error in it is still an ordinary error
+    response. Empty pieces are left out, because an empty chunk ends a body in HTTP.
 
     Args:
-        made: What a function of an inference module returned or yields: bytes or text.
-        name: Of the inference module, for messages.
+        made: Iterator of bytes or text, from a function of an inference module.
+        name: Name of the inference module, for messages.
 
     Attributes:
-        is_empty: Whether there was no piece at all.
+        is_empty: Whether there is no piece.
 
     Raises:
-        TypeError: The first piece is neither; whatever else making it raises passes.
+        TypeError: The first piece is not bytes or text. Other errors of the iterator are not
+            caught.
     """
 
     def __init__(self, made: Iterator[Any], name: str) -> None:
@@ -54,7 +55,7 @@ class Pieces:
         return next(self._rest)
 
     def close(self) -> None:
-        """End what makes the pieces: a generator gets GeneratorExit at its `yield`."""
+        """Close the iterator: a generator gets GeneratorExit at its `yield`."""
         if close := getattr(self._made, "close", None):
             close()
 
@@ -74,19 +75,19 @@ class Pieces:
 
 
 class Stream:
-    """A response body of pieces on its way to a client, with a limit and a log.
+    """A response body that is sent in pieces, with a time limit.
 
-    Once its first piece has been sent there is no status left to report an error with. Then the
-    connection is broken, which the client notices because the last chunk is missing.
+    After the first piece, an error cannot change the status any more. The connection is then
+    closed, and the client notices it by the missing last chunk.
 
     Args:
-        pieces: With the first one made.
+        pieces: The pieces; the first one is already made.
         request_id: For the log.
-        timeout_s: Seconds for all of it, from now on.
+        timeout_s: Seconds for all pieces, from now on.
         clock: Returns seconds.
 
     Attributes:
-        since_s: When the first piece was there, on the clock.
+        since_s: When the first piece was made, on the clock.
         timeout_s: As above.
         request_id: As above.
     """
@@ -105,7 +106,7 @@ class Stream:
         self.request_id = request_id
         self._clock = clock
         self._is_begun = False
-        # Between two pieces nobody writes to the socket but `keep_alive`.
+        # Lets `keep_alive` write to the socket only between two pieces.
         self._lock = threading.Lock()
         self._waits_since_s: float | None = None
 
@@ -117,8 +118,8 @@ class Stream:
         """Return the next piece when it is made.
 
         Raises:
-            BrokenPipeError: No more can be sent; the cause is in the log. The worker closes the
-                connection then, without another line.
+            BrokenPipeError: The stream ends with an error, which is logged. The worker closes the
+                connection without another log line.
         """
         if not self._is_begun:
             self._is_begun = True
@@ -140,18 +141,18 @@ class Stream:
         return piece
 
     def close(self) -> None:
-        """End the making of pieces, as the worker asks for when the client has left."""
+        """Close the iterator of pieces; the worker calls it at the end, or if the client left."""
         try:
             self._pieces.close()
         except BaseException as error:  # noqa: BLE001 - a generator's clean-up may raise anything
             self._report(f"the end of a stream failed: {type(error).__name__}", error)
 
     def keep_alive(self, connection: socket.socket, interval_s: float) -> None:
-        """Send what is no piece if nothing was sent for `interval_s` seconds.
+        """Send one byte that is not part of a piece, if nothing was sent for `interval_s` seconds.
 
-        nginx limits the time between two reads, and has one limit for what comes before the
-        first piece and after it. It reads a zero, with which the size of the next chunk begins,
-        and sends nothing on.
+        nginx has one limit for the time between two reads, before and after the first piece. The
+        byte is a zero, which may begin the size of the next chunk: nginx reads it and passes
+        nothing on.
         """
         with self._lock:
             since_s, now_s = self._waits_since_s, self._clock()
@@ -160,7 +161,7 @@ class Stream:
             self._waits_since_s = now_s
             try:
                 connection.send(b"0", socket.MSG_DONTWAIT)
-            except OSError:  # full, or the client has left: the next piece will tell
+            except OSError:  # buffer full or client gone: sending the next piece will show it
                 return
 
     def _wait(self, since_s: float | None) -> None:

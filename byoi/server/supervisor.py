@@ -1,7 +1,7 @@
-"""The supervisor, process 1 of the container: checks, chooses, forks gunicorn, and serves.
+"""The supervisor, process 1 of the container: check settings, choose workers, fork gunicorn, serve.
 
-Its exit status tells whether the stop was requested. Everything that the server writes is in one
-private state directory.
+The exit status is 0 if the stop was requested. All files that the server writes are in one private
+state directory.
 """
 
 import dataclasses
@@ -44,22 +44,22 @@ def serve(
 ) -> int:
     """Serve until SIGTERM or SIGINT, or until nginx or gunicorn fails.
 
-    For a main program that does nothing else: gunicorn's master and its workers are forks
-    of it, and end with what this function returns or raises in them.
+    Call it as the last step of a main program: gunicorn's master and workers are forks of that
+    program, in which this function also returns or raises.
 
     Args:
         settings: The settings of the server.
         environ: The environment of nginx, gunicorn and the inference module.
-        is_preload_required: Whether a module of `settings.preload` that cannot be imported ends
-            the start; False where nobody asked for it.
-        load_news_s: Seconds between two lines about a load that takes long.
+        is_preload_required: Whether a module of `settings.preload` that cannot be imported is an
+            error; False for defaults.
+        load_news_s: Seconds between two log lines about a slow load.
 
     Returns:
         Exit status: 0 after a signal, 1 if nginx or gunicorn exited by itself or the
         model could not be loaded; the reason is on stderr.
 
     Raises:
-        ConfigurationError: The port cannot be listened on.
+        ConfigurationError: The server cannot listen on the port.
     """
     nginx = find_nginx()
     settings = choose_proxy(settings, nginx)
@@ -86,7 +86,7 @@ def serve(
     if settings.install_requirements:
         environ = _install_requirements(settings, state_dir, environ)
     children = Children()
-    # First, because it takes longest to become ready.
+    # gunicorn first, because it takes longest to become ready.
     if children.fork("gunicorn", environ=environ):
         from byoi.server import master  # noqa: PLC0415 - this process needs no gunicorn
 
@@ -106,8 +106,8 @@ def serve(
 def _install_requirements(
     settings: Settings, state_dir: Path, environ: Mapping[str, str]
 ) -> dict[str, str]:
-    """Install the script's packages, and return the environment of those who use them."""
-    from byoi.server import installation  # noqa: PLC0415 - most starts need none of it
+    """Install the script's packages, and return an environment in which they are found."""
+    from byoi.server import installation  # noqa: PLC0415 - most starts do not need it
 
     target = installation.folder(state_dir)
     try:
@@ -123,7 +123,7 @@ def _install_requirements(
 
 
 def choose_proxy(settings: Settings, nginx: str | None) -> Settings:
-    """Return the settings to serve with, without nginx and with a warning if it is missing.
+    """Return the settings to serve with; if nginx is missing, turn it off with a warning.
 
     Args:
         settings: As the operator gave them.
@@ -148,12 +148,12 @@ def children_environ(
         settings: With the number of workers.
         state_dir: The server's private directory.
         environ: The server's own variables.
-        threads: Of one prediction.
+        threads: Number of threads of one prediction.
     """
     return {
         # With one thread per CPU in each worker, the workers would compete for the CPUs.
         "OMP_NUM_THREADS": str(threads),
-        # What a module prints is a log line, and must not stay in a buffer.
+        # Output of a module's print is a log line, and must not stay in a buffer.
         "PYTHONUNBUFFERED": "1",
         **environ,
         **settings.to_environ(),
@@ -169,10 +169,10 @@ def _check_arguments(arguments: Sequence[str]) -> None:
 
 
 def _check_port(settings: Settings) -> None:
-    """Refuse a port in use before anything is started.
+    """Check that the port is free, before anything is started.
 
     Raises:
-        ConfigurationError: The port cannot be listened on.
+        ConfigurationError: The server cannot listen on the port.
     """
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

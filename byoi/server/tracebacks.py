@@ -1,7 +1,7 @@
-"""Errors of the user's code, as their author reads them: their own frames, and little else.
+"""Short tracebacks of errors in the user's code.
 
-A traceback through gunicorn, Flask and this server has some twenty frames before the first that
-matters. Frames of the user's folders are shown, the others counted.
+A traceback through gunicorn, Flask and this server has about twenty frames before the first one of
+the user. Frames in the user's folders are shown, the others are counted.
 """
 
 import traceback
@@ -16,11 +16,11 @@ _OTHERS = {"site-packages", "dist-packages"}
 
 
 def summary(error: BaseException, folders: Sequence[Path]) -> str:
-    """Return an error in one line: what it is, and the last line of the user that led to it.
+    """Return an error in one line: type, message and the last line of the user's code.
 
     Args:
-        error: As raised.
-        folders: Of the user's code.
+        error: The raised error.
+        folders: Folders of the user's code.
     """
     what = terminal.one_line("".join(traceback.format_exception_only(error)[-1:]).strip())
     if isinstance(error, SyntaxError) and error.filename:
@@ -34,11 +34,11 @@ def summary(error: BaseException, folders: Sequence[Path]) -> str:
 
 
 def readable(error: BaseException, folders: Sequence[Path]) -> str:
-    """Return an error in several lines: what it is, the user's frames, and what was left out.
+    """Return an error in several lines: message, the user's frames, and the number of others.
 
     Args:
-        error: As raised; what caused it follows.
-        folders: Of the user's code.
+        error: The raised error; its causes follow.
+        folders: Folders of the user's code.
     """
     return terminal.escape("\n".join(_lines(TracebackException.from_exception(error), folders)))
 
@@ -49,7 +49,7 @@ def _lines(error: TracebackException, folders: Sequence[Path]) -> list[str]:
     for frame in own:
         lines.append(f"  {_shown(frame.filename, folders)}, line {frame.lineno}, in {frame.name}")
         lines += [f"      {frame.line}"] if frame.line else []
-    # Below the user's last line: the library that raised, by its own last line.
+    # After the user's last line: the last line of the library that raised the error.
     if error.stack and not _is_own(error.stack[-1], folders):
         last = error.stack[-1]
         lines.append(f"  raised by {last.filename}, line {last.lineno}, in {last.name}")
@@ -64,7 +64,7 @@ def _lines(error: TracebackException, folders: Sequence[Path]) -> list[str]:
 
 
 def _packages(stack: StackSummary, folders: Sequence[Path]) -> str:
-    """Return how many frames each package has, in the order of the calls."""
+    """Return the number of other frames of each package, in the order of the calls."""
     names = Counter(_package(frame.filename) for frame in stack if not _is_own(frame, folders))
     return ", ".join(f"{name} {number}" for name, number in names.items())
 
@@ -87,7 +87,7 @@ def _is_own(frame: FrameSummary, folders: Sequence[Path]) -> bool:
 
 
 def _shown(file: str, folders: Sequence[Path]) -> str:
-    """Return a file as its author calls it: from their folder on."""
+    """Return a file's path relative to the user's folder, if it is inside one."""
     path = Path(file)
     for folder in folders:
         if path.is_relative_to(folder):

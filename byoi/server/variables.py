@@ -1,6 +1,7 @@
-"""One setting in one environment variable: its field, and a parser for each kind of value.
+"""Settings as environment variables: the field of a setting, and a parser for each kind of value.
 
-A parser raises ValueError with what it expected; `parsed` adds the name and the received text.
+A parser raises ValueError with the expected value as its message; `parsed` adds the name and the
+received text.
 """
 
 import dataclasses
@@ -12,7 +13,7 @@ from typing import Any
 from byoi import errors
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-# Names of other loggers: log4j's, syslog's and nginx's.
+# Level names of other loggers: log4j, syslog and nginx.
 _OTHER_LEVELS = {
     "NOTSET": "DEBUG",
     "ALL": "DEBUG",
@@ -77,11 +78,11 @@ def parse_media_type(text: str) -> str:
 
 
 def parse_log_level(text: str) -> str:
-    """Parse a level of logging to its name in Python's.
+    """Parse a log level to the name of a level of Python's logging.
 
     Args:
-        text: A name in any case, also those of other loggers; or a number of Python's, of which
-            one between two levels is the higher: what is below it is not written.
+        text: A name in any case, also of other loggers, or a number of Python's logging; a number
+            between two levels becomes the higher one.
     """
     name = text.strip().upper()
     name = _OTHER_LEVELS.get(name, name)
@@ -125,7 +126,7 @@ def parse_truth(text: str) -> bool:
 
 
 def parse_strategy(text: str) -> str:
-    """Parse how a batch transform makes requests of records, in either spelling; empty for none."""
+    """Parse the batch strategy of a transform, in either spelling; empty for none."""
     name = text.strip().replace("_", "").lower()
     if name not in {"singlerecord", "multirecord", ""}:
         raise ValueError("SINGLE_RECORD or MULTI_RECORD")
@@ -133,7 +134,7 @@ def parse_strategy(text: str) -> str:
 
 
 def parse_word(text: str) -> str:
-    """Parse any text that is not blank."""
+    """Check that a text is not blank."""
     if not text.strip():
         raise ValueError("a value that is not empty")
     return text
@@ -185,7 +186,7 @@ def parsed(name: str, text: str, parse: Callable[[str], Any]) -> Any:
     """Return the value of a variable.
 
     Raises:
-        ConfigurationError: It cannot be used.
+        ConfigurationError: The value cannot be used.
     """
     try:
         return parse(text)

@@ -1,4 +1,4 @@
-"""Files that a loaded model depends on, and whether they changed.
+"""The files that a loaded model depends on, and their changes.
 
 Source: Python's documentation of `sys.modules` and of modules' `__file__`.
 """
@@ -13,9 +13,9 @@ from types import ModuleType
 from typing import Any
 
 Stamps = dict[str, tuple[int, int, int]]
-"""Of each file: time of its last change in ns, bytes, and number on its disk."""
+"""By file: time of the last change in ns, size in bytes, and inode number."""
 
-# Folders of other people's packages, and of what is no source.
+# Folders of installed packages, and of files that are not source.
 _LEFT_OUT = {"site-packages", "dist-packages", "__pycache__", "node_modules"}
 _SETTLE_S = 0.03
 _SETTLE_AT_MOST_S = 1.0
@@ -34,10 +34,10 @@ def stamps(files: Iterable[str]) -> Stamps:
 
 
 def files_below(folder: Path, *, without: Sequence[Path] = ()) -> Iterator[str]:
-    """Return the files of a folder and those below it, but hidden ones.
+    """Return all files below a folder, except hidden ones.
 
     Args:
-        folder: Need not exist.
+        folder: The folder; it may be missing.
         without: Folders to leave out.
     """
     left_out = {str(path) for path in without}
@@ -57,10 +57,10 @@ def modules_below(folders: Sequence[Path], *, without: Iterable[str]) -> dict[st
 
     Args:
         folders: Absolute paths.
-        without: Names of modules that are never loaded again.
+        without: Names of modules that are never reloaded.
     """
     known, found = set(without), {}
-    # Each request looks at some thousand modules, so this compares texts.
+    # Each request checks some thousand modules, so compare texts instead of paths.
     starts = tuple(f"{folder}{os.sep}" for folder in folders)
     loaded = [
         (name, module, file)
@@ -71,16 +71,16 @@ def modules_below(folders: Sequence[Path], *, without: Iterable[str]) -> dict[st
         is_theirs = name not in known and name.partition(".")[0] != "byoi"
         if is_theirs and any(_is_source_in(folder, file) for folder in folders):
             found[name] = module
-    # Native code cannot be loaded twice, so a package with some stays as it is.
+    # Native code cannot be loaded twice, so a package that has some is not reloaded.
     endings = tuple(EXTENSION_SUFFIXES)
     native = {name.partition(".")[0] for name, _, file in loaded if file.endswith(endings)}
     return {name: module for name, module in found.items() if name.partition(".")[0] not in native}
 
 
 def place(module: Any) -> str:
-    """Return the file of a module, or the folder of a package without `__init__.py`; "" of others.
+    """Return the file of a module, the folder of a package without `__init__.py`, or "".
 
-    Such a package keeps its modules as attributes, so that it must be forgotten with them.
+    Such a package has its modules as attributes, so it must be reloaded with them.
     """
     if isinstance(file := getattr(module, "__file__", None), str):
         return file
@@ -97,7 +97,7 @@ def _is_source_in(folder: Path, file: str) -> bool:
 
 
 def settle(files: Iterable[str]) -> None:
-    """Wait until files that are being written are written, at most a second."""
+    """Wait until files no longer change, at most a second."""
     end_s, names = time.monotonic() + _SETTLE_AT_MOST_S, list(files)
     before = stamps(names)
     while time.monotonic() < end_s:

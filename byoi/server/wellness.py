@@ -1,8 +1,8 @@
-"""What an inference module says of its own model: `ping_fn`, asked in the worker.
+"""The inference module's own health check, `ping_fn`, called in the worker.
 
-It runs between two requests, because a model may keep something that two calls at once would mix
-up; while a request runs, the last answer holds. Its false, or whatever it raises, is a line of
-the log and turns /ping 503.
+It runs between two requests, because a model may store data that two calls at the same time would
+mix up; while a request runs, the last result stays valid. If it returns false or raises an error,
+that is logged, and /ping answers 503.
 """
 
 import inspect
@@ -14,23 +14,23 @@ from typing import Any
 
 from byoi.server.readiness import Readiness
 
-# A request waits while it is asked: at this pace a ping_fn of 50 ms takes a hundredth of a worker.
-# And /ping turns within 10 s, as it does for a worker that is lost.
+# Requests wait while ping_fn runs: at this interval, one of 50 ms takes 1 % of a worker's time, and
+# /ping changes within 10 s, as it does for a worker that has stopped.
 ASK_S = 5.0
-# One that takes longer is told of, once: requests wait for it.
+# A ping_fn that takes longer is logged once, because requests wait for it.
 _LONG_S = 1.0
 
 _log = logging.getLogger(__name__)
 
 
 class Wellness:
-    """Asks the `ping_fn` of one worker.
+    """Calls the `ping_fn` of one worker.
 
     Args:
-        ping: Returns what `ping_fn` says.
-        name: Of the inference module, for messages.
-        pid: Of the worker.
-        readiness: Where the answer is kept.
+        ping: Calls `ping_fn` and returns its result.
+        name: Name of the inference module, for messages.
+        pid: Process id of the worker.
+        readiness: Stores the result.
         clock: Returns seconds.
     """
 
@@ -53,27 +53,27 @@ class Wellness:
         self._next_s = float("-inf")
 
     def begin(self) -> None:
-        """Report that nothing is known so far: a server that starts is not ready.
+        """At the start of the server, report that it is not ready until `ping_fn` was called.
 
-        Where others serve already, one that takes their place does not speak for them before it
-        was asked.
+        If other workers already serve, a new one does not change the server's readiness before its
+        `ping_fn` was called.
         """
         if not self._readiness.loaded_file.exists():
             self._readiness.tell(self._pid, is_well=False)
 
     def is_due(self) -> bool:
-        """Whether it is time to ask."""
+        """Whether it is time to call `ping_fn`."""
         return self._clock() >= self._next_s
 
     def ask(self) -> None:
-        """Ask, and report the answer; a change is logged."""
+        """Call `ping_fn` and report the result; a change is logged."""
         began_s, asking = self._clock(), os.getpid()
         error: BaseException | None = None
         is_well = False
         try:
             result = self._ping()
             is_well = _truth(result)
-        except BaseException as raised:  # noqa: BLE001 - none may end the worker
+        except BaseException as raised:  # noqa: BLE001 - no error may end the worker
             error = raised
         if os.getpid() != asking:
             os._exit(0)  # ping_fn forked: the copy must not serve beside the worker
@@ -110,13 +110,13 @@ class Wellness:
 
 
 def _truth(result: Any) -> bool:
-    """Return what a `ping_fn` returned: a truth value or a number, also of NumPy.
+    """Return the result of a `ping_fn` as a bool; it may be a bool or a number, also of NumPy.
 
     Raises:
-        TypeError: It is something else: a text, a tuple or a coroutine would pass for true.
+        TypeError: The result is of another type: a text, tuple or coroutine would count as true.
     """
     if inspect.iscoroutine(result):
-        result.close()  # else Python warns that nobody awaited it
+        result.close()  # avoids Python's warning that it was never awaited
     value = result.item() if getattr(result, "shape", None) == () else result
     if isinstance(value, int | float):
         return bool(value)

@@ -1,14 +1,14 @@
 """gunicorn's worker class: one loop that accepts, reads, runs and answers.
 
-A worker runs a request in its loop where the inference module takes one at a time, which is the
-default: there is no hand-over to a thread. What asks for more, by `BYOI_THREADS`, gets threads;
-so does a server without nginx, because /ping must be answered beside a long request.
+By default the inference module takes one request at a time, and a worker runs it in its loop,
+without passing it to a thread. There are threads if `BYOI_THREADS` asks for them, and without
+nginx, because /ping must be answered during a long request.
 
-Behind nginx the connections stay open, and a request on one of them waits for the worker that has
-it. So connections move to workers that are idle (`sharing`): after a request that waited, and
-while a long one runs (`in_flight.Watch`), with what was received. Without nginx a worker accepts
-also while it can run nothing, because it must read a request to know that it is not /ping; it
-gives a request that would have to wait to a worker that is idle.
+Behind nginx the connections stay open, and a request on one of them waits for the worker of that
+connection. So connections move to idle workers (`sharing`), with the data received so far: after a
+request that had to wait, and while a long one runs (`in_flight.Watch`). Without nginx, a worker
+also accepts connections while it cannot run more, because it must read a request to know whether
+it is /ping; it gives a request that would have to wait to an idle worker.
 
 Source: gunicorn 27, workers/base.py and arbiter.py.
 """
@@ -41,13 +41,13 @@ from byoi.server.settings import BATCH_SIZE_VARIABLE, THREADS_VARIABLE, Settings
 from byoi.server.sharing import Sharing
 from byoi.server.wellness import Wellness
 
-# How long a request waits for its worker before it goes to another one.
+# How long a request waits for its worker before it is given to another one.
 _PATIENCE_S = 0.05
-# Between two looks at what has waited for too long.
+# Time between two checks for requests that have waited too long.
 _LOOK_S = 0.05
-# A look at connections that takes less has found something there.
+# If select(2) returns faster than this, its events were already waiting.
 _AT_ONCE_S = 0.00005
-# New connections in a row, before the loop looks at the others.
+# Number of new connections to accept before the loop handles the others.
 _IN_A_ROW = 16
 
 _log = logging.getLogger("gunicorn.error")
@@ -57,7 +57,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
     """The `worker_class` of gunicorn_conf.py.
 
     Attributes:
-        sharing: What all workers share; gunicorn_conf.py sets it in the master.
+        sharing: The shared state of all workers; gunicorn_conf.py sets it in the master.
     """
 
     sharing: ClassVar[Sharing]
@@ -68,16 +68,16 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         self.settings = Settings.from_environ(os.environ)
         self.readiness = Readiness(Path(os.environ["BYOI_STATE_DIR"]))
         self.behind_nginx = self.settings.proxy != "off"
-        # Where nginx answers at the deadline, the worker acts after it.
+        # If nginx answers at the deadline, the worker acts after that.
         slack_s = AFTER_NGINX_S if self.behind_nginx and not self.settings.is_batch else 0.0
         self.in_flight = InFlight(self.settings.invocation_timeout_s + slack_s)
         self._threads: RequestThreads | None = None
-        # Of this loop: requests that are ready, and the connections of those that it runs.
+        # Requests to run next in this loop, with their connections.
         self._batch: list[tuple[Connection, Request]] = []
         self._batch_size = 1
         self._latest: Connection | None = None
         self._next_look_s = 0.0
-        # When nothing waited to be read, seconds since the epoch.
+        # When there was last no data to read, seconds since the epoch.
         self._idle_s = 0.0
         self._listening: set[Any] = set()
         self._wellness: Wellness | None = None
@@ -100,7 +100,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
     def handle_abort(self, _number: int, _frame: Any) -> None:
-        """End at once: gunicorn's master has given this worker up, and no request may go on."""
+        """End immediately: gunicorn's master has given up this worker."""
         os.kill(self.pid, signal.SIGKILL)
 
     # The loop
@@ -109,7 +109,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         """Serve until stopped."""
         size = self.wsgi.config[THREADS_VARIABLE]
         self._batch_size = self.wsgi.config[BATCH_SIZE_VARIABLE]
-        # After the fork: what it opens is this process's.
+        # Created after the fork, so that its descriptors belong to this process.
         self._selector = selectors.DefaultSelector()
         for listener in self.sockets:
             listener.setblocking(False)
@@ -117,7 +117,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         self._clients = Clients(
             self._selector,
             self.settings,
-            # Without nginx the connections are the clients' own: requests move, nothing else.
+            # Without nginx, idle connections do not move, only requests do (`_passes_on`).
             self.sharing if self.behind_nginx else None,
             self.log,
             base=base_environ(
@@ -164,10 +164,10 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         self._drain()
 
     def _turn(self, timeout_s: float) -> None:
-        """Wait for what happens first, and do what there is to do."""
+        """Wait for the next events and handle them."""
         since_s = time.monotonic()
         events = self._wait(timeout_s)
-        # What was there at once had waited; else nothing had come when the wait began.
+        # Events at once: their data has waited. Otherwise there was no data when the wait began.
         is_late = time.monotonic() - since_s < _AT_ONCE_S
         if not is_late:
             self._idle_s = time.time() - (time.monotonic() - since_s)
@@ -176,7 +176,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             if key.data is None:
                 self._happened(key)
                 continue
-            # The next request of the same client did not wait for another one's.
+            # The next request of the same client did not wait because of another client.
             if is_late and key.data is not self._latest:
                 late.append(key.data)
             self._read(key.data)
@@ -193,7 +193,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             self._look()
 
     def _happened(self, key: selectors.SelectorKey) -> None:
-        """Do what there is to do beside the connections."""
+        """Handle an event that is not of a connection."""
         if key.fd == self.PIPE[0]:
             with suppress(BlockingIOError):
                 os.read(self.PIPE[0], 4096)
@@ -203,10 +203,10 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             self._accept_all(key.fileobj)
 
     def _wait(self, timeout_s: float) -> list[tuple[selectors.SelectorKey, int]]:
-        """Wait for what happens next, while others may know that this worker is idle.
+        """Wait for the next events; meanwhile, this worker is marked as idle if it is.
 
-        Without nginx they know it between two waits, too: any of them may be about to give a
-        request that it can give at this moment only.
+        Without nginx it stays marked between two waits, too: another worker may have a request that
+        it can give away only at that moment.
         """
         if not self.behind_nginx:
             if self.alive and self._can_run():
@@ -222,15 +222,15 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             self.sharing.end_waiting()
 
     def _can_run(self) -> bool:
-        """Whether a request that comes now is run at once."""
+        """Whether a request that comes now can run immediately."""
         return self._threads is None or self._threads.can_run
 
     def _listen(self) -> None:
-        """Wait for connections; behind nginx only while one more request can be run."""
+        """Wait for new connections; behind nginx only while another request can run."""
         wanted: set[Any] = set()
         if self.alive and (not self.behind_nginx or self._can_run()):
             wanted.update(self.sockets)
-        # Without nginx nobody else would send again what another worker gave at the end.
+        # Without nginx, take given connections also while stopping: no other worker would.
         if self._can_run() and (self.alive or not self.behind_nginx):
             wanted.add(self.sharing)
         for listener in wanted - self._listening:
@@ -240,7 +240,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         self._listening = wanted
 
     def _accept_all(self, listener: Any) -> None:
-        """Accept those who wait, while requests can be run."""
+        """Accept waiting connections; behind nginx only while requests can run."""
         for _ in range(_IN_A_ROW):
             if self.behind_nginx and not self._can_run():
                 return
@@ -257,27 +257,27 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             self._read(connection, received)
 
     def _read(self, connection: Connection, received: bytes = b"") -> None:
-        """Take what a connection has, and run the request that is whole."""
+        """Read the available data of a connection, and run a complete request."""
         self._latest = connection
         try:
             if received:
                 connection.take(received)
             connection.receive(self._idle_s)
         except RefusedError as refusal:
-            connection.refusal = refusal.status  # after what came whole before it
+            connection.refusal = refusal.status  # sent after the complete requests before it
         except OSError:
             self._clients.close(connection)
             return
         self._go_on(connection)
 
     def _go_on(self, connection: Connection) -> None:
-        """Run the next request of a connection, or wait for it."""
-        # Also of a client that sends no more: it may still read.
+        """Run the next complete request of a connection, or wait for more data."""
+        # Also if the client has closed its sending side: it may still read.
         while (request := connection.next_request()) is not None:
             if not self._runs_beside(request):
                 self._run(connection, request)
                 return
-            # A loop: a client may have sent thousands of them at once.
+            # A loop, not recursion: a client may have sent thousands of requests at once.
             (stays_open,) = self._answering.answer([(connection, request)], keeps=self.alive)
             if not stays_open:
                 self._clients.close(connection)
@@ -290,12 +290,12 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             self._clients.register(connection)
 
     def _runs_beside(self, request: Request) -> bool:
-        """Whether the loop answers it at once: without nginx /ping and the page."""
+        """Whether the loop answers a request immediately: without nginx, all but invocations."""
         is_invocation = request.path == contract.INVOCATIONS_PATH and request.method == "POST"
         return not self.behind_nginx and not is_invocation
 
     def _run(self, connection: Connection, request: Request) -> None:
-        """Run a request with those that are ready, or in a thread."""
+        """Run a request in a thread, or add it to the next call of this loop."""
         if self._threads is None:
             self._batch.append((connection, request))
             if len(self._batch) >= self._batch_size:
@@ -307,10 +307,10 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             self._start_waiting()
 
     def _passes_on(self, connection: Connection) -> bool:
-        """Without nginx: give a request that would wait here to a worker that is idle.
+        """Without nginx, give a request that would have to wait here to an idle worker.
 
-        It is given once, and as soon as it has begun, because a large one stays when more of it
-        was read. So those that have begun here count like those that run.
+        A request is given only once, and as soon as it has begun, because a large one cannot move
+        any more after more of it was read. So requests that have begun here count as running.
         """
         if self.behind_nginx or self._threads is None or connection.was_given:
             return False
@@ -321,14 +321,14 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         return self._give(connection)
 
     def _give(self, connection: Connection) -> bool:
-        """Give a connection to another worker; without nginx only to one that is idle."""
+        """Give a connection to another worker; without nginx only to an idle one."""
         if self.behind_nginx:
             return connection.give(self.sharing)
         place = self.sharing.claim_idle()
         return place is not None and connection.give(self.sharing, place)
 
     def _run_batch(self) -> None:
-        """Run the requests that are ready, in this loop."""
+        """Run the waiting requests in this loop, with one call."""
         batch, self._batch = self._batch, []
         self._occupation.enter([connection for connection, _ in batch])
         try:
@@ -339,7 +339,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             self._finish(connection, stays_open=stays_open)
 
     def _wait_for_more(self) -> None:
-        """Let requests wait for others to go with them, as long as the setting allows."""
+        """Wait for more requests for the same call, for `BYOI_BATCH_WAIT_MS`."""
         end_s = time.monotonic() + self.settings.batch_wait_ms / 1000
         while self._batch and (left_s := end_s - time.monotonic()) > 0:
             waiting = {connection for connection, _ in self._batch}
@@ -350,7 +350,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
                     self._read(key.data)
 
     def _finish(self, connection: Connection, *, stays_open: bool) -> None:
-        """Go on with a connection whose request was answered."""
+        """Handle a connection whose request was answered."""
         if stays_open:
             self._go_on(connection)
         else:
@@ -359,20 +359,20 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
     # Requests
 
     def _start_waiting(self) -> None:
-        """Let threads run the requests that wait, while any is free."""
+        """Let free threads run the waiting requests."""
         if self._threads is not None:
             self._threads.start()
         self._listen()
 
     def _finish_all(self, threads: RequestThreads) -> None:
-        """Go on with the connections whose requests threads have answered."""
+        """Handle the connections whose requests were answered by threads."""
         for connection, stays_open in threads.finished():
             self._finish(connection, stays_open=stays_open)
         self._ask()
         self._start_waiting()
 
     def _ask(self) -> None:
-        """Ask the module whether its model is well, where it is time and a request could run."""
+        """Call `ping_fn` if it is due and a request could run now."""
         if self._wellness is None or not self._wellness.is_due():
             return
         if not (self.alive and self._can_run()):
@@ -396,7 +396,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             self._is_asking = False
 
     def _ask_now(self) -> None:
-        """Ask within the deadline of a request: past it, the worker is replaced."""
+        """Call `ping_fn` with the deadline of a request: after it, the worker is replaced."""
         assert self._wellness is not None  # noqa: S101
         entry = self.in_flight.begin(Request({}, keep_alive=False, takes_chunks=False), None)
         try:
@@ -405,18 +405,18 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             self.in_flight.end(entry)
 
     def has_waiting(self) -> bool:
-        """Whether requests wait for a thread, or connections to be given to another worker."""
+        """Whether requests wait for a thread, or connections wait to be given away."""
         if self._threads is None:
             return False
         return bool(self._threads.waiting or (self.behind_nginx and self._clients.waiting))
 
     def wake_up(self) -> None:
-        """Let the loop look at what has changed."""
+        """Wake up the loop, which then checks for changes."""
         with suppress(BlockingIOError):
             os.write(self.PIPE[1], b".")
 
     def _look(self) -> None:
-        """End what has waited for too long."""
+        """Deal with connections and requests that have waited too long."""
         if os.getppid() != self.ppid:
             self.alive = False  # gunicorn's master is gone
         self._ask()
@@ -430,7 +430,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
             if (is_replaced or age_s > _PATIENCE_S) and self._give(connection):
                 self._threads.waiting.remove(waiting)
             elif self.behind_nginx:
-                continue  # which answers at the deadline
+                continue  # nginx answers at the deadline
             elif is_replaced or age_s > self.settings.answer_timeout_s:
                 self._threads.waiting.remove(waiting)
                 self._clients.refuse(connection, statuses.BUSY_STATUS, statuses.BUSY)
@@ -438,10 +438,11 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
     def give_away(self, *, everything: bool) -> None:
         """Give the connections that wait for this loop to another worker.
 
-        Called by another thread while the loop is inside a request.
+        Called by another thread, while the loop is inside a request.
 
         Args:
-            everything: Also those that wait for a short time only: this worker ends.
+            everything: Also connections that have waited only for a short time, because this
+                worker ends.
         """
         if self._threads is not None:
             return
@@ -450,7 +451,7 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
                 self._clients.give_away(current, everything=everything)
 
     def _drain(self) -> None:
-        """Answer what is in flight, and accept no more."""
+        """Answer the requests in flight, and accept no more."""
         self._listen()
         end_s = time.monotonic() + float(self.cfg.graceful_timeout)
         while time.monotonic() < end_s:

@@ -36,11 +36,11 @@ _find = functools.partial(
 
 
 def _nobody(_handler: Any, _model: Any) -> None:
-    """Tell nobody: there is no page."""
+    """Do nothing: there is no page."""
 
 
 def _tell(handler: Any, model: Any) -> None:
-    """Tell a batch transform, and the page, what was loaded; `handler` is None after a failure."""
+    """Publish the execution parameters and the page; `handler` is None after a failed load."""
     if handler is not None:
         own = handler.execution_parameters
         if _settings.is_batch and not _settings.execution_parameters:
@@ -50,14 +50,14 @@ def _tell(handler: Any, model: Any) -> None:
 
 
 def _parameters() -> str | None:
-    """Return the answer to /execution-parameters, None for none; behind nginx that answers."""
+    """Return the answer to /execution-parameters, None for 404; used without nginx."""
     try:
         return execution_parameters.file(_state_dir).read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
 
 
-# The page and the reloading are for a developer's machine: a container does not import them.
+# The page and reloading are for development: a container does not import them.
 _told: Callable[[Any, Any], None] = _nobody
 if _settings.page == "on":
     from byoi.server import page_routes, publication
@@ -86,6 +86,6 @@ app = create_app(
     behind_nginx=_settings.proxy != "off",
     sessions=Sessions(Readiness(_state_dir).sessions_dir),
 )
-logs.take_over_runtime_lines()  # of what model_fn has imported
+logs.take_over_runtime_lines()  # model_fn may have imported ONNX Runtime
 if _settings.page == "on":
     page_routes.add(app, _settings, _state_dir)

@@ -2,29 +2,27 @@
 
 import json
 from http import HTTPStatus
-from typing import Any
 
 from byoi import contract
-from byoi.conformance import comparing, slow
+from byoi.conformance import comparing, slow, transform_jobs
 from byoi.conformance.case import Case, Payload
 from byoi.conformance.comparing import is_success, usual
 from byoi.conformance.rule import Kind, rule
-from byoi.conformance.server import ANSWER_TIMEOUT_S, Answer, Server
+from byoi.conformance.server import Answer
 from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 
-EXECUTION_PARAMETERS_PATH = "/execution-parameters"
-
-_BATCH = {"SAGEMAKER_BATCH": "true"}
 # The value in the SDK's local mode.
 _LOCAL_BATCH = {"SAGEMAKER_BATCH": "True"}
 _ALL_SET = {
-    **_BATCH,
+    **transform_jobs.ENVIRONMENT,
     "SAGEMAKER_MAX_PAYLOAD_IN_MB": "6",
     "SAGEMAKER_BATCH_STRATEGY": "MULTI_RECORD",
     "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "1",
 }
-_UNLIMITED = {**_BATCH, "SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"}
+_UNLIMITED = {**transform_jobs.ENVIRONMENT, "SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"}
 _LARGEST_MB = 100
+# The limit of an endpoint.
+_USUAL_MB = 25
 _LINES = {
     "text/csv",
     "application/jsonlines",
@@ -39,57 +37,13 @@ _NO_RECORDS = (
 )
 
 
-def _as_usual(case: Case, server: Server, named: str) -> Answer:
-    """Return the answer of a transform job's server to the usual request.
-
-    Raises:
-        Broken: Its status differs from that of an endpoint's server.
-    """
-    payload, before = usual(case)
-    answer = comparing.settled(server, payload)[-1]
-    if answer.status != before.status:
-        shown = answer.text[:120]
-        raise Broken(
-            f"with {named} the answer is {answer.shown} instead of {before.shown}: {shown}",
-            "answer a request of a transform job as one of an endpoint; the answer or the log has "
-            "the cause",
-        )
-    return answer
-
-
-def _started(case: Case, environment: dict[str, str], named: str) -> Server:
-    """Return a healthy server of a transform job.
-
-    Raises:
-        Broken: It does not become healthy.
-        NotTested: The server of an endpoint does not become healthy either.
-    """
-    case.server()
-    try:
-        return case.kept(environment=environment)
-    except Broken as broken:
-        raise Broken(f"with {named}: {broken.seen}", broken.remedy) from broken
-
-
-def _running(case: Case, environment: dict[str, str], named: str) -> Server:
-    """Return a server of a transform job, for rules that are not about its start.
-
-    Raises:
-        NotTested: It does not become healthy; BT-01 to BT-03 report the cause.
-    """
-    try:
-        return _started(case, environment, named)
-    except Broken as broken:
-        raise NotTested(f"fix BT-01 or BT-03 first: {broken.seen}") from broken
-
-
 @rule(Kind.ANY)
 def bt_01(case: Case) -> str:
     """In a transform job the container is started and asked as that of an endpoint.
 
     Source: DG your-algorithms-batch-code.
     """
-    server = _started(case, _BATCH, "SAGEMAKER_BATCH=true")
+    server = transform_jobs.started(case, transform_jobs.ENVIRONMENT, "SAGEMAKER_BATCH=true")
     ping = server.ping()
     if ping.status != HTTPStatus.OK or ping.seconds > contract.PING_TIMEOUT_S:
         raise Broken(
@@ -97,7 +51,7 @@ def bt_01(case: Case) -> str:
             f"limit is {contract.PING_TIMEOUT_S} s",
             "answer /ping as for an endpoint",
         )
-    answer = _as_usual(case, server, "SAGEMAKER_BATCH=true")
+    answer = transform_jobs.as_usual(case, server, "SAGEMAKER_BATCH=true")
     return f"/ping {ping.status}, /invocations {answer.status}"
 
 
@@ -107,8 +61,8 @@ def bt_02(case: Case) -> str:
 
     Source: DG your-algorithms-batch-code.
     """
-    server = _started(case, _LOCAL_BATCH, "SAGEMAKER_BATCH=True")
-    answer = _as_usual(case, server, "SAGEMAKER_BATCH=True")
+    server = transform_jobs.started(case, _LOCAL_BATCH, "SAGEMAKER_BATCH=True")
+    answer = transform_jobs.as_usual(case, server, "SAGEMAKER_BATCH=True")
     return f"with SAGEMAKER_BATCH=True /invocations answers {answer.status}"
 
 
@@ -121,10 +75,10 @@ def bt_03(case: Case) -> str:
     Source: DG your-algorithms-batch-code.
     """
     named = "all variables of a transform job"
-    server = _started(case, _ALL_SET, named)
-    with_all = _as_usual(case, server, named)
-    server = _started(case, _BATCH, "SAGEMAKER_BATCH alone")
-    without = _as_usual(case, server, "SAGEMAKER_BATCH alone")
+    server = transform_jobs.started(case, _ALL_SET, named)
+    with_all = transform_jobs.as_usual(case, server, named)
+    server = transform_jobs.started(case, transform_jobs.ENVIRONMENT, "SAGEMAKER_BATCH alone")
+    without = transform_jobs.as_usual(case, server, "SAGEMAKER_BATCH alone")
     return f"{with_all.status} with them, {without.status} without"
 
 
@@ -134,7 +88,7 @@ def bt_04(case: Case) -> str:
 
     Source: DG your-algorithms-batch-code.
     """
-    content, answer = _execution_parameters(case)
+    content, answer = transform_jobs.execution_parameters(case)
     if content is None:
         return f"{answer.status}: there are none, which is fine"
     for name, least in (("MaxConcurrentTransforms", 1), ("MaxPayloadInMB", 0)):
@@ -154,29 +108,6 @@ def bt_04(case: Case) -> str:
     return f"200: {json.dumps(content)[:120]}"
 
 
-def _execution_parameters(case: Case) -> tuple[dict[str, Any] | None, Answer]:
-    """Return the execution parameters of a container, None if it has none; and the answer.
-
-    Raises:
-        Broken: The answer is neither a JSON object nor 4xx.
-    """
-    server = _running(case, _BATCH, "SAGEMAKER_BATCH=true")
-    answer = server.ask("GET", EXECUTION_PARAMETERS_PATH)
-    if HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return None, answer
-    remedy = "answer 200 and a JSON object, or 404 where there are none"
-    if not is_success(answer):
-        raise Broken(f"/execution-parameters gets {answer.shown}", remedy)
-    try:
-        content = json.loads(answer.body)
-    except ValueError:
-        content = None
-    if not isinstance(content, dict):
-        shown = answer.text[:80]
-        raise Broken(f"/execution-parameters is not a JSON object: {shown}", remedy)
-    return content, answer
-
-
 @rule(Kind.ANY)
 def bt_05(case: Case) -> str:
     """BatchStrategy is one of MULTI_RECORD, SINGLE_RECORD, MultiRecord and SingleRecord.
@@ -186,7 +117,7 @@ def bt_05(case: Case) -> str:
     Source: DG your-algorithms-batch-code; BC CreateTransformJobRequest.
     """
     try:
-        content, _ = _execution_parameters(case)
+        content, _ = transform_jobs.execution_parameters(case)
     except Broken as broken:
         raise NotTested("fix BT-04 first") from broken
     if content is None or "BatchStrategy" not in content:
@@ -211,12 +142,15 @@ def bt_06(case: Case) -> str:  # noqa: ARG001 - no image can break it
 
 @rule(Kind.ANY)
 def bt_07(case: Case) -> str:
-    """A body without a Content-Length, in chunks, is taken; without a limit 100 MB are.
+    """A body without a Content-Length, in chunks, is taken: up to 25 MB, or as large as promised.
 
-    Source: BC CreateTransformJobRequest, MaxPayloadInMB: 0 is none, and sent in chunks.
+    A job with MaxPayloadInMB=0 sends chunks without a limit, and not every algorithm supports it.
+    An image that promises it in /execution-parameters is asked for 100 MB.
+
+    Source: BC CreateTransformJobRequest, MaxPayloadInMB; DG batch-transform.
     """
     named = "SAGEMAKER_MAX_PAYLOAD_IN_MB=0"
-    server = _running(case, _UNLIMITED, named)
+    server = transform_jobs.running(case, _UNLIMITED, named)
     payload, before = usual(case)
     answer = server.invoke(payload.body, payload.content_type, is_chunked=True)
     if answer.status != before.status:
@@ -226,19 +160,24 @@ def bt_07(case: Case) -> str:
             "read a body with Transfer-Encoding: chunked: behind nginx with proxy_http_version "
             "1.1, in Flask with wsgi.input_terminated",
         )
-    large = b" " * (_LARGEST_MB * 1024 * 1024)
-    answer = server.invoke(large, "application/json", is_chunked=True)
-    if not answer.status and answer.seconds >= ANSWER_TIMEOUT_S:
-        raise NotTested(
-            f"{_LARGEST_MB} MB in chunks are not answered within {answer.seconds:.0f} s, and a "
-            "transform waits for 600 s: try a machine that is faster"
-        )
-    if not answer.status or answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+    largest = transform_jobs.in_chunks(server, _LARGEST_MB)
+    told = f"in chunks {before.status} as with a Content-Length; {_LARGEST_MB} MB {largest.shown}"
+    if largest.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return told
+    if transform_jobs.promised_mb(case) == 0:
         raise Broken(
-            f"with {named} a body of {_LARGEST_MB} MB in chunks gets {answer.shown}",
-            "in a transform job take what SAGEMAKER_MAX_PAYLOAD_IN_MB says, 0 is no limit",
+            f"/execution-parameters has MaxPayloadInMB 0, which is no limit, and with {named} a "
+            f"body of {_LARGEST_MB} MB in chunks gets {largest.shown}",
+            "raise the limit of the server (nginx: client_max_body_size 0), or give MaxPayloadInMB "
+            "the largest payload in MB that it takes",
         )
-    return f"in chunks {before.status} as with a Content-Length; {_LARGEST_MB} MB {answer.status}"
+    usual_answer = transform_jobs.in_chunks(server, _USUAL_MB)
+    if usual_answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        raise Broken(
+            f"with {named} a body of {_USUAL_MB} MB in chunks gets {usual_answer.shown}",
+            "take 25 MB or more, also in chunks (nginx: client_max_body_size 0)",
+        )
+    return f"{told}: set MaxPayloadInMB of a transform job to what it takes, 6 by default"
 
 
 @rule(Kind.PAYLOAD, is_slow=True)
@@ -248,7 +187,7 @@ def bt_08(case: Case) -> str:
     Source: BC ModelClientConfig.
     """
     payload = case.slow_payload()
-    server = _running(case, _BATCH, "SAGEMAKER_BATCH=true")
+    server = transform_jobs.running(case, transform_jobs.ENVIRONMENT, "SAGEMAKER_BATCH=true")
     answer = server.invoke(payload.body, payload.content_type, timeout_s=610)
     if problem := slow.killed(slow.SlowRun(answer, slow.log_of(server))):
         raise problem
@@ -266,9 +205,9 @@ def bt_09(case: Case) -> str:
 
     Source: follows from BC ModelClientConfig, InvocationsMaxRetries.
     """
-    server = _running(case, _BATCH, "SAGEMAKER_BATCH=true")
+    server = transform_jobs.running(case, transform_jobs.ENVIRONMENT, "SAGEMAKER_BATCH=true")
     first, again = (
-        _as_usual(case, server, named)
+        transform_jobs.as_usual(case, server, named)
         for named in ("SAGEMAKER_BATCH=true", "a request that was sent before")
     )
     return f"{first.status}, then {again.status}"
@@ -290,8 +229,8 @@ def bt_10(case: Case) -> str:
     Source: DG batch-transform; BC TransformOutput.
     """
     payload = _records(case)
-    server = _running(case, _BATCH, "SAGEMAKER_BATCH=true")
-    once = _as_usual(case, server, "SAGEMAKER_BATCH=true")
+    server = transform_jobs.running(case, transform_jobs.ENVIRONMENT, "SAGEMAKER_BATCH=true")
+    once = transform_jobs.as_usual(case, server, "SAGEMAKER_BATCH=true")
     body = payload.body.rstrip(b"\r\n")
     twice = server.invoke(body + b"\n" + body + b"\n", payload.content_type)
     if not is_success(once) or not is_success(twice):
@@ -336,7 +275,7 @@ def bt_11(case: Case) -> str:
     Source: DG batch-transform.
     """
     payload = _records(case)
-    server = _running(case, _BATCH, "SAGEMAKER_BATCH=true")
+    server = transform_jobs.running(case, transform_jobs.ENVIRONMENT, "SAGEMAKER_BATCH=true")
     body = payload.body.rstrip(b"\r\n")
     ended = server.invoke(body + b"\n", payload.content_type)
     open_ = server.invoke(body, payload.content_type)

@@ -19,6 +19,8 @@ from byoi.conformance.verdict import NotTested
 
 # A little more than the limit of an invocation, 60 s: the server ends it, not the check.
 ANSWER_TIMEOUT_S = contract.INVOCATION_TIMEOUT_S + 10.0
+# For the whole body of a request; a check must not wait longer for one rule.
+SENDING_TIMEOUT_S = 60.0
 _PIECE_BYTES = 64 * 1024
 _TEXT_BYTES = 2000
 _PAGE, _TAG = (
@@ -247,7 +249,7 @@ class Server:
             try:
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     # Pieces without a Content-Length are sent in chunks.
-                    pieces = None if body is None else _pieces(body)
+                    pieces = None if body is None else _pieces(body, timeout_s)
                     connection.request(method, path, pieces, all_headers)
                 response = connection.getresponse()
                 content = _read(response, timeout_s)
@@ -338,6 +340,14 @@ def _read(response: http.client.HTTPResponse, timeout_s: float) -> bytes:
     return bytes(body)
 
 
-def _pieces(body: bytes) -> Iterator[bytes]:
+def _pieces(body: bytes, timeout_s: float) -> Iterator[bytes]:
+    """Yield a body in pieces.
+
+    Raises:
+        TimeoutError: The server takes too long to read it.
+    """
+    until_s = time.monotonic() + min(timeout_s, SENDING_TIMEOUT_S)
     for start in range(0, len(body), _PIECE_BYTES):
+        if time.monotonic() > until_s:
+            raise TimeoutError(f"only {start:,} of {len(body):,} B were read within the time limit")
         yield body[start : start + _PIECE_BYTES]

@@ -87,7 +87,7 @@ FAULTS = {
     ),
     "limit 1048576": Fault("RT-35", ("2 MB", "413", "client_max_body_size"), ("RT-34", "BT-07")),
     "limit 6291456": Fault("RT-34", ("25 MB", "413"), ("BT-07",)),
-    "limit 26214400": Fault("BT-07", ("100 MB", "413", "SAGEMAKER_MAX_PAYLOAD_IN_MB=0")),
+    "promises_no_limit": Fault("BT-07", ("100 MB", "413", "SAGEMAKER_MAX_PAYLOAD_IN_MB=0")),
     "error_with_200": Fault("RT-37", ("200", "no JSON"), payload=None),
     "text_error_with_200": Fault("RT-37", ("200", "ValueError"), payload=None),
     "payload_error_with_200": Fault("RT-37", ("the payload", "200", "status: error")),

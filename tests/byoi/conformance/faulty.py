@@ -59,6 +59,7 @@ def has_long_attributes(headers, body):
 REFUSALS = {
     "no_invocations": (404, lambda headers, body: True),
     "limit": (413, lambda headers, body: len(body) > int(ARGUMENT)),
+    "promises_no_limit": (413, lambda headers, body: len(body) > 25 * 1024**2),
     "early": (503, is_early),
     "always_200": (500, lambda headers, body: not any(Path(MODEL_DIR).iterdir())),
     "junk_headers": (400, lambda headers, body: len(headers) > 30),
@@ -165,6 +166,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         content = {"MaxConcurrentTransforms": 1, "MaxPayloadInMB": 6, "BatchStrategy": STRATEGY}
         if FAULT == "execution_parameters":
             content["MaxPayloadInMB"] = "six"
+        if FAULT == "promises_no_limit":
+            content["MaxPayloadInMB"] = 0
         if FAULT == "strategy":
             content["BatchStrategy"] = "many"
         self.answer(200, content)

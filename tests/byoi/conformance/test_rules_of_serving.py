@@ -1,6 +1,9 @@
 """Each rule of serving fails for its fault, and none fails without one."""
 
 import dataclasses
+import socket
+import threading
+import time
 
 import faults_of_life
 import pytest
@@ -9,7 +12,7 @@ from faults_of_serving import FASTER, FAULTS, LABELS, LINES, LIST, SLOW, SLOW_FA
 
 from byoi.conformance import Case, Given, Verdict, all_rules, check, selected
 from byoi.conformance.rule import Kind
-from byoi.conformance.server import Server
+from byoi.conformance.server import Server, Unseen
 
 GROUPS = ("RT", "ST", "BD", "MM", "AS", "BT", "DC")
 # Their rules need an image: tests/container/test_check.py.
@@ -110,3 +113,28 @@ def test_each_rule_that_an_image_can_break_has_a_row():
     rest = {*faults_of_life.OF_THE_NAME, *faults_of_life.CANNOT_FAIL}
     assert breakable - found == rest
     assert not rest & found
+
+
+def test_a_limit_below_100_mb_is_told_and_no_fault_where_no_job_without_one_is_promised():
+    case = Case(LocalSubject("limit 26214400", LABELS), Given(payload=LIST))
+    report = check(case, rules("BT-07"))
+    assert "100 MB 413" in verdicts(report, Verdict.PASS)["BT-07"]
+    assert "MaxPayloadInMB" in verdicts(report, Verdict.PASS)["BT-07"]
+
+
+def test_a_server_that_reads_a_body_slowly_does_not_hold_up_the_check():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=read_slowly, args=(listener,), daemon=True).start()
+        server = Server("127.0.0.1", listener.getsockname()[1], Unseen())
+        began_s = time.monotonic()
+        answer = server.invoke(b" " * 100_000_000, "application/json", timeout_s=1)
+    assert answer.status == 0
+    assert "of 100,000,000 B were read within the time limit" in answer.problem
+    assert time.monotonic() - began_s < 20
+
+
+def read_slowly(listener):
+    connection, _ = listener.accept()
+    with connection:
+        while connection.recv(100_000):
+            time.sleep(0.05)

@@ -163,7 +163,7 @@ def _execution_parameters(case: Case) -> tuple[dict[str, Any] | None, Answer]:
     answer = server.ask("GET", EXECUTION_PARAMETERS_PATH)
     if HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return None, answer
-    remedy = "answer 200 and a JSON object, or 404 where there are none"
+    remedy = "answer 200 and a JSON object, or 404 without parameters"
     if not is_success(answer):
         raise Broken(f"/execution-parameters gets {answer.shown}", remedy)
     try:
@@ -235,7 +235,7 @@ def bt_07(case: Case) -> str:
     if not answer.status or answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         raise Broken(
             f"with {named} a body of {_LARGEST_MB} MB in chunks gets {answer.shown}",
-            "in a transform job take what SAGEMAKER_MAX_PAYLOAD_IN_MB says, 0 is no limit",
+            "in a transform job accept bodies up to SAGEMAKER_MAX_PAYLOAD_IN_MB; 0 is no limit",
         )
     return f"in chunks {before.status} as with a Content-Length; {_LARGEST_MB} MB {answer.status}"
 
@@ -342,13 +342,13 @@ def bt_11(case: Case) -> str:
     if ended.status != open_.status:
         raise Broken(
             f"with a line break at the end the answer is {ended.shown}, without {open_.shown}",
-            "split a body at its line breaks, and take what follows the last one as a record",
+            "split a body at its line breaks, and treat text after the last one as a record",
         )
     one, other = _record_list(ended), _record_list(open_)
     if one is not None and other is not None and len(one) != len(other):
         raise Broken(
             f"with a line break at the end there are {len(one)} records, without {len(other)}",
-            "split a body at its line breaks, and take what follows the last one as a record",
+            "split a body at its line breaks, and treat text after the last one as a record",
         )
     return f"{ended.status} with a line break at the end, {open_.status} without"
 

@@ -209,13 +209,13 @@ def _add_emulator(verbs: Any) -> None:
         "--runner",
         choices=("auto", "containers", "processes"),
         default="auto",
-        help="what endpoints run; auto: containers if Docker answers, else processes",
+        help="how endpoints run; auto: in containers if Docker answers, else as processes",
     )
     emulator.add_argument(
         "--startup-timeout",
         type=float,
         metavar="S",
-        help="seconds in which an endpoint's /ping must turn 200",
+        help="seconds until an endpoint's /ping must answer 200",
     )
     emulator.set_defaults(run=_emulator)
     inside = emulator.add_subparsers(metavar="run -- COMMAND")

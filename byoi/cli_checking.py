@@ -62,7 +62,7 @@ def add_verbs(verbs: Any) -> None:
         "--slow-payload",
         type=Path,
         metavar="FILE",
-        help="a request that takes 5 to 59 s, to test time-outs and the stop",
+        help="a request that takes 5 to 59 s, to test time-outs and SIGTERM",
     )
     check.add_argument(
         "--content-type",
@@ -96,7 +96,7 @@ def add_verbs(verbs: Any) -> None:
     check.add_argument(
         "--full",
         action="store_true",
-        help="also test what waits for SageMaker's time limits, which takes minutes",
+        help="also test rules that wait for SageMaker's time limits, which takes minutes",
     )
     check.add_argument(
         "--strict", action="store_true", help="exit with 1 also if a rule was not tested"

@@ -79,7 +79,7 @@ def add_verbs(verbs: Any) -> None:
 def _add_placement(deploy: argparse.ArgumentParser) -> None:
     placement = deploy.add_argument_group("where it runs")
     placement.add_argument(
-        "--no-network", action="store_true", help="a container that can call nobody"
+        "--no-network", action="store_true", help="a container without network access"
     )
     placement.add_argument(
         "--subnet",
@@ -104,7 +104,7 @@ def _add_placement(deploy: argparse.ArgumentParser) -> None:
     placement.add_argument(
         "--kms-key",
         metavar="KEY",
-        help="id, alias/NAME or ARN of the key that encrypts volumes and what is uploaded",
+        help="id, alias/NAME or ARN of the key that encrypts volumes and uploads",
     )
     placement.add_argument(
         "--download-timeout",

@@ -121,7 +121,7 @@ def _add_image(verbs: Any) -> None:
         "--model-dir", type=Path, metavar="DIR", help="model to bake in; default: model"
     )
     model.add_argument(
-        "--without-model", action="store_true", help="bake no model in: deploy it as model data"
+        "--without-model", action="store_true", help="leave the model out; deploy it as model data"
     )
     image.add_argument(
         "--base", default="", metavar="IMAGE", help="the serving image; default: byoi:latest"

@@ -74,7 +74,10 @@ def add_verbs(verbs: Any) -> None:
         "application/json if it is JSON, else text/plain",
     )
     invoke.add_argument(
-        "--accept", default="", metavar="TYPE", help="wanted media type; default: the endpoint's"
+        "--accept",
+        default="",
+        metavar="TYPE",
+        help="media type of the response; default: the endpoint's",
     )
     invoke.add_argument(
         "--stream", action="store_true", help="print each piece of the answer when it comes"

@@ -282,13 +282,13 @@ def bt_11(case: Case) -> str:
     if ended.status != open_.status:
         raise Broken(
             f"with a line break at the end the answer is {ended.shown}, without {open_.shown}",
-            "split a body at its line breaks, and take what follows the last one as a record",
+            "split a body at its line breaks, and treat text after the last one as a record",
         )
     one, other = _record_list(ended), _record_list(open_)
     if one is not None and other is not None and len(one) != len(other):
         raise Broken(
             f"with a line break at the end there are {len(one)} records, without {len(other)}",
-            "split a body at its line breaks, and take what follows the last one as a record",
+            "split a body at its line breaks, and treat text after the last one as a record",
         )
     return f"{ended.status} with a line break at the end, {open_.status} without"
 

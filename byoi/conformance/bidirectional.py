@@ -106,7 +106,7 @@ def bd_03(case: Case) -> str:
     if refused := _opens(case):
         raise NotTested(f"fix BD-02 first: {refused}")
     if refused := _opens(case, f"{PATH}?language=en"):
-        raise Broken(f"with a query it answers {refused}", "take any query")
+        raise Broken(f"with a query it answers {refused}", "accept any query")
     return "101 with a query"
 
 

@@ -41,7 +41,7 @@ _NO_VARIABLE = re.compile(
     rf"[: ]+['\"`$]*{_NAME}\b"
 )
 _LAST_LINES_TELL = (
-    "the last lines have the cause: mend it, and let `serve` run for as long as it serves"
+    "the last lines have the cause: fix it, and let `serve` run as long as the container should"
 )
 # Beginning of the message about a server that had to be killed.
 SIGTERM_IGNORED = "SIGTERM did not end it"
@@ -133,16 +133,16 @@ def of_end(exit_code: int, log: str) -> Broken:
     if not exit_code:
         remedy = (
             "let process 1 be the server, in the foreground: a container ends with its process 1, "
-            "also where that has put a server into the background"
+            "even if that has started a server in the background"
         )
     if log_lines.first(_NO_ADDRESS, log):
         remedy = (
-            f"bind to 0.0.0.0:{contract.PORT}: the address that it asks for is none of the "
-            "container's, such as ::1 without IPv6"
+            f"bind to 0.0.0.0:{contract.PORT}: the container does not have the address "
+            "that the server binds to, such as ::1 without IPv6"
         )
     if missing := missing_variables(log):
         remedy = (
-            f"have a default for {missing[0]}; or, where the model's environment sets it, give it "
+            f"have a default for {missing[0]}; or, if the model's environment sets it, give it "
             f"to the check: --env {missing[0]}=VALUE"
         )
     seen = f"the server ended with {how}; its last lines: {log_lines.last(log)}"

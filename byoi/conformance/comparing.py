@@ -161,7 +161,7 @@ def with_headers(case: Case, headers: Mapping[str, str], named: str) -> Answer:
         shown = answer.text[:120]
         raise Broken(
             f"with {named} the answer is {answer.shown} instead of {before.shown}: {shown}",
-            f"take a request with {named} as without: nothing depends on it but what the model "
-            "makes of it",
+            f"answer a request with {named} as one without: only the model's own code may depend "
+            "on it",
         )
     return answer

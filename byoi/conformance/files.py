@@ -124,7 +124,9 @@ def _try_writable(case: Case, symptom: str) -> None:
         if any(map(probing.is_failure, answers)):
             return
         made = sorted(_files(copy) - before)[:_SHOWN]
-    shown = f"it writes {', '.join(made)} there" if made else "it is healthy where it is writable"
+    shown = (
+        f"it writes {', '.join(made)} there" if made else "it is healthy if the folder is writable"
+    )
     raise Broken(f"{contract.MODEL_DIR} is read-only, and {shown}; {symptom}", "write below /tmp")
 
 
@@ -194,7 +196,7 @@ def _judged_without_model(server: Server, answer: Answer, code: int | None) -> s
         if answer.seconds >= contract.PING_TIMEOUT_S:
             raise Broken(
                 f"without model data /ping hangs; the limit is {contract.PING_TIMEOUT_S} s",
-                "answer /ping with 503 where there is no model",
+                "answer /ping with 503 if there is no model",
             )
         return f"/ping has {answer.shown} without model data"
     last = log_lines.last(server.sight.log())

@@ -309,7 +309,7 @@ def rt_55(case: Case) -> str:
             comparing.require_success(case)
         raise Broken(
             f"without a header but the Content-Type the payload gets {answer.shown}",
-            "take a request without Accept and without headers of SageMaker's",
+            "accept a request without Accept and without SageMaker's headers",
         )
     return f"{answer.status} without a header but the Content-Type"
 

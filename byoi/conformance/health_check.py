@@ -163,8 +163,8 @@ def rt_27(case: Case) -> str:
         return f"without model data the payload is answered with {answer.status}"
     raise Broken(
         f"without model data /ping answers 200, and /invocations {answer.shown}",
-        "let /ping answer 503 where the model is not loaded: an instance that fails each request "
-        "is replaced only if its /ping says so",
+        "let /ping answer 503 if the model is not loaded: an instance that fails each request is "
+        "replaced only if its /ping fails, too",
     )
 
 

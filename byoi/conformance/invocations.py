@@ -46,8 +46,8 @@ def rt_31(case: Case) -> str:
     if not answer.status:
         raise Broken(
             f"POST /invocations with an empty list gets {answer.shown}{_told(case)}",
-            "answer each request, with 4xx or 5xx where it fails, and let the body be as long as "
-            "its Content-Length, or its chunks, say",
+            "answer each request, with 4xx or 5xx if it fails, and send as many bytes as its "
+            "Content-Length, or its chunks, declare",
         )
     if location := answer.headers.get("location"):
         raise Broken(
@@ -274,8 +274,8 @@ def rt_37(case: Case) -> str:
         if comparing.is_success(answer) and (error := error_bodies.error_in(answer.body)):
             raise Broken(
                 f"{junk.named} is answered with {answer.status} and an error: {error}",
-                "answer an error with 4xx where the request is wrong, with 5xx where the model "
-                "fails: the caller takes 200 for a prediction",
+                "answer an error with 4xx if the request is wrong, with 5xx if the model fails: "
+                "the caller takes 200 for a prediction",
             )
     return ", ".join(f"{junk.named}: {answer.status}" for junk, answer in found)
 

@@ -338,7 +338,7 @@ def mm_15(case: Case) -> str:
         raise Broken(
             f"of {_CONNECTIONS} connections {known} find the loaded model: the answer differs "
             "between workers",
-            "share what is loaded among the workers, or serve with one process",
+            "share the loaded models among the workers, or serve with one process",
         )
     return f"each of {_CONNECTIONS} connections finds the loaded model"
 

@@ -203,8 +203,8 @@ def _log(report: Report) -> str:
     if not lines:
         return f"<p>None of its {written} tells of an error, a warning or a traceback.</p>"
     return (
-        f'<p class="muted">Errors, warnings and tracebacks among its {written}. The check sends '
-        "requests that are wrong, too: some may be of those.</p>\n"
+        f'<p class="muted">Errors, warnings and tracebacks among its {written}. The check also '
+        "sends invalid requests, which may cause some of them.</p>\n"
         f"<pre>{html.escape(terminal.escape(chr(10).join(lines)))}</pre>"
     )
 
@@ -231,7 +231,7 @@ def _check_times(report: Report) -> str:
         for one in slowest
         if one.seconds
     )
-    table = _table(["Rule", "The check took", "Beside the longest"], "".join(rows))
+    table = _table(["Rule", "The check took", "Compared with the longest"], "".join(rows))
     return f"<details>{table}</details>" if table else ""
 
 

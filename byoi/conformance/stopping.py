@@ -136,7 +136,7 @@ def _judged(end: End, answer: Answer) -> str:
         raise Broken(
             f"a request in flight at SIGTERM gets {answer.shown}; the server ended after "
             f"{end.seconds:.1f} s",
-            "at SIGTERM take no new requests and answer those in flight; in gunicorn: "
+            "at SIGTERM accept no new requests and answer those in flight; in gunicorn: "
             "graceful_timeout 25",
         )
     if end.exit_code not in _ENDS:
@@ -163,7 +163,7 @@ def rt_69(case: Case) -> str:
     usual = probing.usual(case).answers
     parts = list({one.name: one for one in case.server().sight.children()}.values())
     if not parts:
-        raise NotApplicable("it is one process: where it dies, the container ends")
+        raise NotApplicable("it is one process: if it dies, the container ends")
     seen = []
     for part in parts[:_PARTS]:
         with case.launched() as server:
@@ -197,8 +197,7 @@ def _without(case: Case, server: Server, part: Process, usual: list[Answer]) -> 
     raise Broken(
         f"where {part.name} is killed, /ping still answers 200, and a request gets "
         f"{worse.shown if worse else 'an answer'}",
-        "end the container where a part of the server dies, or let /ping fail: process 1 gets "
-        "SIGCHLD",
+        "end the container if a part of the server dies, or let /ping fail: process 1 gets SIGCHLD",
     )
 
 

@@ -13,7 +13,7 @@ from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 _UNDER_WAY_S = 5.0
 _RESERVED = ("/opt/ml/input", "/opt/ml/model", "/opt/ml/output", "/opt/ml/checkpoints")
 _VARIABLE = re.compile(r"KeyError: '(SM_\w+)'|\b(SM_\w+)\b[^\n]*not set")
-_REMEDY_FILE = "read it as the Developer Guide describes it, and take what is not there as absent"
+_REMEDY_FILE = "read it as the Developer Guide describes it, and accept that parts are missing"
 
 
 def _used(case: Case, name: str) -> Run:
@@ -183,7 +183,7 @@ def tr_12(case: Case) -> str:
     if not run.exit_code:
         raise Broken(
             f"{run.job.value} fails, and ends with status 0: {run.failure.strip()[:200]}",
-            "end with another status than 0 where the job failed",
+            "end with a status other than 0 if the job failed",
         )
     return f"{run.job.value} ends with status {run.exit_code}"
 

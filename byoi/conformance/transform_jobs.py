@@ -70,7 +70,7 @@ def execution_parameters(case: Case) -> tuple[dict[str, Any] | None, Answer]:
     answer = server.ask("GET", contract.EXECUTION_PARAMETERS_PATH)
     if HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return None, answer
-    remedy = "answer 200 and a JSON object, or 404 where there are none"
+    remedy = "answer 200 and a JSON object, or 404 without parameters"
     if not is_success(answer):
         raise Broken(f"/execution-parameters gets {answer.shown}", remedy)
     try:

@@ -191,7 +191,7 @@ def _ipv6_only(here: list[Listener], answer: Answer) -> Broken | None:
         return None
     return Broken(
         f"it listens on {here[0]} for IPv6 only: over IPv4 there is no answer ({answer.problem})",
-        f"bind to 0.0.0.0:{here[0].port}, or let the socket take IPv4, too: IPV6_V6ONLY is 0",
+        f"bind to 0.0.0.0:{here[0].port}, or let the socket accept IPv4, too: IPV6_V6ONLY is 0",
     )
 
 
@@ -236,8 +236,8 @@ def _gave_up(server: Server, answer: Answer, limit_s: float, port: int) -> Broke
         return NotReady(
             f"{limit_s:g} s after the start nothing listens on any port; its last log lines: "
             f"{log_lines.last(log)}",
-            f"start the server where the argument is `serve`, and listen on 0.0.0.0:{port}; or, "
-            "where the model takes longer to load, --full waits 480 s",
+            f"start the server for the argument `serve`, and listen on 0.0.0.0:{port}; or, if the "
+            "model takes longer to load, --full waits 480 s",
         )
     last = f"; its last log lines: {log_lines.last(log)}" if server.sight.sees_start else ""
     if answer.status and answer.status not in _STARTING:

@@ -282,7 +282,7 @@ def _opened(file: Path) -> IO[bytes]:
         return file.open("rb")
     except OSError as error:
         raise errors.ConfigurationError(
-            f"{file} cannot be read: {error.strerror}; make it readable, or take it away"
+            f"{file} cannot be read: {error.strerror}; make it readable, or remove it"
         ) from error
 
 

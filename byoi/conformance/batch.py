@@ -164,7 +164,7 @@ def bt_07(case: Case) -> str:
     told = f"in chunks {before.status} as with a Content-Length; {_LARGEST_MB} MB {largest.shown}"
     if largest.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return told
-    if transform_jobs.promised_mb(case) == 0:
+    if transform_jobs.promised_mb(server) == 0:
         raise Broken(
             f"/execution-parameters has MaxPayloadInMB 0, which is no limit, and with {named} a "
             f"body of {_LARGEST_MB} MB in chunks gets {largest.shown}",

@@ -67,6 +67,11 @@ def execution_parameters(case: Case) -> tuple[dict[str, Any] | None, Answer]:
     server = case.server()
     if server.sight.sees_start:
         server = running(case, ENVIRONMENT, "SAGEMAKER_BATCH=true")
+    return parameters_of(server)
+
+
+def parameters_of(server: Server) -> tuple[dict[str, Any] | None, Answer]:
+    """Return the execution parameters of a server; result and errors as `execution_parameters`."""
     answer = server.ask("GET", contract.EXECUTION_PARAMETERS_PATH)
     if HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return None, answer
@@ -104,10 +109,10 @@ def in_chunks(server: Server, mb: int) -> Answer:
     )
 
 
-def promised_mb(case: Case) -> object:
+def promised_mb(server: Server) -> object:
     """Return MaxPayloadInMB of /execution-parameters, None without one."""
     try:
-        content, _ = execution_parameters(case)
+        content, _ = parameters_of(server)
     except Broken:  # BT-04 reports it
         return None
     return (content or {}).get("MaxPayloadInMB")

@@ -103,6 +103,14 @@ class Worker(BaseWorker):  # type: ignore[misc] # gunicorn ships no types
         """End immediately: gunicorn's master has given up this worker."""
         os.kill(self.pid, signal.SIGKILL)
 
+    def notify(self) -> None:
+        """Send gunicorn's master a heartbeat, as long as its file is open.
+
+        gunicorn closes the file when the worker ends, while the watching thread still runs.
+        """
+        with suppress(ValueError):
+            self.tmp.notify()
+
     # The loop
 
     def run(self) -> None:

@@ -240,11 +240,13 @@ def test_a_call_to_another_host_is_named_whatever_the_language(line):
 
 def test_a_long_log_is_searched_in_no_time():
     """Of 20,000 lines, and of one line of 25 MB, as of a body that is logged."""
-    began_s = time.monotonic()
+    began_s = time.process_time()
     for log in (f"{'x' * 150}\n" * 20_000, " " * 25_000_000):
         assert causes.problem_in_log(log) is None
         assert len(log_lines.last(log)) < 1000
-    assert time.monotonic() - began_s < 5
+    assert (
+        time.process_time() - began_s < 20
+    )  # of this process; a pattern that backtracks takes hours
 
 
 def test_of_a_long_line_the_beginning_and_the_match_are_shown():

@@ -6,10 +6,23 @@ import os
 import signal
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from contract_cases import TEXT, pids, read_answer, wait_until
+from gunicorn.config import Config
+from gunicorn.workers.workertmp import WorkerTmp
 from processes import ended, processes
+
+from byoi.server.worker import Worker
+
+
+def test_a_heartbeat_after_gunicorn_has_closed_its_file_is_no_error():
+    worker = SimpleNamespace(tmp=WorkerTmp(Config()))
+    Worker.notify(worker)
+    assert time.monotonic() - worker.tmp.last_update() < 60
+    worker.tmp.close()
+    Worker.notify(worker)
 
 
 @pytest.mark.needs("nginx")

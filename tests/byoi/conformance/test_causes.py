@@ -246,7 +246,7 @@ def test_a_long_log_is_searched_in_no_time():
         assert len(log_lines.last(log)) < 1000
     assert (
         time.process_time() - began_s < 20
-    )  # of this process; a pattern that backtracks takes hours
+    )  # a pattern that backtracks takes hours
 
 
 def test_of_a_long_line_the_beginning_and_the_match_are_shown():

@@ -59,6 +59,8 @@ _SLOW_PAYLOAD_S, _TRAINING_S = 240.0, 900.0
 # Text of a missed time limit; and the load per processor above which the machine may be the cause.
 _OF_TIME = re.compile(r"the limit is [\d.]+ m?s\b")
 _BUSY_FACTOR = 2
+# On a busy machine the time limit is longer, at most by this factor.
+_LONGEST_FACTOR = 3.0
 _PROVED_ELSEWHERE = {
     Kind.OURS: "it cannot be tested from outside; this project's tests prove it for its own image",
     Kind.PLATFORM: "the platform does it",
@@ -169,6 +171,8 @@ def _late(case: Case, started_s: float) -> float:
         allowed_s += _SLOW_PAYLOAD_S
     if case.given.is_training:
         allowed_s += _TRAINING_S
+    load, cpus = _load()
+    allowed_s *= min(max(load / cpus, 1.0), _LONGEST_FACTOR)
     taken_s = time.monotonic() - started_s
     return taken_s if taken_s > allowed_s else 0.0
 
@@ -224,10 +228,14 @@ def ask(case: Case, rule: Rule) -> Result:
     return Result(rule, verdict, seen, remedy, time.monotonic() - started_s)
 
 
+def _load() -> tuple[float, int]:
+    """Return the average load of the last minute, and the number of CPUs."""
+    return os.getloadavg()[0], os.cpu_count() or 1
+
+
 def _busy() -> str:
     """Return a remark if this machine is overloaded, else ""."""
-    cpus = os.cpu_count() or 1
-    load = os.getloadavg()[0]
+    load, cpus = _load()
     if load <= _BUSY_FACTOR * cpus:
         return ""
     return f"this machine is busy, load {load:.0f} on {cpus} processors: check it again at rest"

@@ -17,6 +17,8 @@ _KILLED = re.compile(
     r"Worker \(pid:\d+\) was sent SIG|workers? (?:was |were )?killed|worker timed out",
     re.IGNORECASE,
 )
+# The line of nginx when its own time-out ended the request, and the worker goes on.
+_PROXY_TIMED_OUT = re.compile("upstream timed out", re.IGNORECASE)
 # A model that refuses the payload answers sooner.
 _AT_ONCE_S = 2.0
 _OF_A_PROXY = {0, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
@@ -24,6 +26,7 @@ _REMEDY = (
     "raise the time-out of the server to 60 s or more: gunicorn's --timeout, which is 30 s by "
     "default, and nginx's proxy_read_timeout"
 )
+_PROXY_REMEDY = "set proxy_read_timeout in nginx's configuration to 60 s or more"
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,12 @@ def killed(found: SlowRun) -> Broken | None:
     if not line and answer.status not in _OF_A_PROXY:
         return None
     shown = f"; its log: {line[:160]}" if line else ""
+    if answer.status == HTTPStatus.GATEWAY_TIMEOUT and _PROXY_TIMED_OUT.search(line):
+        return Broken(
+            f"the slow payload gets {answer.shown} after {answer.seconds:.1f} s from nginx, which "
+            f"waits no longer for the server behind it; the limit is 60 s{shown}",
+            _PROXY_REMEDY,
+        )
     return Broken(
         f"the slow payload gets {answer.shown} after {answer.seconds:.1f} s: its worker was "
         f"killed by its own server's timeout; the limit is 60 s{shown}",

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from byoi.conformance import causes, error_bodies, instance_memory, log_lines, waiting
+from byoi.conformance import causes, error_bodies, instance_memory, log_lines, slow, waiting
 from byoi.conformance.server import Answer, Listener
 
 HERE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
@@ -244,9 +244,7 @@ def test_a_long_log_is_searched_in_no_time():
     for log in (f"{'x' * 150}\n" * 20_000, " " * 25_000_000):
         assert causes.problem_in_log(log) is None
         assert len(log_lines.last(log)) < 1000
-    assert (
-        time.process_time() - began_s < 20
-    )  # a pattern that backtracks takes hours
+    assert time.process_time() - began_s < 20  # a pattern that backtracks takes hours
 
 
 def test_of_a_long_line_the_beginning_and_the_match_are_shown():
@@ -307,3 +305,23 @@ def test_the_processors_of_an_instance_type(instance_type, architecture):
 def test_a_line_of_json_that_is_too_deep_is_shown_as_it_is():
     line = '{"message": ' + "[" * 50_000
     assert log_lines.last(f"before\n{line}").startswith('before | {"message": [')
+
+
+@pytest.mark.parametrize(
+    ("status", "line", "said"),
+    [
+        (504, "upstream timed out (110: Connection timed out) while reading", "from nginx"),
+        (502, "upstream prematurely closed connection while reading", "killed by its own server"),
+        (502, "[CRITICAL] WORKER TIMEOUT (pid:7)", "killed by its own server"),
+        (504, "[CRITICAL] WORKER TIMEOUT (pid:7)", "killed by its own server"),
+    ],
+)
+def test_a_proxy_that_waits_no_longer_and_a_worker_that_is_killed_are_told_apart(
+    status, line, said
+):
+    problem = slow.killed(slow.SlowRun(Answer(status, seconds=5.0), f"begin\n{line}\n"))
+    assert said in problem.seen
+    assert "the limit is 60 s" in problem.seen
+    assert line[:20] in problem.seen
+    assert ("proxy_read_timeout" in problem.remedy) is True
+    assert ("--timeout" in problem.remedy) is (said != "from nginx")

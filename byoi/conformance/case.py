@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from byoi import contract, errors
-from byoi.conformance import causes, waiting
+from byoi.conformance import causes, log_lines, missing, waiting
 from byoi.conformance.server import Server
 from byoi.conformance.subjects import Conditions, Subject
 from byoi.conformance.verdict import Broken, Figure, NotTested
@@ -162,6 +162,8 @@ class Case:
             server = self.any_server()
         except Broken as broken:
             raise NotTested("fix RT-22 first: the server did not start") from broken
+        if self._lacks_gpu:
+            raise NotTested("it needs a GPU, which this check does not have: RT-22")
         if self._problem is not None:
             raise NotTested(HEALTHY_FIRST)
         if server.sight.exit_code() is not None:
@@ -179,10 +181,21 @@ class Case:
 
     @property
     def problem(self) -> Broken | None:
-        """Why the shared server is not healthy, None if it is."""
+        """Why the shared server is not healthy, None if it is.
+
+        Raises:
+            NotTested: This machine cannot run it: it needs a GPU.
+        """
         with contextlib.suppress(Broken):
             self.any_server()
+        if self._lacks_gpu:
+            raise NotTested(f"{self._problem}; {getattr(self._problem, 'remedy', '')}")
         return self._problem
+
+    @property
+    def _lacks_gpu(self) -> bool:
+        """Whether the check lacks a GPU; the instance types whose memory is known have none."""
+        return isinstance(self._problem, missing.NeedsDriver) and not self.given.memory_bytes
 
     @contextlib.contextmanager
     def launched(self, limit_s: float | None = None, **changes: object) -> Iterator[Server]:
@@ -272,10 +285,45 @@ class Case:
         if isinstance(problem, causes.OutOfMemory) and self.given.memory_bytes:
             mb = self.given.memory_bytes // _MIB
             return Broken(f"with {mb:,} MB, as the instance type: {problem.seen}", problem.remedy)
-        unexplained = isinstance(problem, waiting.NotReady | causes.Ended)
-        if problem and unexplained and self.subject.model is None:
+        if problem and problem.seen.startswith(causes.NO_NETWORK):
+            return Broken(
+                f"{problem.seen}; so it is with network isolation and in a VPC without a way out: "
+                "RT-21",
+                problem.remedy,
+            )
+        if isinstance(problem, waiting.NotReady | causes.Ended):
+            return self._of_model(server, problem)
+        return problem
+
+    def _of_model(self, server: Server, problem: Broken) -> Broken:
+        """Return a problem of unknown cause with what model data have to do with it, if they do."""
+        log = ""
+        with contextlib.suppress(NotTested):
+            log = server.sight.log()
+        end = log_lines.last(log)
+        if self.subject.model is not None:
+            with contextlib.suppress(NotTested):
+                if path := missing.hidden(end, self.subject.read_file):
+                    return Broken(
+                        f"{problem.seen}; the image has {path}, and the model data hide it",
+                        missing.KEEP_ELSEWHERE,
+                    )
+            return problem
+        if self._has_own_model():
+            return problem
+        if missing.names_model_dir(end):
             return type(problem)(
                 f"{problem.seen}; it was started without model data",
                 f"give the model data, --model-data FILE; or, if it needs none: {problem.remedy}",
             )
+        if missing.may_need_model(end, log):
+            return type(problem)(
+                f"{problem.seen}; it was started without model data",
+                f"{problem.remedy}; or, if it needs model data, give them: --model-data FILE",
+            )
         return problem
+
+    def _has_own_model(self) -> bool:
+        with contextlib.suppress(NotTested):
+            return self.subject.has_files(str(contract.MODEL_DIR))
+        return False

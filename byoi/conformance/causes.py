@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from byoi import contract
-from byoi.conformance import log_lines, programs
-from byoi.conformance.programs import ReadFile
+from byoi.conformance import log_lines, missing, programs
+from byoi.conformance.programs import BadProgram, ReadFile, ReadStatus
 from byoi.conformance.verdict import Broken
 
 # Beginning of the message about calls of other hosts: endpoints without isolation allow them.
@@ -40,6 +40,14 @@ _NO_VARIABLE = re.compile(
     rf"|(?:[Mm]issing|[Rr]equired?|[Ss]et|[Nn]eeds?) (?:the )?(?:env|environment)(?: variable)?"
     rf"[: ]+['\"`$]*{_NAME}\b"
 )
+_NOT_EXECUTABLE = re.compile(
+    r"permission denied|executable file not found|is a directory", re.IGNORECASE
+)
+_DENIED_PROGRAM = re.compile(
+    r"(?:exec: )?([\w./+-]+): (?:[Pp]ermission denied|cannot execute|[Ii]s a directory)"
+    r"|PermissionError: \[Errno 13\] Permission denied: '([\w./+-]+)'"
+    r"|spawn ([\w./+-]+) EACCES"
+)
 _LAST_LINES_TELL = (
     "the last lines have the cause: fix it, and let `serve` run as long as the container should"
 )
@@ -62,31 +70,43 @@ class OutOfMemory(Broken):
     """The kernel killed a process because of the container's memory limit."""
 
 
-def of_refusal(refusal: str, described: Mapping[str, Any], read_file: ReadFile) -> Broken:
+def of_refusal(
+    refusal: str,
+    described: Mapping[str, Any],
+    read_file: ReadFile,
+    read_status: ReadStatus = lambda _: None,
+) -> Broken:
     """Return why the engine could not start an image.
 
     Args:
         refusal: The engine's error message.
         described: The image, as `docker inspect` shows it.
         read_file: Reads a file of the image.
+        read_status: Reads the permissions of a file of the image.
     """
-    if problem := programs.problem(described, read_file):
+    problem = programs.problem(described, read_file)
+    if problem is None or problem.is_missing:
+        # A directory has no content, so that it seems to be missing.
+        problem = programs.not_permitted(described, read_file, read_status) or problem
+    # So says the engine also of a program on the PATH that has no execute bit.
+    if problem is None and _NOT_EXECUTABLE.search(refusal):
+        problem = programs.not_executable(described, read_file)
+    if problem is not None:
         return problem
-    if "permission denied" in refusal.lower():
-        return programs.not_executable(described, read_file)
     return Broken(
         f"the engine says: {refusal}",
         "the platform starts the image as `docker run IMAGE serve`; make that run",
     )
 
 
-def known_of_end(
+def known_of_end(  # noqa: PLR0913 - keywords of one end
     exit_code: int,
     log: str,
     *,
     is_out_of_memory: bool,
     described: Mapping[str, Any],
     read_file: ReadFile,
+    read_status: ReadStatus = lambda _: None,
 ) -> Broken | None:
     """Return why a container ended by itself, None if no known cause is found.
 
@@ -96,14 +116,31 @@ def known_of_end(
         is_out_of_memory: Whether the kernel killed it because of its memory limit.
         described: The image, as `docker inspect` shows it.
         read_file: Reads a file of the image.
+        read_status: Reads the permissions of a file of the image.
     """
     last = log_lines.last(log)
     if is_out_of_memory:
         return out_of_memory(log)
-    if problem := problem_in_log(log):
+    if problem := missing.driver(last) or problem_in_log(log):
+        return problem
+    if problem := _denied_program(last, described, read_file, read_status):
         return problem
     if "exec " in last or exit_code in _NOT_STARTED:
         return programs.problem(described, read_file)
+    return None
+
+
+def _denied_program(
+    last: str, described: Mapping[str, Any], read_file: ReadFile, read_status: ReadStatus
+) -> BadProgram | None:
+    """Return the problem of a program that a script may not execute, by the end of its log."""
+    for found in _DENIED_PROGRAM.finditer(last):
+        name = next(one for one in found.groups() if one)
+        # A file of data that may not be read is denied, too: only programs count.
+        if programs.is_program(described, read_file, name):
+            problem = programs.not_permitted(described, read_file, read_status, name)
+            if problem is not None:
+                return problem
     return None
 
 
@@ -129,7 +166,10 @@ def of_end(exit_code: int, log: str) -> Broken:
     how = f"status {exit_code}"
     if exit_code - SIGNALLED in set(signal.Signals):
         how = f"{signal.Signals(exit_code - SIGNALLED).name}, status {exit_code}"
-    remedy = ""
+    last = log_lines.last(log)
+    if needs_driver := missing.driver(last):
+        return needs_driver
+    remedy = cause = ""
     if not exit_code:
         remedy = (
             "let process 1 be the server, in the foreground: a container ends with its process 1, "
@@ -140,12 +180,14 @@ def of_end(exit_code: int, log: str) -> Broken:
             f"bind to 0.0.0.0:{contract.PORT}: the container does not have the address "
             "that the server binds to, such as ::1 without IPv6"
         )
-    if missing := missing_variables(log):
+    if unset := missing_variables(log):
         remedy = (
-            f"have a default for {missing[0]}; or, if the model's environment sets it, give it "
-            f"to the check: --env {missing[0]}=VALUE"
+            f"have a default for {unset[0]}; or, if the model's environment sets it, give it "
+            f"to the check: --env {unset[0]}=VALUE"
         )
-    seen = f"the server ended with {how}; its last lines: {log_lines.last(log)}"
+    if absent := missing.in_image(last):
+        cause, remedy = f"{absent[0]}: ", absent[1]
+    seen = f"{cause}the server ended with {how}; its last lines: {last}"
     return Broken(seen, remedy) if remedy else Ended(seen, _LAST_LINES_TELL)
 
 

@@ -8,11 +8,25 @@ from pathlib import Path
 
 from byoi import errors
 from byoi.conformance.causes import NO_PROGRAM
-from byoi.conformance.proc import Process, read_handler, read_listeners, read_processes
+from byoi.conformance.proc import (
+    Process,
+    read_handler,
+    read_listeners,
+    read_processes,
+    read_unix_sockets,
+)
 from byoi.conformance.server import Listener
 from byoi.conformance.verdict import NotTested
 from byoi.local.docker import Engine
 
+# The title that nginx gives its first process, with its arguments; and where Debian has its files.
+_NGINX = "nginx: master process"
+_CONFIGURATION = re.compile(r"-c ?(/\S+)")
+_CONFIGURATIONS = (
+    "/etc/nginx/nginx.conf",
+    "/etc/nginx/conf.d/default.conf",
+    "/etc/nginx/sites-enabled/default",
+)
 _OOM_KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 _LOG_LINES = 20_000
 _LONG_LINE_CHARACTERS = 10_000
@@ -48,6 +62,21 @@ class ContainerSight:
         if not any(tables):
             raise NotTested(_NEEDS_PROC)
         return [Listener(*found) for table in tables for found in read_listeners(table)]
+
+    def unix_sockets(self) -> list[str]:
+        """Return the paths of the listening Unix sockets of its network namespace."""
+        return read_unix_sockets(self._proc(self.engine.process_id(self.name), "/proc/net/unix"))
+
+    def nginx_configuration(self) -> str:
+        """Return the files of its nginx's configuration, "" if none runs."""
+        lines = self.engine.command_lines(self.name)
+        titles = [line for line in lines if _NGINX in line]
+        if not titles:
+            return ""
+        named = _CONFIGURATION.search(titles[0])
+        paths = [named[1]] if named else list(_CONFIGURATIONS)
+        files = [self.engine.read_file(self.name, path) or b"" for path in paths]
+        return b"\n".join(files).decode("utf-8", "replace")
 
     def changes(self) -> list[str]:
         """Return the paths that it created, changed or deleted outside of mounts."""

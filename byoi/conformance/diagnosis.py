@@ -10,7 +10,7 @@ import urllib.parse
 from collections.abc import Iterable
 
 from byoi import contract, errors
-from byoi.conformance import causes, programs, waiting
+from byoi.conformance import causes, ping_answer, programs, waiting
 from byoi.conformance.container import ContainerSight
 from byoi.conformance.server import Server
 from byoi.conformance.verdict import Broken, NotTested
@@ -36,6 +36,7 @@ def of_container(engine: Engine, container: str, image: str, url: str) -> str:
                 is_out_of_memory=sight.is_out_of_memory(),
                 described=engine.describe_image(image),
                 read_file=lambda path: engine.read_image_file(image, path),
+                read_status=lambda path: engine.image_file_status(image, path),
             )
         else:
             server = Server(parts.hostname or "", parts.port or contract.PORT, sight)
@@ -55,7 +56,19 @@ def of_refusal(engine: Engine, image: str) -> str:
     """
     try:
         described = engine.describe_image(image)
-        return told(programs.problem(described, lambda path: engine.read_image_file(image, path)))
+
+        def read_file(path: str) -> bytes | None:
+            return engine.read_image_file(image, path)
+
+        found = programs.problem(described, read_file)
+        if found is None or found.is_missing:
+            found = (
+                programs.not_permitted(
+                    described, read_file, lambda path: engine.image_file_status(image, path)
+                )
+                or found
+            )
+        return told(found)
     except errors.ByoiError:
         return ""
 
@@ -105,7 +118,7 @@ def told(found: Broken | None) -> str:
 
 
 def _of_running(server: Server) -> Broken | None:
-    if slow := waiting.slow_ping(server):
+    if slow := ping_answer.slow(server):
         return slow
     if found := waiting.wrong_listeners(server.sight.listeners(), contract.PORT):
         return found

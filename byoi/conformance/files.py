@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from byoi import contract
-from byoi.conformance import causes, log_lines, probing
+from byoi.conformance import causes, log_lines, missing, probing
 from byoi.conformance.case import HEALTHY_FIRST, Case
 from byoi.conformance.rule import Kind, rule
 from byoi.conformance.server import Answer, Server
@@ -177,14 +177,14 @@ def rt_60(case: Case) -> str:
         answer, code = probing.first_state(server, contract.PING_TIMEOUT_S)
         if code is None and not answer.status:
             raise NotTested(HEALTHY_FIRST)
-        return _judged_without_model(server, answer, code)
+        return _judged_without_model(case, server, answer, code)
     ready_s = case.server().ready_s or 0.0
     limit_s = min(case.subject.start_limit_s, 10 + 3 * ready_s)
     with case.subject.launched(case.conditions(has_model=False)) as server:
-        return _judged_without_model(server, *probing.first_state(server, limit_s))
+        return _judged_without_model(case, server, *probing.first_state(server, limit_s))
 
 
-def _judged_without_model(server: Server, answer: Answer, code: int | None) -> str:
+def _judged_without_model(case: Case, server: Server, answer: Answer, code: int | None) -> str:
     """Return how a server without model data answered /ping, or how it ended.
 
     Raises:
@@ -205,7 +205,10 @@ def _judged_without_model(server: Server, answer: Answer, code: int | None) -> s
             f"without model data it ends with status {code}; its last lines: {last}",
             "serve without a model, answer /ping with 503, or end with status 1 and the cause",
         )
-    return f"without model data it ends with status {code}: {last}"
+    seen = f"without model data it ends with status {code}: {last}"
+    if path := missing.hidden(last, case.subject.read_file):
+        return f"{seen}; the image has {path}, and a mount hides it: {missing.KEEP_ELSEWHERE}"
+    return seen
 
 
 @rule(Kind.PLATFORM)

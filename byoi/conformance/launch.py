@@ -146,6 +146,9 @@ def rt_05(case: Case) -> str:
     problem = case.problem
     if problem is None:
         return f"USER is {user}, and it serves; AWS warns of users other than root"
+    # RT-22 names the program, its permissions and the user.
+    if isinstance(problem, BadProgram):
+        raise NotTested(HEALTHY_FIRST)
     if denied := log_lines.first(_DENIED, f"{case.log()}\n{problem.seen}"):
         raise Broken(
             f"USER is {user}: {denied[:300]}",

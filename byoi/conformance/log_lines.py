@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from byoi.local import health
 
 _LAST_LINES = 3
-_END_LINES, _END_CHARACTERS = 60, 60_000
+_END_LINES, _END_CHARACTERS, _LONG_END_CHARACTERS = 60, 60_000, 2_000_000
+# Times, and nginx's numbers of a process and a connection.
+_STAMP = re.compile(r"\d{2,4}[/-]\d\d[/-]\d{2,4}[ T]\d\d:\d\d:\d\d\S*|\d+#\d+: \*\d+")
 # Fields with the message of a JSON line.
 MESSAGES = ("message", "msg", "event")
 # Words with which Python, Java, Node.js, Go, Rust and servers begin an error message.
@@ -69,9 +71,11 @@ def first(pattern: re.Pattern[str], log: str) -> str:
 
 
 def last(log: str) -> str:
-    """Return the end of a log in one line."""
-    lines = _end(log)
-    shown = lines[-_LAST_LINES:]
+    """Return the end of a log in one line; of lines that differ only in their time, the last."""
+    different: dict[str, str] = {}
+    for line in reversed(_end(log)):
+        different.setdefault(_STAMP.sub("", line), line)
+    shown = list(different.values())[:_LAST_LINES][::-1]
     # Node.js, Java, Go and Rust write the error before the traceback.
     if not any(map(_TELLING.search, shown)) and (telling := last_telling(log)):
         shown.insert(0, telling)
@@ -83,9 +87,23 @@ def last_telling(log: str) -> str:
     return next((line for line in reversed(_end(log)) if _TELLING.search(line)), "")
 
 
+def repeated_error(log: str) -> tuple[int, str]:
+    """Return how often the last error of a log is in its end, and its line; 0 without an error.
+
+    Lines that differ only in their time are equal.
+    """
+    line = last_telling(log)
+    if not line:
+        return 0, ""
+    lines = map(cut, map(str.strip, health.plain_lines(log[-_END_CHARACTERS:])))
+    wanted = _STAMP.sub("", line)
+    return sum(_STAMP.sub("", _message(one)) == wanted for one in lines), line
+
+
 def _end(log: str) -> list[str]:
-    # Of a very long line, the end is enough.
+    # Of a very long line, the end is enough; a long end may be health checks alone.
     lines = health.tail(log[-_END_CHARACTERS:], _END_LINES)
+    lines = lines or health.tail(log[-_LONG_END_CHARACTERS:], _END_LINES)
     telling = [line for line in lines if not _NOISE.fullmatch(line)]
     return [cut(_message(line).strip()) for line in telling or lines]
 

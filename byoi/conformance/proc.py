@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 _LISTEN = "0A"
 _WORD_DIGITS = 8
+_UNIX_FIELDS, _ACCEPTS = 8, 0x10000
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,16 @@ def read_processes(text: str) -> list[Process]:
         if pid.isdigit() and parent.isdigit() and state != "Z":
             found.append(Process(int(pid), int(parent), name))
     return found
+
+
+def read_unix_sockets(text: str) -> list[str]:
+    """Return the paths of the listening Unix sockets in /proc/net/unix.
+
+    Source: proc_pid_net(5): address, references, protocol, flags, type, state, inode, path; flag
+    0x10000 is __SO_ACCEPTCON.
+    """
+    rows = [line.split(maxsplit=7) for line in text.splitlines()[1:]]
+    return [row[7] for row in rows if len(row) == _UNIX_FIELDS and int(row[3], 16) & _ACCEPTS]
 
 
 def read_handler(status: str, number: int) -> bool:

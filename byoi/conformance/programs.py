@@ -9,14 +9,18 @@ messages, as version 28.2 writes them.
 """
 
 import platform
+import stat
 import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from byoi.conformance.verdict import Broken
+from byoi.local.docker import FileStatus
 
 # Returns a file of the image by its absolute path, None if it does not exist.
 ReadFile = Callable[[str], bytes | None]
+# Returns the permissions of a file or directory of the image, None if it does not exist.
+ReadStatus = Callable[[str], FileStatus | None]
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Names of processors in the operating system, and in images.
@@ -28,6 +32,8 @@ _RUNS_TOO = {"amd64": {"386"}, "arm64": {"arm"}}
 _ELF = b"\x7fELF"
 _ELF_HEAD_BYTES, _ELF_64_LITTLE = 64, b"\x02\x01"
 _LOADER = 3
+_ANY_EXECUTE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
+_LEAST_FIELDS = 4
 _SHELLS = {"sh", "bash", "dash", "ash"}
 
 
@@ -75,19 +81,127 @@ def problem(described: Mapping[str, Any], read_file: ReadFile) -> BadProgram | N
     return image.problem_of(program, content) or image.problem_of_arguments()
 
 
-def not_executable(described: Mapping[str, Any], read_file: ReadFile) -> BadProgram:
-    """Return the problem that the program lacks execute permission.
+def not_executable(described: Mapping[str, Any], read_file: ReadFile) -> BadProgram | None:
+    """Return the problem that the program lacks execute permission, None if it does not exist.
 
     Args:
         described: The image, as `docker inspect` shows it.
         read_file: Reads a file of the image.
     """
     image = _Image(described, read_file)
-    program, _ = image.find(image.entry[0])
-    return BadProgram(
-        f"{program} cannot be executed: permission denied",
-        f"make it executable: RUN chmod +x {program}",
-    )
+    program, content = image.find(image.entry[0])
+    if content is None:
+        return None
+    return BadProgram(f"{program} cannot be executed: permission denied", _chmod(program))
+
+
+def not_permitted(
+    described: Mapping[str, Any], read_file: ReadFile, read_status: ReadStatus, name: str = ""
+) -> BadProgram | None:
+    """Return why a program that exists may not be executed by the image's user, else None.
+
+    Args:
+        described: The image, as `docker inspect` shows it.
+        read_file: Reads a file of the image.
+        read_status: Reads the permissions of a file of the image.
+        name: Name or path of the program; by default the one that the image starts with.
+    """
+    image = _Image(described, read_file)
+    user = _User(str((described.get("Config") or {}).get("User") or ""), read_file)
+    found = None
+    for path in image.places(name or image.entry[0]):
+        status = read_status(path)
+        if status is None:
+            continue
+        problem = _not_permitted(path, status, user, read_status)
+        if problem is None:
+            interpreter = image.interpreter(path)
+            status = read_status(interpreter) if interpreter else None
+            if status is not None:
+                problem = _not_permitted(interpreter, status, user, read_status)
+        # A shell takes the first program on the PATH that can be executed.
+        if problem is None:
+            return None
+        found = found or problem
+    return found
+
+
+def is_program(described: Mapping[str, Any], read_file: ReadFile, name: str) -> bool:
+    """Whether an image has a program of this name or path: a binary, or a script that says so."""
+    _, content = _Image(described, read_file).find(name)
+    return content is not None and content.startswith((_ELF, b"#!"))
+
+
+def _not_permitted(
+    path: str, status: FileStatus, user: "_User", read_status: ReadStatus
+) -> BadProgram | None:
+    if status.is_directory:
+        return BadProgram(
+            f"{path} is a directory, and it is started as a program",
+            "name the program in it, or put a program in its place: a COPY of a folder copies what "
+            "is in it",
+        )
+    who = f" by USER {user.name}" if user.name else ""
+    parent = path.rpartition("/")[0]
+    while not user.is_root and parent:
+        folder = read_status(parent)
+        if folder is not None and not user.may_execute(folder):
+            return BadProgram(
+                f"{path} cannot be executed{who}: permission denied, the folder {parent} has mode "
+                f"{folder.mode:04o} and owner {folder.uid}",
+                f"let each user into the folder: RUN chmod a+rx {parent}",
+            )
+        parent = parent.rpartition("/")[0]
+    if user.may_execute(status):
+        return None
+    why = f"its mode is {status.mode:04o}, without the execute bit"
+    if status.mode & _ANY_EXECUTE:
+        why = f"its mode is {status.mode:04o}, its owner {status.uid}, its group {status.gid}"
+    return BadProgram(f"{path} cannot be executed{who}: permission denied, {why}", _chmod(path))
+
+
+def _chmod(path: str) -> str:
+    return f"make it executable: RUN chmod +x {path}, or COPY --chmod=755 in the Dockerfile"
+
+
+class _User:
+    """The user that an image runs as, by the numbers of its /etc/passwd and /etc/group.
+
+    Attributes:
+        name: USER of the image, "" for root.
+        is_root: Whether it is root.
+    """
+
+    def __init__(self, user: str, read_file: ReadFile) -> None:
+        owner, _, group = user.partition(":")
+        self._passwd = _table(read_file("/etc/passwd")) if owner else []
+        groups = _table(read_file("/etc/group")) if owner else []
+        row = next((row for row in self._passwd if owner in {row[0], row[2]}), None)
+        self._uid = row[2] if row else owner
+        name = row[0] if row else owner
+        self._gids = {row[2] for row in groups if name in row[-1].split(",")}
+        if row and not group:
+            self._gids.add(row[3])
+        self._gids |= {row[2] for row in groups if group and group in {row[0], row[2]}}
+        self._gids |= {group} if group.isdigit() else set()
+        self.is_root = not owner or self._uid == "0"
+        self.name = "" if self.is_root else user
+
+    def may_execute(self, status: FileStatus) -> bool:
+        """Whether it has the execute bit of a file: the owner's, else the group's, else all's."""
+        if self.is_root:
+            return bool(status.mode & _ANY_EXECUTE) or status.is_directory
+        if str(status.uid) == self._uid:
+            return bool(status.mode & stat.S_IXUSR)
+        if str(status.gid) in self._gids:
+            return bool(status.mode & stat.S_IXGRP)
+        return bool(status.mode & stat.S_IXOTH)
+
+
+def _table(content: bytes | None) -> list[list[str]]:
+    """Return the rows of /etc/passwd or /etc/group: at least name, password, number, and more."""
+    rows = [line.split(":") for line in (content or b"").decode("utf-8", "replace").splitlines()]
+    return [row for row in rows if len(row) >= _LEAST_FIELDS]
 
 
 def _missing(program: str, described: Mapping[str, Any]) -> BadProgram:
@@ -130,6 +244,18 @@ class _Image:
             if (content := self._read(path)) is not None:
                 return path, content
         return name, None
+
+    def places(self, name: str) -> list[str]:
+        """Return the paths at which a program of this name may be, in their order."""
+        if "/" in name:
+            return [name if name.startswith("/") else f"{self._folder}/{name.removeprefix('./')}"]
+        return [f"{folder.rstrip('/')}/{name}" for folder in self._path]
+
+    def interpreter(self, program: str) -> str:
+        """Return the path of a script's interpreter, "" if the program is not a script."""
+        first = (self._read(program) or b"").partition(b"\n")[0]
+        line = first[2:].decode("latin-1").split() if first.startswith(b"#!") else []
+        return line[0] if line else ""
 
     def problem_of(self, program: str, content: bytes) -> BadProgram | None:
         if content.startswith(_ELF):

@@ -41,6 +41,7 @@ class Answer:
         body: Response body.
         seconds: Seconds from the request to the last byte.
         problem: Why there was no answer, "" if there was one.
+        begun: Status of an answer that began and did not end, else 0.
     """
 
     status: int
@@ -48,6 +49,7 @@ class Answer:
     body: bytes = b""
     seconds: float = 0.0
     problem: str = ""
+    begun: int = 0
 
     @property
     def text(self) -> str:
@@ -124,6 +126,14 @@ class Sight(Protocol):
         """Return the listening sockets of its network namespace."""
         ...
 
+    def unix_sockets(self) -> list[str]:
+        """Return the paths of the Unix sockets on which its processes listen."""
+        ...
+
+    def nginx_configuration(self) -> str:
+        """Return the configuration of its nginx, "" without one."""
+        ...
+
     def changes(self) -> list[str]:
         """Return the paths that it created, changed or deleted outside of mounts."""
         ...
@@ -163,6 +173,14 @@ class Unseen:
         raise NotTested("give an image instead of a URL")
 
     def listeners(self) -> list[Listener]:
+        """Raise: not possible with a URL."""
+        raise NotTested("give an image instead of a URL")
+
+    def unix_sockets(self) -> list[str]:
+        """Raise: not possible with a URL."""
+        raise NotTested("give an image instead of a URL")
+
+    def nginx_configuration(self) -> str:
         """Raise: not possible with a URL."""
         raise NotTested("give an image instead of a URL")
 
@@ -241,6 +259,7 @@ class Server:
             The answer; after an error of the connection, with status 0.
         """
         started_s = time.monotonic()
+        begun = 0
         connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout_s)
         all_headers = dict(headers or {})
         if body is not None and not is_chunked:
@@ -252,17 +271,20 @@ class Server:
                     pieces = None if body is None else _pieces(body, timeout_s)
                     connection.request(method, path, pieces, all_headers)
                 response = connection.getresponse()
+                begun = response.status
                 content = _read(response, timeout_s)
             except http.client.IncompleteRead as error:
                 return Answer(
                     0,
                     seconds=time.monotonic() - started_s,
                     problem=f"status {response.status}, and a body that is not complete: {error}",
+                    begun=begun,
                 )
             # ValueError: chunks whose size is not a number.
             except (OSError, http.client.HTTPException, ValueError) as error:
                 reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-                return Answer(0, seconds=time.monotonic() - started_s, problem=reason)
+                seconds = time.monotonic() - started_s
+                return Answer(0, seconds=seconds, problem=reason, begun=begun)
         found = proxies.header_names(response)
         return Answer(response.status, found, content, seconds=time.monotonic() - started_s)
 

@@ -25,7 +25,7 @@ from byoi.conformance.proc import Process
 from byoi.conformance.server import Listener, Server, Unseen
 from byoi.conformance.verdict import Broken, NotTested
 from byoi.local import orphans, processes
-from byoi.local.docker import FREE, Confinement, Engine
+from byoi.local.docker import FREE, Confinement, Engine, FileStatus
 
 # Longer than most models need; with `--full` it is the platform's limit of 8 minutes.
 START_TIMEOUT_S = 90.0
@@ -156,7 +156,9 @@ class ImageSubject:
                         confinement=conditions.confinement,
                     )
                 except errors.EngineRefusedError as refused:
-                    cause = causes.of_refusal(str(refused), self.described(), self.read_file)
+                    cause = causes.of_refusal(
+                        str(refused), self.described(), self.read_file, self._read_status
+                    )
                     raise cause from refused
                 host, port = self._engine.address(name, conditions.port) or _LISTENS_NOWHERE
                 yield Server(host, port, ContainerSight(self._engine, name))
@@ -174,6 +176,7 @@ class ImageSubject:
             is_out_of_memory=server.sight.is_out_of_memory(),
             described=self.described(),
             read_file=self.read_file,
+            read_status=self._read_status,
         )
         return known or causes.of_end(code, log)
 
@@ -185,6 +188,9 @@ class ImageSubject:
     def read_file(self, path: str) -> bytes | None:
         """Return the beginning of a file of the image, None if it does not exist."""
         return self._engine.read_image_file(self.name, path)
+
+    def _read_status(self, path: str) -> FileStatus | None:
+        return self._engine.image_file_status(self.name, path)
 
     def has_files(self, folder: str) -> bool:
         """Whether the image has files in a folder."""

@@ -10,32 +10,16 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from byoi import contract
-from byoi.conformance import causes, log_lines
+from byoi.conformance import causes, log_lines, missing, nginx, ping_answer
+from byoi.conformance.restarts import Restarts
 from byoi.conformance.server import Answer, Listener, Server
 from byoi.conformance.verdict import Broken, NotTested
 
 _POLL_S = 0.1
 # A state that lasts for this share of the wait is not a short stage of the start.
 _SETTLED_SHARE = 0.1
-# Wait longer than the limit, to report how slow /ping is.
-_PATIENCE_S = 15.0
-_SLOW_PINGS = 3
-# Statuses of a server that may still be starting.
-_STARTING = {
-    HTTPStatus.BAD_GATEWAY,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    HTTPStatus.GATEWAY_TIMEOUT,
-}
-# Statuses that do not change by waiting.
-_REFUSED = {
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.FORBIDDEN,
-    HTTPStatus.METHOD_NOT_ALLOWED,
-    HTTPStatus.MISDIRECTED_REQUEST,
-}
-_BODY_CHARACTERS = 120
-_WITHOUT_ROUTE = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
+# After this share, a program that another one needs has been started.
+_LATE_SHARE = 0.2
 _RESOLVER = "127.0.0.11"
 
 
@@ -59,6 +43,8 @@ def wait_until_healthy(
     """
     started_s = time.monotonic()
     settled = _Settled()
+    unreachable = _Settled()
+    restarts = Restarts(server)
     while True:
         if server.sight.exit_code() is not None:
             return explain_end(server)
@@ -67,12 +53,22 @@ def wait_until_healthy(
         if answer.status == HTTPStatus.OK:
             server.ready_s = waited_s if server.sight.sees_start else None
             return None
-        if answer.seconds >= contract.PING_TIMEOUT_S and (slow := slow_ping(server)):
+        if answer.seconds >= contract.PING_TIMEOUT_S and (slow := ping_answer.slow(server)):
             return slow
+        unreachable_s = unreachable.seconds(_state(answer))
         if settled.seconds(_state(answer)) > _SETTLED_SHARE * limit_s:
             settled.restart()
-            if problem := _wrong_ping(server, answer) or _wrong_place(server, answer, port):
+            is_late = unreachable_s > _LATE_SHARE * limit_s
+            problem = (
+                ping_answer.wrong(server, answer)
+                or _wrong_place(server, answer, port)
+                or ping_answer.closed(server, answer)
+                or _wrong_upstream(server, answer, is_late=is_late)
+            )
+            if problem:
                 return problem
+        if answer.status in {0, *ping_answer.STARTING} and (problem := restarts.problem()):
+            return problem
         if waited_s > limit_s:
             return _gave_up(server, answer, limit_s, port)
         time.sleep(_POLL_S)
@@ -103,56 +99,13 @@ def _state(answer: Answer) -> str:
     return f"{answer.status} {answer.problem}"
 
 
-def slow_ping(server: Server) -> Broken | None:
-    """Return the problem if /ping is answered, but too late."""
-    # Repeated, because some servers, such as gunicorn, accept connections before their workers have
-    # loaded the model: the first /ping waits for that, the next ones do not.
-    for _ in range(_SLOW_PINGS):
-        patient = server.ping(timeout_s=_PATIENCE_S)
-        if patient.status != HTTPStatus.OK or patient.seconds <= contract.PING_TIMEOUT_S:
-            return None
-    return Broken(
-        f"/ping takes {patient.seconds:.1f} s; the limit is {contract.PING_TIMEOUT_S} s",
-        "answer /ping without running the model, from what a background check found last",
-    )
-
-
-def _wrong_ping(server: Server, answer: Answer) -> Broken | None:
-    """Return the problem if a server that has loaded does not answer /ping with 200.
-
-    While a server loads, any status is allowed. It has loaded if the status of /ping is below 400,
-    if waiting does not change that status, or if the server handles requests.
-    """
-    if not answer.status or answer.status in _STARTING:
+def _wrong_upstream(server: Server, answer: Answer, *, is_late: bool) -> Broken | None:
+    """Return the problem if nginx passes /ping to an address where nothing will listen."""
+    if answer.status != HTTPStatus.BAD_GATEWAY:
         return None
-    if answer.status in _REFUSED:
-        local = {"Host": f"localhost:{server.port}"}
-        if server.ask("GET", contract.PING_PATH, headers=local).status == HTTPStatus.OK:
-            return Broken(
-                f"GET /ping answers {answer.status} with Host: {server.host}, and 200 with Host: "
-                f"localhost{_body(answer)}",
-                "answer whatever the Host header is: the platform's is an address",
-            )
-        return wrong_status(answer)
-    # A missing route may be added after loading; a failure may be temporary.
-    if answer.status >= HTTPStatus.BAD_REQUEST:
-        invoked = server.invoke(b"[]", "application/json", timeout_s=_PATIENCE_S)
-        if invoked.status in {0, answer.status, *_STARTING, *_WITHOUT_ROUTE}:
-            return None
-    return wrong_status(answer)
-
-
-def wrong_status(answer: Answer) -> Broken:
-    """Return the problem that /ping is not answered with 200."""
-    if answer.status in _WITHOUT_ROUTE:
-        remedy = "add a route GET /ping that answers 200 when ready"
-    else:
-        remedy = "answer GET /ping with 200 when ready: no redirect, no login, no other status"
-    return Broken(f"GET /ping answers {answer.status}{_body(answer)}", remedy)
-
-
-def _body(answer: Answer) -> str:
-    return f": {answer.text[:_BODY_CHARACTERS]}" if answer.text else ""
+    with contextlib.suppress(NotTested):
+        return nginx.wrong_upstream(server.sight.log(), is_late=is_late)
+    return None
 
 
 def _wrong_place(server: Server, answer: Answer, port: int) -> Broken | None:
@@ -221,6 +174,21 @@ def wrong_listeners(listeners: list[Listener], port: int) -> Broken | None:
     return None
 
 
+def _lost_upstream(
+    server: Server, upstream: nginx.Upstream, listeners: list[Listener], limit_s: float
+) -> Broken:
+    sockets: list[str] = []
+    with contextlib.suppress(NotTested):
+        sockets = server.sight.unix_sockets()
+    others = [one for one in listeners if one.address != _RESOLVER]
+    found = nginx.nothing_at(upstream, nginx.listening(others, sockets))
+    return NotReady(
+        f"{found.seen}, {limit_s:g} s after the start",
+        f"let the application start and listen there; or {found.remedy}; or, where it takes "
+        "longer to load, --full waits 480 s",
+    )
+
+
 def _gave_up(server: Server, answer: Answer, limit_s: float, port: int) -> Broken:
     log, listeners = "", None
     with contextlib.suppress(NotTested):
@@ -228,20 +196,39 @@ def _gave_up(server: Server, answer: Answer, limit_s: float, port: int) -> Broke
         if server.sight.is_out_of_memory():
             return causes.out_of_memory(log)
         listeners = server.sight.listeners()
-    if problem := causes.problem_in_log(log):
+    if problem := missing.driver(log_lines.last(log)) or causes.problem_in_log(log):
         return problem
+    if answer.status == HTTPStatus.BAD_GATEWAY and (upstream := nginx.lost_upstream(log)):
+        return _lost_upstream(server, upstream, listeners or [], limit_s)
     if not answer.status and (problem := wrong_listeners(listeners or [], port)):
         return problem
+    return _not_ready(server, answer, limit_s, listeners, f"0.0.0.0:{port}")
+
+
+def _not_ready(
+    server: Server, answer: Answer, limit_s: float, listeners: list[Listener] | None, address: str
+) -> Broken:
+    """Return the problem without a known cause, with the last log lines.
+
+    Args:
+        server: The server.
+        answer: The last answer to /ping.
+        limit_s: Seconds since the start.
+        listeners: The listening sockets, None if they cannot be seen.
+        address: Where it should listen.
+    """
+    end = ""
+    with contextlib.suppress(NotTested):
+        end = log_lines.last(server.sight.log())
     if listeners is not None and all(one.address == _RESOLVER for one in listeners):
         return NotReady(
-            f"{limit_s:g} s after the start nothing listens on any port; its last log lines: "
-            f"{log_lines.last(log)}",
-            f"start the server for the argument `serve`, and listen on 0.0.0.0:{port}; or, if the "
-            "model takes longer to load, --full waits 480 s",
+            f"{limit_s:g} s after the start nothing listens on any port; its last log lines: {end}",
+            f"start the server for the argument `serve`, and listen on {address}; or, "
+            "if the model takes longer to load, --full waits 480 s",
         )
-    last = f"; its last log lines: {log_lines.last(log)}" if server.sight.sees_start else ""
-    if answer.status and answer.status not in _STARTING:
-        wrong = wrong_status(answer)
+    last = f"; its last log lines: {end}" if server.sight.sees_start else ""
+    if answer.status and answer.status not in ping_answer.STARTING:
+        wrong = ping_answer.wrong_status(answer)
         return Broken(f"{wrong.seen} for {limit_s:g} s{last}", wrong.remedy)
     seen = f"/ping did not answer 200 within {limit_s:g} s; last: {answer.shown}{last}"
     kind: type[Broken] = NotReady
@@ -249,6 +236,12 @@ def _gave_up(server: Server, answer: Answer, limit_s: float, port: int) -> Broke
         "the log has the cause, or the model takes longer to load than the check waits: --full "
         "waits 480 s, and the endpoint's start-up time-out can be raised to 3600 s"
     )
+    if ping_answer.is_closed(answer):
+        remedy = (
+            "something accepts the connections and closes them: answer whatever the Host header "
+            "is; or, where a program passes them on, let the server behind it listen where that "
+            f"looks; or {remedy}"
+        )
     if not server.sight.sees_start:
         kind = Broken
         remedy = "the server's own log has the cause; check it again when it has loaded its model"

@@ -25,6 +25,7 @@ from byoi.local.docker_config import DockerConfig, EngineAddress
 
 # Every engine since 2016 answers a question for its version in this version of the API.
 _FIRST_VERSION = "1.24"
+_HEADERS_BYTES = 64 * 1024
 
 
 def connect(address: EngineAddress, timeout_s: float) -> Any:
@@ -125,6 +126,28 @@ def first_file(chunks: Iterator[bytes], limit_bytes: int) -> bytes | None:
             return None
         start = member.offset_data
     return bytes(received[start : start + min(member.size, limit_bytes)])
+
+
+def first_status(chunks: Iterator[bytes]) -> tuple[int, int, int, bool] | None:
+    """Return mode, owner, group and whether it is a directory of the first entry of a tar archive.
+
+    Args:
+        chunks: The archive, of which only the beginning is read.
+    """
+    received = bytearray()
+    for chunk in chunks:
+        received += chunk
+        # Long names and extended attributes have headers of their own before it.
+        if len(received) >= _HEADERS_BYTES:
+            break
+    with (
+        contextlib.suppress(tarfile.ReadError),
+        tarfile.open(fileobj=io.BytesIO(received), mode="r:") as archive,
+    ):
+        member = archive.next()
+        if member is not None:
+            return member.mode & 0o7777, member.uid, member.gid, member.isdir()
+    return None
 
 
 def has_file(chunks: Iterator[bytes], limit_bytes: int) -> bool:

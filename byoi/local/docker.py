@@ -52,6 +52,23 @@ class ContainerState:
 
 
 @dataclass(frozen=True)
+class FileStatus:
+    """The permissions of a file or a directory.
+
+    Attributes:
+        mode: Its permission bits.
+        uid: Number of its owner.
+        gid: Number of its group.
+        is_directory: Whether it is a directory.
+    """
+
+    mode: int
+    uid: int = 0
+    gid: int = 0
+    is_directory: bool = False
+
+
+@dataclass(frozen=True)
 class Confinement:
     """Limits of a container, in addition to those of the engine.
 
@@ -263,8 +280,9 @@ class Engine:
                 image,
                 [command],
                 name=name,
-                # As on the platform, the image's STOPSIGNAL is ignored.
+                # As on the platform, the image's STOPSIGNAL and HEALTHCHECK are ignored.
                 stop_signal="SIGTERM",
+                healthcheck={"test": ["NONE"]},
                 user=confinement.user or None,
                 environment=self._with_proxies(environment or {}),
                 labels=dict(labels or {}),
@@ -361,6 +379,28 @@ class Engine:
         """Return the beginning of a file of an image, None if it does not exist (not run)."""
         with self._opened_image(image) as container:
             return self.read_file(container, path, limit_bytes)
+
+    def image_file_status(self, image: str, path: str) -> FileStatus | None:
+        """Return the permissions of a file of an image, None if it does not exist (not run)."""
+        with self._opened_image(image) as container:
+            return self._file_status(container, path)
+
+    def _file_status(self, container: str, path: str) -> FileStatus | None:
+        with self._absences(), self._asked("look into an image") as client:
+            chunks, described = client.get_archive(container, path)
+            with contextlib.closing(chunks):
+                if not described["linkTarget"]:
+                    found = self._sdk.first_status(chunks)
+                    return FileStatus(*found) if found else None
+            return self._file_status(container, described["linkTarget"])
+        return None
+
+    def command_lines(self, container: str) -> list[str]:
+        """Return the command lines of a container's processes, empty after its end."""
+        with self._absences(), self._asked("list the processes of a container") as client:
+            rows = client.top(container, "-eo pid,args").get("Processes") or ()
+            return [str(row[-1]) for row in rows]
+        return []
 
     def has_image_files(self, image: str, folder: str, limit_bytes: int = 1 << 20) -> bool:
         """Whether an image has files in a folder or below; does not run it."""

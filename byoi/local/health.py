@@ -15,6 +15,8 @@ _HEALTHY = str(int(http.client.OK))
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*m")
 # A health check in the access logs of this and other servers, in plain text and in JSON.
 _HEALTH_CHECK = re.compile(r'GET /ping |"path": ?"/ping"')
+# A line of an error log that names the request: nginx writes `[error]` and the whole first line.
+_ERROR = re.compile(r"\[(?:warn|error|crit|alert|emerg)\]|\b(?:ERROR|CRITICAL)\b|Error\b")
 
 
 def ping(url: str) -> str:
@@ -77,8 +79,8 @@ def wait_until_healthy(  # noqa: PLR0913 - keywords with a default
 
 
 def is_health_check(line: str) -> bool:
-    """Whether a log line is about a health check."""
-    return _HEALTH_CHECK.search(line) is not None
+    """Whether a log line is about a health check, and not about an error in one."""
+    return _HEALTH_CHECK.search(line) is not None and _ERROR.search(line) is None
 
 
 def plain_lines(text: str) -> list[str]:

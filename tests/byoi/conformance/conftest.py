@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from byoi.conformance import causes
-from byoi.conformance.proc import read_handler
+from byoi.conformance.proc import Process, read_handler
 from byoi.conformance.server import Listener, Server
 from byoi.conformance.subjects import Conditions
 from byoi.conformance.verdict import NotTested
@@ -31,6 +31,15 @@ class LocalSight:
 
     def listeners(self) -> list[Listener]:
         raise NotTested("give an image")
+
+    def unix_sockets(self) -> list[str]:
+        return []
+
+    def nginx_configuration(self) -> str:
+        return ""
+
+    def children(self) -> list[Process]:
+        return []
 
     def changes(self) -> list[str]:
         return [str(one) for one in (self._folder / "scratch").iterdir()]
@@ -102,6 +111,12 @@ class LocalSubject:
 
     def explain_end(self, server: Server):
         return causes.of_end(server.sight.exit_code() or 0, server.sight.log())
+
+    def has_files(self, folder: str) -> bool:
+        return False
+
+    def read_file(self, path: str) -> bytes | None:
+        return None
 
     def described(self):
         return {"Config": {"Labels": self._labels}}

@@ -50,6 +50,12 @@ class LifeSight:
         own = [line for line in table.splitlines() if _inode(line) in sockets]
         return [Listener(*one) for one in read_listeners("\n".join(["head", *own]))]
 
+    def unix_sockets(self) -> list[str]:
+        return []
+
+    def nginx_configuration(self) -> str:
+        return ""
+
     def changes(self) -> list[str]:
         written = [f"/var/lib/{one.name}" for one in (self._folder / "scratch").iterdir()]
         return [*self._made, *written]

@@ -3,9 +3,11 @@
 import contextlib
 import socket
 import time
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
 
 from byoi import contract
-from byoi.conformance import causes, probing
+from byoi.conformance import causes, comparing, connections, probing
 from byoi.conformance.case import HEALTHY_FIRST, Case
 from byoi.conformance.rule import Kind, rule
 from byoi.conformance.verdict import Broken, NotApplicable, NotTested
@@ -18,6 +20,10 @@ _CONNECTIONS = 20
 _PAUSE_S = 0.02
 # Wait longer than the limit, to report how late a connection is.
 _CONNECT_S = 5.0
+# Go's client keeps so many connections to a host.
+_IDLE = 2
+# No model takes this long to answer an empty list.
+_EMPTY_LIST_S = 30.0
 _LABEL, _, _LABEL_VALUE = contract.BIND_TO_PORT_LABEL.partition("=")
 _SAFE_RANGE_VARIABLE = "SAGEMAKER_SAFE_PORT_RANGE"
 _SAFE_RANGE = (21000, 21999)
@@ -126,6 +132,9 @@ def rt_18(case: Case) -> str:
 def rt_19(case: Case) -> str:
     """A connection is accepted within 250 ms.
 
+    Also while another one is open: a /ping is answered beside a connection that is kept after its
+    answer, and beside one whose request is not complete.
+
     Source: DG your-algorithms-inference-code.
     """
     server = case.server()
@@ -146,7 +155,67 @@ def rt_19(case: Case) -> str:
             f"a connection was accepted after {slowest_s * 1000:.0f} ms; the limit is 250 ms",
             "accept connections while the model computes: let nginx, or a thread, accept them",
         )
-    return f"the slowest of {_CONNECTIONS} within {slowest_s * 1000:.0f} ms"
+    for held, named in ((_idle, "that is idle"), (_half_sent, "with half a request")):
+        _require_ping_beside(case, held, named)
+    return f"the slowest of {_CONNECTIONS} within {slowest_s * 1000:.0f} ms, and beside open ones"
+
+
+@contextlib.contextmanager
+def _idle(case: Case) -> Iterator[bool]:
+    """Keep connections open after their answers; yield whether each was answered."""
+    server = case.server()
+    with contextlib.ExitStack() as stack:
+        for _ in range(_IDLE):
+            connection = stack.enter_context(
+                connections.opened(server, timeout_s=contract.PING_TIMEOUT_S)
+            )
+            connection.send(connections.ping(server))
+            if not connection.answer().status:
+                yield False
+                return
+        yield True
+
+
+@contextlib.contextmanager
+def _half_sent(case: Case) -> Iterator[bool]:
+    """Send half a body; the other half follows at the end, so that no request is broken off."""
+    server = case.server()
+    data = connections.invocation(server, comparing.EMPTY_LIST)
+    with connections.opened(server, timeout_s=_EMPTY_LIST_S) as connection:
+        connection.send(data[:-1])
+        yield True
+        connection.send(data[-1:])
+        connection.answer()
+
+
+def _require_ping_beside(
+    case: Case,
+    held: Callable[[Case], contextlib.AbstractContextManager[bool]],
+    named: str,
+) -> None:
+    """Require an answer to /ping while other connections are open.
+
+    Raises:
+        Broken: There is none, and there is one after those connections have ended.
+        NotTested: There is none afterwards either.
+    """
+    server = case.server()
+    try:
+        with held(case) as is_answered:
+            ping = server.ping(timeout_s=contract.PING_TIMEOUT_S) if is_answered else None
+    except OSError as error:
+        raise NotTested(f"fix RT-24 first: a connection fails: {error}") from error
+    if ping is not None and ping.status:
+        return
+    after = server.ping()
+    if after.status != HTTPStatus.OK or after.seconds > contract.PING_TIMEOUT_S:
+        raise NotTested(f"fix RT-24 first: /ping gets {after.shown} after {after.seconds:.1f} s")
+    raise Broken(
+        f"while a connection {named} is open, /ping on another one is not answered; the limit is "
+        f"{contract.PING_TIMEOUT_S} s: one thread serves one connection at a time",
+        "serve connections side by side: by threads (ThreadingHTTPServer, gunicorn --threads), by "
+        "an asynchronous server, or with nginx in front; the platform keeps its connections open",
+    )
 
 
 @rule(Kind.ANY)

@@ -88,6 +88,10 @@ class Connection:
         with contextlib.suppress(OSError):
             self._socket.sendall(data)
 
+    def wait(self, limit_s: float) -> bool:
+        """Wait for the first byte of an answer; return whether there is one, or an end."""
+        return bool(select.select([self._socket], [], [], limit_s)[0])
+
     def answer(self) -> Answer:
         """Read the next answer; after an error of the connection, with status 0."""
         started_s = time.monotonic()

@@ -3,13 +3,13 @@
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Iterator
-from http import HTTPStatus
+from collections.abc import Iterator
 
 from byoi import contract
 from byoi.conformance import causes, comparing, connections, probing
 from byoi.conformance.case import HEALTHY_FIRST, Case
 from byoi.conformance.rule import Kind, rule
+from byoi.conformance.server import Server
 from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 from byoi.conformance.waiting import NotReady, wrong_listeners
 
@@ -24,6 +24,8 @@ _CONNECT_S = 5.0
 _IDLE = 2
 # No model takes this long to answer an empty list.
 _EMPTY_LIST_S = 30.0
+# Time until a /ping is answered that only waited for another connection to end.
+_RELEASE_S = 1.0
 _LABEL, _, _LABEL_VALUE = contract.BIND_TO_PORT_LABEL.partition("=")
 _SAFE_RANGE_VARIABLE = "SAGEMAKER_SAFE_PORT_RANGE"
 _SAFE_RANGE = (21000, 21999)
@@ -155,62 +157,71 @@ def rt_19(case: Case) -> str:
             f"a connection was accepted after {slowest_s * 1000:.0f} ms; the limit is 250 ms",
             "accept connections while the model computes: let nginx, or a thread, accept them",
         )
-    for held, named in ((_idle, "that is idle"), (_half_sent, "with half a request")):
-        _require_ping_beside(case, held, named)
+    try:
+        _require_beside_idle(server)
+        _require_beside_half(server)
+    except OSError as error:
+        raise NotTested(f"fix RT-24 first: a connection fails: {error}") from error
     return f"the slowest of {_CONNECTIONS} within {slowest_s * 1000:.0f} ms, and beside open ones"
 
 
-@contextlib.contextmanager
-def _idle(case: Case) -> Iterator[bool]:
-    """Keep connections open after their answers; yield whether each was answered."""
-    server = case.server()
-    with contextlib.ExitStack() as stack:
-        for _ in range(_IDLE):
-            connection = stack.enter_context(
-                connections.opened(server, timeout_s=contract.PING_TIMEOUT_S)
-            )
-            connection.send(connections.ping(server))
-            if not connection.answer().status:
-                yield False
-                return
-        yield True
-
-
-@contextlib.contextmanager
-def _half_sent(case: Case) -> Iterator[bool]:
-    """Send half a body; the other half follows at the end, so that no request is broken off."""
-    server = case.server()
-    data = connections.invocation(server, comparing.EMPTY_LIST)
-    with connections.opened(server, timeout_s=_EMPTY_LIST_S) as connection:
-        connection.send(data[:-1])
-        yield True
-        connection.send(data[-1:])
-        connection.answer()
-
-
-def _require_ping_beside(
-    case: Case,
-    held: Callable[[Case], contextlib.AbstractContextManager[bool]],
-    named: str,
-) -> None:
-    """Require an answer to /ping while other connections are open.
+def _require_beside_idle(server: Server) -> None:
+    """Keep connections open after their answers, and send /ping over a new one.
 
     Raises:
-        Broken: There is none, and there is one after those connections have ended.
-        NotTested: There is none afterwards either.
+        Broken: It is answered only when the others have ended.
+        OSError: A connection is not accepted.
     """
-    server = case.server()
-    try:
-        with held(case) as is_answered:
-            ping = server.ping(timeout_s=contract.PING_TIMEOUT_S) if is_answered else None
-    except OSError as error:
-        raise NotTested(f"fix RT-24 first: a connection fails: {error}") from error
-    if ping is not None and ping.status:
-        return
-    after = server.ping()
-    if after.status != HTTPStatus.OK or after.seconds > contract.PING_TIMEOUT_S:
-        raise NotTested(f"fix RT-24 first: /ping gets {after.shown} after {after.seconds:.1f} s")
-    raise Broken(
+    with contextlib.ExitStack() as held:
+        for number in range(_IDLE + 1):
+            with contextlib.ExitStack() as new:
+                connection = new.enter_context(_pinged(server))
+                if not connection.wait(contract.PING_TIMEOUT_S):
+                    held.close()
+                    if number:
+                        raise _blocked(connection, "that is idle")
+                    return
+                connection.answer()
+                held.push(new.pop_all())
+
+
+def _require_beside_half(server: Server) -> None:
+    """Send half a body, /ping over a new connection, and then the other half.
+
+    Raises:
+        Broken: It is answered only after the other half.
+        OSError: A connection is not accepted.
+    """
+    data = connections.invocation(server, comparing.EMPTY_LIST)
+    with contextlib.ExitStack() as held, contextlib.ExitStack() as new:
+        half = held.enter_context(connections.opened(server, timeout_s=_EMPTY_LIST_S))
+        half.send(data[:-1])
+        connection = new.enter_context(_pinged(server))
+        is_blocked = not connection.wait(contract.PING_TIMEOUT_S)
+        # A request that is broken off would be an error in the log.
+        half.send(data[-1:])
+        half.answer()
+        held.close()
+        if is_blocked:
+            raise _blocked(connection, "with half a request")
+
+
+@contextlib.contextmanager
+def _pinged(server: Server) -> Iterator[connections.Connection]:
+    with connections.opened(server, timeout_s=_RELEASE_S) as connection:
+        connection.send(connections.ping(server))
+        yield connection
+
+
+def _blocked(connection: connections.Connection, named: str) -> Exception:
+    """Return the problem that a /ping was not answered before another connection ended.
+
+    It is answered then: if not, the other connection was not the cause.
+    """
+    answer = connection.answer()
+    if not answer.status:
+        return NotTested(f"fix RT-24 first: /ping gets {answer.shown}")
+    return Broken(
         f"while a connection {named} is open, /ping on another one is not answered; the limit is "
         f"{contract.PING_TIMEOUT_S} s: one thread serves one connection at a time",
         "serve connections side by side: by threads (ThreadingHTTPServer, gunicorn --threads), by "

@@ -34,6 +34,11 @@ class Payload:
     body: bytes
     content_type: str
 
+    @property
+    def media_type(self) -> str:
+        """The content type in lower case, without parameters."""
+        return self.content_type.partition(";")[0].strip().lower()
+
     @classmethod
     def read(cls, file: Path | None, content_type: str | None = None) -> Self | None:
         """Read a request from a file; without a file return None.

@@ -44,3 +44,13 @@ def error_in(body: bytes) -> str:
         if word in _SUCCESS_KEYS and value is False:
             return f"{name}: {value}"
     return ""
+
+
+def is_nothing(body: bytes) -> bool:
+    """Whether a body is empty, or JSON without content, such as `null` or `[]`."""
+    text = body[:_READ_BYTES].decode("utf-8", "replace").strip()
+    try:
+        content = json.loads(text) if text else None
+    except ValueError:
+        return False
+    return content is None or content in ("", [], {})

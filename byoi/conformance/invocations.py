@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from byoi import contract
-from byoi.conformance import comparing, error_bodies, log_lines, slow
+from byoi.conformance import bodies, charsets, comparing, error_bodies, log_lines, malformed, slow
 from byoi.conformance.case import Case, Payload
 from byoi.conformance.rule import Kind, rule
 from byoi.conformance.server import Answer, Server
@@ -13,15 +13,11 @@ from byoi.conformance.verdict import Broken, NotTested
 
 _JSON = "application/json"
 # More than the default of nginx's client_max_body_size, 1 MB.
-_MIB = 1024 * 1024
-_BEYOND_NGINX_BYTES = 2 * _MIB
+_BEYOND_NGINX_BYTES = 2 * 1024 * 1024
 # The default timeout of gunicorn's workers.
 _COMMON_TIMEOUT_S = 30.0
 # No model takes this long to refuse a request.
 _JUNK_TIMEOUT_S = 30.0
-# Time between the end of a connection and the end of the process.
-_END_S = 2.0
-_PAUSE_S = 0.05
 # Longer than a second, the usual resolution of a time in an answer.
 _TICK_S = 1.1
 # With more than one kind of answer for each 4 answers, the model answers at random.
@@ -177,9 +173,14 @@ def rt_33(case: Case) -> str:
 def rt_34(case: Case) -> str:
     """A body of 25 MB is taken.
 
+    A payload of JSON is sent with white space within, and is answered as without; another one is
+    sent in two pieces.
+
     Source: DG deploy-model-options; API InvokeEndpoint says 6,291,456 bytes.
     """
-    return _taken(case, contract.REQUEST_BODY_BYTES)
+    shown = bodies.taken(case, contract.REQUEST_BODY_BYTES)
+    bodies.require_pieces_read(case)
+    return f"{shown}{bodies.size_remark(case)}"
 
 
 @rule(Kind.ANY)
@@ -188,34 +189,7 @@ def rt_35(case: Case) -> str:
 
     Source: nginx's client_max_body_size is 1 MB by default; AWS's TensorFlow container sets 0.
     """
-    return _taken(case, _BEYOND_NGINX_BYTES)
-
-
-def _taken(case: Case, size_bytes: int) -> str:
-    comparing.usual(case)
-    asked = case.server()
-    answer = asked.invoke(b" " * size_bytes, _JSON)
-    shown = f"{size_bytes // _MIB} MB"
-    if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        server = answer.headers.get("server", "")
-        of_server = "in Flask MAX_CONTENT_LENGTH, in aiohttp client_max_size, in Express limit"
-        of_proxy = "in nginx: client_max_body_size 25m"
-        remedy = (
-            f"raise the limit of the proxy in front, {of_proxy}; and that of the server behind it"
-            if "nginx" in server
-            else f"raise the limit of the server, {of_server}; and that of a proxy, {of_proxy}"
-        )
-        raise Broken(f"{shown} are answered with 413{f' by {server}' if server else ''}", remedy)
-    if not answer.status and (code := _end_of(asked)) is not None:
-        raise Broken(
-            f"{shown} get {answer.shown}: the server has ended with status {code}",
-            "let no body end the server: take 25 MB, also where several come at once",
-        )
-    if not answer.status:
-        raise Broken(
-            f"{shown} get {answer.shown}", "read the whole body before answering, up to 25 MB"
-        )
-    return f"{shown} are answered with {answer.status}"
+    return bodies.taken(case, _BEYOND_NGINX_BYTES)
 
 
 @rule(Kind.PLATFORM)
@@ -277,7 +251,12 @@ def rt_37(case: Case) -> str:
                 "answer an error with 4xx if the request is wrong, with 5xx if the model fails: "
                 "the caller takes 200 for a prediction",
             )
-    return ", ".join(f"{junk.named}: {answer.status}" for junk, answer in found)
+        if problem := malformed.problem(case, junk.payload, junk.named, answer):
+            raise problem
+    charsets.require_taken(case)
+    return ", ".join(
+        f"{junk.named}: {malformed.shown(junk.payload, answer)}" for junk, answer in found
+    )
 
 
 def _junk_answers(case: Case) -> list[tuple[_Junk, Answer]]:
@@ -314,7 +293,7 @@ def _junk_answers(case: Case) -> list[tuple[_Junk, Answer]]:
 def _problem_after(server: Server, junk: _Junk, answer: Answer) -> Broken | None:
     remedy = "let no request end the server: catch what the model raises, and answer 400 or 500"
     ping = server.ping()
-    code = server.sight.exit_code() if ping.status else _end_of(server)
+    code = server.sight.exit_code() if ping.status else bodies.end_of(server)
     if code is not None:
         return Broken(
             f"{junk.named} is answered with {answer.shown}, and the server has ended with status "
@@ -324,14 +303,6 @@ def _problem_after(server: Server, junk: _Junk, answer: Answer) -> Broken | None
     if ping.status != HTTPStatus.OK:
         return Broken(f"after {junk.named} /ping answers {ping.shown}", remedy)
     return None
-
-
-def _end_of(server: Server) -> int | None:
-    """Return the exit status of a server that may be about to end, None if it still runs."""
-    until_s = time.monotonic() + _END_S
-    while (code := server.sight.exit_code()) is None and time.monotonic() < until_s:
-        time.sleep(_PAUSE_S)
-    return code
 
 
 @rule(Kind.ANY)

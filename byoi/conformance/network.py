@@ -3,11 +3,13 @@
 import contextlib
 import socket
 import time
+from collections.abc import Iterator
 
 from byoi import contract
-from byoi.conformance import causes, probing
+from byoi.conformance import causes, comparing, connections, probing
 from byoi.conformance.case import HEALTHY_FIRST, Case
 from byoi.conformance.rule import Kind, rule
+from byoi.conformance.server import Server
 from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 from byoi.conformance.waiting import NotReady, wrong_listeners
 
@@ -18,6 +20,12 @@ _CONNECTIONS = 20
 _PAUSE_S = 0.02
 # Wait longer than the limit, to report how late a connection is.
 _CONNECT_S = 5.0
+# Go's client keeps so many connections to a host.
+_IDLE = 2
+# No model takes this long to answer an empty list.
+_EMPTY_LIST_S = 30.0
+# Time until a /ping is answered that only waited for another connection to end.
+_RELEASE_S = 1.0
 _LABEL, _, _LABEL_VALUE = contract.BIND_TO_PORT_LABEL.partition("=")
 _SAFE_RANGE_VARIABLE = "SAGEMAKER_SAFE_PORT_RANGE"
 _SAFE_RANGE = (21000, 21999)
@@ -126,6 +134,9 @@ def rt_18(case: Case) -> str:
 def rt_19(case: Case) -> str:
     """A connection is accepted within 250 ms.
 
+    Also while another one is open: a /ping is answered beside a connection that is kept after its
+    answer, and beside one whose request is not complete.
+
     Source: DG your-algorithms-inference-code.
     """
     server = case.server()
@@ -146,7 +157,76 @@ def rt_19(case: Case) -> str:
             f"a connection was accepted after {slowest_s * 1000:.0f} ms; the limit is 250 ms",
             "accept connections while the model computes: let nginx, or a thread, accept them",
         )
-    return f"the slowest of {_CONNECTIONS} within {slowest_s * 1000:.0f} ms"
+    try:
+        _require_beside_idle(server)
+        _require_beside_half(server)
+    except OSError as error:
+        raise NotTested(f"fix RT-24 first: a connection fails: {error}") from error
+    return f"the slowest of {_CONNECTIONS} within {slowest_s * 1000:.0f} ms, and beside open ones"
+
+
+def _require_beside_idle(server: Server) -> None:
+    """Keep connections open after their answers, and send /ping over a new one.
+
+    Raises:
+        Broken: It is answered only when the others have ended.
+        OSError: A connection is not accepted.
+    """
+    with contextlib.ExitStack() as held:
+        for number in range(_IDLE + 1):
+            with contextlib.ExitStack() as new:
+                connection = new.enter_context(_pinged(server))
+                if not connection.wait(contract.PING_TIMEOUT_S):
+                    held.close()
+                    if number:
+                        raise _blocked(connection, "that is idle")
+                    return
+                connection.answer()
+                held.push(new.pop_all())
+
+
+def _require_beside_half(server: Server) -> None:
+    """Send half a body, /ping over a new connection, and then the other half.
+
+    Raises:
+        Broken: It is answered only after the other half.
+        OSError: A connection is not accepted.
+    """
+    data = connections.invocation(server, comparing.EMPTY_LIST)
+    with contextlib.ExitStack() as held, contextlib.ExitStack() as new:
+        half = held.enter_context(connections.opened(server, timeout_s=_EMPTY_LIST_S))
+        half.send(data[:-1])
+        connection = new.enter_context(_pinged(server))
+        is_blocked = not connection.wait(contract.PING_TIMEOUT_S)
+        # A request that is broken off would be an error in the log.
+        half.send(data[-1:])
+        half.answer()
+        held.close()
+        if is_blocked:
+            raise _blocked(connection, "with half a request")
+
+
+@contextlib.contextmanager
+def _pinged(server: Server) -> Iterator[connections.Connection]:
+    with connections.opened(server, timeout_s=_RELEASE_S) as connection:
+        connection.send(connections.ping(server))
+        yield connection
+
+
+def _blocked(connection: connections.Connection, named: str) -> Exception:
+    """Return the problem that a /ping was not answered before another connection ended.
+
+    It is answered then: if not, the other connection was not the cause.
+    """
+    answer = connection.answer()
+    if not answer.status:
+        return NotTested(f"fix RT-24 first: /ping gets {answer.shown}")
+    return Broken(
+        f"while a connection {named} is open, /ping on another one is not answered; the limit is "
+        f"{contract.PING_TIMEOUT_S} s: one thread serves one connection at a time",
+        "serve connections side by side: by threads (ThreadingHTTPServer, gunicorn --threads), by "
+        "an asynchronous server, or with nginx in front; the platform keeps its connections open",
+    )
 
 
 @rule(Kind.ANY)

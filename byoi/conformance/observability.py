@@ -4,7 +4,7 @@ import contextlib
 import re
 from http import HTTPStatus
 
-from byoi.conformance import stopping
+from byoi.conformance import kept, stopping
 from byoi.conformance.case import Case
 from byoi.conformance.rule import Kind, rule
 from byoi.conformance.server import Answer
@@ -149,13 +149,17 @@ def _counters(answer: Answer) -> dict[str, float]:
     return found
 
 
-@rule(Kind.PLATFORM)
-def ob_08(case: Case) -> str:  # noqa: ARG001 - no image can break it
-    """The platform counts invocations and their latency in AWS/SageMaker.
+@rule(Kind.ANY)
+def ob_08(case: Case) -> str:
+    """The platform counts as errors of the model what is not HTTP, and connections that break.
 
-    Source: DG monitoring-cloudwatch.
+    Seen from outside: requests over one connection are answered as over several, and each answer
+    ends where its headers say. A connection that the server closes at once after an answer breaks
+    no request; one that it closes a moment later does: a POST is not sent again.
+
+    Source: DG monitoring-cloudwatch, InvocationModelErrors; RFC 9112.
     """
-    return ""
+    return kept.used(case)
 
 
 @rule(Kind.PLATFORM)

@@ -272,7 +272,7 @@ class Server:
                     connection.request(method, path, pieces, all_headers)
                 response = connection.getresponse()
                 begun = response.status
-                content = _read(response, timeout_s)
+                content = read_body(response, timeout_s)
             except http.client.IncompleteRead as error:
                 return Answer(
                     0,
@@ -338,8 +338,12 @@ class Server:
         return End(time.monotonic() - started_s, code if code is not None else -1)
 
 
-def _read(response: http.client.HTTPResponse, timeout_s: float) -> bytes:
+def read_body(response: http.client.HTTPResponse, timeout_s: float) -> bytes:
     """Return the body like `HTTPResponse.read`, with limits of time and size.
+
+    Args:
+        response: A response whose head has been read.
+        timeout_s: Seconds for the whole body.
 
     Raises:
         OSError: The body is not complete in time, or exceeds the maximum size.

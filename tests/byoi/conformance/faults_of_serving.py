@@ -88,9 +88,17 @@ FAULTS = {
     "limit 1048576": Fault("RT-35", ("2 MB", "413", "client_max_body_size"), ("RT-34", "BT-07")),
     "limit 6291456": Fault("RT-34", ("25 MB", "413"), ("BT-07",)),
     "promises_no_limit": Fault("BT-07", ("100 MB", "413", "SAGEMAKER_MAX_PAYLOAD_IN_MB=0")),
+    "cuts_body": Fault(
+        "RT-34", ("a body of 25 MB gets 400, the same of 9 B 200", "the whole body"), ("RT-35",)
+    ),
+    "cuts_body lines": Fault("RT-34", ("in two pieces", "another answer"), payload=LINES),
     "error_with_200": Fault("RT-37", ("200", "no JSON"), payload=None),
     "text_error_with_200": Fault("RT-37", ("200", "ValueError"), payload=None),
     "payload_error_with_200": Fault("RT-37", ("the payload", "200", "status: error")),
+    "null_with_200": Fault("RT-37", ("not JSON", "200 with null")),
+    "strict_type": Fault(
+        "RT-37", ("application/json; charset=utf-8 gets 415 where application/json gets 200",)
+    ),
     "dies": Fault("RT-37", ("empty body", "status 3"), payload=None),
     "long_error": Fault("RT-38", ("2048",), payload=None),
     "long_headers": Fault("RT-40", ("431", "1024"), ("RT-41", "RT-42")),
@@ -153,6 +161,14 @@ FAULTS = {
     "drops_records": Fault("BT-10", ("3 records have 1",), payload=LINES),
     "needs_line_break": Fault("BT-11", ("3 records, without 2",), payload=LINES),
     "no_json": Fault("DC-01", ("not JSON", "a text")),
+    "nan": Fault("DC-01", ("NaN is not JSON", "null")),
+    "html_type": Fault("DC-01", ("a response of text/html is JSON",)),
+    "gzip": Fault("DC-01", ("Content-Encoding: gzip without Accept-Encoding",)),
+    "length_in_characters": Fault("DC-01", ("4 bytes follow", "not of its characters"), ("OB-08",)),
+    "surplus": Fault("OB-08", ("2 bytes follow its Content-Length of 23 B",)),
+    "both_lengths": Fault("OB-08", ("Content-Length and Transfer-Encoding together",)),
+    "closes_late": Fault("OB-08", ("Connection: close", "no answer", "no POST")),
+    "unread_body": Fault("OB-08", ("refused with 415", "a request of its own")),
     "leaves_files": Fault("DC-03", ("24 requests left 24",)),
 }
 # Each waits out a limit of the platform. In images they take the seconds that they name; in a test

@@ -5,10 +5,12 @@ an argument after a blank.
 """
 
 import base64
+import gzip
 import hashlib
 import http.server
 import itertools
 import json
+import math
 import os
 import signal
 import socket
@@ -68,14 +70,20 @@ REFUSALS = {
     "needs_attributes": (400, lambda headers, body: ATTRIBUTES not in headers),
     "any_type": (406, lambda headers, body: headers.get("Accept") == "*/*"),
     "refuses_header": (500, lambda headers, body: ARGUMENT in headers),
+    "strict_type": (415, lambda headers, body: ";" in headers.get("Content-Type", "")),
     "no_chunks": (411, lambda headers, body: "Transfer-Encoding" in headers),
     "batch_fails": (500, lambda headers, body: IS_BATCH),
     "once": (409, lambda headers, body: IS_BATCH and body in seen),
 }
 
 
+# Faults that are a result.
+RESULTS = {"nan": math.nan, "length_in_characters": "größenmäßig"}
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+    # By default HTTP/1.0 keeps no connection.
+    protocol_version = "HTTP/1.0" if ARGUMENT == "closing" else "HTTP/1.1"
 
     def do_GET(self):
         path, _, _ = self.path.partition("?")
@@ -100,6 +108,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         parts = self.path.split("/")
         if self.path == "/ping":
             self.answer_ping()
+        elif self.path == "/invocations" and self.leaves_body():
+            self.answer(415, {"error": "expected JSON"})
         elif self.path == "/invocations":
             self.invoke()
         elif self.path == "/models":
@@ -112,6 +122,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.answer(404, {"error": "not loaded"})
         else:
             self.answer(404, {"error": "unknown path"})
+
+    def leaves_body(self):
+        return FAULT == "unread_body" and self.headers.get_content_type() not in MEDIA_TYPES
 
     def do_DELETE(self):
         name = self.path.split("/")[2]
@@ -221,6 +234,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if FAULT == "text_error_with_200":
             self.answer(200, "ValueError: no JSON")
             return
+        if FAULT == "null_with_200":
+            self.answer(200, None)
+            return
         self.answer(200 if FAULT == "error_with_200" else 400, content)
 
     def sleep(self, seconds):
@@ -253,6 +269,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             headers, data = {}, {"score": 0.25 + 0.5 * (next(requests) % 2)}
         if FAULT == "clock":
             headers, data = {}, {"score": 0.25, "at": time.strftime("%H:%M:%S")}
+        data = RESULTS.get(FAULT, data)
         if FAULT == "payload_error_with_200" and data:
             self.answer(200, {"status": "error", "detail": "no model"})
             return
@@ -276,7 +293,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             while self.rfile.readline().strip():
                 pass
             return b"".join(parts)
-        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        if FAULT == "cuts_body":
+            first = self.rfile.read1(length) if length else b""
+            self.rfile.read(length - len(first))
+            return first
+        return self.rfile.read(length)
 
     def stream(self, pieces):
         """Send lines, each when it is made."""
@@ -311,17 +333,32 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def answer(self, status, content, **headers):
-        body = json.dumps(content).encode()
-        if FAULT == "no_json" and status == 200 and "received" in content:
+        body = json.dumps(content, ensure_ascii=FAULT != "length_in_characters").encode()
+        is_result = status == 200 and isinstance(content, dict) and "received" in content
+        if FAULT == "no_json" and is_result:
             body = b"a text"
+        length = len(body.decode()) if FAULT == "length_in_characters" else len(body)
+        if FAULT == "gzip" and is_result:
+            body = gzip.compress(body)
+            length, headers = len(body), {**headers, "Content-Encoding": "gzip"}
         self.send_response(status)
-        if not (FAULT == "without_type" and status == 200 and "received" in content):
-            self.send_header("Content-Type", JSON)
-        self.send_header("Content-Length", str(len(body)))
+        if not (FAULT == "without_type" and is_result):
+            is_html = FAULT == "html_type" and is_result
+            self.send_header("Content-Type", "text/html; charset=utf-8" if is_html else JSON)
+        self.send_header("Content-Length", str(length))
+        if FAULT == "both_lengths" and is_result:
+            self.send_header("Transfer-Encoding", "chunked")
+            body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(body + b"\n\n" if FAULT == "surplus" and is_result else body)
+        self.end_answer()
+
+    def end_answer(self):
+        if FAULT in {"closes_late", "closes_at_once"}:
+            time.sleep(0.1 if FAULT == "closes_late" else 0)
+            self.close_connection = True
 
     def log_message(self, form, *values):
         sys.stdout.write(f"{form % values}\n")
@@ -388,6 +425,12 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         if FAULT == "slow_accept":
             time.sleep(0.4)
         return super().get_request()
+
+    def process_request(self, request, client_address):
+        if FAULT == "one_thread":
+            socketserver.BaseServer.process_request(self, request, client_address)
+        else:
+            super().process_request(request, client_address)
 
 
 class Server6(Server):

@@ -104,6 +104,14 @@ def test_what_is_no_fault_breaks_no_rule(fault):
     assert set(verdicts(report, Verdict.PASS)) == {"RT-22", "RT-24", "RT-31"}, report
 
 
+def test_a_connection_that_is_closed_with_its_answer_breaks_no_rule_and_is_told():
+    report = check(
+        Case(LocalSubject("closes_at_once", LABELS), Given(payload=LIST)), rules("OB-08")
+    )
+    assert list(verdicts(report, Verdict.PASS)) == ["OB-08"], report
+    assert "does not say so" in report.results[0].seen
+
+
 def test_each_rule_that_an_image_can_break_has_a_row():
     tables = (FAULTS, SLOW_FAULTS, faults_of_life.FAULTS, faults_of_life.IMAGE_FAULTS)
     tables += (faults_of_life.CONTAINER_FAULTS, faults_of_life.SLOW_FAULTS)

@@ -7,7 +7,7 @@ answered with a success, and must be whatever its length: see `padding`.
 import time
 from http import HTTPStatus
 
-from byoi.conformance import comparing, connections, error_bodies, padding
+from byoi.conformance import comparing, connections, error_bodies, padding, probing
 from byoi.conformance.case import Case, Payload
 from byoi.conformance.server import Answer, Server
 from byoi.conformance.verdict import Broken, NotTested
@@ -18,9 +18,6 @@ _MIB = 1024 * 1024
 _RESPONSE_BYTES = 6 * _MIB
 # Between two pieces: a server reads the first one meanwhile.
 _PIECE_S = 0.1
-# Time between the end of a connection and the end of the process.
-_END_S = 2.0
-_PAUSE_S = 0.05
 _READ_ALL = (
     "read the whole body: as many bytes as its Content-Length says, or all of its chunks; one "
     "read of a socket gives the first part only"
@@ -65,7 +62,7 @@ def _not_taken(server: Server, answer: Answer, shown: str) -> Broken | None:
             else f"raise the limit of the server, {of_server}; and that of a proxy, {of_proxy}"
         )
         return Broken(f"{shown} are answered with 413{f' by {name}' if name else ''}", remedy)
-    if not answer.status and (code := end_of(server)) is not None:
+    if not answer.status and (code := probing.end_of(server)) is not None:
         return Broken(
             f"{shown} get {answer.shown}: the server has ended with status {code}",
             "let no body end the server: take 25 MB, also where several come at once",
@@ -163,11 +160,3 @@ def _ask_in_pieces(server: Server, payload: Payload) -> Answer:
             return connection.answer()
     except OSError as error:
         return Answer(0, problem=str(error))
-
-
-def end_of(server: Server) -> int | None:
-    """Return the exit status of a server that may be about to end, None if it still runs."""
-    until_s = time.monotonic() + _END_S
-    while (code := server.sight.exit_code()) is None and time.monotonic() < until_s:
-        time.sleep(_PAUSE_S)
-    return code

@@ -101,12 +101,17 @@ class Case:
         given: The user's options.
         ends: The causes of each time that the shared server ended by itself.
         figures: Times that rules have measured.
+        late_s: Seconds to wait for a model that is not loaded when /ping is 200 already.
+        settle: Waits until the model of a server that was just started answers; None if /ping
+            tells when it does.
     """
 
     subject: Subject
     given: Given = Given()
     ends: list[Broken] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
+    late_s: float = 30.0
+    settle: Callable[[Server], None] | None = None
     _kept: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _server: Server | None = None
     _problem: Broken | None = None
@@ -287,6 +292,8 @@ class Case:
         problem = waiting.wait_until_healthy(
             server, limit_s, explain_end=self.subject.explain_end, port=port
         )
+        if problem is None and self.settle is not None:
+            self.settle(server)
         if isinstance(problem, causes.OutOfMemory) and self.given.memory_bytes:
             mb = self.given.memory_bytes // _MIB
             return Broken(f"with {mb:,} MB, as the instance type: {problem.seen}", problem.remedy)

@@ -1,15 +1,15 @@
-"""Compare answers: of repeated requests, and of requests with changes that must have no effect."""
+"""Compare answers: of repeated requests, and of a server that has just started."""
 
 import concurrent.futures
 import math
 import re
 import time
-from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from byoi.conformance.case import Case, Payload
 from byoi.conformance.server import Answer, Server
-from byoi.conformance.verdict import Broken, NotTested
+from byoi.conformance.verdict import NotTested
 
 EMPTY_LIST = Payload(b"[]", "application/json")
 
@@ -20,7 +20,10 @@ _REQUESTS = 24
 _AT_ONCE = 4
 # Requests are sent only for this time, so that a slow model does not slow down the check.
 _SECONDS = 6.0
-_PAUSE_S = 0.1
+_PAUSE_S, _LATE_PAUSE_S = 0.1, 0.4
+# A model that was not loaded is told from errors at random: more failures than these come first,
+# and so many successes follow.
+_CERTAIN_FAILURES, _MORE = 3, 3
 # Statuses of a server that has no handler for a request.
 WITHOUT_ROUTE = {
     HTTPStatus.NOT_FOUND,
@@ -29,6 +32,7 @@ WITHOUT_ROUTE = {
 }
 _NOT_READY = {
     0,
+    HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.BAD_GATEWAY,
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
@@ -103,14 +107,87 @@ def asked(case: Case) -> tuple[Payload, Answer]:
     Raises:
         NotTested: The server is not healthy.
     """
-    payload = case.given.payload or EMPTY_LIST
+    return case.given.payload or EMPTY_LIST, opening(case).last
 
+
+@dataclass(frozen=True)
+class Opening:
+    """The first answers of a server to the usual request.
+
+    Attributes:
+        answers: All answers, until the first one that is valid.
+        late_s: Seconds until the valid one.
+        is_steady: Whether the answers after it were as good.
+    """
+
+    answers: list[Answer]
+    late_s: float
+    is_steady: bool
+
+    @property
+    def first(self) -> Answer:
+        """The first answer."""
+        return self.answers[0]
+
+    @property
+    def last(self) -> Answer:
+        """The valid answer."""
+        return self.answers[-1]
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether a failure was followed by a success."""
+        return not is_success(self.first) and is_success(self.last)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the model certainly was not loaded at first: failures, then only successes."""
+        return self.has_changed and self.is_steady and len(self.answers) > _CERTAIN_FAILURES
+
+
+def opening(case: Case) -> Opening:
+    """Return the first answers of the shared server to the usual request, asked for only once.
+
+    Raises:
+        NotTested: The server is not healthy.
+    """
     server = case.server()
+    return case.remembered("usual", lambda: opened(case, server))
 
-    def ask() -> Answer:
-        return settled(server, payload)[-1]
 
-    return payload, case.remembered("usual", ask)
+def opened(case: Case, server: Server) -> Opening:
+    """Return the first answers of a server to the usual request.
+
+    If the model was not loaded at first, later servers are given the time to load it.
+
+    Args:
+        case: Has the user's request.
+        server: A server whose /ping has just answered 200.
+    """
+    payload = case.given.payload or EMPTY_LIST
+    started_s = time.monotonic()
+    # What a model answers to an empty list may be 5xx for ever.
+    late_s = case.late_s if case.given.payload else 0.0
+    answers = settled(server, payload, late_s)
+    taken_s = time.monotonic() - started_s
+    is_steady = True
+    if len(answers) > 1 and is_success(answers[-1]):
+        more = [server.invoke(payload.body, payload.content_type) for _ in range(_MORE)]
+        is_steady = all(map(is_success, more))
+    found = Opening(answers, taken_s, is_steady)
+    if found.is_late:
+        limit_s = 2 * taken_s + _SECONDS
+        case.settle = lambda server: wait_for_model(server, payload, limit_s)
+    return found
+
+
+def wait_for_model(server: Server, payload: Payload, limit_s: float) -> None:
+    """Wait until a server answers a payload with success, or a time limit is reached."""
+    started_s = time.monotonic()
+    while not is_success(server.invoke(payload.body, payload.content_type)):
+        if time.monotonic() - started_s > limit_s:
+            return
+        time.sleep(_LATE_PAUSE_S)
 
 
 def require_success(case: Case) -> Answer:
@@ -125,12 +202,13 @@ def require_success(case: Case) -> Answer:
     return answer
 
 
-def settled(server: Server, payload: Payload) -> list[Answer]:
+def settled(server: Server, payload: Payload, late_s: float = 0.0) -> list[Answer]:
     """Send a payload repeatedly while the server seems not to be ready, for some seconds.
 
     Args:
         server: The server.
         payload: The payload.
+        late_s: Seconds to repeat it while the answer is any 5xx.
 
     Returns:
         All answers; the last one is the valid one.
@@ -139,29 +217,9 @@ def settled(server: Server, payload: Payload) -> list[Answer]:
     answers = []
     while True:
         answers.append(server.invoke(payload.body, payload.content_type))
-        if answers[-1].status not in _NOT_READY or time.monotonic() - started_s > _SECONDS:
+        status, taken_s = answers[-1].status, time.monotonic() - started_s
+        is_late = status >= HTTPStatus.INTERNAL_SERVER_ERROR and taken_s < late_s
+        is_early = status in _NOT_READY and taken_s < _SECONDS
+        if not is_late and not is_early:
             return answers
-        time.sleep(_PAUSE_S)
-
-
-def with_headers(case: Case, headers: Mapping[str, str], named: str) -> Answer:
-    """Send the usual request with headers that must not change its status.
-
-    Args:
-        case: What the rule is tested on.
-        headers: The added headers.
-        named: Name of the headers for messages.
-
-    Raises:
-        Broken: The status differs from that without the headers.
-    """
-    payload, before = usual(case)
-    answer = case.server().invoke(payload.body, payload.content_type, headers)
-    if answer.status != before.status:
-        shown = answer.text[:120]
-        raise Broken(
-            f"with {named} the answer is {answer.shown} instead of {before.shown}: {shown}",
-            f"answer a request with {named} as one without: only the model's own code may depend "
-            "on it",
-        )
-    return answer
+        time.sleep(_PAUSE_S if taken_s < 1 else _LATE_PAUSE_S)

@@ -1,14 +1,22 @@
 """Contract 1D: invocations."""
 
-import time
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from byoi import contract
-from byoi.conformance import bodies, charsets, comparing, error_bodies, log_lines, malformed, slow
-from byoi.conformance.case import Case, Payload
+from byoi.conformance import (
+    bodies,
+    charsets,
+    comparing,
+    controls,
+    error_bodies,
+    junk,
+    log_lines,
+    malformed,
+    repetition,
+    slow,
+)
+from byoi.conformance.case import Case
 from byoi.conformance.rule import Kind, rule
-from byoi.conformance.server import Answer, Server
 from byoi.conformance.verdict import Broken, NotTested
 
 _JSON = "application/json"
@@ -18,10 +26,6 @@ _BEYOND_NGINX_BYTES = 2 * 1024 * 1024
 _COMMON_TIMEOUT_S = 30.0
 # No model takes this long to refuse a request.
 _JUNK_TIMEOUT_S = 30.0
-# Longer than a second, the usual resolution of a time in an answer.
-_TICK_S = 1.1
-# With more than one kind of answer for each 4 answers, the model answers at random.
-_MOST_KINDS_SHARE = 4
 
 
 @rule(Kind.ANY, is_quick=True)
@@ -33,6 +37,8 @@ def rt_31(case: Case) -> str:
 
     Source: DG your-algorithms-inference-code.
     """
+    if case.given.payload is not None:
+        comparing.asked(case)
     answer = case.server().invoke(b"[]", _JSON, timeout_s=_JUNK_TIMEOUT_S)
     if answer.status in comparing.WITHOUT_ROUTE:
         raise Broken(
@@ -52,6 +58,7 @@ def rt_31(case: Case) -> str:
         )
     if case.given.payload is None:
         return f"an empty list is answered with {answer.status}"
+    controls.require_sound(case, "an empty list")
     _, answer = comparing.asked(case)
     if comparing.is_success(answer) and not answer.body:
         raise Broken(
@@ -69,7 +76,7 @@ def rt_31(case: Case) -> str:
         raise Broken(
             f"{answer.status} without a Content-Type", "name the media type of the response"
         )
-    alike = _alike(case, case.given.payload)
+    alike = repetition.alike(case, case.given.payload)
     shown = f"{answer.status}, {answer.headers['content-type']}, {answer.seconds * 1000:.0f} ms"
     return f"{shown}; {alike}"
 
@@ -78,40 +85,6 @@ def _told(case: Case) -> str:
     """Return the last error line of the log, "" without one."""
     line = log_lines.last_telling(case.log())
     return f"; its log: {line}" if line else ""
-
-
-def _alike(case: Case, payload: Payload) -> str:
-    """Return the observation that all workers give the same answer.
-
-    Raises:
-        Broken: Their answers differ.
-    """
-    answers = comparing.repeated(case.server(), payload)
-    slowest_s = max(one.seconds for one in answers)
-    name = f"slowest of {len(answers)} invocations"
-    case.measured(name, "RT-31", slowest_s, contract.INVOCATION_TIMEOUT_S)
-    kinds = comparing.kinds_of(answers)
-    if len(kinds) == 1:
-        return f"{len(answers)} answers are alike"
-    failed = next((kind for kind in kinds if not comparing.is_success(kind[0])), None)
-    if failed is None:
-        # If no earlier answer comes again, the answers contain a time.
-        time.sleep(_TICK_S)
-        later = comparing.repeated(case.server(), payload)
-        if not any(comparing.says_same(kind[0], one) for kind in kinds for one in later):
-            return f"{len(kinds)} of {len(answers)} answers differ, as by a clock: not compared"
-    if failed is None and len(kinds) > len(answers) // _MOST_KINDS_SHARE:
-        return f"{len(kinds)} of {len(answers)} answers differ, as at random: not compared"
-    counts = " and ".join(str(len(kind)) for kind in kinds[:4])
-    shown = " | ".join(
-        f"{kind[0].shown} {kind[0].body[:60].decode('utf-8', 'replace')}" for kind in kinds[:2]
-    )
-    raise Broken(
-        f"one payload has answers that differ between workers: of {len(answers)}, {counts} are "
-        f"alike: {shown}",
-        "give each worker the same model and the same state: load it from the model data, and "
-        "keep nothing from one request to the next",
-    )
 
 
 @rule(Kind.PAYLOAD)
@@ -201,32 +174,6 @@ def rt_36(case: Case) -> str:  # noqa: ARG001 - no image can break it
     return ""
 
 
-@dataclass(frozen=True)
-class _Junk:
-    """A request that most models refuse.
-
-    Attributes:
-        named: Description for messages.
-        payload: The request.
-        accept: The header Accept.
-    """
-
-    named: str
-    payload: Payload
-    accept: str = "*/*"
-
-
-_JUNK = (
-    _Junk("an empty body", Payload(b"", _JSON)),
-    _Junk("an empty list", Payload(b"[]", _JSON)),
-    _Junk("a body that is not JSON", Payload(b'{"instances": [1, 2', _JSON)),
-    _Junk("bytes that are not text", Payload(b"\xff\xfe\x00\x80" * 8, _JSON)),
-    _Junk("an unknown media type", Payload(b"\x00\x01\x02", "application/x-byoi-unknown")),
-    _Junk("a Content-Type that is none", Payload(b"[]", "junk")),
-    _Junk("an unknown Accept", Payload(b"[]", _JSON), "application/x-byoi-unknown"),
-)
-
-
 @rule(Kind.ANY, is_quick=True)
 def rt_37(case: Case) -> str:
     """What the model cannot take is answered with 4xx or 5xx, never with 200 and an error.
@@ -235,74 +182,23 @@ def rt_37(case: Case) -> str:
 
     Source: BC ModelError.
     """
-    found = _junk_answers(case)
-    if case.given.payload is not None:
-        payload, answer = comparing.asked(case)
-        found = [*found, (_Junk("the payload", payload), answer)]
-    for junk, answer in found:
+    found = junk.answers(case)
+    for named, sent, answer in found:
         if not answer.status:
             raise Broken(
-                f"{junk.named} gets {answer.shown}",
+                f"{named} gets {answer.shown}",
                 "answer each request: catch what the model raises, and answer 400 or 500",
             )
         if comparing.is_success(answer) and (error := error_bodies.error_in(answer.body)):
             raise Broken(
-                f"{junk.named} is answered with {answer.status} and an error: {error}",
+                f"{named} is answered with {answer.status} and an error: {error}",
                 "answer an error with 4xx if the request is wrong, with 5xx if the model fails: "
                 "the caller takes 200 for a prediction",
             )
-        if problem := malformed.problem(case, junk.payload, junk.named, answer):
+        if problem := malformed.problem(case, sent, named, answer):
             raise problem
     charsets.require_taken(case)
-    return ", ".join(
-        f"{junk.named}: {malformed.shown(junk.payload, answer)}" for junk, answer in found
-    )
-
-
-def _junk_answers(case: Case) -> list[tuple[_Junk, Answer]]:
-    """Return the answers to requests that most models refuse.
-
-    Raises:
-        Broken: The server is not healthy afterwards.
-    """
-    comparing.usual(case)
-
-    def ask() -> list[tuple[_Junk, Answer]] | Broken:
-        server = case.server()
-        found = []
-        for junk in _JUNK:
-            answer = server.invoke(
-                junk.payload.body,
-                junk.payload.content_type,
-                {"Accept": junk.accept},
-                timeout_s=_JUNK_TIMEOUT_S,
-            )
-            found.append((junk, answer))
-            if problem := _problem_after(server, junk, answer):
-                # The next rule gets a new server.
-                case.close()
-                return problem
-        return found
-
-    found = case.remembered("junk", ask)
-    if isinstance(found, Broken):
-        raise found
-    return found
-
-
-def _problem_after(server: Server, junk: _Junk, answer: Answer) -> Broken | None:
-    remedy = "let no request end the server: catch what the model raises, and answer 400 or 500"
-    ping = server.ping()
-    code = server.sight.exit_code() if ping.status else bodies.end_of(server)
-    if code is not None:
-        return Broken(
-            f"{junk.named} is answered with {answer.shown}, and the server has ended with status "
-            f"{code}",
-            remedy,
-        )
-    if ping.status != HTTPStatus.OK:
-        return Broken(f"after {junk.named} /ping answers {ping.shown}", remedy)
-    return None
+    return ", ".join(f"{named}: {malformed.shown(sent, answer)}" for named, sent, answer in found)
 
 
 @rule(Kind.ANY)
@@ -312,7 +208,7 @@ def rt_38(case: Case) -> str:
     Source: BC Message.
     """
     try:
-        answers = [answer for _, answer in _junk_answers(case)]
+        answers = [answer for _, _, answer in junk.answers(case)]
     except Broken as broken:
         raise NotTested("fix RT-37 first") from broken
     errors = [one for one in answers if one.status >= HTTPStatus.BAD_REQUEST]

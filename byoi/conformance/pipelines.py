@@ -3,9 +3,10 @@
 import re
 from http import HTTPStatus
 
+from byoi.conformance import comparing
 from byoi.conformance.case import Case
 from byoi.conformance.rule import Kind, rule
-from byoi.conformance.verdict import Broken, NotApplicable, NotTested
+from byoi.conformance.verdict import Broken, NotApplicable
 
 # RFC 9110, 8.3.1: type "/" subtype, then parameters.
 _MEDIA_TYPE = re.compile(r"[\w!#$%&'*+.^`|~-]+/[\w!#$%&'*+.^`|~-]+\s*(;.*)?")
@@ -30,10 +31,8 @@ def pl_02(case: Case) -> str:
 
     Source: DG inference-pipeline-real-time.
     """
-    payload = case.payload()
-    answer = case.server().invoke(payload.body, payload.content_type)
-    if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-        raise NotTested(f"fix RT-31 first: the payload gets {answer.shown}")
+    case.payload()
+    answer = comparing.require_success(case)
     found = answer.headers.get("content-type", "")
     if not _MEDIA_TYPE.fullmatch(found.strip()):
         raise Broken(

@@ -65,6 +65,7 @@ def unlabelled(name: str) -> tuple[str, ...]:
 
 FAULTS = {
     "early 3": Fault("RT-23", ("503", "200")),
+    "loading 2": Fault("RT-23", ("before the model answers", "500", "200 comes", "503 until")),
     "slow_ping 2.5": Fault("RT-22", ("the limit is 2 s",)),
     "no_ping": Fault("RT-22", ("404", "route")),
     "ping 204": Fault("RT-22", ("204",)),
@@ -100,6 +101,9 @@ FAULTS = {
         "RT-37", ("application/json; charset=utf-8 gets 415 where application/json gets 200",)
     ),
     "dies": Fault("RT-37", ("empty body", "status 3"), payload=None),
+    "poison": Fault(
+        "RT-37", ("after bytes that are not text the payload gets 500 instead of 200",)
+    ),
     "long_error": Fault("RT-38", ("2048",), payload=None),
     "long_headers": Fault("RT-40", ("431", "1024"), ("RT-41", "RT-42")),
     "any_type": Fault("RT-41", ("406", "*/*"), ()),
@@ -113,7 +117,7 @@ FAULTS = {
     "unclosed_session": Fault("RT-52", ("Closed-Session-Id", "a1-b2")),
     "session_fails": Fault("RT-53", ("500", "200")),
     "junk_headers": Fault("RT-54", ("400", "50 unknown headers")),
-    "needs_attributes": Fault("RT-55", ("400",), ("RT-31", "RT-42")),
+    "needs_attributes": Fault("RT-55", ("400",), ("RT-31",)),
     "stream_unchunked": Fault("ST-01", ("chunked",), payload=STREAM),
     "stream_breaks": Fault("ST-01", ("broke",), ("ST-03",), payload=STREAM),
     "stream_merged": Fault("ST-04", ("line 2 of 4",), payload=STREAM),

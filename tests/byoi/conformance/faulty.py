@@ -42,6 +42,7 @@ busy = threading.Lock()
 requests = itertools.count()
 seen = set()
 models = {}
+poison, answered = [], []
 open_web_sockets = []
 
 
@@ -57,12 +58,51 @@ def has_long_attributes(headers, body):
     return len(headers.get(ATTRIBUTES, "")) > 512
 
 
+def is_poisoned(headers, body):
+    """Whether a body came before that is no text, or that is the argument."""
+    was = bool(poison)
+    if body == ARGUMENT.encode() if ARGUMENT else b"\xff" in body:
+        poison.append(body)
+    return was
+
+
+def is_broken_by_header(headers, body):
+    was = bool(poison)
+    if ATTRIBUTES in headers:
+        poison.append(body)
+    return was or bool(poison)
+
+
+def is_too_soon(headers, body):
+    """Whether a request comes sooner than some seconds after the last one that was answered."""
+    now_s = time.monotonic()
+    if answered and now_s - answered[-1] < float(ARGUMENT):
+        return True
+    answered.append(now_s)
+    return False
+
+
+def is_at_once(headers, body):
+    """Whether another request is under way."""
+    if not busy.acquire(blocking=False):
+        return True
+    time.sleep(0.02)
+    busy.release()
+    return False
+
+
 # Faults that are a status: when.
 REFUSALS = {
     "no_invocations": (404, lambda headers, body: True),
     "limit": (413, lambda headers, body: len(body) > int(ARGUMENT)),
     "promises_no_limit": (413, lambda headers, body: len(body) > 25 * 1024**2),
     "early": (503, is_early),
+    "loading": (500, is_early),
+    "poison": (500, is_poisoned),
+    "breaks_by_header": (500, is_broken_by_header),
+    "too_soon": (503, is_too_soon),
+    "at_once": (500, is_at_once),
+    "now_and_then": (500, lambda headers, body: next(requests) % int(ARGUMENT) == 4),
     "always_200": (500, lambda headers, body: not any(Path(MODEL_DIR).iterdir())),
     "junk_headers": (400, lambda headers, body: len(headers) > 30),
     "long_headers": (431, has_long_header),
@@ -166,7 +206,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         status = int(ARGUMENT) if FAULT == "ping" else 404 if FAULT == "no_ping" else 200
         if FAULT == "busy_web_socket" and open_web_sockets:
             status = 503
-        if FAULT == "flapping_ping" and next(requests) % 2:
+        if FAULT == "flapping_ping" and next(requests) % int(ARGUMENT or 2) == 1:
             status = 503
         host = self.headers.get("Host", "")
         if FAULT == "hosts" and host.startswith(("169.254.255.131", "model.example")):
@@ -217,6 +257,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Answer where the fault is in how any body is answered, and say whether it is."""
         if FAULT == "dies" and not body:
             os._exit(3)
+        if FAULT == "tires" and next(requests) >= int(ARGUMENT):
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return True
         if FAULT == "write_model":
             Path(f"{MODEL_DIR}/cache").write_text("x")
         if FAULT == "leaves_files":

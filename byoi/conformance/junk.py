@@ -1,0 +1,202 @@
+"""Requests that most models refuse, and whether the server still works after each of them."""
+
+import contextlib
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from byoi.conformance import comparing, controls, probing
+from byoi.conformance.case import Case, Payload
+from byoi.conformance.controls import Cause, Trouble
+from byoi.conformance.server import Answer, Server
+from byoi.conformance.verdict import Broken, NotTested
+
+_JSON = "application/json"
+# No model takes this long to refuse a request.
+_TIMEOUT_S = 30.0
+# Controls of a slow model are left out after this time, except the last one.
+_CONTROLS_S = 10.0
+_REMEDY = "let no request end the server: catch what the model raises, and answer 400 or 500"
+
+_REMEDY_OF_MODEL = (
+    "let no request break the model for those that follow: keep nothing of a request that failed, "
+    "and let /ping fail where the model cannot be used"
+)
+
+
+@dataclass(frozen=True)
+class _Junk:
+    """A request that most models refuse.
+
+    Attributes:
+        named: Description for messages.
+        payload: The request.
+        accept: The header Accept.
+    """
+
+    named: str
+    payload: Payload
+    accept: str = "*/*"
+
+    def send(self, server: Server) -> Answer:
+        headers = {"Accept": self.accept}
+        return server.invoke(
+            self.payload.body, self.payload.content_type, headers, timeout_s=_TIMEOUT_S
+        )
+
+
+_JUNK = (
+    _Junk("an empty body", Payload(b"", _JSON)),
+    _Junk("an empty list", Payload(b"[]", _JSON)),
+    _Junk("a body that is not JSON", Payload(b'{"instances": [1, 2', _JSON)),
+    _Junk("bytes that are not text", Payload(b"\xff\xfe\x00\x80" * 8, _JSON)),
+    _Junk("an unknown media type", Payload(b"\x00\x01\x02", "application/x-byoi-unknown")),
+    _Junk("a Content-Type that is none", Payload(b"[]", "junk")),
+    _Junk("an unknown Accept", Payload(b"[]", _JSON), "application/x-byoi-unknown"),
+)
+
+
+def answers(case: Case) -> list[tuple[str, Payload, Answer]]:
+    """Return requests that most models refuse, and the payload after them, with their answers.
+
+    Each has its description for messages first. They are sent only once.
+
+    Raises:
+        Broken: The server does not work afterwards.
+        NotTested: It does not work without them either, which another rule tells.
+    """
+    comparing.usual(case)
+    found = case.remembered("junk", lambda: _asked(case))
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def _asked(case: Case) -> list[tuple[str, Payload, Answer]] | Broken | NotTested:
+    found = []
+    controls_s = 0.0
+    unproved: list[_Junk] = []
+    answer_after = comparing.asked(case)[1]
+    if problem := _broken_before(case):
+        return problem
+    try:
+        for junk in _JUNK:
+            server = case.server()
+            answer = junk.send(server)
+            found.append((junk.named, junk.payload, answer))
+            unproved.append(junk)
+            _require_ping(case, server, junk, answer)
+            if controls_s > _CONTROLS_S and junk is not _JUNK[-1]:
+                continue
+            answer_after = controls.control(case)
+            controls_s += answer_after.seconds
+            if not controls.is_as_usual(case, answer_after):
+                _require_model(case, unproved, answer_after)
+            if not answer.status:
+                _require_cause(case, junk, answer)
+            unproved = []
+    except (Broken, NotTested) as problem:
+        return problem
+    if case.given.payload is not None:
+        found.append((controls.named(case), case.given.payload, answer_after))
+    return found
+
+
+def _broken_before(case: Case) -> Broken | None:
+    """Return the problem if what another rule has sent broke the model, and it still is."""
+    known = [one for one in controls.troubles(case) if one.first == controls.JUNK_FIRST]
+    if known and not controls.is_as_usual(case, controls.control(case)):
+        return Broken(known[0].seen, _REMEDY_OF_MODEL)
+    return None
+
+
+def _require_ping(case: Case, server: Server, junk: _Junk, answer: Answer) -> None:
+    """Check that the server is healthy after a request.
+
+    Raises:
+        Broken: It is not, for this request.
+        NotTested: /ping fails now and then.
+    """
+    ping = server.ping()
+    code = server.sight.exit_code() if ping.status else probing.end_of(server)
+    if code is not None:
+        # The next rule gets a new server.
+        case.close()
+        raise Broken(
+            f"{junk.named} is answered with {answer.shown}, and the server has ended with status "
+            f"{code}",
+            _REMEDY,
+        )
+    if ping.status == HTTPStatus.OK:
+        return
+    if known := [*controls.ping_troubles(case), *controls.troubles(case)]:
+        raise known[0].untested
+    payload, _ = comparing.asked(case)
+
+    def after(send: _Junk) -> Answer:
+        send.send(server)
+        return server.ping()
+
+    found = controls.cause(
+        lambda: after(junk),
+        lambda: after(_Junk("", payload)),
+        is_right=lambda one: one.status == HTTPStatus.OK,
+    )
+    if found is Cause.CHANCE:
+        raise NotTested(
+            f"fix RT-25 first: /ping answers {ping.shown} now and then, as after {junk.named}"
+        )
+    case.close()
+    raise Broken(f"after {junk.named} /ping answers {ping.shown}", _REMEDY)
+
+
+def _require_model(case: Case, sent: list[_Junk], after: Answer) -> None:
+    """Check that the usual request fails for another reason than those that were sent before it.
+
+    Raises:
+        Broken: They are the cause.
+        NotTested: They are not.
+    """
+    if known := [one for one in controls.troubles(case) if one.first != controls.JUNK_FIRST]:
+        raise known[0].untested
+    found = controls.cause(
+        lambda: _control_after(case, case.server(), sent),
+        lambda: controls.control(case),
+        is_right=lambda one: controls.is_as_usual(case, one),
+    )
+    seen = _told(case, sent, after)
+    if found is Cause.CHANCE:
+        raise NotTested(f"fix RT-31 first: {seen}, and then the usual answer again, now and then")
+    if found is Cause.LASTING and not _is_proved(case, sent):
+        seen = f"{seen}; a new server, which has had no other requests, is not broken by it"
+    controls.troubles(case).append(Trouble(controls.JUNK_FIRST, seen, is_lasting=True))
+    case.close()
+    raise Broken(seen, _REMEDY_OF_MODEL)
+
+
+def _told(case: Case, sent: list[_Junk], after: Answer) -> str:
+    before = comparing.asked(case)[1]
+    names = " or ".join(one.named for one in sent)
+    return f"after {names} {controls.named(case)} gets {after.shown} instead of {before.shown}"
+
+
+def _control_after(case: Case, server: Server, sent: list[_Junk]) -> Answer:
+    for one in sent:
+        one.send(server)
+    payload, _ = comparing.asked(case)
+    return server.invoke(payload.body, payload.content_type)
+
+
+def _is_proved(case: Case, sent: list[_Junk]) -> bool:
+    """Whether the same requests break another server, too; True if none can be started."""
+    with contextlib.suppress(Broken, NotTested), case.launched() as server:
+        return not controls.is_as_usual(case, _control_after(case, server, sent))
+    return True
+
+
+def _require_cause(case: Case, junk: _Junk, answer: Answer) -> None:
+    """Check that a request without an answer never has one, while the usual request has.
+
+    Raises:
+        NotTested: Any request may get no answer.
+    """
+    controls.blame(case, junk.named, answer, lambda: junk.send(case.server()))

@@ -182,6 +182,8 @@ def _require_beside_idle(server: Server) -> None:
                         raise _blocked(connection, "that is idle")
                     return
                 connection.answer()
+                if not connection.is_kept:
+                    return
                 held.push(new.pop_all())
 
 

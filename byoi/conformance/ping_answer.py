@@ -51,6 +51,14 @@ def slow(server: Server) -> Broken | None:
     )
 
 
+def endless(server: Server, answer: Answer) -> Broken | None:
+    """Return the problem if an answer with 200 is not complete in time, twice."""
+    if answer.begun != HTTPStatus.OK:
+        return None
+    again = server.ping(timeout_s=contract.PING_TIMEOUT_S)
+    return _unfinished(again) if again.begun == HTTPStatus.OK else None
+
+
 def _unfinished(answer: Answer) -> Broken:
     """Return the problem that an answer with 200 does not end as it says."""
     return Broken(

@@ -1,6 +1,8 @@
 """Contract 5: the training container."""
 
+import contextlib
 import re
+import signal
 
 from byoi import contract
 from byoi.conformance import causes, log_lines, training_runs
@@ -199,7 +201,21 @@ def tr_13(case: Case) -> str:
         training_runs.wait_until_under_way(server, _UNDER_WAY_S)
         if server.sight.exit_code() is not None:
             raise NotTested("give the input of a job that takes 10 s or more: --training-input")
+        has_handler = None
+        with contextlib.suppress(NotTested):
+            has_handler = server.sight.handles(signal.SIGTERM)
         end = server.stop(GRACE_S)
+    # Process 1 gets no signal that it does not handle.
+    if has_handler is False and end.exit_code not in {
+        KILLED,
+        128 + signal.SIGTERM,
+        -signal.SIGTERM,
+    }:
+        raise Broken(
+            f"SIGTERM did not end the job: process 1 does not handle it, and the job went on to "
+            f"its own end, {end.seconds:.0f} s later",
+            "let process 1 handle SIGTERM: save the model and end",
+        )
     if end.exit_code == KILLED:
         raise Broken(
             f"SIGTERM did not end the job: it was killed (SIGKILL) after {end.seconds:.0f} s; the "

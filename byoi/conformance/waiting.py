@@ -53,8 +53,10 @@ def wait_until_healthy(
         if answer.status == HTTPStatus.OK:
             server.ready_s = waited_s if server.sight.sees_start else None
             return None
-        if answer.seconds >= contract.PING_TIMEOUT_S and (slow := ping_answer.slow(server)):
-            return slow
+        if answer.seconds >= contract.PING_TIMEOUT_S:
+            slow = ping_answer.endless(server, answer) or ping_answer.slow(server)
+            if slow:
+                return slow
         unreachable_s = unreachable.seconds(_state(answer))
         if settled.seconds(_state(answer)) > _SETTLED_SHARE * limit_s:
             settled.restart()

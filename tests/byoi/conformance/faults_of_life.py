@@ -112,6 +112,7 @@ FAULTS = {
     "no_model": Fault("TR-09", ("/opt/ml/model",), has_training=True),
     "no_failure_file": Fault("TR-11", ("/opt/ml/output/failure",), has_training=True),
     "fails_with_0": Fault("TR-12", ("status 0",), has_training=True),
+    "train_goes_on": Fault("TR-13", ("SIGTERM", "its own end"), has_training=True),
     "train_ignores_sigterm": Fault("TR-13", ("SIGTERM", "SIGKILL", "120"), has_training=True),
     "train_needs SM_MODEL_DIR": Fault(
         "TR-16", ("SM_MODEL_DIR",), others=("TR-12",), has_training=True

@@ -18,7 +18,7 @@ from byoi.conformance import causes
 from byoi.conformance.proc import Process, read_handler, read_listeners, read_processes
 from byoi.conformance.server import Listener, Server
 from byoi.conformance.subjects import Conditions
-from byoi.conformance.verdict import Broken
+from byoi.conformance.verdict import Broken, NotTested
 
 PROGRAM = Path(__file__).with_name("faulty_life.py")
 # What a killed one would be waited for is not what is tested.
@@ -44,9 +44,12 @@ class LifeSight:
         return (self._folder / "log").read_text()
 
     def listeners(self) -> list[Listener]:
-        opened = Path(f"/proc/{self._process.pid}/fd").iterdir()
-        sockets = {str(one.readlink()) for one in opened}
-        table = Path(f"/proc/{self._process.pid}/net/tcp").read_text()
+        try:
+            opened = Path(f"/proc/{self._process.pid}/fd").iterdir()
+            sockets = {str(one.readlink()) for one in opened}
+            table = Path(f"/proc/{self._process.pid}/net/tcp").read_text()
+        except OSError as error:
+            raise NotTested("it has ended") from error
         own = [line for line in table.splitlines() if _inode(line) in sockets]
         return [Listener(*one) for one in read_listeners("\n".join(["head", *own]))]
 

@@ -1,5 +1,6 @@
 """From what an engine and a log say to the cause."""
 
+import contextlib
 import platform
 import re
 import struct
@@ -7,8 +8,20 @@ import time
 
 import pytest
 
-from byoi.conformance import causes, error_bodies, instance_memory, log_lines, slow, waiting
-from byoi.conformance.server import Answer, Listener
+from byoi.conformance import (
+    Case,
+    Given,
+    causes,
+    error_bodies,
+    instance_memory,
+    log_lines,
+    missing,
+    slow,
+    waiting,
+)
+from byoi.conformance.server import Answer, Listener, Server, Unseen
+from byoi.conformance.verdict import NotTested
+from byoi.local.docker import FileStatus
 
 HERE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 OTHER = "arm64" if HERE == "amd64" else "amd64"
@@ -325,3 +338,246 @@ def test_a_proxy_that_waits_no_longer_and_a_worker_that_is_killed_are_told_apart
     assert line[:20] in problem.seen
     assert ("proxy_read_timeout" in problem.remedy) is True
     assert ("--timeout" in problem.remedy) is (said != "from nginx")
+
+
+NOT_FOUND = 'exec: "serve": executable file not found in $PATH: unknown'
+SCRIPT = b"#!/bin/sh\n"
+FILES = {
+    "/opt/bin/serve": SCRIPT,
+    "/bin/sh": b"\x7fELF",
+    "/etc/passwd": b"root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n",
+    "/etc/group": b"staff:x:50:app\n",
+}
+
+
+def denied(statuses, user="", files=FILES, refusal=NOT_FOUND):
+    image = described()
+    image["Config"]["User"] = user
+    there = {"/bin/sh": FileStatus(0o755), **statuses}
+    return causes.of_refusal(refusal, image, files.get, there.get)
+
+
+def test_a_program_on_the_path_without_the_execute_bit_is_named_where_docker_finds_none():
+    for found in (
+        denied({"/opt/bin/serve": FileStatus(0o644)}),
+        causes.of_refusal(NOT_FOUND, described(), FILES.get),
+    ):
+        assert "/opt/bin/serve cannot be executed" in found.seen
+        assert "chmod +x /opt/bin/serve" in found.remedy
+        assert "--chmod=755" in found.remedy
+        assert not found.is_missing
+
+
+def test_a_folder_that_the_user_may_not_enter_is_named():
+    statuses = {
+        "/opt/bin": FileStatus(0o700, is_directory=True),
+        "/opt/bin/serve": FileStatus(0o755),
+    }
+    found = denied(statuses, "app")
+    assert "the folder /opt/bin has mode 0700" in found.seen
+    assert "by USER app" in found.seen
+    assert "chmod a+rx /opt/bin" in found.remedy
+    assert "the engine says" in denied(statuses, refusal="no").seen
+
+
+@pytest.mark.parametrize(
+    ("user", "status", "is_named"),
+    [
+        ("app", FileStatus(0o744), True),
+        ("app", FileStatus(0o744, uid=1000), False),
+        ("1000", FileStatus(0o754, gid=50), False),
+        ("1001", FileStatus(0o754, gid=50), True),
+        ("1001:50", FileStatus(0o754, gid=50), False),
+        ("root", FileStatus(0o744, uid=7), False),
+    ],
+)
+def test_the_execute_bit_counts_for_the_images_user(user, status, is_named):
+    found = denied({"/opt/bin/serve": status}, user, refusal="no")
+    assert ("cannot be executed" in found.seen) is is_named
+
+
+def test_a_directory_in_the_place_of_the_program_is_named():
+    files = {path: content for path, content in FILES.items() if path != "/opt/bin/serve"}
+    found = denied({"/opt/bin/serve": FileStatus(0o755, is_directory=True)}, files=files)
+    assert "/opt/bin/serve is a directory" in found.seen
+
+
+def test_an_interpreter_that_may_not_be_executed_is_named():
+    found = denied({"/opt/bin/serve": FileStatus(0o755), "/bin/sh": FileStatus(0o644)})
+    assert "/bin/sh cannot be executed" in found.seen
+
+
+@pytest.mark.parametrize(
+    ("log", "code"),
+    [
+        ("/start.sh: 2: exec: serve: Permission denied", 126),
+        ("PermissionError: [Errno 13] Permission denied: '/opt/bin/serve'", 1),
+        ("Error: spawn /opt/bin/serve EACCES", 1),
+    ],
+)
+def test_a_program_that_a_script_may_not_execute_is_named(log, code):
+    known = causes.known_of_end(
+        code,
+        log,
+        is_out_of_memory=False,
+        described=described(entrypoint=["/start.sh"]),
+        read_file={**FILES, "/start.sh": SCRIPT}.get,
+        read_status={"/opt/bin/serve": FileStatus(0o644), "/start.sh": FileStatus(0o755)}.get,
+    )
+    assert "/opt/bin/serve cannot be executed" in known.seen
+
+
+def test_a_file_of_data_that_may_not_be_read_is_no_program():
+    known = causes.known_of_end(
+        1,
+        "PermissionError: [Errno 13] Permission denied: '/data/weights'",
+        is_out_of_memory=False,
+        described=described(),
+        read_file={**FILES, "/data/weights": b"123"}.get,
+        read_status={"/data/weights": FileStatus(0o600, uid=3)}.get,
+    )
+    assert known is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "OSError: libcuda.so.1: cannot open shared object file: No such file or directory",
+        "ImportError: libnvidia-ml.so.1: cannot open shared object file: No such file",
+        "RuntimeError: Found no NVIDIA driver on your system. Please check that you have",
+        "RuntimeError: No CUDA GPUs are available",
+        "CUDA driver version is insufficient for CUDA runtime version",
+        "pynvml.NVMLError_LibraryNotFound: NVML Shared Library Not Found",
+        "RuntimeError: Failed to infer device type",
+        "FileNotFoundError: [Errno 2] No such file or directory: 'nvidia-smi'",
+    ],
+)
+def test_the_driver_of_a_gpu_is_not_the_images_fault(line):
+    found = ended(1, f"loading\n{line}")
+    assert isinstance(found, missing.NeedsDriver)
+    assert line[:30] in found.seen
+    assert "GPU instance" in found.remedy
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "Could not load dynamic library 'libcuda.so.1'; no such file\na\nb\nc\nValueError: no rows",
+        "ImportError: libcudart.so.12: cannot open shared object file: No such file or directory",
+        "AssertionError: Torch not compiled with CUDA enabled",
+    ],
+)
+def test_another_cause_is_not_taken_for_a_missing_driver(log):
+    assert not isinstance(ended(1, log), missing.NeedsDriver)
+
+
+@pytest.mark.parametrize(
+    ("line", "seen"),
+    [
+        ("ModuleNotFoundError: No module named 'torch'", "the package torch is not in the image"),
+        ("Error: Cannot find module 'express'", "the package express is not in the image"),
+        ("ImportError: libGL.so.1: cannot open shared object file: No", "the library libGL.so.1"),
+        ("ModuleNotFoundError: No module named 'encodings'", "does not find encodings of its own"),
+    ],
+)
+def test_what_is_not_in_the_image_is_named(line, seen):
+    found = ended(1, line)
+    assert seen in found.seen
+    assert line in found.seen
+    assert not isinstance(found, causes.Ended)
+
+
+def test_the_errors_of_health_checks_are_shown_once_though_there_are_thousands():
+    error = (
+        "2026/11/29 06:14:{:02} [error] 9#9: *{} connect() failed (111: Connection refused) while "
+        'connecting to upstream, request: "GET /ping HTTP/1.1", upstream: "http://127.0.0.1:8000"'
+    )
+    access = '172.17.0.1 - - [29/Nov/2026:06:14:29 +0000] "GET /ping HTTP/1.1" 502 157 "-" "-"'
+    lines = [f"{error.format(number % 60, number)}\n{access}" for number in range(900)]
+    shown = log_lines.last("\n".join(["one", "started", *lines]))
+    assert shown.count("Connection refused") == 1
+    access_only = "\n".join(["started", *[access] * 900])
+    assert log_lines.last(access_only) == "started"
+
+
+@pytest.mark.parametrize(
+    ("log", "seen", "begins"),
+    [
+        ("FileNotFoundError: '/opt/ml/model/weights'", True, True),
+        ("loading", True, False),
+        ("OSError: the model weights.bin does not exist", True, False),
+        ("usage: x\nx: error: unrecognized arguments: serve", False, False),
+        ("ValueError: bad port", False, False),
+    ],
+)
+def test_model_data_are_asked_for_where_the_log_speaks_of_them(log, seen, begins):
+    case = Case(WithoutModel(log))
+    problem = case.problem
+    assert ("without model data" in problem.seen) is seen
+    assert ("--model-data" in problem.remedy) is seen
+    assert problem.remedy.startswith("give the model data") is begins
+
+
+def test_an_image_that_needs_a_gpu_is_not_tested_unless_its_instance_type_has_none():
+    log = "RuntimeError: Found no NVIDIA driver on your system"
+    with pytest.raises(NotTested, match="GPU instance"):
+        _ = Case(WithoutModel(log)).problem
+    with pytest.raises(NotTested, match="needs a GPU"):
+        Case(WithoutModel(log)).server()
+    small = Case(WithoutModel(log), Given(memory_bytes=1 << 30))
+    assert isinstance(small.problem, missing.NeedsDriver)
+
+
+def test_a_file_that_the_model_data_hide_is_named(tmp_path):
+    subject = WithoutModel("FileNotFoundError: '/opt/ml/model/base.bin'")
+    subject.model = tmp_path
+    subject.files = {"/opt/ml/model/base.bin": b"1"}
+    problem = Case(subject).problem
+    assert "the image has /opt/ml/model/base.bin" in problem.seen
+    assert "/opt/model" in problem.remedy
+
+
+def test_a_start_without_a_network_says_where_that_is_so():
+    problem = Case(WithoutModel("gaierror: Temporary failure in name resolution")).problem
+    assert causes.NO_NETWORK in problem.seen
+    assert "network isolation" in problem.seen
+    assert "RT-21" in problem.seen
+
+
+class WithoutModel:
+    """An image whose server has ended with status 1 and a log."""
+
+    name = "image"
+    start_limit_s = 1.0
+    model = None
+
+    def __init__(self, log):
+        self.log = log
+        self.files = {}
+
+    @contextlib.contextmanager
+    def launched(self, _):
+        yield Server("127.0.0.1", 1, EndedSight(self.log))
+
+    def explain_end(self, server):
+        log = server.sight.log()
+        return causes.problem_in_log(log) or causes.of_end(1, log)
+
+    def read_file(self, path):
+        return self.files.get(path)
+
+    def has_files(self, folder):
+        return any(path.startswith(folder) for path in self.files)
+
+
+class EndedSight(Unseen):
+    sees_start = True
+
+    def __init__(self, log):
+        self._log = log
+
+    def log(self):
+        return self._log
+
+    def exit_code(self):
+        return 1

@@ -295,7 +295,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             first = self.rfile.read1(length) if length else b""
             self.rfile.read(length - len(first))
             return first
-        return self.rfile.read(length)
+        body = self.rfile.read(length)
+        return body[: int(ARGUMENT)] if FAULT == "keeps_bytes" else body
 
     def stream(self, pieces):
         """Send lines, each when it is made."""

@@ -355,7 +355,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def end_answer(self):
         if FAULT in {"closes_late", "closes_at_once"}:
-            time.sleep(0.1 if FAULT == "closes_late" else 0)
+            time.sleep(0.5 if FAULT == "closes_late" else 0)
             self.close_connection = True
 
     def log_message(self, form, *values):

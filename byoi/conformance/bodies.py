@@ -4,6 +4,7 @@ A body of white space is refused by most models, so a refusal tells little. The 
 answered with a success, and must be whatever its length: see `padding`.
 """
 
+import json
 import time
 from http import HTTPStatus
 
@@ -16,6 +17,9 @@ _JSON = "application/json"
 _MIB = 1024 * 1024
 # InvokeEndpoint's limit of a response, in its reference.
 _RESPONSE_BYTES = 6 * _MIB
+# Repeated records have this size at most, and are repeated while the answers come quickly.
+_MANY_RECORDS_BYTES = 256 * 1024
+_GROWTH, _QUICK_S = 8, 1.0
 # Between two pieces: a server reads the first one meanwhile.
 _PIECE_S = 0.1
 _READ_ALL = (
@@ -135,6 +139,50 @@ def require_pieces_read(case: Case) -> None:
         f"a body in two pieces, {_PIECE_S:g} s apart, gets {differs}: {found.text[:120]}",
         _READ_ALL,
     )
+
+
+def require_records_kept(case: Case) -> None:
+    """Send the records of a CSV payload repeatedly, and count those in the response.
+
+    A server may refuse many records. It must not answer a part of them as if that were all.
+
+    Raises:
+        Broken: The response to many records has fewer.
+    """
+    payload, before = comparing.usual(case)
+    sent = len(payload.body.splitlines())
+    is_given = case.given.payload is not None and comparing.is_success(before)
+    # With a header line, the records cannot be repeated.
+    if not is_given or payload.media_type != "text/csv" or _record_count(before) != sent:
+        return
+    body, seconds = payload.body.rstrip(b"\r\n") + b"\n", before.seconds
+    while len(body) < _MANY_RECORDS_BYTES and seconds < _QUICK_S:
+        body *= _GROWTH
+        answer = case.server().invoke(body, payload.content_type)
+        seconds, found = answer.seconds, _record_count(answer)
+        if not comparing.is_success(answer) or found is None:
+            return
+        if found < len(body.splitlines()):
+            require_unchanged(case)
+            raise Broken(
+                f"{len(body.splitlines())} records in {len(body)} B have {found} in the response",
+                _READ_ALL,
+            )
+
+
+def _record_count(answer: Answer) -> int | None:
+    """Return the number of records in a response, None if its format is not known."""
+    media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type in padding.JSON_LINES or media_type == "text/csv":
+        return len(answer.body.strip().splitlines())
+    try:
+        content = json.loads(answer.body)
+    except ValueError:
+        return None
+    if isinstance(content, dict):
+        lists = [value for value in content.values() if isinstance(value, list)]
+        content = lists[0] if len(lists) == 1 else None
+    return len(content) if isinstance(content, list) else None
 
 
 def size_remark(case: Case) -> str:

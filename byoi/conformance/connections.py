@@ -89,8 +89,18 @@ class Connection:
             self._socket.sendall(data)
 
     def wait(self, limit_s: float) -> bool:
-        """Wait for the first byte of an answer; return whether there is one, or an end."""
-        return bool(select.select([self._socket], [], [], limit_s)[0])
+        """Wait for a byte from the server, or for its end of the connection.
+
+        Args:
+            limit_s: Seconds to wait.
+
+        Returns:
+            Whether either has come.
+        """
+        # Unlike `select.select`, for any number of open files.
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(max(0.0, limit_s) * 1000))
 
     def answer(self) -> Answer:
         """Read the next answer; after an error of the connection, with status 0."""
@@ -126,8 +136,7 @@ class Connection:
                         return Rest(found, is_closed=True)
                     found += self._reader.read1(_REST_BYTES)
                 except BlockingIOError:
-                    left_s = until_s - time.monotonic()
-                    if left_s <= 0 or not select.select([self._socket], [], [], left_s)[0]:
+                    if not self.wait(until_s - time.monotonic()):
                         break
         except OSError:
             return Rest(found, is_closed=True)

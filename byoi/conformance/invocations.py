@@ -147,12 +147,13 @@ def rt_34(case: Case) -> str:
     """A body of 25 MB is taken.
 
     A payload of JSON is sent with white space within, and is answered as without; another one is
-    sent in two pieces.
+    sent in two pieces, and records of CSV repeatedly.
 
     Source: DG deploy-model-options; API InvokeEndpoint says 6,291,456 bytes.
     """
     shown = bodies.taken(case, contract.REQUEST_BODY_BYTES)
     bodies.require_pieces_read(case)
+    bodies.require_records_kept(case)
     return f"{shown}{bodies.size_remark(case)}"
 
 

@@ -24,29 +24,20 @@ def used(case: Case) -> str:
         Broken: Otherwise than over several, or an answer does not end where its headers say.
         NotTested: The request is not answered.
     """
-    server = case.server()
-    payload, before = comparing.usual(case)
+    _, before = comparing.usual(case)
     problem = ""
     for _ in range(_ATTEMPTS):
         try:
-            with opened(server) as connection:
-                first = _answer(connection, invocation(server, payload))
-                if not first.status:
-                    raise NotTested(f"fix RT-31 first: the payload gets {first.shown}")
-                _require_one_length(connection)
-                rest = connection.rest()
-                _require_end(first, rest)
-                if not connection.is_kept:
-                    return "each connection is closed after its answer, which says so"
-                if rest.is_closed:
-                    return "each connection is closed with its answer, which does not say so"
-                second = _answer(connection, invocation(server, payload))
-                if second.status:
-                    _require_same(case, second, "the second request on a connection")
-                    return _used_after_refusal(case, server, connection, payload)
-                problem = second.shown
+            found = _used_once(case)
         except OSError as error:
             raise NotTested(f"fix RT-24 first: a connection fails: {error}") from error
+        except Broken:
+            # The connection is closed by now: a server may have one at a time.
+            bodies.require_unchanged(case)
+            raise
+        if isinstance(found, str):
+            return found
+        problem = found.shown
     if not comparing.is_success(before):
         return f"a connection is closed after {before.status}, which does not say so"
     bodies.require_unchanged(case)
@@ -56,6 +47,35 @@ def used(case: Case) -> str:
         "keep the connection for the next request, or answer with Connection: close; the platform "
         "sends no POST again",
     )
+
+
+def _used_once(case: Case) -> str | Answer:
+    """Return how requests over a connection are answered, or that the second has no answer.
+
+    Raises:
+        Broken: As of `used`.
+        NotTested: The first request has no answer.
+        OSError: The connection is not accepted.
+    """
+    server = case.server()
+    payload, before = comparing.usual(case)
+    with opened(server) as connection:
+        first = _answer(connection, invocation(server, payload))
+        if not first.status:
+            raise NotTested(f"fix RT-31 first: the payload gets {first.shown}")
+        _require_one_length(connection)
+        rest = connection.rest()
+        _require_end(first, rest)
+        if not connection.is_kept:
+            return "each connection is closed after its answer, which says so"
+        if rest.is_closed:
+            return "each connection is closed with its answer, which does not say so"
+        second = _answer(connection, invocation(server, payload))
+        if not second.status:
+            return second
+        _require_same(before, second, "the second request on a connection")
+        _require_refused_read(server, connection, payload, before)
+    return f"a second request on a connection is answered with {second.status}"
 
 
 def _answer(connection: Connection, request: bytes) -> Answer:
@@ -84,7 +104,7 @@ def _require_end(answer: Answer, rest: Rest) -> None:
     if not rest.data:
         return
     length = answer.headers.get("content-length")
-    where = f"its Content-Length of {length} B" if length else "the last chunk"
+    where = f"its Content-Length of {length} B" if length else "the end of an answer"
     raise Broken(
         f"{len(rest.data)} bytes follow {where}: {rest.data[:_SHOWN_BYTES]!r}",
         "let Content-Length be the number of bytes of the body, not of its characters, and send "
@@ -92,11 +112,9 @@ def _require_end(answer: Answer, rest: Rest) -> None:
     )
 
 
-def _require_same(case: Case, answer: Answer, named: str) -> None:
-    _, before = comparing.usual(case)
+def _require_same(before: Answer, answer: Answer, named: str) -> None:
     if answer.status == before.status:
         return
-    bodies.require_unchanged(case)
     raise Broken(
         f"{named} gets {answer.shown} instead of {before.shown}: {answer.text[:120]}",
         "read each request to its end, as its Content-Length says, before the next one, also "
@@ -104,19 +122,21 @@ def _require_same(case: Case, answer: Answer, named: str) -> None:
     )
 
 
-def _used_after_refusal(
-    case: Case, server: Server, connection: Connection, payload: Payload
-) -> str:
-    """Send a request that most models refuse, then the payload again, over the same connection."""
-    shown = f"a second request on a connection is answered with {comparing.usual(case)[1].status}"
+def _require_refused_read(
+    server: Server, connection: Connection, payload: Payload, before: Answer
+) -> None:
+    """Send a request that most models refuse, then the payload again, over the same connection.
+
+    Raises:
+        Broken: The body of the first one is taken for a request.
+    """
     if not connection.is_kept or connection.rest().is_closed:
-        return shown
+        return
     refused = _answer(connection, invocation(server, _REFUSED))
     if not refused.status or not connection.is_kept:
-        return shown
+        return
     rest = connection.rest()
     if rest.data:
-        bodies.require_unchanged(case)
         raise Broken(
             f"after a request that is refused with {refused.status}, its body is answered as a "
             f"request of its own: {rest.data[:_SHOWN_BYTES]!r}",
@@ -124,9 +144,8 @@ def _used_after_refusal(
             "with Connection: close",
         )
     if rest.is_closed:
-        return shown
+        return
     third = _answer(connection, invocation(server, payload))
     if third.status:
         named = f"after a request that is refused with {refused.status}, the payload"
-        _require_same(case, third, named)
-    return shown
+        _require_same(before, third, named)

@@ -29,7 +29,7 @@ def problem(case: Case, sent: Payload, named: str, answer: Answer) -> Broken | N
     if not is_told or not _is_malformed(sent) or not error_bodies.is_nothing(answer.body):
         return None
     return Broken(
-        f"{named}, sent as {sent.content_type}, is answered with {shown(sent, answer)}",
+        f"{named}, sent as {sent.content_type}, gets {shown(sent, answer)}",
         "answer a body that cannot be read with 400: the caller takes 200 for a prediction",
     )
 

@@ -93,6 +93,9 @@ FAULTS = {
         "RT-34", ("a body of 25 MB gets 400, the same of 9 B 200", "the whole body"), ("RT-35",)
     ),
     "cuts_body lines": Fault("RT-34", ("in two pieces", "another answer"), payload=LINES),
+    "keeps_bytes 65536": Fault(
+        "RT-34", ("98304 records in 393216 B have 16384 in the response",), payload=LINES
+    ),
     "error_with_200": Fault("RT-37", ("200", "no JSON"), payload=None),
     "text_error_with_200": Fault("RT-37", ("200", "ValueError"), payload=None),
     "payload_error_with_200": Fault("RT-37", ("the payload", "200", "status: error")),

@@ -342,7 +342,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             first = self.rfile.read1(length) if length else b""
             self.rfile.read(length - len(first))
             return first
-        return self.rfile.read(length)
+        body = self.rfile.read(length)
+        return body[: int(ARGUMENT)] if FAULT == "keeps_bytes" else body
 
     def stream(self, pieces):
         """Send lines, each when it is made."""
@@ -401,7 +402,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def end_answer(self):
         if FAULT in {"closes_late", "closes_at_once"}:
-            time.sleep(0.1 if FAULT == "closes_late" else 0)
+            time.sleep(0.5 if FAULT == "closes_late" else 0)
             self.close_connection = True
 
     def log_message(self, form, *values):

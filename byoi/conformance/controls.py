@@ -88,19 +88,18 @@ def is_as_usual(case: Case, answer: Answer) -> bool:
 
 
 def cause(
-    changed: Callable[[], Answer],
-    unchanged: Callable[[], Answer],
+    is_changed_right: Callable[[], bool],
+    is_unchanged_right: Callable[[], bool],
     *,
-    is_right: Callable[[Answer], bool],
     is_known: bool = False,
     pause: Callable[[float], None] = time.sleep,
 ) -> Cause:
     """Find why a request with a change has failed.
 
     Args:
-        changed: Sends the request with the change again.
-        unchanged: Sends the request without it.
-        is_right: Whether an answer is as good as usual.
+        is_changed_right: Sends the request with the change again; returns whether its answer is
+            as good as usual.
+        is_unchanged_right: The same, without the change.
         is_known: Whether unchanged requests are known to fail, so that one failure is enough.
         pause: Waits for some seconds.
     """
@@ -110,37 +109,39 @@ def cause(
         if last != "changed" and time.monotonic() - started_s > _SECONDS:
             break
         if step == "changed":
-            if is_right(changed()):
+            if is_changed_right():
                 return Cause.CHANCE
-        elif not is_right(unchanged()):
+        elif not is_unchanged_right():
             if is_known:
                 return Cause.LASTING
             if last != "changed":
                 return Cause.CHANCE
             # The change may have ended a worker, which is replaced.
-            if not _recovers(unchanged, is_right, pause):
+            if not _recovers(is_unchanged_right, pause):
                 return Cause.LASTING
             pause(_CALM_S)
         last = step
     return Cause.CHANGE
 
 
-def _recovers(
-    unchanged: Callable[[], Answer],
-    is_right: Callable[[Answer], bool],
-    pause: Callable[[float], None],
-) -> bool:
+def _recovers(is_right: Callable[[], bool], pause: Callable[[float], None]) -> bool:
     started_s = time.monotonic()
     for pause_s in _PAUSES_S:
         pause(pause_s)
-        if is_right(unchanged()):
+        if is_right():
             return True
         if time.monotonic() - started_s > _SECONDS:
             return False
     return False
 
 
-def blame(case: Case, change: str, answer: Answer, changed: Callable[[], Answer]) -> None:
+def blame(
+    case: Case,
+    change: str,
+    answer: Answer,
+    changed: Callable[[], Answer],
+    is_right: Callable[[Answer], bool] | None = None,
+) -> None:
     """Return if a change is the cause of a worse answer.
 
     Args:
@@ -148,6 +149,7 @@ def blame(case: Case, change: str, answer: Answer, changed: Callable[[], Answer]
         change: Name of the change for messages, such as `Accept: */*`.
         answer: The worse answer.
         changed: Sends the request with the change again.
+        is_right: Whether its answer is no fault; by default, whether it is as good as usual.
 
     Raises:
         Broken: The unchanged request fails, too, since then.
@@ -159,13 +161,15 @@ def blame(case: Case, change: str, answer: Answer, changed: Callable[[], Answer]
     before = comparing.asked(case)[1]
     seen: list[Answer] = []
 
-    def unchanged() -> Answer:
+    def is_unchanged_right() -> bool:
         seen.append(control(case))
-        return seen[-1]
+        return is_as_usual(case, seen[-1])
 
-    found = cause(
-        changed, unchanged, is_right=lambda one: is_as_usual(case, one), is_known=bool(known)
-    )
+    def is_changed_right() -> bool:
+        again = changed()
+        return is_right(again) if is_right else is_as_usual(case, again)
+
+    found = cause(is_changed_right, is_unchanged_right, is_known=bool(known))
     if found is Cause.CHANGE:
         return
     wrong = next((one for one in seen if not is_as_usual(case, one)), None)
@@ -203,7 +207,7 @@ def require_sound(case: Case, sent: str) -> None:
     if is_as_usual(case, after):
         return
     # What fails now and then is told by RT-31.
-    if _recovers(lambda: control(case), lambda one: is_as_usual(case, one), time.sleep):
+    if _recovers(lambda: is_as_usual(case, control(case)), time.sleep):
         return
     if known := troubles(case):
         raise known[0].untested

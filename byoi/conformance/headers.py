@@ -49,7 +49,8 @@ def rt_40(case: Case) -> str:
 
     answer = ask()
     if not controls.is_as_usual(case, answer) and _is_failure(answer):
-        controls.blame(case, f"a Content-Type of {_HEADER_CHARACTERS} characters", answer, ask)
+        change = f"a Content-Type of {_HEADER_CHARACTERS} characters"
+        controls.blame(case, change, answer, ask, lambda one: not _is_failure(one))
     if answer.status in _TOO_LARGE:
         raise Broken(
             f"a Content-Type of {_HEADER_CHARACTERS} characters gets {answer.shown}",
@@ -80,7 +81,8 @@ def rt_41(case: Case) -> str:
 
     answer = ask()
     if not controls.is_as_usual(case, answer) and _is_failure(answer):
-        controls.blame(case, f"an Accept of {len(long)} characters", answer, ask)
+        change = f"an Accept of {len(long)} characters"
+        controls.blame(case, change, answer, ask, lambda one: not _is_failure(one))
     if answer.status in _TOO_LARGE:
         raise Broken(
             f"an Accept of {len(long)} characters gets {answer.shown}",
@@ -202,7 +204,7 @@ def rt_50(case: Case) -> str:
 
     answer = ask()
     if not controls.is_as_usual(case, answer) and not 400 <= answer.status < 500:
-        controls.blame(case, _SESSION, answer, ask)
+        controls.blame(case, _SESSION, answer, ask, lambda one: 200 <= one.status < 500)
         raise Broken(
             f"with {_SESSION} the answer is {answer.shown} instead of {before.shown}",
             "ignore the header without sessions; with them, refuse an unknown id with 4xx",

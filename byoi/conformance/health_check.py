@@ -301,7 +301,7 @@ def rt_30(case: Case) -> str:
         raise known[0].untested
     host, answer = wrong[0]
     found = controls.cause(
-        lambda: ask(host)[1], server.ping, is_right=lambda one: one.status == HTTPStatus.OK
+        lambda: ask(host)[1].status == HTTPStatus.OK, lambda: server.ping().status == HTTPStatus.OK
     )
     if found is controls.Cause.CHANGE:
         raise Broken(

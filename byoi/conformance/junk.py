@@ -132,14 +132,13 @@ def _require_ping(case: Case, server: Server, junk: _Junk, answer: Answer) -> No
         raise known[0].untested
     payload, _ = comparing.asked(case)
 
-    def after(send: _Junk) -> Answer:
-        send.send(server)
-        return server.ping()
+    def is_healthy_after(one: _Junk) -> bool:
+        one.send(server)
+        return server.ping().status == HTTPStatus.OK
 
+    # The usual request before /ping, too: for a limit of requests per second both are alike.
     found = controls.cause(
-        lambda: after(junk),
-        lambda: after(_Junk("", payload)),
-        is_right=lambda one: one.status == HTTPStatus.OK,
+        lambda: is_healthy_after(junk), lambda: is_healthy_after(_Junk("", payload))
     )
     if found is Cause.CHANCE:
         raise NotTested(
@@ -159,9 +158,8 @@ def _require_model(case: Case, sent: list[_Junk], after: Answer) -> None:
     if known := [one for one in controls.troubles(case) if one.first != controls.JUNK_FIRST]:
         raise known[0].untested
     found = controls.cause(
-        lambda: _control_after(case, case.server(), sent),
-        lambda: controls.control(case),
-        is_right=lambda one: controls.is_as_usual(case, one),
+        lambda: controls.is_as_usual(case, _control_after(case, case.server(), sent)),
+        lambda: controls.is_as_usual(case, controls.control(case)),
     )
     seen = _told(case, sent, after)
     if found is Cause.CHANCE:
@@ -199,4 +197,10 @@ def _require_cause(case: Case, junk: _Junk, answer: Answer) -> None:
     Raises:
         NotTested: Any request may get no answer.
     """
-    controls.blame(case, junk.named, answer, lambda: junk.send(case.server()))
+    controls.blame(
+        case,
+        junk.named,
+        answer,
+        lambda: junk.send(case.server()),
+        is_right=lambda one: one.status > 0,
+    )

@@ -28,7 +28,7 @@ from byoi.local import orphans, processes
 from byoi.local.docker import FREE, Confinement, Engine, FileStatus
 
 # Longer than most models need; with `--full` it is the platform's limit of 8 minutes.
-START_TIMEOUT_S = 90.0
+START_TIMEOUT_S = 150.0
 _LISTENS_NOWHERE = (processes.LOOPBACK, 0)
 _FOR_ALL = 0o755
 # Seconds to connect to a URL.

@@ -16,10 +16,11 @@ from byoi.conformance.server import Answer, Listener, Server
 from byoi.conformance.verdict import Broken, NotTested
 
 _POLL_S = 0.1
-# A state that lasts for this share of the wait is not a short stage of the start.
-_SETTLED_SHARE = 0.1
-# After this share, a program that another one needs has been started.
-_LATE_SHARE = 0.2
+# A state that lasts for this share of the wait, or so many seconds, is not a short stage of the
+# start.
+_SETTLED_SHARE, _SETTLED_S = 0.1, 9.0
+# After this share, or so many seconds, a program that another one needs has been started.
+_LATE_SHARE, _LATE_S = 0.2, 18.0
 _RESOLVER = "127.0.0.11"
 
 
@@ -58,9 +59,9 @@ def wait_until_healthy(
             if slow:
                 return slow
         unreachable_s = unreachable.seconds(_state(answer))
-        if settled.seconds(_state(answer)) > _SETTLED_SHARE * limit_s:
+        if settled.seconds(_state(answer)) > min(_SETTLED_SHARE * limit_s, _SETTLED_S):
             settled.restart()
-            is_late = unreachable_s > _LATE_SHARE * limit_s
+            is_late = unreachable_s > min(_LATE_SHARE * limit_s, _LATE_S)
             problem = (
                 ping_answer.wrong(server, answer)
                 or _wrong_place(server, answer, port)

@@ -66,7 +66,6 @@ FAULTS = {
     "other_port 8443": Fault("RT-16", ("8443", "8444", "SAGEMAKER_BIND_TO_PORT")),
     "slow_accept": Fault("RT-19", ("250 ms",)),
     "one_thread": Fault("RT-19", ("a connection that is idle", "the limit is 2 s", "one thread")),
-    "one_thread closing": Fault("RT-19", ("a connection with half a request", "threads")),
     "second_port 5001": Fault("RT-17", ("127.0.0.1:5001", "SAGEMAKER_SAFE_PORT_RANGE")),
     "calls_out": Fault("RT-20", ("no network", "no answer")),
     "calls_aws": Fault("RT-20", ("credentials", "500")),

@@ -124,6 +124,12 @@ def test_a_job_that_ends_well_without_input_is_made_to_fail_by_a_damaged_one(mod
     )
 
 
+def test_a_server_of_one_thread_that_keeps_no_connection_gets_a_remark(model):
+    subject = LifeSubject("one_thread closing", model=model, Config=CONFIG)
+    [result] = asked(subject, Given(), "RT-19").values()
+    assert (result.verdict, "half a request" in result.seen) == (Verdict.PASS, True), result
+
+
 def test_where_no_job_fails_that_is_said_with_the_way_out(model, training_input):
     subject = LifeSubject("train_sample", model=model, Config=CONFIG)
     [result] = asked(subject, Given(is_training=True), "TR-11").values()

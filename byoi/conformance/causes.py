@@ -188,7 +188,9 @@ def of_end(exit_code: int, log: str) -> Broken:
     if absent := missing.in_image(last):
         cause, remedy = f"{absent[0]}: ", absent[1]
     seen = f"{cause}the server ended with {how}; its last lines: {last}"
-    return Broken(seen, remedy) if remedy else Ended(seen, _LAST_LINES_TELL)
+    if remedy or exit_code in NO_PROGRAM:
+        return Broken(seen, remedy or _LAST_LINES_TELL)
+    return Ended(seen, _LAST_LINES_TELL)
 
 
 def of_ignored_sigterm(seconds: float, limit_s: float = contract.STOP_GRACE_S) -> Broken:

@@ -56,7 +56,8 @@ def endless(server: Server, answer: Answer) -> Broken | None:
     if answer.begun != HTTPStatus.OK:
         return None
     again = server.ping(timeout_s=contract.PING_TIMEOUT_S)
-    return _unfinished(again) if again.begun == HTTPStatus.OK else None
+    # A server with one thread is still busy with the first.
+    return None if again.status else _unfinished(again if again.begun else answer)
 
 
 def _unfinished(answer: Answer) -> Broken:

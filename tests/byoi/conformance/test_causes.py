@@ -508,6 +508,7 @@ def test_the_errors_of_health_checks_are_shown_once_though_there_are_thousands()
         ("OSError: the model weights.bin does not exist", True, False),
         ("usage: x\nx: error: unrecognized arguments: serve", False, False),
         ("ValueError: bad port", False, False),
+        ("", True, False),
     ],
 )
 def test_model_data_are_asked_for_where_the_log_speaks_of_them(log, seen, begins):

@@ -8,7 +8,7 @@ import json
 import time
 from http import HTTPStatus
 
-from byoi.conformance import comparing, connections, error_bodies, padding, probing
+from byoi.conformance import comparing, connections, controls, error_bodies, padding, probing
 from byoi.conformance.case import Case, Payload
 from byoi.conformance.server import Answer, Server
 from byoi.conformance.verdict import Broken, NotTested
@@ -48,6 +48,15 @@ def taken(case: Case, size_bytes: int) -> str:
     answer = asked.invoke(sent.body, sent.content_type)
     shown = f"{size_bytes // _MIB} MB"
     if problem := _not_taken(asked, answer, shown):
+        if not answer.status and asked.sight.exit_code() is None:
+            # A server that answers nothing any more does not refuse the size.
+            controls.blame(
+                case,
+                f"a body of {shown}",
+                answer,
+                lambda: case.server().invoke(sent.body, sent.content_type),
+                lambda one: one.status > 0,
+            )
         raise problem
     if large is not None:
         _require_as_small(case, large, answer, shown)

@@ -4,7 +4,7 @@ import json
 from http import HTTPStatus
 
 from byoi import contract
-from byoi.conformance import comparing, slow, transform_jobs
+from byoi.conformance import comparing, probing, slow, transform_jobs
 from byoi.conformance.case import Case, Payload
 from byoi.conformance.comparing import is_success, usual
 from byoi.conformance.rule import Kind, rule
@@ -189,7 +189,7 @@ def bt_08(case: Case) -> str:
     payload = case.slow_payload()
     server = transform_jobs.running(case, transform_jobs.ENVIRONMENT, "SAGEMAKER_BATCH=true")
     answer = server.invoke(payload.body, payload.content_type, timeout_s=610)
-    if problem := slow.killed(slow.SlowRun(answer, slow.log_of(server))):
+    if problem := slow.killed(slow.SlowRun(answer, probing.log_of(server))):
         raise problem
     if not is_success(answer):
         raise Broken(

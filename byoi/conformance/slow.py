@@ -1,15 +1,14 @@
 """The user's slow payload: sent once for all rules, to a separate server, which it may break."""
 
-import contextlib
 import re
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from byoi.conformance import log_lines
+from byoi.conformance import log_lines, probing
 from byoi.conformance.case import Case
 from byoi.conformance.comparing import is_success
-from byoi.conformance.server import Answer, Server
-from byoi.conformance.verdict import Broken, NotTested
+from byoi.conformance.server import Answer
+from byoi.conformance.verdict import Broken
 
 # Log lines of gunicorn, uWSGI, nginx and multi-model-server when a time-out ends a worker.
 _KILLED = re.compile(
@@ -54,16 +53,9 @@ def run(case: Case) -> SlowRun:
     def ask() -> SlowRun:
         with case.launched() as server:
             answer = server.invoke(payload.body, payload.content_type)
-            return SlowRun(answer, log_of(server))
+            return SlowRun(answer, probing.log_of(server))
 
     return case.remembered("slow", ask)
-
-
-def log_of(server: Server) -> str:
-    """Return a server's log, "" if it cannot be seen."""
-    with contextlib.suppress(NotTested):
-        return server.sight.log()
-    return ""
 
 
 def killed(found: SlowRun) -> Broken | None:

@@ -312,7 +312,8 @@ def tr_21(case: Case) -> str:
     training_runs.require(case)
     has_input = case.given.training_input is not None
     run = training_runs.succeeding(case) if has_input else training_runs.failing(case)
-    if run.exit_code and (problem := causes.problem_in_log(run.told)) and "net" in problem.seen:
+    problem = causes.problem_in_log(run.told) if run.exit_code else None
+    if problem and problem.seen.startswith(causes.NO_NETWORK):
         raise Broken(problem.seen, "put what it fetches into the image or into a channel")
     training_runs.good(case)
     return "it ends well without a network"

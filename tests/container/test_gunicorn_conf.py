@@ -30,11 +30,12 @@ def configure(tmp_path, monkeypatch):
         return {name: value for name, value in names.items() if not name.startswith("_")}
 
     # What it sets at the class of workers is as before afterwards.
-    monkeypatch.setattr(Worker, "sharing", None)
+    monkeypatch.setattr(Worker, "sharing", None, raising=False)
     yield configure
-    for sharing in filter(None, made):
-        sharing._outbox.close()
-        sharing._inbox.close()
+    for sharing in made:
+        for box in sharing._boxes:
+            for side in box:
+                side.close()
 
 
 def test_gunicorn_knows_every_name(configure):
@@ -67,10 +68,15 @@ def test_behind_nginx_it_listens_on_a_file_and_its_workers_share_connections(con
     assert conf["accesslog"] is None
 
 
-def test_alone_it_listens_on_the_port_shares_nothing_and_writes_the_access_log(configure):
-    conf = configure(BYOI_NGINX="off", SAGEMAKER_BIND_TO_PORT="9", BYOI_BIND_ADDRESS="127.0.0.1")
+def test_alone_it_listens_on_the_port_addresses_its_workers_and_writes_the_access_log(configure):
+    conf = configure(
+        BYOI_NGINX="off",
+        SAGEMAKER_BIND_TO_PORT="9",
+        BYOI_BIND_ADDRESS="127.0.0.1",
+        SAGEMAKER_MODEL_SERVER_WORKERS="3",
+    )
     assert conf["bind"] == "127.0.0.1:9"
-    assert Worker.sharing is None
+    assert len(Worker.sharing._boxes) == len(Worker.sharing._since_s) == 3
     assert conf["accesslog"] == "-"
 
 

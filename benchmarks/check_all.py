@@ -317,7 +317,7 @@ def keep(rows: list[str], missed: int, seconds: float) -> None:
             "",
             f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC, commit {commit}, by",
             "",
-            "    .venv/bin/python benchmarks/check_all.py --keep",
+            f"    .venv/bin/python benchmarks/check_all.py {' '.join(sys.argv[1:])}",
             "",
             f"{len(rows)} faults in {seconds:.0f} s, {missed} not found as they should be.",
             "",

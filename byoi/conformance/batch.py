@@ -4,7 +4,7 @@ import json
 from http import HTTPStatus
 
 from byoi import contract
-from byoi.conformance import comparing, probing, slow, transform_jobs
+from byoi.conformance import comparing, payload_formats, probing, slow, transform_jobs
 from byoi.conformance.case import Case, Payload
 from byoi.conformance.comparing import is_success, usual
 from byoi.conformance.rule import Kind, rule
@@ -215,7 +215,7 @@ def bt_09(case: Case) -> str:
 
 def _records(case: Case) -> Payload:
     payload = case.payload()
-    if payload.content_type.partition(";")[0].strip().lower() not in _LINES:
+    if payload.media_type not in _LINES:
         raise NotTested(_NO_RECORDS)
     return payload
 
@@ -252,20 +252,11 @@ def bt_10(case: Case) -> str:
 
 
 def _record_list(answer: Answer) -> list[bytes] | None:
-    """Return the records of a response, None if its format is not known."""
-    media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type in _LINES | {"text/plain"}:
-        return answer.body.strip(b"\r\n").splitlines()
-    try:
-        content = json.loads(answer.body)
-    except ValueError:
+    """Return the records of a response as bytes, None if its format is not known."""
+    records = payload_formats.records_of(answer, _LINES | {"text/plain"})
+    if records is None:
         return None
-    if isinstance(content, dict):
-        lists = [value for value in content.values() if isinstance(value, list)]
-        content = lists[0] if len(lists) == 1 else None
-    if not isinstance(content, list):
-        return None
-    return [json.dumps(record).encode() for record in content]
+    return [one if isinstance(one, bytes) else json.dumps(one).encode() for one in records]
 
 
 @rule(Kind.PAYLOAD)

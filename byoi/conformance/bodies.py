@@ -1,14 +1,22 @@
-"""Large request bodies, and bodies that arrive in pieces.
+"""Bodies that must be answered as usual: large ones, in pieces, and with a charset in their type.
 
 A body of white space is refused by most models, so a refusal tells little. The user's payload is
-answered with a success, and must be whatever its length: see `padding`.
+answered with a success, and must be whatever its length: see `payload_formats`.
+
+Source: RFC 9110, section 8.3.2 (charset); RFC 8259, section 11: for JSON it means nothing.
 """
 
-import json
 import time
 from http import HTTPStatus
 
-from byoi.conformance import comparing, connections, controls, error_bodies, padding, probing
+from byoi.conformance import (
+    comparing,
+    connections,
+    controls,
+    error_bodies,
+    payload_formats,
+    probing,
+)
 from byoi.conformance.case import Case, Payload
 from byoi.conformance.server import Answer, Server
 from byoi.conformance.verdict import Broken, NotTested
@@ -22,6 +30,7 @@ _MANY_RECORDS_BYTES = 256 * 1024
 _GROWTH, _QUICK_S = 8, 1.0
 # Between two pieces: a server reads the first one meanwhile.
 _PIECE_S = 0.1
+_CHARSETS = ("; charset=utf-8", ";charset=UTF-8")
 _READ_ALL = (
     "read the whole body: as many bytes as its Content-Length says, or all of its chunks; one "
     "read of a socket gives the first part only"
@@ -42,7 +51,7 @@ def taken(case: Case, size_bytes: int) -> str:
     payload, before = comparing.usual(case)
     large = None
     if case.given.payload is not None and comparing.is_success(before):
-        large = padding.padded(payload, size_bytes)
+        large = payload_formats.padded(payload, size_bytes)
     asked = case.server()
     sent = large or Payload(b" " * size_bytes, _JSON)
     answer = asked.invoke(sent.body, sent.content_type)
@@ -132,7 +141,7 @@ def require_pieces_read(case: Case) -> None:
     """
     payload, before = comparing.usual(case)
     is_given = case.given.payload is not None and comparing.is_success(before)
-    if not is_given or padding.padded(payload, 0) is not None:
+    if not is_given or payload_formats.padded(payload, 0) is not None:
         return
     server = case.server()
     found = _ask_in_pieces(server, payload)
@@ -181,17 +190,40 @@ def require_records_kept(case: Case) -> None:
 
 def _record_count(answer: Answer) -> int | None:
     """Return the number of records in a response, None if its format is not known."""
-    media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type in padding.JSON_LINES or media_type == "text/csv":
-        return len(answer.body.strip().splitlines())
+    records = payload_formats.records_of(answer, payload_formats.JSON_LINES | {"text/csv"})
+    return None if records is None else len(records)
+
+
+def require_charset_taken(case: Case) -> None:
+    """Send the payload with a charset, if its type is text or JSON and has no parameter.
+
+    Raises:
+        Broken: It is refused, and without the charset it is not.
+        NotTested: Without the charset it is refused as well, in the meantime.
+    """
+    payload = case.given.payload
+    if payload is None or not comparing.is_success(comparing.asked(case)[1]):
+        return
+    media_type = payload.media_type
+    is_text = media_type.startswith("text/") or payload_formats.is_json(media_type)
+    if ";" in payload.content_type or not (is_text or media_type in payload_formats.JSON_LINES):
+        return
     try:
-        content = json.loads(answer.body)
+        payload.body.decode()
     except ValueError:
-        return None
-    if isinstance(content, dict):
-        lists = [value for value in content.values() if isinstance(value, list)]
-        content = lists[0] if len(lists) == 1 else None
-    return len(content) if isinstance(content, list) else None
+        return
+    for spelling in _CHARSETS:
+        content_type = payload.content_type + spelling
+        answer = case.server().invoke(payload.body, content_type)
+        if comparing.is_success(answer):
+            continue
+        usual = require_unchanged(case)
+        raise Broken(
+            f"{content_type} gets {answer.shown} where {payload.content_type} gets "
+            f"{usual.status}: {answer.text[:120]}",
+            "compare the media type alone: what follows its semicolon is a parameter, and letters "
+            "are the same in both cases",
+        )
 
 
 def size_remark(case: Case) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 from byoi import contract, proxies
 from byoi.conformance.case import Payload
-from byoi.conformance.server import ANSWER_TIMEOUT_S, Answer, Server, read_body
+from byoi.conformance.server import ANSWER_TIMEOUT_S, Answer, Server, read_body, reason_of
 
 # Longer than bytes that are sent together are apart.
 _REST_S = 0.03
@@ -112,8 +112,8 @@ class Connection:
             body = read_body(response, self._timeout_s)
         # ValueError: chunks whose size is not a number.
         except (OSError, http.client.HTTPException, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            return Answer(0, seconds=time.monotonic() - started_s, problem=reason)
+            seconds = time.monotonic() - started_s
+            return Answer(0, seconds=seconds, problem=reason_of(error))
         self.is_kept = not response.will_close
         self.lengths = [
             (name, value)

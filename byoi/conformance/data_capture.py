@@ -3,7 +3,7 @@
 import json
 import re
 
-from byoi.conformance import comparing, connections, padding
+from byoi.conformance import comparing, connections, payload_formats
 from byoi.conformance.case import Case, Payload
 from byoi.conformance.comparing import usual
 from byoi.conformance.rule import Kind, rule
@@ -38,7 +38,7 @@ def dc_01(case: Case) -> str:
             "compress a response only where the request's Accept-Encoding allows it: the capture "
             "and the caller get the body as it is",
         )
-    media_type = content_type.partition(";")[0].strip().lower()
+    media_type = answer.media_type
     if wrong := _first_not_json(answer, media_type):
         shown = wrong[:60]
         if following := _following(case.server(), payload):
@@ -70,9 +70,9 @@ def dc_01(case: Case) -> str:
 
 def _first_not_json(answer: Answer, media_type: str) -> str:
     """Return the text in a response of JSON or JSON Lines that is not JSON, "" without one."""
-    if padding.is_json(media_type):
+    if payload_formats.is_json(media_type):
         texts = [answer.body]
-    elif media_type in padding.JSON_LINES:
+    elif media_type in payload_formats.JSON_LINES:
         texts = [one for one in answer.body.split(b"\n") if one.strip()]
     else:
         return ""

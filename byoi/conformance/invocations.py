@@ -5,13 +5,11 @@ from http import HTTPStatus
 from byoi import contract
 from byoi.conformance import (
     bodies,
-    charsets,
     comparing,
     controls,
     error_bodies,
     junk,
     log_lines,
-    malformed,
     repetition,
     slow,
 )
@@ -196,10 +194,10 @@ def rt_37(case: Case) -> str:
                 "answer an error with 4xx if the request is wrong, with 5xx if the model fails: "
                 "the caller takes 200 for a prediction",
             )
-        if problem := malformed.problem(case, sent, named, answer):
+        if problem := junk.hidden_problem(case, sent, named, answer):
             raise problem
-    charsets.require_taken(case)
-    return ", ".join(f"{named}: {malformed.shown(sent, answer)}" for named, sent, answer in found)
+    bodies.require_charset_taken(case)
+    return ", ".join(f"{named}: {junk.shown(sent, answer)}" for named, sent, answer in found)
 
 
 @rule(Kind.ANY)

@@ -52,6 +52,11 @@ class Answer:
     begun: int = 0
 
     @property
+    def media_type(self) -> str:
+        """The Content-Type in lower case, without parameters; "" without one."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
     def text(self) -> str:
         """The beginning of the body as text; HTML without its tags."""
         text = self.body[:_TEXT_BYTES].decode("utf-8", "replace")
@@ -282,9 +287,8 @@ class Server:
                 )
             # ValueError: chunks whose size is not a number.
             except (OSError, http.client.HTTPException, ValueError) as error:
-                reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
                 seconds = time.monotonic() - started_s
-                return Answer(0, seconds=seconds, problem=reason, begun=begun)
+                return Answer(0, seconds=seconds, problem=reason_of(error), begun=begun)
         found = proxies.header_names(response)
         return Answer(response.status, found, content, seconds=time.monotonic() - started_s)
 
@@ -336,6 +340,11 @@ class Server:
         self.sight.terminate(grace_s)
         code = self.sight.exit_code()
         return End(time.monotonic() - started_s, code if code is not None else -1)
+
+
+def reason_of(error: Exception) -> str:
+    """Return why an exchange failed, in words."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def read_body(response: http.client.HTTPResponse, timeout_s: float) -> bytes:

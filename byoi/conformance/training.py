@@ -13,6 +13,8 @@ from byoi.conformance.verdict import Broken, NotApplicable, NotTested
 
 # A job counts as running after its first log line, or after this time.
 _UNDER_WAY_S = 5.0
+# Exit statuses of a job that a signal has ended, in the form of a shell or of Python.
+_ENDED_BY_SIGNAL = {KILLED, causes.SIGNALLED + signal.SIGTERM, -signal.SIGTERM}
 _RESERVED = ("/opt/ml/input", "/opt/ml/model", "/opt/ml/output", "/opt/ml/checkpoints")
 _VARIABLE = re.compile(r"KeyError: '(SM_\w+)'|\b(SM_\w+)\b[^\n]*not set")
 _REMEDY_FILE = "read it as the Developer Guide describes it, and accept that parts are missing"
@@ -206,11 +208,7 @@ def tr_13(case: Case) -> str:
             has_handler = server.sight.handles(signal.SIGTERM)
         end = server.stop(GRACE_S)
     # Process 1 gets no signal that it does not handle.
-    if has_handler is False and end.exit_code not in {
-        KILLED,
-        128 + signal.SIGTERM,
-        -signal.SIGTERM,
-    }:
+    if has_handler is False and end.exit_code not in _ENDED_BY_SIGNAL:
         raise Broken(
             f"SIGTERM did not end the job: process 1 does not handle it, and the job went on to "
             f"its own end, {end.seconds:.0f} s later",

@@ -63,8 +63,8 @@ def test_an_account_on_this_machine_is_asked_directly(
 
 
 def test_the_internet_goes_through_the_proxy(proxy: AnsweringServer):
-    assert proxies.of("http://registry.example:5000") is None
-    assert registry._exchange("GET", "http://registry.invalid/v2/", {}).status == 502
+    assert proxies.of("http://images.example:5000") is None
+    assert registry._exchange("GET", "http://images.invalid/v2/", {}).status == 502
     assert len(proxy.requests) == 1
 
 

@@ -215,7 +215,7 @@ def test_more_than_a_page_of_tags_is_found(answering) -> None:
 
 
 @pytest.mark.parametrize(
-    "realm", ["http://registry.example.org/token", "file:///etc/passwd", "token", "http://[::1"]
+    "realm", ["http://tokens.example.org/token", "file:///etc/passwd", "token", "http://[::1"]
 )
 def test_a_login_is_sent_to_no_token_server_that_is_not_safe(answering, realm) -> None:
     challenge = {"WWW-Authenticate": f'Bearer realm="{realm}",service="any"'}

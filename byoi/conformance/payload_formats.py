@@ -1,12 +1,15 @@
-"""The user's payload with another length: what a server answers to it depends on the length alone.
+"""Formats of payloads and responses: which are JSON, what may be added, and how many records.
 
 Source: RFC 8259, section 2: white space is allowed after the bracket that opens a value of JSON,
 and before any value.
 """
 
 import json
+from collections.abc import Set as AbstractSet
+from typing import Any
 
 from byoi.conformance.case import Payload
+from byoi.conformance.server import Answer
 from byoi.formats import content_types
 
 JSON_LINES = {content_types.JSON_LINES, *content_types.OTHER_NAMES[content_types.JSON_LINES]}
@@ -40,3 +43,22 @@ def padded(payload: Payload, size_bytes: int) -> Payload | None:
     at = start + 1 if body[start : start + 1] in {b"{", b"["} else start
     spaces = b" " * (size_bytes - len(body))
     return Payload(body[:at] + spaces + body[at:], payload.content_type)
+
+
+def records_of(answer: Answer, of_lines: AbstractSet[str]) -> list[Any] | None:
+    """Return the records of a response, None if its format is not known.
+
+    Args:
+        answer: The response; one that is not of lines is a JSON list, or an object with one list.
+        of_lines: The media types with one record a line.
+    """
+    if answer.media_type in of_lines:
+        return answer.body.strip(b"\r\n").splitlines()
+    try:
+        content = json.loads(answer.body)
+    except ValueError:
+        return None
+    if isinstance(content, dict):
+        lists = [value for value in content.values() if isinstance(value, list)]
+        content = lists[0] if len(lists) == 1 else None
+    return content if isinstance(content, list) else None

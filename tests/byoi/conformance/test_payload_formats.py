@@ -1,11 +1,11 @@
-"""The user's payload with another length."""
+"""Formats of payloads: the user's with another length."""
 
 import json
 
 import pytest
 
 from byoi.conformance import Payload
-from byoi.conformance.padding import padded
+from byoi.conformance.payload_formats import padded
 
 SIZE = 1000
 
